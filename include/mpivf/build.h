@@ -1,0 +1,63 @@
+/*
+ * build: from rows to one index file.
+ *
+ * train (or take a model) -> each rank reads its shuffled slab, assigns, encodes and spills
+ * sorted shards into a work folder -> tree merge -> INDEX. The same call again after a kill
+ * goes on from the shards that are whole, with any number of ranks.
+ */
+#ifndef MPIVF_BUILD_H
+#define MPIVF_BUILD_H
+
+#include <mpivf/index.h>
+#include <mpivf/train.h>
+
+struct mpivf_build_options {
+    struct mpivf_train_options train; /* its lists, sample... are not used with a model */
+    const char *model;   /* a trained model or an index; NULL = train */
+    const char *ids;     /* FILE[:OBJECT] of int64 ids, one a row; NULL = row numbers */
+    const char *scratch; /* folder for the work folder; NULL = beside the index */
+    int codec;           /* enum mpivf_codec_kind */
+    bool store;          /* keep the raw rows in /vector */
+    bool force;          /* replace an index that is there */
+    int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */
+    uint64_t fan_in;     /* shards joined at once, >= 2 */
+    enum mpivf_read_mode read_mode;
+};
+
+/* What a build came to. */
+struct mpivf_built {
+    struct mpivf_trained trained; /* lists = 0 when nothing was trained */
+    struct mpivf_spread spread;
+    uint64_t rows, rejected, reused_rows; /* reused: found in shards of an earlier run */
+    uint64_t shards, rounds;
+    uint64_t bytes_written, index_bytes; /* shards and index together, the index alone */
+};
+
+/*
+ * Build the index of `input` at `path`. All memory comes out of the context's budget; shards are
+ * written whenever it is used up. On failure `path` is not touched and the work folder keeps
+ * what is whole. Collective.
+ */
+mpivf_status
+mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
+                const struct mpivf_build_options *options, struct mpivf_report *report,
+                struct mpivf_built *built);
+
+struct mpivf_merge_options {
+    uint64_t fan_in;
+    bool force;
+    bool partial;        /* allow rows of the source to be missing: the result is a shard */
+    const char *scratch; /* folder for intermediate shards; NULL = beside the output */
+};
+
+/*
+ * Join shards (or indexes) of one model and one source into `path`; the inputs stay. Every row
+ * of the source must be in exactly one, unless `partial`. MPIVF_MISMATCH for a foreign shard,
+ * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Collective.
+ */
+mpivf_status
+mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
+                      const char *path, const struct mpivf_merge_options *options,
+                      struct mpivf_report *report, struct mpivf_built *built);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * context: what every call of the library needs and nobody else owns.
+ *
+ * A context carries the text of the first error, the memory budget, the thread count and a
+ * place for notes. There is no global state: two contexts do not know of each other.
+ *
+ * Errors are data. A fallible function returns a status and has written, where the cause was
+ * known, one line into the context: lower case, no full stop, the subject in quotes, the cure
+ * where there is one. Callers pass the status on. Outputs are set only on success.
+ * The library never prints, exits or aborts.
+ */
+#ifndef MPIVF_CONTEXT_H
+#define MPIVF_CONTEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    MPIVF_OK = 0,
+    MPIVF_USAGE,       /* the caller asked for something that cannot be meant */
+    MPIVF_INPUT,       /* the data given is not what it has to be */
+    MPIVF_IO,          /* the operating system refused to read, write, rename... */
+    MPIVF_MEMORY,      /* the budget (--memory) or the machine has no more */
+    MPIVF_CORRUPT,     /* a file of ours is damaged or incomplete */
+    MPIVF_MISMATCH,    /* two files that do not belong together */
+    MPIVF_EXISTS,      /* the output is there already */
+    MPIVF_BELOW,       /* the work is done, the result misses the asked-for quality */
+    MPIVF_INTERRUPTED, /* stopped on request with a valid checkpoint */
+    MPIVF_INTERNAL,    /* a defect of this program */
+    MPIVF_STATUSES
+} mpivf_status;
+
+enum { MPIVF_TEXT = 640 }; /* bytes of an error text, with its end */
+
+/* Bytes handed out by mpivf_alloc. */
+struct mpivf_memory {
+    size_t limit; /* 0 = no limit */
+    size_t used;
+    size_t peak;
+};
+
+struct mpivf_context {
+    char error[MPIVF_TEXT]; /* the first failure; "" when there is none */
+    struct mpivf_memory memory;
+    int threads;                              /* >= 1, of this process */
+    int rank;                                 /* of this process, for fault points only */
+    void (*note)(void *arg, const char *line); /* warnings and progress, may be NULL */
+    void *note_arg;                           /* not owned */
+};
+
+/* An empty context: one thread, no limit, no notes. Nothing to release. */
+void
+mpivf_context_init(struct mpivf_context *ctx);
+
+/*
+ * Record a failure and return its status. The first text stays: what fails while cleaning up
+ * does not hide the cause. Not to be called from several threads at once.
+ */
+mpivf_status
+mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Forget a failure that the caller has dealt with. */
+void
+mpivf_forgive(struct mpivf_context *ctx);
+
+/* Hand a line to the context's note function, if it has one. */
+void
+mpivf_note(struct mpivf_context *ctx, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The exit code of a program that ended so: 0, 1 runtime, 2 usage, 3 below quality, 75 interrupted. */
+int
+mpivf_exit_code(mpivf_status status);
+
+/*
+ * Memory out of the budget, 64-byte aligned, not cleared. `what` names it in the error text.
+ * NULL when count * size is too large, the limit is reached or the machine refuses; the error
+ * is then recorded. Zero bytes give a valid pointer. Local, not thread safe.
+ */
+void *
+mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
+
+/* The same, cleared. */
+void *
+mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
+
+/* Give back; NULL is fine. */
+void
+mpivf_free(struct mpivf_context *ctx, void *memory);
+
+/* Bytes the budget still has; SIZE_MAX without a limit. */
+size_t
+mpivf_memory_left(const struct mpivf_context *ctx);
+
+/* Largest resident set of this process so far, in bytes; 0 where the system does not tell. */
+size_t
+mpivf_memory_resident(void);
+
+/*
+ * A default for the limit of one of `processes` processes on this machine: 80 % of the smallest
+ * of Slurm's grant, the cgroup's limit and the machine's memory.
+ */
+size_t
+mpivf_memory_default(int processes);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * par: the only layer that talks MPI.
+ *
+ * A name that ends in _all is collective: every rank of the communicator calls it, in the same
+ * order, and every rank gets the same status. A rank with nothing to do joins with size 0. A
+ * rank that has failed keeps joining until the next agreement, mpivf_agree_all, which spreads
+ * the failure and its text. MPI's own errors end the job (MPI_ERRORS_ARE_FATAL).
+ */
+#ifndef MPIVF_PAR_H
+#define MPIVF_PAR_H
+
+#include <mpivf/context.h>
+
+#include <mpi.h>
+#include <stdbool.h>
+
+struct mpivf_par {
+    struct mpivf_context *ctx; /* not owned */
+    MPI_Comm comm;             /* owned duplicate */
+    int rank, size;
+    int node_rank, node_size; /* among the ranks that share memory with this one */
+};
+
+/*
+ * Start MPI for a program (funneled threads) and stop it. `ctx` is linked to the world.
+ * Collective over all processes.
+ */
+void
+mpivf_par_start_all(struct mpivf_par *par, int *argc, char ***argv, struct mpivf_context *ctx);
+void
+mpivf_par_stop_all(struct mpivf_par *par);
+
+/* The rank this process was launched as, from the launcher's environment, before MPI starts. */
+int
+mpivf_par_launched_rank(void);
+
+/*
+ * Threads this rank should use: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else the processors it
+ * may run on; never more than those, and its share of them when ranks are not bound. Local.
+ */
+int
+mpivf_par_threads(const struct mpivf_par *par);
+
+/* Duplicate `comm` and learn who shares this node. Collective over `comm`. */
+void
+mpivf_par_init_all(struct mpivf_par *par, MPI_Comm comm, struct mpivf_context *ctx);
+
+/* Collective. */
+void
+mpivf_par_clear_all(struct mpivf_par *par);
+
+/*
+ * The one agreement: every rank brings its status, all leave with the same one. When some
+ * failed, the lowest failing rank's text is on every rank, led by "rank N: " unless it is 0.
+ * One small Allreduce; a broadcast more on failure. Collective.
+ */
+mpivf_status
+mpivf_agree_all(const struct mpivf_par *par, mpivf_status status);
+
+/* Copy `bytes` from rank 0 to all. Any size. Collective. */
+void
+mpivf_bcast_all(const struct mpivf_par *par, void *data, size_t bytes);
+
+/* Element sums, on every rank, in place. Exact in any order. Collective. */
+void
+mpivf_sum_all(const struct mpivf_par *par, int64_t *values, size_t count);
+
+/* Element sums, on rank 0 only, in place; elsewhere `values` is left as it was. Collective. */
+void
+mpivf_sum_to_root_all(const struct mpivf_par *par, int64_t *values, size_t count);
+
+/* The largest value over the ranks, on every rank. Collective. */
+double
+mpivf_max_all(const struct mpivf_par *par, double value);
+uint64_t
+mpivf_max_u64_all(const struct mpivf_par *par, uint64_t value);
+
+/* The sum over the ranks before this one (0 on rank 0). Collective. */
+uint64_t
+mpivf_before_all(const struct mpivf_par *par, uint64_t value);
+
+/* The sum over all ranks, on every rank. Collective. */
+uint64_t
+mpivf_total_all(const struct mpivf_par *par, uint64_t value);
+
+/*
+ * Every rank's `bytes` bytes, joined in rank order, on every rank. With `all` NULL only the
+ * total is returned; call twice to learn the size first. Collective.
+ */
+size_t
+mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all);
+
+/*
+ * The same on rank 0 only, where `all` has room for the total; elsewhere `all` is not used.
+ * Collective.
+ */
+void
+mpivf_gather_to_root_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all);
+
+/*
+ * Binomial tree reduction to rank 0: `join(arg, data, other)` folds another rank's `bytes`
+ * bytes into `data`. ceil(log2 ranks) rounds; `other` is scratch of the same size.
+ * The result is on rank 0; elsewhere `data` holds partial results. Collective.
+ */
+void
+mpivf_tree_all(const struct mpivf_par *par, void *data, void *other, size_t bytes,
+               void (*join)(void *arg, void *data, const void *other), void *arg);
+
+/* Seconds on a clock that only moves forward. Local. */
+double
+mpivf_seconds(void);
+
+/* The share of rank `rank` when n things are cut into `size` even, contiguous parts. */
+static inline uint64_t
+mpivf_share_first(uint64_t n, int rank, int size)
+{
+    uint64_t each = n / (uint64_t)size, more = n % (uint64_t)size, r = (uint64_t)rank;
+    return each * r + (r < more ? r : more);
+}
+
+#endif

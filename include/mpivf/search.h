@@ -1,0 +1,36 @@
+/*
+ * search: a batch of queries against an index, list by list.
+ *
+ * The queries choose their lists; each list is then read once and compared with all queries
+ * that chose it. Lists are spread over the ranks by work. Distances are canonical distances to
+ * the stored codes, or to the raw rows after a re-rank; results do not depend on ranks, threads
+ * or memory. With every list probed and codec f32 the result is the exact one.
+ */
+#ifndef MPIVF_SEARCH_H
+#define MPIVF_SEARCH_H
+
+#include <mpivf/index.h>
+#include <mpivf/progress.h>
+#include <mpivf/source.h>
+
+struct mpivf_search_options {
+    uint64_t k;
+    uint64_t probes; /* lists a query; 0 = by recall */
+    double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
+    uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */
+    enum mpivf_read_mode read_mode;
+    bool force;
+};
+
+struct mpivf_searched {
+    uint64_t queries, probes, lists, rows_scanned; /* rows_scanned: (query, row) pairs */
+    double expected_recall; /* on the sample, when asked for by recall */
+};
+
+/* Write the k nearest rows of each query to `out`, whole or not at all. Collective. */
+mpivf_status
+mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
+                 const char *out, const struct mpivf_search_options *options,
+                 struct mpivf_report *report, struct mpivf_searched *searched);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * source: vectors in.
+ *
+ * A source is a matrix of rows in somebody's file, named FILE[:OBJECT]: an HDF5 dataset
+ * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order) or an .npy file.
+ * Whatever the type, rows come out as float32; values beyond float32 come out infinite.
+ *
+ * Rows are dealt to ranks in blocks. A block is a run of rows, whole chunks long, whose size
+ * depends on the file only, never on ranks or memory.
+ *
+ * Invariants of an open source: rows >= 1, dim >= 1, block_rows >= 1,
+ * blocks = ceil(rows / block_rows).
+ */
+#ifndef MPIVF_SOURCE_H
+#define MPIVF_SOURCE_H
+
+#include <mpivf/par.h>
+#include <mpivf/range.h>
+#include <mpivf/type.h>
+
+/* How HDF5 datasets are read. */
+enum mpivf_read_mode {
+    MPIVF_READ_AUTO,        /* contiguous: at the offset, without HDF5; else independent */
+    MPIVF_READ_INDEPENDENT, /* H5Dread, each rank alone */
+    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together */
+};
+
+struct mpivf_source_state; /* of the backend */
+struct mpivf_source_ops;
+
+struct mpivf_source {
+    const struct mpivf_par *par; /* not owned */
+    uint64_t rows;
+    uint64_t dim;
+    enum mpivf_type type;
+    bool swapped;        /* bytes in the other order than this machine's */
+    uint64_t chunk_rows; /* 0 = any row can be read alone */
+    uint64_t block_rows, blocks;
+    uint64_t bytes_read; /* so far, by this rank */
+    const struct mpivf_source_ops *ops;
+    struct mpivf_source_state *state; /* owned */
+};
+
+/*
+ * Open `name`; an HDF5 FILE without an OBJECT means its dataset `fallback`. Rank 0 looks at the
+ * file and describes it, every rank opens it. MPIVF_INPUT for what cannot be read, with the
+ * reason; 0 rows or 0 columns is such a reason. Close with mpivf_source_close_all, also after
+ * failure. Collective.
+ */
+mpivf_status
+mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+                      const char *fallback, enum mpivf_read_mode mode);
+
+/* A source that is not open is fine. Collective. */
+void
+mpivf_source_close_all(struct mpivf_source *source);
+
+/* Bytes that one row takes in the buffer given to the read functions. */
+size_t
+mpivf_source_row_bytes(const struct mpivf_source *source);
+
+/*
+ * Read ranges of rows, ascending and apart, into `buffer` (sum of rows x
+ * mpivf_source_row_bytes bytes) as float32 [rows, dim]. Zero ranges are fine. In collective mode
+ * every rank must call as often; otherwise it is local. The status is this rank's own: agree on
+ * it (mpivf_round_all).
+ */
+mpivf_status
+mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+                      float *buffer);
+
+/* The same for a source of one column of integers: ids. */
+mpivf_status
+mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
+                          size_t ranges, int64_t *buffer);
+
+/*
+ * All rows on every rank, owned by the caller (mpivf_free). For queries. Collective; the status
+ * is agreed.
+ */
+mpivf_status
+mpivf_source_load_all(struct mpivf_source *source, float **rows);
+
+/*
+ * A 64-bit mark of the content: shape, type and the bytes of 64 rows chosen by a hash. The
+ * same on every rank. Collective; the status is agreed.
+ */
+mpivf_status
+mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * train: from a sample of the rows to the coarse quantizer.
+ *
+ * The sample is the m rows with the smallest hashes of (seed, row number): unbiased whatever the
+ * order of the file, and the same on any number of ranks. k-means runs over all ranks: rank 0
+ * draws the first centroids, updates and broadcasts them; each rank assigns its part of the
+ * sample exactly and sums in 64-bit fixed point, so every sum is the same in any order.
+ */
+#ifndef MPIVF_TRAIN_H
+#define MPIVF_TRAIN_H
+
+#include <mpivf/progress.h>
+#include <mpivf/source.h>
+
+enum mpivf_bad_rows { MPIVF_BAD_ROWS_FAIL, MPIVF_BAD_ROWS_SKIP };
+
+struct mpivf_train_options {
+    uint64_t lists;      /* 0 = 4 sqrt(rows), at least 1 */
+    uint64_t sample;     /* rows; 0 = 256 a list */
+    uint64_t seed;
+    uint64_t iterations; /* at most */
+    double tolerance;    /* stop when the objective gains less than this share */
+    enum mpivf_metric metric;
+    enum mpivf_bad_rows bad_rows;
+};
+
+/* What came of it. */
+struct mpivf_trained {
+    uint64_t lists, sample, iterations, repaired;
+    double objective, first_objective; /* mean distance to the centroid */
+};
+
+struct mpivf_coarse; /* index/coarse.h */
+
+/*
+ * Train `coarse` (initialised here; clear it also after failure) on rows of `source`. Memory:
+ * the rank's share of the sample (4 dim bytes a row), and lists x dim x 16 bytes. MPIVF_INPUT
+ * when there are fewer rows than lists, MPIVF_MEMORY when the sample does not fit.
+ * Collective; the centroids are the same on every rank.
+ */
+mpivf_status
+mpivf_train_all(const struct mpivf_par *par, struct mpivf_source *source,
+                const struct mpivf_train_options *options, struct mpivf_report *report,
+                struct mpivf_coarse *coarse, struct mpivf_trained *trained);
+
+/* Train and write an index without rows at `path`, whole or not at all. Collective. */
+mpivf_status
+mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
+                     const struct mpivf_train_options *options, struct mpivf_report *report,
+                     const char *path, struct mpivf_trained *trained);
+
+#endif

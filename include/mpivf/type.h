@@ -1,0 +1,39 @@
+/* type: the element types of a source and the metrics, by name. */
+#ifndef MPIVF_TYPE_H
+#define MPIVF_TYPE_H
+
+#include <stddef.h>
+
+enum mpivf_type {
+    MPIVF_F16, /* IEEE 754 binary16 */
+    MPIVF_F32,
+    MPIVF_F64, /* read as the nearest float32 */
+    MPIVF_U8,
+    MPIVF_I8,
+    MPIVF_I32, /* ids only */
+    MPIVF_U32,
+    MPIVF_I64,
+    MPIVF_U64,
+    MPIVF_TYPES
+};
+
+/* Bytes of one element. */
+size_t
+mpivf_type_size(enum mpivf_type type);
+
+/* "f16", "f32"... */
+const char *
+mpivf_type_name(enum mpivf_type type);
+
+/*
+ * What nearest means. Each distance is computed in float64 from float32 rows, smaller is nearer:
+ *   l2      sum (q - x)^2          (written to result files as its square root)
+ *   ip      -<q, x>
+ *   cosine  1 - <q, x> / (|q| |x|); 1 when either is the zero vector
+ */
+enum mpivf_metric { MPIVF_L2, MPIVF_IP, MPIVF_COSINE, MPIVF_METRICS };
+
+const char *
+mpivf_metric_name(enum mpivf_metric metric);
+
+#endif

@@ -1,0 +1,63 @@
+#include <mpivf/context.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+mpivf_context_init(struct mpivf_context *ctx)
+{
+    memset(ctx, 0, sizeof *ctx);
+    ctx->threads = 1;
+}
+
+mpivf_status
+mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, ...)
+{
+    if (ctx->error[0] == '\0') {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(ctx->error, sizeof ctx->error, format, args);
+        va_end(args);
+        for (char *c = ctx->error; *c; c++)
+            if (*c == '\n' || *c == '\r')
+                *c = ' '; /* one line, whatever a file name holds */
+    }
+    return status;
+}
+
+void
+mpivf_forgive(struct mpivf_context *ctx)
+{
+    ctx->error[0] = '\0';
+}
+
+void
+mpivf_note(struct mpivf_context *ctx, const char *format, ...)
+{
+    if (ctx->note == NULL)
+        return;
+    char line[MPIVF_TEXT];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    ctx->note(ctx->note_arg, line);
+}
+
+int
+mpivf_exit_code(mpivf_status status)
+{
+    switch (status) {
+    case MPIVF_OK:
+        return 0;
+    case MPIVF_USAGE:
+        return 2;
+    case MPIVF_BELOW:
+        return 3;
+    case MPIVF_INTERRUPTED:
+        return 75;
+    default:
+        return 1;
+    }
+}

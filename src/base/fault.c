@@ -1,0 +1,50 @@
+#include "base/fault.h"
+
+static const char *const names[] = {
+#define X(site, name) name,
+    MPIVF_FAULT_SITES(X)
+#undef X
+};
+
+const char *
+mpivf_fault_name(int site)
+{
+    return site >= 0 && site < MPIVF_FAULT_COUNT ? names[site] : NULL;
+}
+
+#ifdef MPIVF_FAULTS
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+log_pass(const char *name, int rank)
+{
+    const char *path = getenv("MPIVF_FAULT_LOG");
+    FILE *file = path ? fopen(path, "a") : NULL;
+    if (file == NULL)
+        return;
+    fprintf(file, "%s %d\n", name, rank);
+    fclose(file);
+}
+
+bool
+mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site)
+{
+    static int passes; /* through the one armed site; faults are a test build's affair */
+    log_pass(names[site], ctx->rank);
+    const char *armed = getenv("MPIVF_FAULT");
+    size_t length = strlen(names[site]);
+    if (armed == NULL || strncmp(armed, names[site], length) != 0 || armed[length] != ':')
+        return false;
+    int rank, nth;
+    if (sscanf(armed + length, ":%d:%d", &rank, &nth) != 2 || rank != ctx->rank || ++passes != nth)
+        return false;
+    if (strstr(armed, ":kill") != NULL)
+        raise(SIGKILL);
+    return true;
+}
+
+#endif

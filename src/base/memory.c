@@ -1,0 +1,164 @@
+#include <mpivf/context.h>
+
+#include "base/fault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ALIGN = 64 };
+
+/* In front of every allocation, so that free needs no size. */
+struct header {
+    size_t bytes;
+    char pad[ALIGN - sizeof(size_t)];
+};
+
+static double
+mib(size_t bytes)
+{
+    return (double)bytes / (1024.0 * 1024.0);
+}
+
+void *
+mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t size)
+{
+    struct mpivf_memory *memory = &ctx->memory;
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) {
+        mpivf_fail(ctx, MPIVF_MEMORY, "%s would need more memory than can be addressed", what);
+        return NULL;
+    }
+    bytes = (bytes + sizeof(struct header) + ALIGN - 1) / ALIGN * ALIGN;
+    if (memory->limit > 0 && (memory->used > memory->limit || bytes > memory->limit - memory->used)) {
+        mpivf_fail(ctx, MPIVF_MEMORY,
+                   "%s needs %.1f MiB, but %.1f of the %.1f MiB for buffers are in use; raise --memory",
+                   what, mib(bytes), mib(memory->used), mib(memory->limit));
+        return NULL;
+    }
+    struct header *header = mpivf_fault(ctx, MPIVF_FAULT_ALLOC) ? NULL : aligned_alloc(ALIGN, bytes);
+    if (header == NULL) {
+        mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no %.1f MiB of memory for %s; lower --memory",
+                   mib(bytes), what);
+        return NULL;
+    }
+    header->bytes = bytes;
+    memory->used += bytes;
+    if (memory->used > memory->peak)
+        memory->peak = memory->used;
+    return header + 1;
+}
+
+void *
+mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size_t size)
+{
+    void *memory = mpivf_alloc(ctx, what, count, size);
+    if (memory)
+        memset(memory, 0, count * size);
+    return memory;
+}
+
+void
+mpivf_free(struct mpivf_context *ctx, void *memory)
+{
+    if (memory == NULL)
+        return;
+    struct header *header = (struct header *)memory - 1;
+    ctx->memory.used -= header->bytes;
+    free(header);
+}
+
+size_t
+mpivf_memory_left(const struct mpivf_context *ctx)
+{
+    const struct mpivf_memory *memory = &ctx->memory;
+    if (memory->limit == 0)
+        return SIZE_MAX;
+    return memory->used < memory->limit ? memory->limit - memory->used : 0;
+}
+
+size_t
+mpivf_memory_resident(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    if (file == NULL)
+        return 0;
+    char line[256];
+    size_t kib = 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %zu", &kib) == 1)
+            break;
+    fclose(file);
+    return kib * 1024;
+}
+
+/* The number in a one-line file; SIZE_MAX when there is none ("max", no such file). */
+static size_t
+number_in(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return SIZE_MAX;
+    size_t number;
+    if (fscanf(file, "%zu", &number) != 1)
+        number = SIZE_MAX;
+    fclose(file);
+    return number;
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What the cgroup of this process grants, in either version of the hierarchy. */
+static size_t
+cgroup_limit(void)
+{
+    size_t limit = smaller(number_in("/sys/fs/cgroup/memory.max"),
+                           number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    if (file == NULL)
+        return limit;
+    char line[512], path[1200];
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *folder = strrchr(line, ':');
+        if (folder == NULL || strstr(folder, "/..") != NULL)
+            continue;
+        /* every level up to the root may hold a limit */
+        for (folder++; folder[0] == '/' && folder[1] != '\0'; *strrchr(folder, '/') = '\0') {
+            snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", folder);
+            limit = smaller(limit, number_in(path));
+            snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", folder);
+            limit = smaller(limit, number_in(path));
+        }
+    }
+    fclose(file);
+    return limit;
+}
+
+/* Megabytes granted by Slurm to this node, in bytes; SIZE_MAX outside of Slurm. */
+static size_t
+slurm_limit(void)
+{
+    const char *node = getenv("SLURM_MEM_PER_NODE");
+    const char *cpu = getenv("SLURM_MEM_PER_CPU");
+    const char *cpus = getenv("SLURM_CPUS_ON_NODE");
+    size_t megabytes = 0;
+    if (node)
+        megabytes = strtoul(node, NULL, 10);
+    else if (cpu && cpus)
+        megabytes = strtoul(cpu, NULL, 10) * strtoul(cpus, NULL, 10);
+    return megabytes > 0 ? megabytes << 20 : SIZE_MAX;
+}
+
+size_t
+mpivf_memory_default(int processes)
+{
+    size_t machine = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    size_t all = smaller(machine, smaller(cgroup_limit(), slurm_limit()));
+    return all / 5 * 4 / (size_t)(processes > 0 ? processes : 1);
+}

@@ -1,0 +1,33 @@
+/*
+ * add: read this rank's slab, file each row under its list, and spill sorted shards.
+ *
+ * Memory follows the budget: a read buffer and a spill of whatever is left; when the spill is
+ * full it becomes a shard. How often that happens changes no byte of the index.
+ */
+#ifndef MPIVF_BUILD_ADD_H
+#define MPIVF_BUILD_ADD_H
+
+#include "build/shard.h"
+#include "index/coarse.h"
+
+#include <mpivf/progress.h>
+#include <mpivf/source.h>
+#include <mpivf/train.h>
+
+struct mpivf_add {
+    const struct mpivf_par *par;  /* not owned */
+    struct mpivf_source *source;  /* not owned */
+    struct mpivf_source *ids;     /* not owned; NULL = row numbers */
+    struct mpivf_coarse *coarse;  /* not owned */
+    struct mpivf_index_meta meta; /* of the shards */
+    const struct mpivf_range *set; /* rows still to be added; not owned */
+    size_t ranges;
+    enum mpivf_bad_rows bad_rows;
+    const char *folder; /* for the shards; not owned */
+};
+
+/* Run it; shards are whole when it returns. Collective. */
+mpivf_status
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report);
+
+#endif

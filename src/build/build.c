@@ -1,0 +1,338 @@
+#include <mpivf/build.h>
+
+#include "build/add.h"
+#include "build/manifest.h"
+#include "build/merge.h"
+#include "build/model.h"
+#include "build/work.h"
+#include "io/checksum.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A build under way. Everything that is set is the same on every rank. */
+struct building {
+    const struct mpivf_par *par;
+    const struct mpivf_build_options *options;
+    const char *path;
+    struct mpivf_source source, ids;
+    uint64_t source_fingerprint;
+    struct mpivf_index model; /* options->model, or the trained one in the work folder */
+    struct mpivf_coarse coarse;
+    struct mpivf_work work;
+    struct mpivf_range want; /* the rows that the result covers */
+    char folder[MPIVF_PATH];
+};
+
+static mpivf_status
+open_ids_all(struct building *b)
+{
+    const struct mpivf_par *par = b->par;
+    uint64_t fingerprint;
+    if (b->options->ids == NULL)
+        return MPIVF_OK;
+    mpivf_status status =
+        mpivf_source_open_all(&b->ids, par, b->options->ids, "id", b->options->read_mode);
+    if (status)
+        return status;
+    if (b->ids.dim != 1 || b->ids.type < MPIVF_I32 || b->ids.rows != b->source.rows)
+        return mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' is %llu x %llu of %s; it has to be one "
+                          "integer for each of the %llu rows", b->options->ids,
+                          (unsigned long long)b->ids.rows, (unsigned long long)b->ids.dim,
+                          mpivf_type_name(b->ids.type), (unsigned long long)b->source.rows);
+    status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
+    if (status == MPIVF_OK) {
+        uint64_t both[2] = {b->source_fingerprint, fingerprint};
+        b->source_fingerprint = mpivf_checksum_of(both, sizeof both);
+    }
+    return status;
+}
+
+static mpivf_status
+open_model_all(struct building *b)
+{
+    struct mpivf_context *ctx = b->par->ctx;
+    if (b->options->model == NULL)
+        return MPIVF_OK;
+    mpivf_status status = mpivf_index_open_all(b->par, b->options->model, &b->model);
+    if (status == MPIVF_OK && b->model.meta.centroids == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no centroids", b->options->model);
+    if (status == MPIVF_OK && b->model.meta.dim != b->source.dim)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "the rows have %llu columns, the model '%s' has %llu",
+                          (unsigned long long)b->source.dim, b->options->model,
+                          (unsigned long long)b->model.meta.dim);
+    return status;
+}
+
+/* Everything that shapes the bytes of the result, as JSON. */
+static void
+write_identity(const struct building *b, char *text, size_t size)
+{
+    const struct mpivf_build_options *o = b->options;
+    char model[160];
+    if (o->model)
+        snprintf(model, sizeof model, "\"model\": \"%016llx\"",
+                 (unsigned long long)b->model.meta.model_fingerprint);
+    else
+        snprintf(model, sizeof model,
+                 "\"lists\": %llu, \"sample\": %llu, \"iterations\": %llu, \"tolerance\": %.17g, "
+                 "\"metric\": \"%s\"",
+                 (unsigned long long)o->train.lists, (unsigned long long)o->train.sample,
+                 (unsigned long long)o->train.iterations, o->train.tolerance,
+                 mpivf_metric_name(o->train.metric));
+    snprintf(text, size,
+             "{\"source\": \"%016llx\", \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
+             "\"codec\": \"%s\", \"store\": %s, \"bad_rows\": \"%s\", \"part\": \"%lld/%lld\", %s}",
+             (unsigned long long)b->source_fingerprint, (unsigned long long)b->source.rows,
+             (unsigned long long)b->source.dim, (long long)o->train.seed,
+             mpivf_codec((enum mpivf_codec_kind)o->codec)->name, o->store ? "true" : "false",
+             o->train.bad_rows == MPIVF_BAD_ROWS_SKIP ? "skip" : "fail", (long long)o->part,
+             (long long)o->parts, model);
+}
+
+static mpivf_status
+choose_folder(struct building *b)
+{
+    const char *name = strrchr(b->path, '/');
+    if (b->options->scratch == NULL)
+        return mpivf_path(b->par->ctx, b->folder, "%s.work", b->path);
+    return mpivf_path(b->par->ctx, b->folder, "%s/%s.work", b->options->scratch,
+                      name ? name + 1 : b->path);
+}
+
+/*
+ * Refuse an output that exists, unless an earlier run of this very command was killed between
+ * giving the index its name and removing the work folder: then *finished.
+ */
+static mpivf_status
+check_output(const struct building *b, char *identity, bool *finished)
+{
+    struct mpivf_context *ctx = b->par->ctx;
+    *finished = false;
+    if (b->options->force || !mpivf_file_exists(b->path) || !mpivf_file_exists(b->folder))
+        return mpivf_file_writable(ctx, b->path, b->options->force);
+    struct mpivf_work work = {.par = b->par, .identity = identity};
+    struct mpivf_index index;
+    strcpy(work.folder, b->folder);
+    *finished = mpivf_manifest_check(ctx, &work) == MPIVF_OK &&
+                mpivf_index_open(ctx, b->path, &index) == MPIVF_OK;
+    if (*finished) {
+        *finished = index.meta.source_fingerprint == b->source_fingerprint &&
+                    index.meta.ranges == 1 && index.range[0].row == b->want.row &&
+                    index.range[0].rows == b->want.rows;
+        mpivf_index_close(&index);
+    }
+    mpivf_forgive(ctx);
+    return *finished ? MPIVF_OK : mpivf_file_writable(ctx, b->path, false);
+}
+
+static void
+choose_rows(struct building *b)
+{
+    const struct mpivf_source *source = &b->source;
+    b->want = (struct mpivf_range){0, source->rows};
+    if (b->options->parts == 0)
+        return;
+    int part = (int)b->options->part, parts = (int)b->options->parts;
+    uint64_t first = mpivf_share_first(source->blocks, part - 1, parts) * source->block_rows;
+    uint64_t end = mpivf_share_first(source->blocks, part, parts) * source->block_rows;
+    end = end < source->rows ? end : source->rows;
+    first = first < end ? first : end;
+    b->want = (struct mpivf_range){first, end - first};
+}
+
+/* Train into the work folder unless that was done or a model was given; load the centroids. */
+static mpivf_status
+have_model_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+{
+    const struct mpivf_par *par = b->par;
+    mpivf_status status = MPIVF_OK;
+    if (b->options->model == NULL) {
+        if (!b->work.has_model)
+            status = mpivf_train_file_all(par, &b->source, &b->options->train, report, b->work.model,
+                                          &built->trained);
+        if (status == MPIVF_OK)
+            status = mpivf_index_open_all(par, b->work.model, &b->model);
+    }
+    return status ? status : mpivf_index_coarse_all(par, &b->model, &b->coarse);
+}
+
+static struct mpivf_index_meta
+shard_meta(const struct building *b)
+{
+    struct mpivf_index_meta meta = b->model.meta;
+    meta.codec = mpivf_codec((enum mpivf_codec_kind)b->options->codec);
+    meta.source_rows = b->source.rows;
+    meta.store = b->options->store;
+    meta.ids = b->options->ids != NULL;
+    meta.source_fingerprint = b->source_fingerprint;
+    meta.rows = meta.rejected = meta.ranges = meta.centroids = 0;
+    return meta;
+}
+
+/* Shards and index have to fit on their disks; so says rank 0 before anything is written. */
+static mpivf_status
+check_space(const struct building *b, struct mpivf_index_meta meta, uint64_t rows)
+{
+    struct mpivf_context *ctx = b->par->ctx;
+    char folder[MPIVF_PATH];
+    mpivf_path_folder(b->path, folder);
+    meta.rows = rows;
+    uint64_t shards = mpivf_index_bytes(&meta);
+    meta.rows = b->want.rows;
+    meta.centroids = meta.lists;
+    uint64_t index = mpivf_index_bytes(&meta);
+    if (b->options->scratch == NULL)
+        return mpivf_folder_space(ctx, folder, shards + index, "the build");
+    mpivf_status status = mpivf_folder_space(ctx, b->options->scratch, shards, "the build's shards");
+    return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
+}
+
+static mpivf_status
+add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+{
+    const struct mpivf_par *par = b->par;
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_add add = {.par = par,
+                            .source = &b->source,
+                            .ids = b->options->ids ? &b->ids : NULL,
+                            .coarse = &b->coarse,
+                            .meta = shard_meta(b),
+                            .bad_rows = b->options->train.bad_rows,
+                            .folder = b->folder};
+    size_t most = b->work.ranges + 1;
+    struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", most, sizeof *gap);
+    struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", most, sizeof *set);
+    mpivf_status status = mpivf_agree_all(par, gap && set ? MPIVF_OK : MPIVF_MEMORY);
+    if (status == MPIVF_OK) {
+        size_t gaps = mpivf_range_gaps(b->work.covered, b->work.ranges, b->source.rows, gap);
+        add.set = set;
+        add.ranges = mpivf_range_cut(gap, gaps, b->want, set, most);
+        uint64_t rows = mpivf_range_rows(set, add.ranges);
+        built->reused_rows = b->want.rows - rows;
+        status = mpivf_agree_all(par, par->rank == 0 ? check_space(b, add.meta, rows) : MPIVF_OK);
+        if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0))
+            status = mpivf_add_all(&add, report);
+    }
+    mpivf_free(ctx, gap);
+    mpivf_free(ctx, set);
+    return status ? status : mpivf_work_scan_all(&b->work);
+}
+
+static mpivf_status
+merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+{
+    const struct mpivf_par *par = b->par;
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_work *work = &b->work;
+    if (work->ranges != 1 || work->covered[0].row != b->want.row ||
+        work->covered[0].rows != b->want.rows)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows; remove the "
+                          "folder to start over", work->folder);
+    for (uint64_t i = 0; i < work->shards; i++) {
+        built->rows += work->shard[i].rows;
+        built->rejected += work->shard[i].rejected;
+    }
+    built->shards = work->shards;
+    const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
+    mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
+    if (status)
+        return status;
+    for (uint64_t i = 0; i < work->shards; i++)
+        input[i] = work->shard[i].path;
+    struct mpivf_merge merge = {.par = par,
+                                .input = input,
+                                .inputs = work->shards,
+                                .fan_in = b->options->fan_in,
+                                .model = b->options->model ? b->options->model : work->model,
+                                .folder = work->folder,
+                                .path = b->path,
+                                .consume = true};
+    status = mpivf_merge_all(&merge, report);
+    built->rounds = merge.rounds;
+    built->bytes_written += merge.bytes_written;
+    built->index_bytes = merge.index_bytes;
+    mpivf_free(ctx, input);
+    return status;
+}
+
+static mpivf_status
+run_all(struct building *b, const char *input, struct mpivf_report *report, struct mpivf_built *built)
+{
+    const struct mpivf_par *par = b->par;
+    struct mpivf_context *ctx = par->ctx;
+    char identity[1024];
+    bool finished = false;
+    mpivf_status status = choose_folder(b);
+    if (status == MPIVF_OK)
+        status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
+    if (status == MPIVF_OK)
+        status = mpivf_source_fingerprint_all(&b->source, &b->source_fingerprint);
+    if (status == MPIVF_OK)
+        status = open_ids_all(b);
+    if (status == MPIVF_OK)
+        status = open_model_all(b);
+    if (status)
+        return status;
+    choose_rows(b);
+    write_identity(b, identity, sizeof identity);
+    status = mpivf_agree_all(par, par->rank == 0 ? check_output(b, identity, &finished) : MPIVF_OK);
+    if (status == MPIVF_OK && b->want.rows == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "part %lld of %lld has no rows: '%s' has %llu blocks",
+                          (long long)b->options->part, (long long)b->options->parts, input,
+                          (unsigned long long)b->source.blocks);
+    mpivf_bcast_all(par, &finished, sizeof finished);
+    if (status == MPIVF_OK)
+        status = mpivf_work_open_all(&b->work, par, b->folder, identity);
+    if (status == MPIVF_OK && !finished) {
+        status = have_model_all(b, report, built);
+        if (status == MPIVF_OK)
+            status = add_rows_all(b, report, built);
+        built->bytes_written = mpivf_total_all(
+            par, report->phases > 0 ? report->phase[report->phases - 1].bytes_written : 0);
+        mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
+        if (status == MPIVF_OK)
+            status = merge_work_all(b, report, built);
+    }
+    return status ? status : mpivf_work_remove_all(&b->work);
+}
+
+/* What the finished file tells. */
+static mpivf_status
+describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *built)
+{
+    struct mpivf_index index;
+    mpivf_status status = mpivf_index_open_all(par, path, &index);
+    if (status == MPIVF_OK) {
+        built->rows = index.meta.rows;
+        built->rejected = index.meta.rejected;
+        status = mpivf_agree_all(par, mpivf_index_spread(par->ctx, index.list_offset,
+                                                         index.meta.lists, &built->spread));
+    }
+    mpivf_index_close(&index);
+    return status;
+}
+
+mpivf_status
+mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
+                const struct mpivf_build_options *options, struct mpivf_report *report,
+                struct mpivf_built *built)
+{
+    struct mpivf_context *ctx = par->ctx;
+    memset(built, 0, sizeof *built);
+    struct building *b = mpivf_alloc_zero(ctx, "the build", 1, sizeof *b);
+    mpivf_status status = mpivf_agree_all(par, b ? MPIVF_OK : MPIVF_MEMORY);
+    if (status == MPIVF_OK) {
+        b->par = par;
+        b->options = options;
+        b->path = path;
+        status = run_all(b, input, report, built);
+        mpivf_coarse_clear(&b->coarse);
+        mpivf_work_clear(&b->work);
+        mpivf_index_close(&b->model);
+        mpivf_source_close_all(&b->ids);
+        mpivf_source_close_all(&b->source);
+    }
+    mpivf_free(ctx, b);
+    return status ? status : describe_all(par, path, built);
+}

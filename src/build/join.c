@@ -1,0 +1,280 @@
+#include "build/join.h"
+
+#include "index/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUFFER_MOST = 4 << 20, BUFFER_LEAST = 16 << 10 };
+
+static int
+by_value(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* What the output's header is made of. */
+struct header {
+    struct mpivf_index_meta meta;
+    uint64_t *list_offset; /* owned */
+    int64_t *rejected;     /* owned */
+    struct mpivf_range *range; /* owned */
+};
+
+static void
+header_clear(struct mpivf_context *ctx, struct header *header)
+{
+    mpivf_free(ctx, header->list_offset);
+    mpivf_free(ctx, header->rejected);
+    mpivf_free(ctx, header->range);
+}
+
+/* A longer copy of an array, with `more` elements of `from` behind it. */
+static mpivf_status
+append(struct mpivf_context *ctx, void **array, uint64_t count, const void *from, uint64_t more,
+       size_t size)
+{
+    char *longer = mpivf_alloc(ctx, "the header of a merged shard", count + more, size);
+    if (longer == NULL)
+        return MPIVF_MEMORY;
+    if (count > 0)
+        memcpy(longer, *array, count * size);
+    if (more > 0)
+        memcpy(longer + count * size, from, more * size);
+    mpivf_free(ctx, *array);
+    *array = longer;
+    return MPIVF_OK;
+}
+
+static mpivf_status
+add_input(struct mpivf_context *ctx, struct header *header, const char *path)
+{
+    struct mpivf_index index;
+    struct mpivf_index_meta *meta = &header->meta;
+    mpivf_status status = mpivf_index_open(ctx, path, &index);
+    if (status == MPIVF_OK && header->list_offset == NULL) {
+        *meta = index.meta;
+        meta->rows = meta->rejected = meta->ranges = 0;
+        header->list_offset =
+            mpivf_alloc_zero(ctx, "list offsets", meta->lists + 1, sizeof *header->list_offset);
+        status = header->list_offset ? MPIVF_OK : MPIVF_MEMORY;
+    }
+    if (status == MPIVF_OK)
+        status = append(ctx, (void **)&header->rejected, meta->rejected, index.rejected,
+                        index.meta.rejected, sizeof *header->rejected);
+    if (status == MPIVF_OK)
+        status = append(ctx, (void **)&header->range, meta->ranges, index.range, index.meta.ranges,
+                        sizeof *header->range);
+    if (status == MPIVF_OK) {
+        for (uint64_t l = 0; l <= meta->lists; l++)
+            header->list_offset[l] += index.list_offset[l];
+        meta->rows += index.meta.rows;
+        meta->rejected += index.meta.rejected;
+        meta->ranges += index.meta.ranges;
+    }
+    mpivf_index_close(&index);
+    return status;
+}
+
+mpivf_status
+mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
+                  const char *model, const char *partial, uint64_t *rows)
+{
+    struct header header = {0};
+    struct mpivf_index trained = {.ctx = NULL};
+    struct mpivf_coarse coarse = {.ctx = NULL};
+    struct mpivf_index_layout layout;
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++)
+        status = add_input(ctx, &header, input[i]);
+    if (status == MPIVF_OK && model) {
+        status = mpivf_index_open(ctx, model, &trained);
+        if (status == MPIVF_OK)
+            status = mpivf_index_coarse(&trained, &coarse);
+    }
+    if (status == MPIVF_OK) {
+        struct mpivf_index_meta *meta = &header.meta;
+        qsort(header.rejected, meta->rejected, sizeof *header.rejected, by_value);
+        meta->ranges = mpivf_range_normalise(header.range, meta->ranges, NULL);
+        meta->centroids = model ? meta->lists : 0;
+        status = mpivf_index_create(ctx, partial, meta, coarse.centroid, header.list_offset,
+                                    header.rejected, header.range, &layout);
+        *rows = meta->rows;
+    }
+    mpivf_coarse_clear(&coarse);
+    mpivf_index_close(&trained);
+    header_clear(ctx, &header);
+    return status;
+}
+
+/* One part at work. */
+struct fill {
+    struct mpivf_context *ctx;
+    uint64_t inputs;
+    struct mpivf_index *input;   /* owned, [inputs] */
+    struct mpivf_stream *stream; /* owned, [inputs] */
+    uint64_t *stored;            /* owned, [inputs, run]: checksums the inputs promise */
+    struct mpivf_index output;
+    struct mpivf_file file; /* owned: the output, for writing */
+    struct mpivf_stream out;
+    uint64_t *checksum;    /* owned, [run] */
+    uint64_t first, end;   /* the run of lists */
+};
+
+/* The first list behind the share of the rows that goes to the parts before `part`. */
+static uint64_t
+cut(const struct mpivf_index *index, uint64_t part, uint64_t parts)
+{
+    uint64_t lists = index->meta.lists, low = 0, high = lists;
+    if (part >= parts)
+        return lists;
+    double goal = (double)(index->meta.rows + lists) / (double)parts * (double)part;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if ((double)(index->list_offset[middle] + middle) < goal)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static mpivf_status
+fill_init(struct fill *f, const char *const *input, const char *partial, uint64_t part,
+          uint64_t parts)
+{
+    struct mpivf_context *ctx = f->ctx;
+    f->file.fd = -1;
+    f->input = mpivf_alloc_zero(ctx, "the merge", f->inputs, sizeof *f->input);
+    f->stream = mpivf_alloc_zero(ctx, "the merge", f->inputs, sizeof *f->stream);
+    if (!f->input || !f->stream)
+        return MPIVF_MEMORY;
+    mpivf_status status = mpivf_index_open(ctx, partial, &f->output);
+    if (status)
+        return status;
+    f->first = cut(&f->output, part, parts);
+    f->end = cut(&f->output, part + 1, parts);
+    size_t run = f->end - f->first;
+    for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++)
+        status = mpivf_index_open(ctx, input[i], &f->input[i]);
+    if (status)
+        return status;
+    f->stored = mpivf_alloc(ctx, "checksums", f->inputs * run, sizeof *f->stored);
+    f->checksum = mpivf_alloc(ctx, "checksums", run, sizeof *f->checksum);
+    if (!f->stored || !f->checksum)
+        return MPIVF_MEMORY;
+    size_t each = mpivf_memory_left(ctx) / (f->inputs + 2);
+    each = each > BUFFER_MOST ? BUFFER_MOST : each < BUFFER_LEAST ? BUFFER_LEAST : each - 4096;
+    for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
+        const struct mpivf_index *from = &f->input[i];
+        struct mpivf_file file = mpivf_index_file(from);
+        status = mpivf_stream_init(ctx, &f->stream[i], file, &from->meta, &from->layout,
+                                   from->list_offset[f->first], from->list_offset[f->end], each);
+        if (status == MPIVF_OK)
+            status = mpivf_file_read(ctx, &file, f->stored + i * run, run * sizeof *f->stored,
+                                     from->layout.list_checksum + f->first * sizeof *f->stored);
+    }
+    if (status == MPIVF_OK)
+        status = mpivf_file_update(ctx, partial, &f->file);
+    if (status == MPIVF_OK)
+        status = mpivf_stream_init(ctx, &f->out, f->file, &f->output.meta, &f->output.layout,
+                                   f->output.list_offset[f->first], 0, each);
+    return status;
+}
+
+static mpivf_status
+fill_clear(struct fill *f)
+{
+    struct mpivf_context *ctx = f->ctx;
+    for (uint64_t i = 0; f->stream && i < f->inputs; i++)
+        mpivf_stream_clear(&f->stream[i]);
+    for (uint64_t i = 0; f->input && i < f->inputs; i++)
+        mpivf_index_close(&f->input[i]);
+    mpivf_stream_clear(&f->out);
+    mpivf_status status = mpivf_file_close(ctx, &f->file);
+    mpivf_index_close(&f->output);
+    mpivf_free(ctx, f->stored);
+    mpivf_free(ctx, f->checksum);
+    mpivf_free(ctx, f->stream);
+    mpivf_free(ctx, f->input);
+    return status;
+}
+
+static int64_t
+id_at_hand(const struct mpivf_stream *stream)
+{
+    int64_t id;
+    memcpy(&id, mpivf_stream_row(stream, 0), sizeof id);
+    return id;
+}
+
+/* Merge one list of all inputs by id. */
+static mpivf_status
+fill_list(struct fill *f, uint64_t list)
+{
+    int64_t last = -1;
+    uint64_t rows = f->output.list_offset[list + 1] - f->output.list_offset[list];
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t n = 0; n < rows && status == MPIVF_OK; n++) {
+        uint64_t from = f->inputs;
+        int64_t least = 0;
+        for (uint64_t i = 0; i < f->inputs; i++) {
+            struct mpivf_stream *stream = &f->stream[i];
+            if (stream->row + stream->at >= f->input[i].list_offset[list + 1])
+                continue; /* this input has no more of the list */
+            status = mpivf_stream_next(stream);
+            if (status)
+                return status;
+            int64_t id = id_at_hand(stream);
+            if (from == f->inputs || id < least) {
+                from = i;
+                least = id;
+            }
+        }
+        if (from == f->inputs)
+            return mpivf_fail(f->ctx, MPIVF_INTERNAL, "list %llu came out short",
+                              (unsigned long long)list);
+        if (least == last)
+            return mpivf_fail(f->ctx, MPIVF_INPUT, "the id %lld is given to two rows",
+                              (long long)last);
+        struct mpivf_stream *stream = &f->stream[from];
+        const void *row[MPIVF_PLANES] = {mpivf_stream_row(stream, 0), mpivf_stream_row(stream, 1),
+                                         mpivf_stream_row(stream, 2)};
+        status = mpivf_stream_put(&f->out, row);
+        mpivf_stream_advance(stream);
+        last = least;
+    }
+    for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
+        uint64_t stored = f->stored[i * (f->end - f->first) + list - f->first];
+        if (mpivf_stream_end_list(&f->stream[i]) != stored)
+            status = mpivf_fail(f->ctx, MPIVF_CORRUPT, "'%s' is damaged in list %llu",
+                                f->input[i].path, (unsigned long long)list);
+    }
+    if (status == MPIVF_OK)
+        f->checksum[list - f->first] = mpivf_stream_end_list(&f->out);
+    return status;
+}
+
+mpivf_status
+mpivf_join_fill(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
+                const char *partial, uint64_t part, uint64_t parts, uint64_t *rows, uint64_t *bytes)
+{
+    struct fill f = {.ctx = ctx, .inputs = inputs};
+    mpivf_status status = fill_init(&f, input, partial, part, parts);
+    for (uint64_t l = f.first; l < f.end && status == MPIVF_OK; l++)
+        status = fill_list(&f, l);
+    if (status == MPIVF_OK)
+        status = mpivf_stream_flush(&f.out);
+    if (status == MPIVF_OK)
+        status = mpivf_file_write(ctx, &f.file, f.checksum, (f.end - f.first) * sizeof *f.checksum,
+                                  f.output.layout.list_checksum + f.first * sizeof *f.checksum);
+    if (status == MPIVF_OK)
+        status = mpivf_file_sync(ctx, &f.file);
+    if (status == MPIVF_OK) {
+        *rows += f.output.list_offset[f.end] - f.output.list_offset[f.first];
+        *bytes += f.out.bytes;
+    }
+    mpivf_status closed = fill_clear(&f);
+    return status ? status : closed;
+}

@@ -1,0 +1,174 @@
+#include "build/merge.h"
+
+#include "build/join.h"
+#include "build/shard.h"
+
+#include <string.h>
+
+enum { ITEMS_A_RANK = 4 };
+
+/* One round: which inputs go together, under which names. */
+struct round {
+    struct mpivf_merge *merge;
+    const char *const *input;
+    uint64_t inputs, groups;
+    bool last;
+};
+
+static uint64_t
+group_first(const struct round *round, uint64_t group)
+{
+    return mpivf_share_first(round->inputs, (int)group, (int)round->groups);
+}
+
+/* The final name of a group's output; known once it is made. */
+static mpivf_status
+output_name(const struct round *round, uint64_t group, char path[MPIVF_PATH], char partial[MPIVF_PATH])
+{
+    struct mpivf_context *ctx = round->merge->par->ctx;
+    mpivf_status status =
+        round->last ? mpivf_path(ctx, path, "%s", round->merge->path)
+                    : mpivf_path(ctx, path, "%s/joined-%llu-%llu", round->merge->folder,
+                                 (unsigned long long)round->merge->rounds, (unsigned long long)group);
+    return status ? status : mpivf_path(ctx, partial, "%s.partial", path);
+}
+
+static mpivf_status
+create_outputs(const struct round *round, uint64_t *rows)
+{
+    const struct mpivf_par *par = round->merge->par;
+    char path[MPIVF_PATH], partial[MPIVF_PATH];
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t g = (uint64_t)par->rank; g < round->groups && status == MPIVF_OK;
+         g += (uint64_t)par->size) {
+        uint64_t first = group_first(round, g), some = 0;
+        status = output_name(round, g, path, partial);
+        if (status == MPIVF_OK)
+            status = mpivf_join_create(par->ctx, round->input + first, group_first(round, g + 1) - first,
+                                       round->last ? round->merge->model : NULL, partial, &some);
+        *rows += some;
+    }
+    return status;
+}
+
+/* Each rank's contiguous share of the items of a round, an agreement after each. */
+static mpivf_status
+fill_outputs_all(const struct round *round, struct mpivf_progress *progress)
+{
+    const struct mpivf_par *par = round->merge->par;
+    char path[MPIVF_PATH], partial[MPIVF_PATH];
+    uint64_t parts = ((uint64_t)par->size * ITEMS_A_RANK + round->groups - 1) / round->groups;
+    uint64_t items = parts * round->groups, item = mpivf_share_first(items, par->rank, par->size);
+    uint64_t end = mpivf_share_first(items, par->rank + 1, par->size);
+    mpivf_status status = MPIVF_OK;
+    for (bool more = true; more; item++) {
+        uint64_t rows = 0, bytes = 0;
+        if (item < end) {
+            uint64_t group = item / parts, first = group_first(round, group);
+            status = output_name(round, group, path, partial);
+            if (status == MPIVF_OK)
+                status = mpivf_join_fill(par->ctx, round->input + first,
+                                         group_first(round, group + 1) - first, partial,
+                                         item % parts, parts, &rows, &bytes);
+        }
+        progress->phase->rows += rows;
+        progress->phase->bytes_read += bytes;
+        progress->phase->bytes_written += bytes;
+        more = item + 1 < end;
+        status = mpivf_round_all(progress, status, rows, &more);
+    }
+    return status;
+}
+
+/* Give the outputs their names, then let the inputs go. */
+static mpivf_status
+commit_outputs(const struct round *round, char (*output)[MPIVF_PATH])
+{
+    struct mpivf_context *ctx = round->merge->par->ctx;
+    char path[MPIVF_PATH], partial[MPIVF_PATH];
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t g = 0; g < round->groups && status == MPIVF_OK; g++) {
+        status = output_name(round, g, path, partial);
+        if (status == MPIVF_OK && !round->last) {
+            struct mpivf_index index; /* a shard is named by what it covers */
+            status = mpivf_index_open(ctx, partial, &index);
+            if (status == MPIVF_OK)
+                status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, round->merge->folder,
+                                    (unsigned long long)index.range[0].row,
+                                    (unsigned long long)(index.meta.rows + index.meta.rejected));
+            mpivf_index_close(&index);
+        }
+        if (status == MPIVF_OK)
+            status = mpivf_file_commit(ctx, partial, path);
+        if (status == MPIVF_OK)
+            strcpy(output[g], path);
+        for (uint64_t i = group_first(round, g);
+             round->merge->consume && i < group_first(round, g + 1) && status == MPIVF_OK; i++)
+            if (strcmp(round->input[i], path) != 0) /* a group of one keeps its name */
+                status = mpivf_file_remove(ctx, round->input[i]);
+    }
+    return status;
+}
+
+static void
+drop_partials(const struct round *round)
+{
+    char path[MPIVF_PATH], partial[MPIVF_PATH];
+    for (uint64_t g = 0; g < round->groups; g++)
+        if (output_name(round, g, path, partial) == MPIVF_OK)
+            (void)mpivf_file_remove(round->merge->par->ctx, partial);
+}
+
+static mpivf_status
+round_all(const struct round *round, struct mpivf_progress *progress, char (*output)[MPIVF_PATH])
+{
+    const struct mpivf_par *par = round->merge->par;
+    uint64_t rows = 0;
+    mpivf_status status = mpivf_agree_all(par, create_outputs(round, &rows));
+    progress->total += mpivf_total_all(par, rows);
+    if (status == MPIVF_OK)
+        status = fill_outputs_all(round, progress);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, par->rank == 0 ? commit_outputs(round, output) : MPIVF_OK);
+    if (status && par->rank == 0)
+        drop_partials(round);
+    if (status == MPIVF_OK)
+        mpivf_bcast_all(par, output, round->groups * sizeof *output);
+    return status;
+}
+
+mpivf_status
+mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
+{
+    const struct mpivf_par *par = merge->par;
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_progress progress;
+    mpivf_phase_begin(&progress, par, report, "merge", "rows", 0);
+    uint64_t most = (merge->inputs + merge->fan_in - 1) / merge->fan_in;
+    /* names of a round's outputs, twice: they are the next round's inputs */
+    char(*name)[MPIVF_PATH] = mpivf_alloc(ctx, "names of shards", 2 * most + 2, sizeof *name);
+    const char **input = mpivf_alloc(ctx, "names of shards", most + 1, sizeof *input);
+    mpivf_status status = mpivf_agree_all(par, name && input ? MPIVF_OK : MPIVF_MEMORY);
+
+    struct round round = {.merge = merge, .input = merge->input, .inputs = merge->inputs};
+    bool consume = merge->consume;
+    for (merge->rounds = 0; status == MPIVF_OK && !round.last; merge->rounds++) {
+        round.groups = (round.inputs + merge->fan_in - 1) / merge->fan_in;
+        round.last = round.groups == 1;
+        char(*output)[MPIVF_PATH] = name + (merge->rounds % 2 ? most + 1 : 0);
+        status = round_all(&round, &progress, output);
+        for (uint64_t g = 0; g < round.groups && status == MPIVF_OK; g++)
+            input[g] = output[g];
+        round.input = input;
+        round.inputs = round.groups;
+        merge->consume = true; /* from now on the inputs are our own */
+    }
+    merge->consume = consume;
+    merge->bytes_written = mpivf_total_all(par, progress.phase->bytes_written);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, mpivf_file_size(ctx, merge->path, &merge->index_bytes));
+    mpivf_free(ctx, name);
+    mpivf_free(ctx, input);
+    mpivf_phase_end(&progress);
+    return status;
+}

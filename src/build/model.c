@@ -1,0 +1,55 @@
+#include "build/model.h"
+
+/* The checksum of every list of a file without rows. */
+static mpivf_status
+write_checksums(struct mpivf_context *ctx, const char *path, uint64_t lists,
+                const struct mpivf_index_layout *layout, uint64_t *room)
+{
+    uint64_t sums[MPIVF_PLANES], nothing = mpivf_checksum_of("", 0);
+    struct mpivf_file file;
+    for (int p = 0; p < MPIVF_PLANES; p++)
+        sums[p] = nothing;
+    for (uint64_t l = 0; l < lists; l++)
+        room[l] = mpivf_index_list_checksum(sums);
+    mpivf_status status = mpivf_file_update(ctx, path, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_file_write(ctx, &file, room, lists * sizeof *room, layout->list_checksum);
+    if (status == MPIVF_OK)
+        status = mpivf_file_sync(ctx, &file);
+    mpivf_status closed = mpivf_file_close(ctx, &file);
+    return status ? status : closed;
+}
+
+mpivf_status
+mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
+                  const struct mpivf_train_options *options, const struct mpivf_trained *trained)
+{
+    struct mpivf_index_meta meta = {
+        .metric = options->metric,
+        .codec = mpivf_codec(MPIVF_CODEC_F32),
+        .dim = coarse->dim,
+        .lists = coarse->lists,
+        .seed = options->seed,
+        .sample = trained->sample,
+        .objective = trained->objective,
+        .model_fingerprint = mpivf_coarse_fingerprint(coarse),
+        .centroids = coarse->lists,
+    };
+    char partial[MPIVF_PATH];
+    struct mpivf_index_layout layout;
+    mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
+    if (status)
+        return status;
+    uint64_t *room = mpivf_alloc_zero(ctx, "list offsets", meta.lists + 1, sizeof *room);
+    status = room ? MPIVF_OK : MPIVF_MEMORY;
+    if (status == MPIVF_OK)
+        status = mpivf_index_create(ctx, partial, &meta, coarse->centroid, room, NULL, NULL, &layout);
+    if (status == MPIVF_OK)
+        status = write_checksums(ctx, partial, meta.lists, &layout, room);
+    if (status == MPIVF_OK)
+        status = mpivf_file_commit(ctx, partial, path);
+    if (status)
+        (void)mpivf_file_remove(ctx, partial);
+    mpivf_free(ctx, room);
+    return status;
+}

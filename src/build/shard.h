@@ -1,0 +1,66 @@
+/*
+ * shard: rows gathered in memory and written as one sorted file.
+ *
+ * A spill collects assigned, encoded rows until it is full; then mpivf_shard_write sorts them
+ * by (list, id), writes them as a shard and empties the spill. A shard is whole when it has its
+ * name, which tells its first row and how many it covers.
+ *
+ * Memory: 16 bytes and the row's planes for each row of capacity, 32 bytes a list.
+ */
+#ifndef MPIVF_BUILD_SHARD_H
+#define MPIVF_BUILD_SHARD_H
+
+#include "index/format.h"
+
+struct mpivf_spill {
+    struct mpivf_context *ctx;
+    struct mpivf_index_meta meta; /* of every shard; rows, rejected and ranges set when written */
+    size_t capacity, rows;
+    uint32_t *list;  /* owned, [capacity] */
+    int64_t *id;     /* owned, [capacity] */
+    char *code;      /* owned, [capacity] codes */
+    float *vector;   /* owned, [capacity, dim] or NULL */
+    uint32_t *order; /* owned, [capacity] */
+    uint64_t *offset, *checksum; /* owned, [lists + 1] */
+    int64_t *rejected;           /* owned, [capacity] */
+    size_t rejects;
+    struct mpivf_range *range; /* owned, [most_ranges] */
+    size_t ranges, most_ranges;
+    uint64_t bytes_written, shards;
+};
+
+/* Bytes a row of capacity takes, and bytes beside the rows. */
+size_t
+mpivf_spill_row_bytes(const struct mpivf_index_meta *meta);
+size_t
+mpivf_spill_fixed_bytes(const struct mpivf_index_meta *meta);
+
+/* Release with mpivf_spill_clear, also after failure. Local. */
+mpivf_status
+mpivf_spill_init(struct mpivf_context *ctx, struct mpivf_spill *spill,
+                 const struct mpivf_index_meta *meta, size_t capacity);
+
+void
+mpivf_spill_clear(struct mpivf_spill *spill);
+
+/* Is there room for `rows` rows out of `ranges` ranges? */
+bool
+mpivf_spill_fits(const struct mpivf_spill *spill, size_t rows, size_t ranges);
+
+/* Note that these ranges are covered by what is put in. */
+void
+mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges);
+
+/* Encode and keep n rows; a row whose list is UINT32_MAX was rejected. */
+void
+mpivf_spill_put(struct mpivf_spill *spill, const float *row, size_t n, const uint32_t *list,
+                const int64_t *id);
+
+/* Write what is kept as a shard into `folder` and empty the spill; nothing for an empty one. */
+mpivf_status
+mpivf_shard_write(struct mpivf_spill *spill, const char *folder);
+
+/* The name of the shard that covers these rows, for mpivf_path. */
+#define MPIVF_SHARD_NAME "%s/shard-%016llx-%llu.h5"
+
+#endif

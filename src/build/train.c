@@ -1,0 +1,70 @@
+#include <mpivf/train.h>
+
+#include "build/kmeans.h"
+#include "build/model.h"
+#include "build/sample.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ROWS_A_LIST = 256 };
+
+static uint64_t
+default_lists(uint64_t rows)
+{
+    uint64_t lists = (uint64_t)(4 * sqrt((double)rows));
+    return lists > rows ? rows : lists < 1 ? 1 : lists;
+}
+
+mpivf_status
+mpivf_train_all(const struct mpivf_par *par, struct mpivf_source *source,
+                const struct mpivf_train_options *options, struct mpivf_report *report,
+                struct mpivf_coarse *coarse, struct mpivf_trained *trained)
+{
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_progress progress;
+    struct mpivf_sample sample = {0};
+    memset(coarse, 0, sizeof *coarse);
+    uint64_t lists = options->lists ? options->lists : default_lists(source->rows);
+    uint64_t wanted = options->sample ? options->sample : ROWS_A_LIST * lists;
+    if (source->rows < lists)
+        return mpivf_fail(ctx, MPIVF_INPUT, "%llu rows cannot fill %llu lists; ask for fewer --lists",
+                          (unsigned long long)source->rows, (unsigned long long)lists);
+    if (wanted > source->rows)
+        wanted = source->rows;
+    if (wanted < lists)
+        return mpivf_fail(ctx, MPIVF_USAGE, "a --sample of %llu rows is too small for %llu lists",
+                          (unsigned long long)wanted, (unsigned long long)lists);
+
+    uint64_t read_before = source->bytes_read;
+    mpivf_phase_begin(&progress, par, report, "sample", "rows", wanted);
+    mpivf_status status = mpivf_sample_read_all(par, source, options, wanted, &progress, &sample);
+    progress.phase->rows = sample.rows;
+    progress.phase->bytes_read = source->bytes_read - read_before;
+    mpivf_phase_end(&progress);
+
+    mpivf_phase_begin(&progress, par, report, "k-means", "rows", wanted * options->iterations);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(
+            par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim));
+    if (status == MPIVF_OK)
+        status = mpivf_kmeans_all(par, &sample, options, &progress, coarse, trained);
+    progress.phase->rows = sample.rows;
+    mpivf_phase_end(&progress);
+    mpivf_sample_clear(ctx, &sample);
+    return status;
+}
+
+mpivf_status
+mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
+                     const struct mpivf_train_options *options, struct mpivf_report *report,
+                     const char *path, struct mpivf_trained *trained)
+{
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_coarse coarse;
+    mpivf_status status = mpivf_train_all(par, source, options, report, &coarse, trained);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_model_write(ctx, path, &coarse, options, trained);
+    mpivf_coarse_clear(&coarse);
+    return mpivf_agree_all(par, status);
+}

@@ -1,0 +1,245 @@
+#include "build/work.h"
+
+#include "build/manifest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- on rank 0 ---- */
+
+struct names {
+    struct mpivf_work *work;
+    struct mpivf_work_shard *shard; /* owned, grows */
+    size_t count, room;
+};
+
+static bool
+ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+static mpivf_status
+grow(struct mpivf_context *ctx, struct names *names)
+{
+    if (names->count < names->room)
+        return MPIVF_OK;
+    size_t room = names->room ? 2 * names->room : 64;
+    struct mpivf_work_shard *shard = mpivf_alloc(ctx, "the list of shards", room, sizeof *shard);
+    if (shard == NULL)
+        return MPIVF_MEMORY;
+    if (names->count > 0)
+        memcpy(shard, names->shard, names->count * sizeof *shard);
+    mpivf_free(ctx, names->shard);
+    names->shard = shard;
+    names->room = room;
+    return MPIVF_OK;
+}
+
+static mpivf_status
+visit(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    struct names *names = arg;
+    char path[MPIVF_PATH];
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", names->work->folder, name);
+    if (status)
+        return status;
+    if (ends_with(name, ".partial"))
+        return mpivf_file_remove(ctx, path);
+    if (strcmp(name, "model.h5") == 0)
+        names->work->has_model = true;
+    if (strncmp(name, "shard-", 6) != 0)
+        return MPIVF_OK;
+    status = grow(ctx, names);
+    if (status == MPIVF_OK)
+        strcpy(names->shard[names->count++].path, path);
+    return status;
+}
+
+static int
+most_rows_first(const void *a, const void *b)
+{
+    const struct mpivf_work_shard *x = a, *y = b;
+    uint64_t p = x->rows + x->rejected, q = y->rows + y->rejected;
+    return p != q ? (p < q) - (p > q) : strcmp(x->path, y->path);
+}
+
+static int
+by_first_row(const void *a, const void *b)
+{
+    const struct mpivf_work_shard *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* Join the rows of one shard to what is covered, or remove it when they are covered already. */
+static mpivf_status
+cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
+{
+    struct mpivf_context *ctx = work->par->ctx;
+    struct mpivf_index index;
+    mpivf_status status = mpivf_index_open(ctx, shard->path, &index);
+    if (status) {
+        mpivf_index_close(&index);
+        return status;
+    }
+    uint64_t ranges = index.meta.ranges, rows = index.meta.rows + index.meta.rejected;
+    uint64_t common = mpivf_range_common(work->covered, work->ranges, index.range, ranges);
+    *kept = common == 0;
+    if (common == rows && rows > 0) {
+        status = mpivf_file_remove(ctx, shard->path);
+    } else if (common > 0) {
+        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' covers rows that other shards cover too; "
+                            "remove the folder '%s' to start over", shard->path, work->folder);
+    } else {
+        struct mpivf_range *all = mpivf_alloc(ctx, "row ranges", work->ranges + ranges, sizeof *all);
+        status = all ? MPIVF_OK : MPIVF_MEMORY;
+        if (all) {
+            if (work->ranges > 0)
+                memcpy(all, work->covered, work->ranges * sizeof *all);
+            memcpy(all + work->ranges, index.range, ranges * sizeof *all);
+            mpivf_free(ctx, work->covered);
+            work->covered = all;
+            work->ranges = mpivf_range_normalise(all, work->ranges + ranges, NULL);
+        }
+    }
+    mpivf_index_close(&index);
+    return status;
+}
+
+/* What the header of a shard tells. */
+static mpivf_status
+look_at(struct mpivf_context *ctx, struct mpivf_work_shard *shard)
+{
+    struct mpivf_index index;
+    mpivf_status status = mpivf_index_open(ctx, shard->path, &index);
+    if (status == MPIVF_OK) {
+        shard->rows = index.meta.rows;
+        shard->rejected = index.meta.rejected;
+        shard->first = index.meta.ranges > 0 ? index.range[0].row : 0;
+    }
+    mpivf_index_close(&index);
+    return status;
+}
+
+static void
+forget(struct mpivf_work *work)
+{
+    struct mpivf_context *ctx = work->par->ctx;
+    mpivf_free(ctx, work->shard);
+    mpivf_free(ctx, work->covered);
+    work->shard = NULL;
+    work->covered = NULL;
+    work->shards = work->ranges = 0;
+    work->has_model = false;
+}
+
+static mpivf_status
+scan(struct mpivf_work *work)
+{
+    struct mpivf_context *ctx = work->par->ctx;
+    struct names names = {.work = work};
+    mpivf_status status = mpivf_folder_list(ctx, work->folder, visit, &names);
+    for (size_t i = 0; i < names.count && status == MPIVF_OK; i++)
+        status = look_at(ctx, &names.shard[i]);
+    if (names.count > 1)
+        qsort(names.shard, names.count, sizeof *names.shard, most_rows_first);
+    work->shard = names.shard;
+    for (size_t i = 0; i < names.count && status == MPIVF_OK; i++) {
+        bool kept = false;
+        status = cover(work, &names.shard[i], &kept);
+        if (status == MPIVF_OK && kept)
+            work->shard[work->shards++] = names.shard[i];
+    }
+    if (work->shards > 1)
+        qsort(work->shard, work->shards, sizeof *work->shard, by_first_row);
+    return status;
+}
+
+/* ---- on all ranks ---- */
+
+mpivf_status
+mpivf_work_scan_all(struct mpivf_work *work)
+{
+    const struct mpivf_par *par = work->par;
+    struct mpivf_context *ctx = par->ctx;
+    mpivf_status status = MPIVF_OK;
+    forget(work);
+    if (par->rank == 0) {
+        status = scan(work);
+        if (status == MPIVF_OK)
+            status = mpivf_manifest_write(ctx, work);
+    }
+    status = mpivf_agree_all(par, status);
+    if (status)
+        return status;
+    uint64_t facts[3] = {work->shards, work->ranges, work->has_model};
+    mpivf_bcast_all(par, facts, sizeof facts);
+    if (par->rank != 0) {
+        work->shards = facts[0];
+        work->ranges = facts[1];
+        work->has_model = facts[2] != 0;
+        work->shard = mpivf_alloc(ctx, "the list of shards", facts[0], sizeof *work->shard);
+        work->covered = mpivf_alloc(ctx, "row ranges", facts[1], sizeof *work->covered);
+        if (!work->shard || !work->covered)
+            status = MPIVF_MEMORY;
+    }
+    status = mpivf_agree_all(par, status);
+    if (status)
+        return status;
+    mpivf_bcast_all(par, work->shard, work->shards * sizeof *work->shard);
+    mpivf_bcast_all(par, work->covered, work->ranges * sizeof *work->covered);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
+                    const char *identity)
+{
+    struct mpivf_context *ctx = par->ctx;
+    memset(work, 0, sizeof *work);
+    work->par = par;
+    mpivf_status status = mpivf_path(ctx, work->folder, "%s", folder);
+    if (status == MPIVF_OK)
+        status = mpivf_path(ctx, work->model, "%s/model.h5", folder);
+    work->identity = mpivf_alloc(ctx, "the identity of the work", strlen(identity) + 1, 1);
+    if (work->identity)
+        strcpy(work->identity, identity);
+    else
+        status = MPIVF_MEMORY;
+    if (par->rank == 0) {
+        if (status == MPIVF_OK)
+            status = mpivf_folder_create(ctx, folder);
+        if (status == MPIVF_OK)
+            status = mpivf_manifest_check(ctx, work);
+    }
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_work_scan_all(work);
+    if (status)
+        return status;
+    char path[MPIVF_PATH];
+    status = mpivf_path(ctx, path, "%s/manifest.json", folder);
+    if (status == MPIVF_OK && !mpivf_file_exists(path))
+        status = mpivf_fail(ctx, MPIVF_IO, "cannot see '%s': the work folder (--scratch) must be on a "
+                            "file system that all ranks share", path);
+    return mpivf_agree_all(par, status);
+}
+
+mpivf_status
+mpivf_work_remove_all(struct mpivf_work *work)
+{
+    struct mpivf_context *ctx = work->par->ctx;
+    mpivf_status status = work->par->rank == 0 ? mpivf_folder_remove(ctx, work->folder) : MPIVF_OK;
+    return mpivf_agree_all(work->par, status);
+}
+
+void
+mpivf_work_clear(struct mpivf_work *work)
+{
+    if (work->par == NULL)
+        return;
+    forget(work);
+    mpivf_free(work->par->ctx, work->identity);
+    memset(work, 0, sizeof *work);
+}

@@ -1,0 +1,54 @@
+/*
+ * work: the folder in which a build lives until its index is whole.
+ *
+ * FOLDER/manifest.json says whose work it is (every option that shapes the index, and the
+ * source) and lists the shards; FOLDER/model.h5 is the trained quantizer; FOLDER/shard-*.h5 are
+ * finished shards. Whatever ends in .partial was under way when a run ended and is removed.
+ *
+ * A shard tells in its header which rows it covers, so the folder needs no other record to go
+ * on, with any number of ranks: what no shard covers is still to be done, and a shard whose rows
+ * another one covers too has been merged and is removed.
+ */
+#ifndef MPIVF_BUILD_WORK_H
+#define MPIVF_BUILD_WORK_H
+
+#include "index/format.h"
+
+struct mpivf_work_shard {
+    char path[MPIVF_PATH];
+    uint64_t rows, rejected, first;
+};
+
+/* The same on every rank after mpivf_work_scan_all. */
+struct mpivf_work {
+    const struct mpivf_par *par; /* not owned */
+    char folder[MPIVF_PATH], model[MPIVF_PATH];
+    bool has_model;
+    struct mpivf_work_shard *shard; /* owned, by first row */
+    uint64_t shards;
+    struct mpivf_range *covered; /* owned set */
+    uint64_t ranges;
+    char *identity; /* owned, JSON text */
+};
+
+/*
+ * Make the folder, or find in it the work of an earlier run with the same `identity` (JSON text,
+ * the same on every rank; copied). MPIVF_MISMATCH when it is another's, MPIVF_IO when a rank cannot see it.
+ * Release with mpivf_work_clear, also after failure. Collective.
+ */
+mpivf_status
+mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
+                    const char *identity);
+
+/* Look through the folder again and bring the manifest up to date. Collective. */
+mpivf_status
+mpivf_work_scan_all(struct mpivf_work *work);
+
+/* Remove the folder. Collective. */
+mpivf_status
+mpivf_work_remove_all(struct mpivf_work *work);
+
+void
+mpivf_work_clear(struct mpivf_work *work);
+
+#endif

@@ -1,0 +1,113 @@
+#include "cmd/command.h"
+#include "codec/codec.h"
+
+#include <mpivf/index.h>
+
+#include <inttypes.h>
+
+struct fields {
+    struct mpivf_common common;
+    int64_t rejected;
+};
+
+static const struct mpivf_option options[] = {
+    {"rejected", 0, MPIVF_INTEGER, offsetof(struct fields, rejected), "10", 0, 1e9, "N",
+     "ids of rejected rows to list, at most"},
+    MPIVF_COMMON_OPTIONS};
+
+static json_t *
+fingerprint(uint64_t value)
+{
+    char text[20];
+    snprintf(text, sizeof text, "%016" PRIx64, value);
+    return json_string(text);
+}
+
+static json_t *
+rejected_ids(const struct mpivf_index *index, uint64_t most)
+{
+    json_t *list = json_array();
+    for (uint64_t i = 0; i < index->meta.rejected && i < most; i++)
+        json_array_append_new(list, json_integer(index->rejected[i]));
+    return list;
+}
+
+static mpivf_status
+show(struct mpivf_call *call, const struct mpivf_index *index)
+{
+    const struct fields *f = call->fields;
+    const struct mpivf_index_meta *meta = &index->meta;
+    struct mpivf_spread spread;
+    mpivf_status status =
+        mpivf_index_spread(call->par->ctx, index->list_offset, meta->lists, &spread);
+    if (status)
+        return status;
+    mpivf_call_set(call, "kind", json_string(meta->source_rows == 0         ? "model"
+                                             : mpivf_index_complete(index) ? "index"
+                                                                            : "shard"));
+    mpivf_call_set(call, "metric", json_string(mpivf_metric_name(meta->metric)));
+    mpivf_call_set(call, "codec", json_string(meta->codec->name));
+    mpivf_call_set(call, "dim", json_integer((json_int_t)meta->dim));
+    mpivf_call_set(call, "lists", json_integer((json_int_t)meta->lists));
+    mpivf_call_set(call, "rows_stored", json_integer((json_int_t)meta->rows));
+    mpivf_call_set(call, "rows_rejected", json_integer((json_int_t)meta->rejected));
+    mpivf_call_set(call, "rows_read",
+                   json_integer((json_int_t)mpivf_range_rows(index->range, meta->ranges)));
+    mpivf_call_set(call, "source_rows", json_integer((json_int_t)meta->source_rows));
+    mpivf_call_set(call, "ids", json_string(meta->ids ? "dataset" : "row numbers"));
+    mpivf_call_set(call, "raw_rows", json_boolean(meta->store));
+    mpivf_call_set(call, "seed", json_integer((json_int_t)meta->seed));
+    mpivf_call_set(call, "sample", json_integer((json_int_t)meta->sample));
+    mpivf_call_set(call, "objective", json_real(meta->objective));
+    mpivf_call_set(call, "list_size_mean", json_real(spread.mean));
+    mpivf_call_set(call, "list_size_median", json_integer((json_int_t)spread.median));
+    mpivf_call_set(call, "list_size_p99", json_integer((json_int_t)spread.p99));
+    mpivf_call_set(call, "list_size_largest", json_integer((json_int_t)spread.largest));
+    mpivf_call_set(call, "largest_over_mean", json_real(spread.max_over_mean));
+    mpivf_call_set(call, "empty_lists", json_integer((json_int_t)spread.empty));
+    mpivf_call_set(call, "model_fingerprint", fingerprint(meta->model_fingerprint));
+    mpivf_call_set(call, "source_fingerprint", fingerprint(meta->source_fingerprint));
+    mpivf_call_set(call, "rejected_ids", rejected_ids(index, (uint64_t)f->rejected));
+    return MPIVF_OK;
+}
+
+static void
+print(const json_t *result)
+{
+    size_t i;
+    json_t *id, *list = json_object_get(result, "rejected_ids");
+    mpivf_result_print(result);
+    json_array_foreach(list, i, id)
+        printf("%-22s %lld\n", i == 0 ? "rejected_ids" : "", (long long)json_integer_value(id));
+}
+
+static mpivf_status
+run_all(struct mpivf_call *call)
+{
+    const struct mpivf_par *par = call->par;
+    struct mpivf_index index;
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0) {
+        status = mpivf_index_open(par->ctx, call->operand[0], &index);
+        if (status == MPIVF_OK)
+            status = show(call, &index);
+        mpivf_index_close(&index);
+    }
+    return mpivf_agree_all(par, status);
+}
+
+extern const struct mpivf_command mpivf_cmd_info;
+const struct mpivf_command mpivf_cmd_info = {
+    .name = "info",
+    .group = "Quality",
+    .summary = "what an index, shard or model holds",
+    .usage = "FILE [OPTIONS]\n\n"
+             "Tell kind, shape, training, list sizes and fingerprints of an index, a shard or a\n"
+             "model. rows_read = rows_stored + rows_rejected, always.",
+    .options = options,
+    .fields = sizeof(struct fields),
+    .least = 1,
+    .most = 1,
+    .run_all = run_all,
+    .print = print,
+};

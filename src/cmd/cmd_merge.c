@@ -1,0 +1,62 @@
+#include "cmd/command.h"
+
+#include <mpivf/build.h>
+#include <mpivf/report.h>
+
+struct fields {
+    struct mpivf_common common;
+    const char *scratch;
+    int64_t fan_in;
+    bool force, partial;
+};
+
+#define AT(field) offsetof(struct fields, field)
+
+static const struct mpivf_option options[] = {
+    {"fan-in", 0, MPIVF_INTEGER, AT(fan_in), "16", 2, 1024, "F", "shards joined at once"},
+    {"scratch", 0, MPIVF_STRING, AT(scratch), NULL, 0, 0, "DIR",
+     "shared folder for intermediate shards; default: beside OUT"},
+    {"partial", 0, MPIVF_FLAG, AT(partial), NULL, 0, 0, "",
+     "allow rows of the source to be missing: OUT is then a shard"},
+    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace an index that is there"},
+    MPIVF_COMMON_OPTIONS};
+
+static mpivf_status
+run_all(struct mpivf_call *call)
+{
+    const struct fields *f = call->fields;
+    uint64_t inputs = (uint64_t)call->operands - 1;
+    const char *path = call->operand[inputs];
+    struct mpivf_built built;
+    struct mpivf_merge_options o = {.fan_in = (uint64_t)f->fan_in,
+                                    .force = f->force,
+                                    .partial = f->partial,
+                                    .scratch = f->scratch};
+    mpivf_status status =
+        mpivf_merge_files_all(call->par, call->operand, inputs, path, &o, &call->report, &built);
+    if (status)
+        return status;
+    mpivf_call_set(call, "rows", json_integer((json_int_t)built.rows));
+    mpivf_call_set(call, "rejected", json_integer((json_int_t)built.rejected));
+    mpivf_call_set(call, "shards", json_integer((json_int_t)built.shards));
+    mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built.rounds));
+    mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built.index_bytes));
+    mpivf_call_set(call, "index", json_string(path));
+    return mpivf_report_write_all(call->par, &call->report, path, call->line);
+}
+
+extern const struct mpivf_command mpivf_cmd_merge;
+const struct mpivf_command mpivf_cmd_merge = {
+    .name = "merge",
+    .group = "Index",
+    .summary = "join the shards of a job array into one index",
+    .usage = "SHARD... OUT [OPTIONS]\n\n"
+             "Join shards made by build --part with one model from one source. Every row has to\n"
+             "be in exactly one shard; a missing, damaged or foreign shard is an error. The inputs\n"
+             "stay. OUT has the bytes that one build of all rows would have given.",
+    .options = options,
+    .fields = sizeof(struct fields),
+    .least = 2,
+    .most = MPIVF_OPERANDS,
+    .run_all = run_all,
+};

@@ -1,0 +1,53 @@
+#include "cmd/train_options.h"
+#include "io/file.h"
+
+#include <mpivf/report.h>
+
+struct fields {
+    struct mpivf_common common;
+    struct mpivf_train_fields train;
+    bool force;
+};
+
+static const struct mpivf_option options[] = {
+    MPIVF_TRAIN_OPTIONS(offsetof(struct fields, train)),
+    {"force", 'f', MPIVF_FLAG, offsetof(struct fields, force), NULL, 0, 0, "",
+     "replace a model that is there"},
+    MPIVF_COMMON_OPTIONS};
+
+static mpivf_status
+run_all(struct mpivf_call *call)
+{
+    const struct fields *f = call->fields;
+    const struct mpivf_par *par = call->par;
+    const char *path = call->operand[1];
+    struct mpivf_source source = {0};
+    struct mpivf_train_options train = mpivf_train_options_of(&f->train);
+    struct mpivf_trained trained = {0};
+    mpivf_status status = mpivf_agree_all(
+        par, par->rank == 0 ? mpivf_file_writable(par->ctx, path, f->force) : MPIVF_OK);
+    if (status == MPIVF_OK)
+        status = mpivf_source_open_all(&source, par, call->operand[0], "train",
+                                       (enum mpivf_read_mode)f->train.read_mode);
+    if (status == MPIVF_OK)
+        status = mpivf_train_file_all(par, &source, &train, &call->report, path, &trained);
+    mpivf_source_close_all(&source);
+    mpivf_trained_show(call, &trained);
+    mpivf_call_set(call, "model", json_string(path));
+    return status ? status : mpivf_report_write_all(par, &call->report, path, call->line);
+}
+
+extern const struct mpivf_command mpivf_cmd_train;
+const struct mpivf_command mpivf_cmd_train = {
+    .name = "train",
+    .group = "Index",
+    .summary = "train the coarse quantizer: an index without rows",
+    .usage = "FILE[:OBJECT] MODEL [OPTIONS]\n\n"
+             "Draw an unbiased sample of the rows, run k-means over all ranks, and write the\n"
+             "centroids as MODEL, for build --model. The dataset is 'train' when not named.",
+    .options = options,
+    .fields = sizeof(struct fields),
+    .least = 2,
+    .most = 2,
+    .run_all = run_all,
+};

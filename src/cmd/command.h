@@ -1,0 +1,74 @@
+/*
+ * command: what a subcommand is. Each is a const struct in a file of its own, beside the
+ * functions it calls; main.c knows them by the table in command.c.
+ */
+#ifndef MPIVF_CMD_COMMAND_H
+#define MPIVF_CMD_COMMAND_H
+
+#include "base/option.h"
+
+#include <mpivf/progress.h>
+
+#include <jansson.h>
+
+enum { MPIVF_OPERANDS = 4096 };
+
+/* Options that every command has; the first field of every command's own struct. */
+struct mpivf_common {
+    int64_t threads;
+    uint64_t memory;
+    bool json, quiet;
+};
+
+#define MPIVF_COMMON_OPTIONS                                                                       \
+    {"threads", 't', MPIVF_INTEGER, offsetof(struct mpivf_common, threads), NULL, 1, 1024, "N",    \
+     "threads of a rank; default: OMP_NUM_THREADS, Slurm's grant, or its processors"},             \
+        {"memory", 'M', MPIVF_SIZE, offsetof(struct mpivf_common, memory), NULL, 1 << 20, 0,       \
+         "SIZE", "most resident memory of a rank; default: 80 % of its share of the limit"},       \
+        {"json", 0, MPIVF_FLAG, offsetof(struct mpivf_common, json), NULL, 0, 0, "",               \
+         "results as JSON on standard output"},                                                    \
+        {"quiet", 'q', MPIVF_FLAG, offsetof(struct mpivf_common, quiet), NULL, 0, 0, "",           \
+         "no progress on standard error"},                                                         \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+#define MPIVF_METRIC_CHOICES "l2|ip|cosine"
+#define MPIVF_BAD_ROWS_CHOICES "fail|skip"
+#define MPIVF_READ_CHOICES "auto|independent|collective"
+
+/* A command line taken apart, and the run it starts. */
+struct mpivf_call {
+    const struct mpivf_par *par; /* not owned */
+    const char **operand;        /* not owned */
+    int operands;
+    const void *fields;          /* the command's own struct */
+    struct mpivf_report report;
+    const char *line; /* the whole command line */
+    json_t *result;   /* owned; printed by rank 0 at the end unless empty */
+};
+
+struct mpivf_command {
+    const char *name;
+    const char *group;   /* heading in the list of commands */
+    const char *summary; /* one line */
+    const char *usage;   /* operands and text below it */
+    const struct mpivf_option *options;
+    size_t fields; /* bytes of the command's own struct */
+    int least, most; /* operands */
+    mpivf_status (*run_all)(struct mpivf_call *call);
+    void (*print)(const json_t *result); /* for people; NULL = one line a member */
+};
+
+/* All of them, NULL at the end. */
+extern const struct mpivf_command *const mpivf_commands[];
+
+/* Add a value to the result. */
+void
+mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
+
+/* Print a result, one "name value" a line. */
+void
+mpivf_result_print(const json_t *result);
+
+#endif

@@ -1,0 +1,226 @@
+#include "cmd/command.h"
+#include "math/blas.h"
+#include "math/kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef MPIVF_VERSION
+#define MPIVF_VERSION "0"
+#endif
+
+enum { RESERVE = 24 << 20 }; /* what libraries take beside our buffers while running */
+
+static void
+print_version(void)
+{
+    mpivf_blas_init();
+    printf("mpivf %s (kernels %s, BLAS core %s)\n", MPIVF_VERSION, mpivf_kernel()->name,
+           mpivf_blas_core());
+}
+
+static void
+print_help(void)
+{
+    printf("mpivf builds one IVF index file from vectors that do not fit in memory, on as many MPI\n"
+           "ranks as you give it, and makes the exact ground truth to judge it by.\n\n"
+           "Usage: [mpirun -n RANKS] mpivf COMMAND [OPERANDS] [OPTIONS]\n");
+    const char *group = "";
+    for (int i = 0; mpivf_commands[i]; i++) {
+        const struct mpivf_command *command = mpivf_commands[i];
+        if (strcmp(group, command->group) != 0)
+            printf("\n%s\n", command->group);
+        group = command->group;
+        printf("  %-10s %s\n", command->name, command->summary);
+    }
+    printf("\nA dataset is named FILE[:OBJECT]: sift.h5:train, cells.h5ad:obsm/X_pca, emb.npy.\n"
+           "mpivf COMMAND --help tells a command's options; mpivf --version the version.\n"
+           "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 quality below the limit.\n");
+}
+
+static void
+print_command_help(const struct mpivf_command *command)
+{
+    printf("Usage: mpivf %s %s\n\nOptions:\n", command->name, command->usage);
+    mpivf_option_print(command->options, stdout);
+}
+
+/* Everything written so far must have arrived. */
+static int
+finish_output(int code)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "mpivf: cannot write to standard output\n");
+        return code ? code : 1;
+    }
+    return code;
+}
+
+/* ---- notes on standard error, rank 0 only ---- */
+
+struct screen {
+    bool bar_open; /* the last line was a bar and has no end yet */
+};
+
+static void
+show_note(void *arg, const char *line)
+{
+    struct screen *screen = arg;
+    bool bar = line[0] == '\r';
+    if (screen->bar_open)
+        fputs("\r\033[K", stderr);
+    fprintf(stderr, "mpivf: %s%s", bar ? line + 1 : line, bar ? "" : "\n");
+    screen->bar_open = bar;
+    fflush(stderr);
+}
+
+/* ---- a run ---- */
+
+/* Turn --memory, which is about the whole process, into a limit for our buffers. */
+static mpivf_status
+set_memory(const struct mpivf_par *par, uint64_t asked)
+{
+    struct mpivf_context *ctx = par->ctx;
+    size_t all = asked ? asked : mpivf_memory_default(par->node_size);
+    size_t base = mpivf_memory_resident() + RESERVE;
+    if (all < base + (1 << 20))
+        return mpivf_fail(ctx, MPIVF_USAGE, "--memory %.1f MiB is too little: the program itself and its "
+                          "libraries take %.1f MiB", (double)all / 1048576, (double)base / 1048576);
+    ctx->memory.limit = all - base;
+    return MPIVF_OK;
+}
+
+/* The command line as one text; to be freed. */
+static char *
+join_line(int argc, char **argv)
+{
+    char *line = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&line, &size);
+    for (int i = 0; stream && i < argc; i++)
+        fprintf(stream, "%s%s", i ? " " : "", argv[i]);
+    if (stream)
+        fclose(stream);
+    return line;
+}
+
+static int
+run(const struct mpivf_command *command, void *fields, const char **operand, int operands, int argc,
+    char **argv)
+{
+    const struct mpivf_common *common = fields;
+    struct mpivf_context ctx;
+    struct mpivf_par par;
+    struct screen screen = {false};
+    mpivf_context_init(&ctx);
+    char *line = join_line(argc, argv);
+    mpivf_par_start_all(&par, &argc, &argv, &ctx);
+    mpivf_blas_init();
+    (void)mpivf_kernel();
+    ctx.threads = common->threads ? (int)common->threads : mpivf_par_threads(&par);
+    if (par.rank == 0 && !common->quiet) {
+        ctx.note = show_note;
+        ctx.note_arg = &screen;
+    }
+    const char *tasks = getenv("SLURM_NTASKS");
+    if (par.rank == 0 && par.size == 1 && tasks && atoi(tasks) > 1 && getenv("SLURM_STEP_ID"))
+        mpivf_note(&ctx, "Slurm started %s tasks, MPI sees one: use srun --mpi=pmix", tasks);
+
+    struct mpivf_call call = {.par = &par,
+                              .operand = operand,
+                              .operands = operands,
+                              .fields = fields,
+                              .line = line ? line : command->name,
+                              .result = json_object()};
+    mpivf_status status = mpivf_agree_all(&par, set_memory(&par, common->memory));
+    if (status == MPIVF_OK)
+        status = command->run_all(&call);
+    status = mpivf_agree_all(&par, status);
+    int code = mpivf_exit_code(status);
+    if (par.rank == 0) {
+        if (json_object_size(call.result) > 0 && (status == MPIVF_OK || status == MPIVF_BELOW)) {
+            if (common->json) {
+                json_dumpf(call.result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+                putchar('\n');
+            } else if (command->print)
+                command->print(call.result);
+            else
+                mpivf_result_print(call.result);
+        }
+        code = finish_output(code);
+        if (screen.bar_open)
+            fputs("\r\033[K", stderr);
+        if (status)
+            fprintf(stderr, "mpivf %s: %s\n", command->name, ctx.error);
+        fflush(stderr);
+    }
+    json_decref(call.result);
+    mpivf_par_stop_all(&par);
+    free(line);
+    return code;
+}
+
+static const struct mpivf_command *
+find_command(const char *name)
+{
+    for (int i = 0; mpivf_commands[i]; i++)
+        if (strcmp(mpivf_commands[i]->name, name) == 0)
+            return mpivf_commands[i];
+    return NULL;
+}
+
+static bool
+is(const char *word, const char *a, const char *b)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const char *operand[MPIVF_OPERANDS];
+    static union {
+        struct mpivf_common common;
+        char bytes[1024];
+    } fields;
+    bool speaks = mpivf_par_launched_rank() == 0, help = false;
+    int operands = 0;
+
+    if (argc < 2 || is(argv[1], "--help", "-h") || is(argv[1], "help", "--help")) {
+        const struct mpivf_command *about = argc > 2 ? find_command(argv[2]) : NULL;
+        if (speaks && about)
+            print_command_help(about);
+        else if (speaks)
+            print_help();
+        return finish_output(argc < 2 ? 2 : 0);
+    }
+    if (is(argv[1], "--version", "version")) {
+        if (speaks)
+            print_version();
+        return finish_output(0);
+    }
+    const struct mpivf_command *command = find_command(argv[1]);
+    if (command == NULL) {
+        if (speaks)
+            fprintf(stderr, "mpivf: there is no command '%s'; see mpivf help\n", argv[1]);
+        return 2;
+    }
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    mpivf_status status =
+        command->fields > sizeof fields
+            ? mpivf_fail(&ctx, MPIVF_INTERNAL, "too many options")
+            : mpivf_option_parse(&ctx, command->options, &fields, argc - 1, argv + 1, operand,
+                                 command->least, command->most, &operands, &help);
+    if (help) {
+        if (speaks)
+            print_command_help(command);
+        return finish_output(0);
+    }
+    if (status) {
+        if (speaks)
+            fprintf(stderr, "mpivf %s: %s\n", command->name, ctx.error);
+        return mpivf_exit_code(status);
+    }
+    return run(command, &fields, operand, operands, argc, argv);
+}

@@ -1,0 +1,60 @@
+/* train_options: the options that train and build share, said once. */
+#ifndef MPIVF_CMD_TRAIN_OPTIONS_H
+#define MPIVF_CMD_TRAIN_OPTIONS_H
+
+#include "cmd/command.h"
+
+#include <mpivf/train.h>
+
+struct mpivf_train_fields {
+    int64_t lists, sample, iterations, seed;
+    double tolerance;
+    int metric, bad_rows, read_mode;
+};
+
+#define MPIVF_TRAIN_OPTIONS(at)                                                                    \
+    {"lists", 'l', MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, lists), NULL, 1,        \
+     1048576, "N", "inverted lists; default: 4 sqrt(rows)"},                                       \
+        {"metric", 'm', MPIVF_CHOICE, at + offsetof(struct mpivf_train_fields, metric), "l2", 0,   \
+         0, MPIVF_METRIC_CHOICES, "what nearest means"},                                           \
+        {"sample", 0, MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, sample), NULL, 1,    \
+         1e12, "N", "rows to train on; default: 256 a list"},                                      \
+        {"iterations", 0, MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, iterations),     \
+         "10", 1, 1000, "N", "of k-means, at most"},                                               \
+        {"tolerance", 0, MPIVF_REAL, at + offsetof(struct mpivf_train_fields, tolerance), "0.001", \
+         0, 1, "X", "stop when the objective gains less than this share"},                         \
+        {"seed", 's', MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, seed), "1", 0, 1e15, \
+         "S", "of everything random"},                                                             \
+        {"bad-rows", 0, MPIVF_CHOICE, at + offsetof(struct mpivf_train_fields, bad_rows), "fail",  \
+         0, 0, MPIVF_BAD_ROWS_CHOICES, "what to do with rows that have NaN or infinity"},          \
+    {                                                                                              \
+        "read", 0, MPIVF_CHOICE, at + offsetof(struct mpivf_train_fields, read_mode), "auto", 0,   \
+            0, MPIVF_READ_CHOICES, "how HDF5 is read; auto: at offsets where possible"             \
+    }
+
+static inline struct mpivf_train_options
+mpivf_train_options_of(const struct mpivf_train_fields *f)
+{
+    return (struct mpivf_train_options){.lists = (uint64_t)f->lists,
+                                        .sample = (uint64_t)f->sample,
+                                        .seed = (uint64_t)f->seed,
+                                        .iterations = (uint64_t)f->iterations,
+                                        .tolerance = f->tolerance,
+                                        .metric = (enum mpivf_metric)f->metric,
+                                        .bad_rows = (enum mpivf_bad_rows)f->bad_rows};
+}
+
+static inline void
+mpivf_trained_show(struct mpivf_call *call, const struct mpivf_trained *trained)
+{
+    if (trained->lists == 0)
+        return;
+    mpivf_call_set(call, "lists", json_integer((json_int_t)trained->lists));
+    mpivf_call_set(call, "sample", json_integer((json_int_t)trained->sample));
+    mpivf_call_set(call, "iterations", json_integer((json_int_t)trained->iterations));
+    mpivf_call_set(call, "first_objective", json_real(trained->first_objective));
+    mpivf_call_set(call, "objective", json_real(trained->objective));
+    mpivf_call_set(call, "repaired_lists", json_integer((json_int_t)trained->repaired));
+}
+
+#endif

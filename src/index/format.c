@@ -1,0 +1,411 @@
+#include "index/format.h"
+
+#include "io/hdf5.h"
+
+#include <string.h>
+
+enum { VERSION = 1, ALIGNMENT = 4096 };
+static const char FORMAT[] = "mpivf-index";
+
+enum attribute {
+    A_FORMAT,
+    A_VERSION,
+    A_METRIC,
+    A_CODEC,
+    A_DIM,
+    A_LISTS,
+    A_ROWS,
+    A_REJECTED,
+    A_SOURCE_ROWS,
+    A_SEED,
+    A_SAMPLE,
+    A_OBJECTIVE,
+    A_STORE,
+    A_IDS,
+    A_MODEL,
+    A_SOURCE,
+    A_CHECKSUM,
+    ATTRIBUTES
+};
+
+enum dataset { D_CENTROID, D_OFFSET, D_ID, D_CODE, D_VECTOR, D_CHECKSUM, D_REJECTED, D_RANGE, DATASETS };
+
+static void
+name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
+{
+    static const struct {
+        const char *name;
+        enum mpivf_h5_kind kind;
+    } table[ATTRIBUTES] = {
+        [A_FORMAT] = {"format", MPIVF_H5_TEXT},
+        [A_VERSION] = {"version", MPIVF_H5_U64},
+        [A_METRIC] = {"metric", MPIVF_H5_TEXT},
+        [A_CODEC] = {"codec", MPIVF_H5_TEXT},
+        [A_DIM] = {"dim", MPIVF_H5_U64},
+        [A_LISTS] = {"lists", MPIVF_H5_U64},
+        [A_ROWS] = {"rows", MPIVF_H5_U64},
+        [A_REJECTED] = {"rejected", MPIVF_H5_U64},
+        [A_SOURCE_ROWS] = {"source_rows", MPIVF_H5_U64},
+        [A_SEED] = {"seed", MPIVF_H5_U64},
+        [A_SAMPLE] = {"sample", MPIVF_H5_U64},
+        [A_OBJECTIVE] = {"objective", MPIVF_H5_F64},
+        [A_STORE] = {"store", MPIVF_H5_U64},
+        [A_IDS] = {"ids", MPIVF_H5_U64},
+        [A_MODEL] = {"model_fingerprint", MPIVF_H5_U64},
+        [A_SOURCE] = {"source_fingerprint", MPIVF_H5_U64},
+        [A_CHECKSUM] = {"header_checksum", MPIVF_H5_U64},
+    };
+    memset(a, 0, ATTRIBUTES * sizeof *a);
+    for (int i = 0; i < ATTRIBUTES; i++) {
+        a[i].name = table[i].name;
+        a[i].kind = table[i].kind;
+    }
+}
+
+static void
+set_attributes(struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpivf_index_meta *meta)
+{
+    name_attributes(a);
+    strcpy(a[A_FORMAT].text, FORMAT);
+    strcpy(a[A_METRIC].text, mpivf_metric_name(meta->metric));
+    strcpy(a[A_CODEC].text, meta->codec->name);
+    a[A_VERSION].number = VERSION;
+    a[A_DIM].number = meta->dim;
+    a[A_LISTS].number = meta->lists;
+    a[A_ROWS].number = meta->rows;
+    a[A_REJECTED].number = meta->rejected;
+    a[A_SOURCE_ROWS].number = meta->source_rows;
+    a[A_SEED].number = meta->seed;
+    a[A_SAMPLE].number = meta->sample;
+    a[A_OBJECTIVE].real = meta->objective;
+    a[A_STORE].number = meta->store;
+    a[A_IDS].number = meta->ids;
+    a[A_MODEL].number = meta->model_fingerprint;
+    a[A_SOURCE].number = meta->source_fingerprint;
+}
+
+/* Of all attributes but itself, and of the small datasets. */
+static uint64_t
+header_checksum(const struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpivf_index_meta *meta,
+                const uint64_t *list_offset, const int64_t *rejected,
+                const struct mpivf_range *range)
+{
+    uint64_t sum[3 * A_CHECKSUM + 3] = {0};
+    for (int i = 0; i < A_CHECKSUM; i++) {
+        sum[3 * i] = a[i].number;
+        memcpy(&sum[3 * i + 1], &a[i].real, sizeof a[i].real);
+        sum[3 * i + 2] = mpivf_checksum_of(a[i].text, strlen(a[i].text));
+    }
+    uint64_t *rest = sum + 3 * A_CHECKSUM;
+    rest[0] = mpivf_checksum_of(list_offset, (meta->lists + 1) * sizeof *list_offset);
+    rest[1] = mpivf_checksum_of(rejected, meta->rejected * sizeof *rejected);
+    rest[2] = mpivf_checksum_of(range, meta->ranges * sizeof *range);
+    return mpivf_checksum_of(sum, sizeof sum);
+}
+
+static void
+set_datasets(struct mpivf_h5_dataset d[DATASETS], const struct mpivf_index_meta *meta)
+{
+    d[D_CENTROID] = (struct mpivf_h5_dataset){"centroid", MPIVF_F32, 2, {meta->centroids, meta->dim}, 0};
+    d[D_OFFSET] = (struct mpivf_h5_dataset){"list_offset", MPIVF_U64, 1, {meta->lists + 1, 1}, 0};
+    d[D_ID] = (struct mpivf_h5_dataset){"id", MPIVF_I64, 1, {meta->rows, 1}, 0};
+    d[D_CODE] = (struct mpivf_h5_dataset){"code", meta->codec->element, 2, {meta->rows, meta->dim}, 0};
+    d[D_VECTOR] = (struct mpivf_h5_dataset){
+        "vector", MPIVF_F32, 2, {meta->store ? meta->rows : 0, meta->dim}, 0};
+    d[D_CHECKSUM] = (struct mpivf_h5_dataset){"list_checksum", MPIVF_U64, 1, {meta->lists, 1}, 0};
+    d[D_REJECTED] = (struct mpivf_h5_dataset){"rejected", MPIVF_I64, 1, {meta->rejected, 1}, 0};
+    d[D_RANGE] = (struct mpivf_h5_dataset){"row_range", MPIVF_U64, 2, {meta->ranges, 2}, 0};
+}
+
+static uint64_t
+dataset_bytes(const struct mpivf_h5_dataset *d)
+{
+    return d->dim[0] * d->dim[1] * mpivf_type_size(d->type);
+}
+
+static void
+get_layout(const struct mpivf_h5_dataset d[DATASETS], struct mpivf_index_layout *layout)
+{
+    *layout = (struct mpivf_index_layout){
+        .centroid = d[D_CENTROID].offset,
+        .list_offset = d[D_OFFSET].offset,
+        .id = d[D_ID].offset,
+        .code = d[D_CODE].offset,
+        .vector = d[D_VECTOR].offset,
+        .list_checksum = d[D_CHECKSUM].offset,
+        .rejected = d[D_REJECTED].offset,
+        .row_range = d[D_RANGE].offset,
+    };
+}
+
+void
+mpivf_index_planes(const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
+                   struct mpivf_plane plane[MPIVF_PLANES])
+{
+    plane[0] = (struct mpivf_plane){"id", sizeof(int64_t), layout->id};
+    plane[1] = (struct mpivf_plane){"code", mpivf_codec_bytes(meta->codec, meta->dim), layout->code};
+    plane[2] =
+        (struct mpivf_plane){"vector", meta->store ? meta->dim * sizeof(float) : 0, layout->vector};
+}
+
+uint64_t
+mpivf_index_bytes(const struct mpivf_index_meta *meta)
+{
+    struct mpivf_h5_dataset d[DATASETS];
+    set_datasets(d, meta);
+    uint64_t bytes = 4 * ALIGNMENT; /* HDF5's own */
+    for (int i = 0; i < DATASETS; i++)
+        bytes += dataset_bytes(&d[i]) + ALIGNMENT;
+    return bytes;
+}
+
+uint64_t
+mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES])
+{
+    return mpivf_checksum_of(plane, MPIVF_PLANES * sizeof *plane);
+}
+
+mpivf_status
+mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
+                   const float *centroid, const uint64_t *list_offset, const int64_t *rejected,
+                   const struct mpivf_range *range, struct mpivf_index_layout *layout)
+{
+    struct mpivf_h5_attribute a[ATTRIBUTES];
+    struct mpivf_h5_dataset d[DATASETS];
+    set_attributes(a, meta);
+    set_datasets(d, meta);
+    a[A_CHECKSUM].number = header_checksum(a, meta, list_offset, rejected, range);
+    mpivf_status status = mpivf_h5_create(ctx, path, a, ATTRIBUTES, d, DATASETS);
+    if (status)
+        return status;
+    struct mpivf_file file;
+    status = mpivf_file_update(ctx, path, &file);
+    const struct {
+        enum dataset dataset;
+        const void *data;
+    } small[] = {{D_CENTROID, centroid}, {D_OFFSET, list_offset}, {D_REJECTED, rejected}, {D_RANGE, range}};
+    for (size_t i = 0; i < sizeof small / sizeof small[0] && status == MPIVF_OK; i++)
+        status = mpivf_file_write(ctx, &file, small[i].data, dataset_bytes(&d[small[i].dataset]),
+                                  d[small[i].dataset].offset);
+    mpivf_status closed = mpivf_file_close(ctx, &file);
+    status = status ? status : closed;
+    if (status == MPIVF_OK)
+        get_layout(d, layout);
+    return status;
+}
+
+/* Read the attributes, and from them what the datasets have to be. */
+static mpivf_status
+read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
+          struct mpivf_h5_dataset d[DATASETS], struct mpivf_index_meta *meta)
+{
+    char format[64];
+    if (!mpivf_file_exists(path))
+        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
+    name_attributes(a);
+    memset(d, 0, DATASETS * sizeof *d);
+    *meta = (struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32)};
+    set_datasets(d, meta); /* for the names */
+    mpivf_status status = mpivf_h5_describe(ctx, path, a, ATTRIBUTES, d, DATASETS);
+    if (status) {
+        if (mpivf_h5_is(path) && status == MPIVF_CORRUPT && mpivf_h5_text(path, "format", format) &&
+            strcmp(format, FORMAT) == 0)
+            return status;
+        if (mpivf_h5_is(path) && status == MPIVF_CORRUPT && strstr(ctx->error, "truncated") == NULL &&
+            strstr(ctx->error, "HDF5 says") == NULL) {
+            mpivf_forgive(ctx);
+            return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);
+        }
+        return status;
+    }
+    if (strcmp(a[A_FORMAT].text, FORMAT) != 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not an index of mpivf", path);
+    if (a[A_VERSION].number != VERSION)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has format version %llu; this program reads %d", path,
+                          (unsigned long long)a[A_VERSION].number, VERSION);
+    int metric = 0;
+    while (metric < MPIVF_METRICS && strcmp(mpivf_metric_name((enum mpivf_metric)metric), a[A_METRIC].text))
+        metric++;
+    const struct mpivf_codec *codec = mpivf_codec_find(a[A_CODEC].text);
+    if (metric == MPIVF_METRICS || codec == NULL)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has an unknown metric or codec ('%s', '%s')", path,
+                          a[A_METRIC].text, a[A_CODEC].text);
+    *meta = (struct mpivf_index_meta){
+        .metric = (enum mpivf_metric)metric,
+        .codec = codec,
+        .dim = a[A_DIM].number,
+        .lists = a[A_LISTS].number,
+        .rows = a[A_ROWS].number,
+        .rejected = a[A_REJECTED].number,
+        .source_rows = a[A_SOURCE_ROWS].number,
+        .seed = a[A_SEED].number,
+        .sample = a[A_SAMPLE].number,
+        .objective = a[A_OBJECTIVE].real,
+        .store = a[A_STORE].number != 0,
+        .ids = a[A_IDS].number != 0,
+        .model_fingerprint = a[A_MODEL].number,
+        .source_fingerprint = a[A_SOURCE].number,
+        .ranges = d[D_RANGE].dim[0],
+        .centroids = d[D_CENTROID].dim[0],
+    };
+    return MPIVF_OK;
+}
+
+/* The datasets found must be those that the attributes promise, inside the file. */
+static mpivf_status
+check_datasets(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
+               const struct mpivf_h5_dataset d[DATASETS])
+{
+    struct mpivf_h5_dataset want[DATASETS];
+    uint64_t file_bytes;
+    mpivf_status status = mpivf_file_size(ctx, path, &file_bytes);
+    set_datasets(want, meta);
+    for (int i = 0; i < DATASETS && status == MPIVF_OK; i++) {
+        if (want[i].type != d[i].type || want[i].dim[0] != d[i].dim[0] || want[i].dim[1] != d[i].dim[1])
+            status = mpivf_fail(ctx, MPIVF_CORRUPT, "the dataset '%s' of '%s' has not the shape the "
+                                "attributes tell", d[i].name, path);
+        else if (d[i].offset > file_bytes || dataset_bytes(&d[i]) > file_bytes - d[i].offset)
+            status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated inside dataset '%s'", path,
+                                d[i].name);
+    }
+    if (status == MPIVF_OK && meta->centroids != 0 && meta->centroids != meta->lists)
+        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has %llu centroids for %llu lists", path,
+                            (unsigned long long)meta->centroids, (unsigned long long)meta->lists);
+    return status;
+}
+
+/* The invariants that verify relies on. */
+static bool
+header_consistent(const struct mpivf_index *index)
+{
+    const struct mpivf_index_meta *meta = &index->meta;
+    uint64_t covered = 0;
+    for (uint64_t i = 0; i < meta->ranges; i++)
+        covered += index->range[i].rows;
+    if (covered != meta->rows + meta->rejected || index->list_offset[0] != 0 ||
+        index->list_offset[meta->lists] != meta->rows)
+        return false;
+    for (uint64_t l = 0; l < meta->lists; l++)
+        if (index->list_offset[l] > index->list_offset[l + 1])
+            return false;
+    return true;
+}
+
+static mpivf_status
+read_small(struct mpivf_index *index, const struct mpivf_h5_dataset d[DATASETS])
+{
+    struct mpivf_context *ctx = index->ctx;
+    struct mpivf_file file = mpivf_index_file(index);
+    const struct {
+        enum dataset dataset;
+        void **data;
+    } small[] = {{D_OFFSET, (void **)&index->list_offset},
+                 {D_REJECTED, (void **)&index->rejected},
+                 {D_RANGE, (void **)&index->range}};
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        const struct mpivf_h5_dataset *dataset = &d[small[i].dataset];
+        *small[i].data = mpivf_alloc(ctx, "the header of an index", dataset_bytes(dataset), 1);
+        if (*small[i].data == NULL)
+            return MPIVF_MEMORY;
+        mpivf_status status = mpivf_file_read(ctx, &file, *small[i].data, dataset_bytes(dataset),
+                                              dataset->offset);
+        if (status)
+            return status;
+    }
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index *index)
+{
+    struct mpivf_h5_attribute a[ATTRIBUTES];
+    struct mpivf_h5_dataset d[DATASETS];
+    *index = (struct mpivf_index){.ctx = ctx, .fd = -1};
+    index->path = mpivf_alloc(ctx, "a path", strlen(path) + 1, 1);
+    if (index->path == NULL)
+        return MPIVF_MEMORY;
+    strcpy(index->path, path);
+    mpivf_status status = read_meta(ctx, path, a, d, &index->meta);
+    if (status == MPIVF_OK)
+        status = check_datasets(ctx, path, &index->meta, d);
+    struct mpivf_file file = {.fd = -1};
+    if (status == MPIVF_OK)
+        status = mpivf_file_open(ctx, index->path, &file);
+    index->fd = file.fd;
+    if (status == MPIVF_OK)
+        status = read_small(index, d);
+    if (status)
+        return status;
+    get_layout(d, &index->layout);
+    if (a[A_CHECKSUM].number != header_checksum(a, &index->meta, index->list_offset, index->rejected,
+                                                index->range) ||
+        !header_consistent(index))
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "the header of '%s' is damaged (its checksum differs)",
+                          path);
+    return MPIVF_OK;
+}
+
+struct mpivf_file
+mpivf_index_file(const struct mpivf_index *index)
+{
+    return (struct mpivf_file){.fd = index->fd, .path = index->path};
+}
+
+void
+mpivf_index_close(struct mpivf_index *index)
+{
+    struct mpivf_context *ctx = index->ctx;
+    if (ctx == NULL)
+        return;
+    struct mpivf_file file = mpivf_index_file(index);
+    (void)mpivf_file_close(ctx, &file); /* was only read */
+    mpivf_free(ctx, index->path);
+    mpivf_free(ctx, index->list_offset);
+    mpivf_free(ctx, index->rejected);
+    mpivf_free(ctx, index->range);
+    *index = (struct mpivf_index){.fd = -1};
+}
+
+bool
+mpivf_index_complete(const struct mpivf_index *index)
+{
+    return index->meta.source_rows > 0 && index->meta.ranges == 1 && index->range[0].row == 0 &&
+           index->range[0].rows == index->meta.source_rows;
+}
+
+mpivf_status
+mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse)
+{
+    struct mpivf_context *ctx = index->ctx;
+    const struct mpivf_index_meta *meta = &index->meta;
+    struct mpivf_file file = mpivf_index_file(index);
+    if (meta->centroids == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is a shard without centroids", index->path);
+    mpivf_status status = mpivf_coarse_init(ctx, coarse, meta->metric, meta->lists, meta->dim);
+    if (status == MPIVF_OK)
+        status = mpivf_file_read(ctx, &file, coarse->centroid, meta->lists * meta->dim * sizeof(float),
+                                 index->layout.centroid);
+    if (status)
+        return status;
+    if (mpivf_coarse_fingerprint(coarse) != meta->model_fingerprint)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "the centroids of '%s' are damaged", index->path);
+    mpivf_coarse_ready(coarse);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a, const struct mpivf_index *b)
+{
+    const struct mpivf_index_meta *x = &a->meta, *y = &b->meta;
+    const char *what = x->model_fingerprint != y->model_fingerprint || x->metric != y->metric ||
+                               x->lists != y->lists || x->dim != y->dim
+                           ? "another model"
+                       : x->codec != y->codec || x->store != y->store  ? "another codec or store"
+                       : x->source_fingerprint != y->source_fingerprint ||
+                               x->source_rows != y->source_rows || x->ids != y->ids
+                           ? "another source"
+                           : NULL;
+    if (what == NULL)
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s'", b->path, what, a->path);
+}

@@ -1,0 +1,60 @@
+/* format: the bytes of an index file, written and read. The datasets are told in mpivf/index.h. */
+#ifndef MPIVF_INDEX_FORMAT_H
+#define MPIVF_INDEX_FORMAT_H
+
+#include "codec/codec.h"
+#include "index/coarse.h"
+#include "io/checksum.h"
+#include "io/file.h"
+
+#include <mpivf/index.h>
+
+/* The planes of a list: bytes of a row in /id, /code, /vector (0 when not stored). */
+enum { MPIVF_PLANES = 3 };
+
+struct mpivf_plane {
+    const char *name;
+    size_t row_bytes;
+    uint64_t offset; /* in the file */
+};
+
+void
+mpivf_index_planes(const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
+                   struct mpivf_plane plane[MPIVF_PLANES]);
+
+/* Bytes a file of these rows takes, all datasets and their alignment included. */
+uint64_t
+mpivf_index_bytes(const struct mpivf_index_meta *meta);
+
+/*
+ * Create `path` with everything but /id, /code, /vector and /list_checksum, which the caller
+ * then writes at the offsets of *layout. `centroid` is [meta->centroids, dim]. Local.
+ */
+mpivf_status
+mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
+                   const float *centroid, const uint64_t *list_offset, const int64_t *rejected,
+                   const struct mpivf_range *range, struct mpivf_index_layout *layout);
+
+/* The checksum of a list from those of its planes. */
+uint64_t
+mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES]);
+
+/* Read and check the centroids, ready for use. Release with mpivf_coarse_clear. Local. */
+mpivf_status
+mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse);
+
+/* The same on every rank, read by one. Collective. */
+mpivf_status
+mpivf_index_coarse_all(const struct mpivf_par *par, struct mpivf_index *index,
+                       struct mpivf_coarse *coarse);
+
+/* The file of an open index, for reading. */
+struct mpivf_file
+mpivf_index_file(const struct mpivf_index *index);
+
+/* Do rows of `b` belong into the same index as rows of `a`? MPIVF_MISMATCH says what differs. */
+mpivf_status
+mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a,
+                  const struct mpivf_index *b);
+
+#endif

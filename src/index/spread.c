@@ -1,0 +1,37 @@
+#include <mpivf/index.h>
+
+#include <stdlib.h>
+
+static int
+by_value(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+mpivf_status
+mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
+                   struct mpivf_spread *spread)
+{
+    uint64_t *size = mpivf_alloc(ctx, "list sizes", lists, sizeof *size);
+    if (size == NULL)
+        return MPIVF_MEMORY;
+    uint64_t empty = 0;
+    for (uint64_t l = 0; l < lists; l++) {
+        size[l] = offset[l + 1] - offset[l];
+        empty += size[l] == 0;
+    }
+    qsort(size, lists, sizeof *size, by_value);
+    double mean = (double)(offset[lists] - offset[0]) / (double)lists;
+    *spread = (struct mpivf_spread){
+        .empty = empty,
+        .smallest = size[0],
+        .median = size[lists / 2],
+        .p99 = size[(lists - 1) * 99 / 100],
+        .largest = size[lists - 1],
+        .mean = mean,
+        .max_over_mean = mean > 0 ? (double)size[lists - 1] / mean : 0,
+    };
+    mpivf_free(ctx, size);
+    return MPIVF_OK;
+}

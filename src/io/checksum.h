@@ -1,0 +1,29 @@
+/* checksum: XXH3, 64 bits (xxHash 0.8, a frozen format). Finds damage; not a signature. */
+#ifndef MPIVF_IO_CHECKSUM_H
+#define MPIVF_IO_CHECKSUM_H
+
+#include <mpivf/context.h>
+
+struct mpivf_checksum; /* a running sum over pieces */
+
+/* NULL, with the error recorded, when memory is out. Release with mpivf_checksum_destroy. */
+struct mpivf_checksum *
+mpivf_checksum_create(struct mpivf_context *ctx);
+
+void
+mpivf_checksum_destroy(struct mpivf_context *ctx, struct mpivf_checksum **sum);
+
+void
+mpivf_checksum_start(struct mpivf_checksum *sum);
+
+void
+mpivf_checksum_add(struct mpivf_checksum *sum, const void *data, size_t bytes);
+
+uint64_t
+mpivf_checksum_value(const struct mpivf_checksum *sum);
+
+/* Of one piece of memory, in one go. */
+uint64_t
+mpivf_checksum_of(const void *data, size_t bytes);
+
+#endif

@@ -1,0 +1,257 @@
+#include "io/file.h"
+
+#include "base/fault.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { MOST = 1 << 30 }; /* bytes of one system call */
+
+/* Fail as the system would when the fault is armed. */
+static bool
+faulty(const struct mpivf_context *ctx, enum mpivf_fault_site site)
+{
+    if (!mpivf_fault(ctx, site))
+        return false;
+    errno = EIO;
+    return true;
+}
+
+static mpivf_status
+fail(struct mpivf_context *ctx, const char *verb, const char *path)
+{
+    return mpivf_fail(ctx, MPIVF_IO, "cannot %s '%s': %s", verb, path, strerror(errno));
+}
+
+mpivf_status
+mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(path, MPIVF_PATH, format, args);
+    va_end(args);
+    if (length < 0 || length >= MPIVF_PATH)
+        return mpivf_fail(ctx, MPIVF_USAGE, "the path '%.60s...' is too long", path);
+    return MPIVF_OK;
+}
+
+static mpivf_status
+open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb,
+        enum mpivf_fault_site site, struct mpivf_file *file)
+{
+    file->path = path;
+    file->fd = faulty(ctx, site) ? -1 : open(path, flags | O_CLOEXEC, 0666);
+    return file->fd < 0 ? fail(ctx, verb, path) : MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_open(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
+{
+    return open_as(ctx, path, O_RDONLY, "open", MPIVF_FAULT_FILE_OPEN, file);
+}
+
+mpivf_status
+mpivf_file_update(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
+{
+    return open_as(ctx, path, O_RDWR, "open", MPIVF_FAULT_FILE_OPEN, file);
+}
+
+mpivf_status
+mpivf_file_create(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
+{
+    return open_as(ctx, path, O_RDWR | O_CREAT | O_TRUNC, "create", MPIVF_FAULT_FILE_CREATE, file);
+}
+
+mpivf_status
+mpivf_file_read(struct mpivf_context *ctx, const struct mpivf_file *file, void *data, size_t bytes,
+                uint64_t offset)
+{
+    if (bytes > 0 && faulty(ctx, MPIVF_FAULT_FILE_READ))
+        return fail(ctx, "read", file->path);
+    for (char *at = data; bytes > 0;) {
+        ssize_t n = pread(file->fd, at, bytes < MOST ? bytes : MOST, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(ctx, "read", file->path);
+        if (n == 0)
+            return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated: it ends before byte %llu",
+                              file->path, (unsigned long long)(offset + bytes));
+        at += n;
+        offset += (uint64_t)n;
+        bytes -= (size_t)n;
+    }
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const void *data,
+                 size_t bytes, uint64_t offset)
+{
+    if (bytes > 0 && faulty(ctx, MPIVF_FAULT_FILE_WRITE))
+        return fail(ctx, "write", file->path);
+    for (const char *at = data; bytes > 0;) {
+        ssize_t n = pwrite(file->fd, at, bytes < MOST ? bytes : MOST, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(ctx, "write", file->path);
+        at += n;
+        offset += (uint64_t)n;
+        bytes -= (size_t)n;
+    }
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_sync(struct mpivf_context *ctx, const struct mpivf_file *file)
+{
+    if (faulty(ctx, MPIVF_FAULT_FILE_SYNC) || fsync(file->fd) < 0)
+        return fail(ctx, "sync", file->path);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_close(struct mpivf_context *ctx, struct mpivf_file *file)
+{
+    if (file->fd < 0)
+        return MPIVF_OK;
+    int result = close(file->fd);
+    file->fd = -1;
+    if (result < 0 || faulty(ctx, MPIVF_FAULT_FILE_CLOSE))
+        return fail(ctx, "close", file->path);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_size(struct mpivf_context *ctx, const char *path, uint64_t *bytes)
+{
+    struct stat info;
+    if (stat(path, &info) < 0)
+        return fail(ctx, "open", path);
+    *bytes = (uint64_t)info.st_size;
+    return MPIVF_OK;
+}
+
+void
+mpivf_path_folder(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        strcpy(folder, ".");
+    else
+        snprintf(folder, MPIVF_PATH, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+mpivf_status
+mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *path)
+{
+    if (faulty(ctx, MPIVF_FAULT_FILE_RENAME) || rename(partial, path) < 0)
+        return fail(ctx, "give the final name to", path);
+    char name[MPIVF_PATH];
+    mpivf_path_folder(path, name);
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) { /* some file systems cannot sync a folder: the rename stands anyway */
+        (void)fsync(fd);
+        close(fd);
+    }
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_remove(struct mpivf_context *ctx, const char *path)
+{
+    if (faulty(ctx, MPIVF_FAULT_FILE_REMOVE) || (unlink(path) < 0 && errno != ENOENT))
+        return fail(ctx, "remove", path);
+    return MPIVF_OK;
+}
+
+bool
+mpivf_file_exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+mpivf_status
+mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force)
+{
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is a folder, not a file to write", path);
+    if (there && !force)
+        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' exists; --force replaces it", path);
+    char folder[MPIVF_PATH];
+    mpivf_path_folder(path, folder);
+    if (stat(folder, &info) < 0 || !S_ISDIR(info.st_mode))
+        return mpivf_fail(ctx, MPIVF_IO, "cannot write '%s': there is no folder '%s'", path, folder);
+    if (access(folder, W_OK | X_OK) < 0)
+        return fail(ctx, "write", path);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_folder_create(struct mpivf_context *ctx, const char *path)
+{
+    if (faulty(ctx, MPIVF_FAULT_FOLDER_CREATE) || (mkdir(path, 0777) < 0 && errno != EEXIST))
+        return fail(ctx, "make the folder", path);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_folder_list(struct mpivf_context *ctx, const char *path,
+                  mpivf_status (*visit)(struct mpivf_context *ctx, void *arg, const char *name),
+                  void *arg)
+{
+    DIR *folder = faulty(ctx, MPIVF_FAULT_FOLDER_LIST) ? NULL : opendir(path);
+    if (folder == NULL)
+        return fail(ctx, "list the folder", path);
+    mpivf_status status = MPIVF_OK;
+    for (struct dirent *entry; status == MPIVF_OK && (entry = readdir(folder)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            status = visit(ctx, arg, entry->d_name);
+    closedir(folder);
+    return status;
+}
+
+static mpivf_status
+remove_entry(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    char path[MPIVF_PATH];
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", (const char *)arg, name);
+    return status ? status : mpivf_file_remove(ctx, path);
+}
+
+mpivf_status
+mpivf_folder_remove(struct mpivf_context *ctx, const char *path)
+{
+    if (!mpivf_file_exists(path))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_folder_list(ctx, path, remove_entry, (void *)path);
+    if (status == MPIVF_OK && rmdir(path) < 0)
+        status = fail(ctx, "remove the folder", path);
+    return status;
+}
+
+mpivf_status
+mpivf_folder_space(struct mpivf_context *ctx, const char *folder, uint64_t bytes, const char *what)
+{
+    struct statvfs info;
+    if (statvfs(folder, &info) < 0)
+        return fail(ctx, "look at the disk of", folder);
+    uint64_t available = (uint64_t)info.f_bavail * info.f_frsize;
+    if (mpivf_fault(ctx, MPIVF_FAULT_DISK_SPACE))
+        available = 0;
+    if (available >= bytes)
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_IO, "%s needs %.1f MiB in '%s', where %.1f MiB are free", what,
+                      (double)bytes / 1048576, folder, (double)available / 1048576);
+}

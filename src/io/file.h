@@ -1,0 +1,95 @@
+/*
+ * file: files and folders by their names, with errors that say which one and why.
+ *
+ * Nothing half-written ever carries its final name: a file is written as NAME.partial, synced,
+ * and renamed when whole (mpivf_file_commit also syncs the folder). Every function is local.
+ */
+#ifndef MPIVF_IO_FILE_H
+#define MPIVF_IO_FILE_H
+
+#include <mpivf/context.h>
+
+#include <stdbool.h>
+
+enum { MPIVF_PATH = 3072 }; /* bytes of a path, with its end */
+
+struct mpivf_file {
+    int fd;           /* -1 = not open */
+    const char *path; /* borrowed, for messages */
+};
+
+/* Join text to a path of MPIVF_PATH bytes by a printf format; MPIVF_USAGE when it is too long. */
+mpivf_status
+mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+mpivf_status
+mpivf_file_open(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
+/* For writing into a file that is there, at any offset. */
+mpivf_status
+mpivf_file_update(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
+/* An empty file, replacing what had the name. */
+mpivf_status
+mpivf_file_create(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
+/* All of the bytes or an error; the end of the file is MPIVF_CORRUPT. */
+mpivf_status
+mpivf_file_read(struct mpivf_context *ctx, const struct mpivf_file *file, void *data, size_t bytes,
+                uint64_t offset);
+
+mpivf_status
+mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const void *data,
+                 size_t bytes, uint64_t offset);
+
+/* Wait until the disk has it. */
+mpivf_status
+mpivf_file_sync(struct mpivf_context *ctx, const struct mpivf_file *file);
+
+/* Close; the status counts for a written file. A file that is not open is fine. */
+mpivf_status
+mpivf_file_close(struct mpivf_context *ctx, struct mpivf_file *file);
+
+/* The size in bytes. */
+mpivf_status
+mpivf_file_size(struct mpivf_context *ctx, const char *path, uint64_t *bytes);
+
+/* Give PATH.partial its final name and make that last. */
+mpivf_status
+mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *path);
+
+/* Remove; a file that is not there is fine. */
+mpivf_status
+mpivf_file_remove(struct mpivf_context *ctx, const char *path);
+
+bool
+mpivf_file_exists(const char *path);
+
+/* Refuse an output that exists (unless `force`) or whose folder cannot be written. */
+mpivf_status
+mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force);
+
+/* Make a folder; one that is there is fine. */
+mpivf_status
+mpivf_folder_create(struct mpivf_context *ctx, const char *path);
+
+/* Call `visit` with each entry but . and .., in no order; the first failure ends it. */
+mpivf_status
+mpivf_folder_list(struct mpivf_context *ctx, const char *path,
+                  mpivf_status (*visit)(struct mpivf_context *ctx, void *arg, const char *name),
+                  void *arg);
+
+/* Remove a folder and the files in it (no folders in it); not there is fine. */
+mpivf_status
+mpivf_folder_remove(struct mpivf_context *ctx, const char *path);
+
+/* MPIVF_IO when the file system of `folder` has fewer than `bytes` free; `what` needs them. */
+mpivf_status
+mpivf_folder_space(struct mpivf_context *ctx, const char *folder, uint64_t bytes, const char *what);
+
+/* The folder part of a path into `folder` (MPIVF_PATH bytes); "." when there is none. */
+void
+mpivf_path_folder(const char *path, char *folder);
+
+#endif

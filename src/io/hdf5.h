@@ -1,0 +1,113 @@
+/*
+ * hdf5: the only door to HDF5.
+ *
+ * Files of ours (index, shard, result) have contiguous datasets, allocated when created, whose
+ * bytes are then read and written at their offsets without HDF5. Files of users are described
+ * once, on one rank, and read as they lie: at the offset when that is possible, else by
+ * H5Dread with the serial driver (independent) or MPI-IO (collective).
+ *
+ * HDF5 is not thread safe here: call from one thread. Errors carry HDF5's innermost message.
+ */
+#ifndef MPIVF_IO_HDF5_H
+#define MPIVF_IO_HDF5_H
+
+#include <mpivf/par.h>
+#include <mpivf/range.h>
+#include <mpivf/type.h>
+
+/* A dataset: asked for by name, described in the rest. */
+struct mpivf_h5_dataset {
+    const char *name;
+    enum mpivf_type type;
+    int dims;         /* 1 or 2 */
+    uint64_t dim[2];  /* dim[1] is 1 for a 1-D dataset */
+    uint64_t offset;  /* of the first byte in the file; 0 for no bytes */
+};
+
+enum mpivf_h5_kind { MPIVF_H5_U64, MPIVF_H5_F64, MPIVF_H5_TEXT };
+
+/* A root attribute. Text is variable-length UTF-8 in the file, `text` a buffer of 64 here. */
+struct mpivf_h5_attribute {
+    const char *name;
+    enum mpivf_h5_kind kind;
+    uint64_t number;
+    double real;
+    char text[64];
+};
+
+/*
+ * Create a file with these root attributes and datasets (contiguous, little endian, allocated,
+ * not filled, aligned to 4096 bytes, without times) and fill in the offsets. Equal arguments
+ * give equal bytes up to the datasets' content. Local.
+ */
+mpivf_status
+mpivf_h5_create(struct mpivf_context *ctx, const char *path,
+                const struct mpivf_h5_attribute *attribute, int attributes,
+                struct mpivf_h5_dataset *dataset, int datasets);
+
+/*
+ * Open one of our files and look up attributes and datasets by name. MPIVF_CORRUPT when the
+ * file is damaged or misses one, or a dataset is not contiguous little endian. Local.
+ */
+mpivf_status
+mpivf_h5_describe(struct mpivf_context *ctx, const char *path,
+                  struct mpivf_h5_attribute *attribute, int attributes,
+                  struct mpivf_h5_dataset *dataset, int datasets);
+
+/* True when the file starts like an HDF5 file. Local. */
+bool
+mpivf_h5_is(const char *path);
+
+/* The text of a root attribute, when there is such a string; false otherwise. Local. */
+bool
+mpivf_h5_text(const char *path, const char *name, char text[64]);
+
+/*
+ * Read a whole 1-D or 2-D dataset of numbers, in any layout, as MPIVF_I64 or MPIVF_F64.
+ * *data is owned by the caller (mpivf_free). Local.
+ */
+mpivf_status
+mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
+              enum mpivf_type type, void **data, uint64_t dim[2]);
+
+/* How a dataset of a user lies in its file. Plain data: copied between ranks. */
+struct mpivf_h5_shape {
+    enum mpivf_type type;
+    uint64_t rows, dim;  /* dim is 1 for a 1-D dataset */
+    uint64_t chunk_rows; /* 0 = contiguous */
+    uint64_t offset;     /* of the first row, when direct */
+    bool swapped;        /* big endian */
+    bool direct;         /* contiguous, allocated, in this very file */
+    bool allocated;      /* every chunk exists */
+};
+
+/* Describe FILE:OBJECT; checks type, rank and that every filter is at hand. Local. */
+mpivf_status
+mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
+               struct mpivf_h5_shape *shape);
+
+struct mpivf_h5_reader; /* an open dataset */
+
+/*
+ * Open a described dataset on every rank, with MPI-IO when `collective`. Release with
+ * mpivf_h5_close_all. Collective.
+ */
+mpivf_status
+mpivf_h5_open_all(const struct mpivf_par *par, const char *path, const char *object,
+                  const struct mpivf_h5_shape *shape, bool collective,
+                  struct mpivf_h5_reader **reader);
+
+/*
+ * Read ranges of rows, ascending and apart, one after the other into `data`, in the type and
+ * byte order of the file. Collective when opened so (then one transfer for all ranges, of any
+ * number, 0 too), else local.
+ */
+mpivf_status
+mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
+                  const struct mpivf_range *range, size_t ranges, void *data);
+
+/* Collective when opened so; NULL inside is fine. */
+void
+mpivf_h5_close_all(struct mpivf_context *ctx, struct mpivf_h5_reader **reader);
+
+#endif

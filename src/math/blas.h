@@ -1,0 +1,20 @@
+/* blas: the only door to BLAS. Single-threaded per call; our own threads call it side by side. */
+#ifndef MPIVF_MATH_BLAS_H
+#define MPIVF_MATH_BLAS_H
+
+#include <stddef.h>
+
+/* To be called once, before the first product, from one thread. */
+void
+mpivf_blas_init(void);
+
+/* out[i * stride + j] = <a_i, b_j>, a [n, dim], b [m, dim], all row-major. */
+void
+mpivf_blas_products(const float *a, size_t n, const float *b, size_t m, size_t dim, float *out,
+                    size_t stride);
+
+/* The processor core the library chose ("SkylakeX"). */
+const char *
+mpivf_blas_core(void);
+
+#endif

@@ -1,0 +1,2 @@
+#define KERNEL avx2
+#include "math/kernel_body.h"

@@ -1,0 +1,2 @@
+#define KERNEL portable
+#include "math/kernel_body.h"

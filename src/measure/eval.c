@@ -1,0 +1,124 @@
+#include <mpivf/eval.h>
+
+#include "io/result.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double TIE = 1e-6; /* relative: two sums of the same numbers in different orders */
+
+static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
+
+static int
+by_value(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static bool
+contains(const int64_t *sorted, uint64_t n, int64_t id)
+{
+    return bsearch(&id, sorted, n, sizeof id, by_value) != NULL;
+}
+
+/* Share of the truth's first k that one query's first k have found, by ids and with ties. */
+struct found {
+    double ids, ties;
+};
+
+static struct found
+compare_query(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t q,
+              uint64_t k, int64_t *sorted)
+{
+    const int64_t *id = result->neighbor + q * result->k, *right = truth->neighbor + q * truth->k;
+    const double *distance = result->distance + q * result->k, *far = truth->distance + q * truth->k;
+    uint64_t want = 0, group, ids = 0, ties = 0;
+    while (want < k && right[want] >= 0) /* fewer rows than k: the truth is shorter */
+        want++;
+    if (want == 0)
+        return (struct found){1, 1};
+    double limit = far[want - 1] + TIE * fabs(far[want - 1]);
+    for (group = want; group < truth->k && right[group] >= 0 && far[group] <= limit;)
+        group++;
+    memcpy(sorted, right, want * sizeof *sorted);
+    qsort(sorted, want, sizeof *sorted, by_value);
+    for (uint64_t i = 0; i < k; i++)
+        ids += id[i] >= 0 && contains(sorted, want, id[i]);
+    memcpy(sorted, right, group * sizeof *sorted);
+    qsort(sorted, group, sizeof *sorted, by_value);
+    for (uint64_t i = 0; i < k; i++)
+        ties += id[i] >= 0 &&
+                (contains(sorted, group, id[i]) || (result->exact && distance[i] <= limit));
+    if (ties > want)
+        ties = want;
+    return (struct found){(double)ids / (double)want, (double)ties / (double)want};
+}
+
+static void
+compare_at(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t k,
+           int64_t *sorted, struct mpivf_eval *eval)
+{
+    double ids = 0, ties = 0, worst = 1;
+    for (uint64_t q = 0; q < result->queries; q++) {
+        struct found found = compare_query(result, truth, q, k, sorted);
+        ids += found.ids;
+        ties += found.ties;
+        worst = found.ties < worst ? found.ties : worst;
+    }
+    int at = eval->depths++;
+    eval->at[at].k = k;
+    eval->at[at].id_recall = ids / (double)result->queries;
+    eval->at[at].tie_recall = ties / (double)result->queries;
+    eval->at[at].worst = worst;
+}
+
+static double
+distance_ratio(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t k)
+{
+    double a = 0, b = 0;
+    for (uint64_t q = 0; q < result->queries; q++)
+        for (uint64_t i = 0; i < k; i++)
+            if (result->neighbor[q * result->k + i] >= 0 && truth->neighbor[q * truth->k + i] >= 0) {
+                a += result->distance[q * result->k + i];
+                b += truth->distance[q * truth->k + i];
+            }
+    return a == b ? 1 : a / b;
+}
+
+mpivf_status
+mpivf_eval_files(struct mpivf_context *ctx, const char *result_path, const char *truth_path,
+                 struct mpivf_eval *eval)
+{
+    struct mpivf_result result = {.ctx = NULL}, truth = {.ctx = NULL};
+    int64_t *sorted = NULL;
+    memset(eval, 0, sizeof *eval);
+    mpivf_status status = mpivf_result_read(ctx, result_path, &result);
+    if (status == MPIVF_OK)
+        status = mpivf_result_read(ctx, truth_path, &truth);
+    if (status == MPIVF_OK && (result.queries != truth.queries || result.queries == 0))
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu",
+                            result_path, (unsigned long long)result.queries, truth_path,
+                            (unsigned long long)truth.queries);
+    if (status == MPIVF_OK && (result.k == 0 || truth.k == 0))
+        status = mpivf_fail(ctx, MPIVF_INPUT, "there are no neighbours to compare");
+    if (status == MPIVF_OK) {
+        sorted = mpivf_alloc(ctx, "neighbours", truth.k, sizeof *sorted);
+        status = sorted ? MPIVF_OK : MPIVF_MEMORY;
+    }
+    if (status == MPIVF_OK) {
+        uint64_t most = result.k < truth.k ? result.k : truth.k;
+        eval->queries = result.queries;
+        eval->result_k = result.k;
+        eval->truth_k = truth.k;
+        for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < most; i++)
+            compare_at(&result, &truth, depths[i], sorted, eval);
+        compare_at(&result, &truth, most, sorted, eval);
+        eval->mean_distance_ratio = distance_ratio(&result, &truth, most);
+    }
+    mpivf_free(ctx, sorted);
+    mpivf_result_clear(&result);
+    mpivf_result_clear(&truth);
+    return status;
+}

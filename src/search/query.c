@@ -1,0 +1,33 @@
+#include "search/query.h"
+
+#include "math/distance.h"
+
+mpivf_status
+mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
+                     enum mpivf_read_mode mode, struct mpivf_query *query)
+{
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_source source;
+    *query = (struct mpivf_query){.ctx = ctx, .dim = dim};
+    mpivf_status status = mpivf_source_open_all(&source, par, name, "test", mode);
+    if (status == MPIVF_OK && source.dim != dim)
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
+                            name, (unsigned long long)source.dim, what, (unsigned long long)dim);
+    if (status == MPIVF_OK)
+        status = mpivf_source_load_all(&source, &query->row);
+    query->rows = source.rows;
+    mpivf_source_close_all(&source);
+    for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
+        if (!mpivf_finite(query->row + q * dim, dim))
+            status = mpivf_fail(ctx, MPIVF_INPUT, "query %llu of '%s' has a value that is not finite",
+                                (unsigned long long)q, name);
+    return status;
+}
+
+void
+mpivf_query_clear(struct mpivf_query *query)
+{
+    if (query->ctx)
+        mpivf_free(query->ctx, query->row);
+    *query = (struct mpivf_query){0};
+}

@@ -1,0 +1,24 @@
+/* query: the rows that ask. All ranks hold all of them. */
+#ifndef MPIVF_SEARCH_QUERY_H
+#define MPIVF_SEARCH_QUERY_H
+
+#include <mpivf/source.h>
+
+struct mpivf_query {
+    struct mpivf_context *ctx; /* not owned */
+    uint64_t rows, dim;
+    float *row; /* owned, [rows, dim] */
+};
+
+/*
+ * Load `name` (dataset `test` by default), which must have `dim` columns like `what`, all values
+ * finite. Release with mpivf_query_clear, also after failure. Collective.
+ */
+mpivf_status
+mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
+                     enum mpivf_read_mode mode, struct mpivf_query *query);
+
+void
+mpivf_query_clear(struct mpivf_query *query);
+
+#endif

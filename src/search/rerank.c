@@ -1,0 +1,125 @@
+#include "search/rerank.h"
+
+#include "math/distance.h"
+#include "search/gather.h"
+
+#include <stdlib.h>
+
+enum { BUFFER = 1 << 20, GAP = 16 << 10 };
+
+struct pair {
+    uint64_t place;
+    uint32_t query;
+};
+
+static int
+by_place(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    return (x->query > y->query) - (x->query < y->query);
+}
+
+/* The pairs of a block that lie in this rank's share of the rows, sorted by place. */
+static size_t
+choose_pairs(const struct mpivf_par *par, const struct mpivf_candidate *block, size_t queries,
+             size_t k, uint64_t rows, struct pair *pair)
+{
+    uint64_t first = mpivf_share_first(rows, par->rank, par->size);
+    uint64_t end = mpivf_share_first(rows, par->rank + 1, par->size);
+    size_t n = 0;
+    for (size_t i = 0; i < queries * k; i++) {
+        uint64_t place = (uint64_t)block[i].id;
+        if (block[i].id >= 0 && place >= first && place < end)
+            pair[n++] = (struct pair){place, (uint32_t)(i / k)};
+    }
+    qsort(pair, n, sizeof *pair, by_place);
+    return n;
+}
+
+struct reranking {
+    struct mpivf_index *index;
+    const float *query;
+    struct mpivf_topk *topk;
+    struct mpivf_plane plane[MPIVF_PLANES];
+    char *buffer; /* owned, BUFFER bytes or one row */
+    int64_t *id;  /* owned, as many rows */
+    size_t capacity;
+};
+
+/* Compare pairs pair[0..n-1], whose rows [first, last] fit the buffer. */
+static mpivf_status
+compare(struct reranking *r, const struct pair *pair, size_t n)
+{
+    struct mpivf_context *ctx = r->index->ctx;
+    struct mpivf_file file = mpivf_index_file(r->index);
+    enum mpivf_metric metric = r->index->meta.metric;
+    size_t dim = r->index->meta.dim, bytes = r->plane[2].row_bytes;
+    uint64_t first = pair[0].place, rows = pair[n - 1].place - first + 1;
+    mpivf_status status =
+        mpivf_file_read(ctx, &file, r->buffer, rows * bytes, r->plane[2].offset + first * bytes);
+    if (status == MPIVF_OK)
+        status = mpivf_file_read(ctx, &file, r->id, rows * sizeof *r->id,
+                                 r->plane[0].offset + first * sizeof *r->id);
+    for (size_t i = 0; i < n && status == MPIVF_OK; i++) {
+        size_t q = pair[i].query, at = pair[i].place - first;
+        const float *query = r->query + q * dim;
+        double d = mpivf_distance(metric, query,
+                                  metric == MPIVF_COSINE ? mpivf_square(query, dim) : 0,
+                                  (const float *)(const void *)(r->buffer + at * bytes), dim);
+        if (r->topk->count[q] == r->topk->room)
+            mpivf_topk_settle(r->topk, q);
+        r->topk->entry[q * r->topk->room + r->topk->count[q]++] =
+            (struct mpivf_candidate){d, d, r->id[at]};
+    }
+    return status;
+}
+
+/* Cut the pairs into reads: near ones together, no more than a buffer. */
+static mpivf_status
+compare_pairs(struct reranking *r, const struct pair *pair, size_t n)
+{
+    mpivf_status status = MPIVF_OK;
+    size_t gap = GAP / r->plane[2].row_bytes + 1;
+    for (size_t from = 0, to; from < n && status == MPIVF_OK; from = to) {
+        for (to = from + 1; to < n && pair[to].place - pair[to - 1].place <= gap &&
+                            pair[to].place - pair[from].place < r->capacity;)
+            to++;
+        status = compare(r, pair + from, to - from);
+    }
+    for (size_t q = 0; q < r->topk->queries && status == MPIVF_OK; q++)
+        mpivf_topk_settle(r->topk, q);
+    return status;
+}
+
+mpivf_status
+mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const float *query,
+                 struct mpivf_topk *found, struct mpivf_topk *topk, struct mpivf_progress *progress)
+{
+    struct mpivf_context *ctx = par->ctx;
+    struct reranking r = {.index = index, .query = query, .topk = topk};
+    struct mpivf_candidate *block = NULL;
+    struct pair *pair = NULL;
+    mpivf_status status = mpivf_gather_block_all(par, found, true, &block);
+    if (status)
+        return status;
+    mpivf_index_planes(&index->meta, &index->layout, r.plane);
+    r.capacity = BUFFER / r.plane[2].row_bytes > 0 ? BUFFER / r.plane[2].row_bytes : 1;
+    r.buffer = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, r.plane[2].row_bytes);
+    r.id = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, sizeof *r.id);
+    pair = mpivf_alloc(ctx, "the candidates", found->queries * found->k, sizeof *pair);
+    status = r.buffer && r.id && pair ? MPIVF_OK : MPIVF_MEMORY;
+    size_t n = 0;
+    if (status == MPIVF_OK) {
+        n = choose_pairs(par, block, found->queries, found->k, index->meta.rows, pair);
+        status = compare_pairs(&r, pair, n);
+    }
+    mpivf_free(ctx, block);
+    mpivf_free(ctx, pair);
+    mpivf_free(ctx, r.buffer);
+    mpivf_free(ctx, r.id);
+    progress->phase->rows += n;
+    progress->phase->bytes_read += n * r.plane[2].row_bytes;
+    return mpivf_agree_all(par, status);
+}

@@ -1,0 +1,193 @@
+#include "search/scan.h"
+
+#include <string.h>
+
+enum { READ_BYTES = 4 << 20, ROUND_BYTES = 64 << 20 };
+
+/* One rank's buffers. */
+struct scanning {
+    struct mpivf_scan *scan;
+    const struct mpivf_probes *chosen;
+    struct mpivf_topk *topk;
+    struct mpivf_queries queries;
+    struct mpivf_base base;
+    struct mpivf_plane plane[MPIVF_PLANES];
+    size_t capacity; /* rows */
+    char *code;      /* owned */
+    float *row;      /* owned */
+    int64_t *id;     /* owned */
+    uint64_t list, end;
+};
+
+static size_t
+row_bytes(const struct mpivf_index_meta *meta)
+{
+    return mpivf_codec_bytes(meta->codec, meta->dim) + meta->dim * sizeof(float) + sizeof(int64_t) +
+           mpivf_nearest_row_bytes(meta->dim);
+}
+
+static size_t
+buffer_rows(const struct mpivf_index_meta *meta)
+{
+    size_t rows = READ_BYTES / (meta->dim * sizeof(float));
+    return rows < 64 ? 64 : rows;
+}
+
+size_t
+mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta)
+{
+    return buffer_rows(meta) * row_bytes(meta) + (meta->lists + 1) * sizeof(uint64_t) + 8192;
+}
+
+/* The first list of a rank's share of the work, counted as rows times queries. */
+static uint64_t
+first_list(const struct mpivf_index *index, const struct mpivf_probes *chosen, int rank, int size)
+{
+    double total = 0, before = 0;
+    if (rank == size)
+        return chosen->lists;
+    for (uint64_t l = 0; l < chosen->lists; l++)
+        total += (double)(index->list_offset[l + 1] - index->list_offset[l]) *
+                 (double)(chosen->first[l + 1] - chosen->first[l]);
+    double goal = total * rank / size;
+    uint64_t list = 0;
+    for (; list < chosen->lists && before < goal; list++)
+        before += (double)(index->list_offset[list + 1] - index->list_offset[list]) *
+                  (double)(chosen->first[list + 1] - chosen->first[list]);
+    return list;
+}
+
+static mpivf_status
+scanning_init(struct scanning *s, const float *row)
+{
+    const struct mpivf_index_meta *meta = &s->scan->index->meta;
+    struct mpivf_context *ctx = s->scan->par->ctx;
+    s->capacity = buffer_rows(meta);
+    mpivf_index_planes(meta, &s->scan->index->layout, s->plane);
+    mpivf_status status =
+        mpivf_queries_init(ctx, &s->queries, meta->metric, meta->dim, s->chosen->queries);
+    if (status == MPIVF_OK)
+        status = mpivf_base_init(ctx, &s->base, meta->metric, meta->dim, s->capacity);
+    if (status)
+        return status;
+    s->code = mpivf_alloc(ctx, "the scan buffer", s->capacity, s->plane[1].row_bytes);
+    s->row = mpivf_alloc(ctx, "the scan buffer", s->capacity * meta->dim, sizeof *s->row);
+    s->id = mpivf_alloc(ctx, "the scan buffer", s->capacity, sizeof *s->id);
+    if (!s->code || !s->row || !s->id)
+        return MPIVF_MEMORY;
+    mpivf_queries_fill(&s->queries, row, s->chosen->queries, s->scan->coarse->centre);
+    return MPIVF_OK;
+}
+
+static void
+scanning_clear(struct scanning *s)
+{
+    struct mpivf_context *ctx = s->scan->par->ctx;
+    mpivf_queries_clear(ctx, &s->queries);
+    mpivf_base_clear(ctx, &s->base);
+    mpivf_free(ctx, s->code);
+    mpivf_free(ctx, s->row);
+    mpivf_free(ctx, s->id);
+}
+
+static mpivf_status
+read_rows(struct scanning *s, uint64_t first, uint64_t rows)
+{
+    struct mpivf_index *index = s->scan->index;
+    struct mpivf_context *ctx = s->scan->par->ctx;
+    struct mpivf_file file = mpivf_index_file(index);
+    mpivf_status status = mpivf_file_read(ctx, &file, s->id, rows * sizeof *s->id,
+                                          s->plane[0].offset + first * sizeof *s->id);
+    if (status == MPIVF_OK)
+        status = mpivf_file_read(ctx, &file, s->code, rows * s->plane[1].row_bytes,
+                                 s->plane[1].offset + first * s->plane[1].row_bytes);
+    if (status == MPIVF_OK)
+        index->meta.codec->decode(s->code, rows, index->meta.dim, s->row);
+    return status;
+}
+
+/* Compare rows [from, from + rows) of the buffer, which lie in `list`, with its queries. */
+static void
+compare(struct scanning *s, uint64_t list, uint64_t first, size_t from, size_t rows)
+{
+    const struct mpivf_probes *chosen = s->chosen;
+    struct mpivf_coarse *coarse = s->scan->coarse;
+    uint64_t asked = chosen->first[list + 1] - chosen->first[list];
+    mpivf_base_fill(&s->base, s->row + from * s->base.dim, rows, coarse->centre,
+                    s->scan->positions ? NULL : s->id + from, (int64_t)(first + from));
+    mpivf_nearest_scan_threads(&s->queries, chosen->query + chosen->first[list], asked, &s->base,
+                               s->topk, coarse->tile, coarse->threads);
+    s->scan->pairs += asked * rows;
+}
+
+/* Scan one buffer's worth from row `*row` of the file on; moves *row and s->list on. */
+static mpivf_status
+scan_buffer(struct scanning *s, uint64_t *row)
+{
+    const uint64_t *offset = s->scan->index->list_offset;
+    uint64_t first = *row, end = first, list = s->list;
+    /* whole run of lists that somebody asks for, as far as the buffer goes */
+    while (list < s->end && s->chosen->first[list + 1] > s->chosen->first[list] &&
+           end - first < s->capacity) {
+        end = offset[list + 1];
+        list++;
+    }
+    if (end - first > s->capacity)
+        end = first + s->capacity;
+    mpivf_status status = read_rows(s, first, end - first);
+    while (status == MPIVF_OK && *row < end) {
+        uint64_t stop = offset[s->list + 1] < end ? offset[s->list + 1] : end;
+        if (stop > *row)
+            compare(s, s->list, first, *row - first, stop - *row);
+        *row = stop;
+        if (*row == offset[s->list + 1])
+            s->list++;
+    }
+    return status;
+}
+
+/* Go on until about ROUND_BYTES are read or the share is done. */
+static mpivf_status
+scan_round(struct scanning *s, uint64_t *row, uint64_t *read)
+{
+    const uint64_t *offset = s->scan->index->list_offset;
+    mpivf_status status = MPIVF_OK;
+    uint64_t bytes = 0;
+    while (s->list < s->end && status == MPIVF_OK && bytes < ROUND_BYTES) {
+        bool wanted = s->chosen->first[s->list + 1] > s->chosen->first[s->list];
+        if (!wanted || offset[s->list + 1] <= *row) {
+            s->list++; /* skip to the start of the next */
+            *row = offset[s->list] > *row ? offset[s->list] : *row;
+            continue;
+        }
+        if (*row < offset[s->list])
+            *row = offset[s->list];
+        uint64_t before = *row;
+        status = scan_buffer(s, row);
+        *read += *row - before;
+        bytes += (*row - before) * s->plane[1].row_bytes;
+    }
+    return status;
+}
+
+mpivf_status
+mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_probes *chosen,
+               struct mpivf_topk *topk, struct mpivf_progress *progress)
+{
+    const struct mpivf_par *par = scan->par;
+    struct scanning s = {.scan = scan, .chosen = chosen, .topk = topk};
+    mpivf_status status = mpivf_agree_all(par, scanning_init(&s, row));
+    s.list = first_list(scan->index, chosen, par->rank, par->size);
+    s.end = first_list(scan->index, chosen, par->rank + 1, par->size);
+    uint64_t at = scan->index->list_offset[s.list];
+    for (bool more = status == MPIVF_OK; more;) {
+        uint64_t read = 0;
+        status = scan_round(&s, &at, &read);
+        progress->phase->rows += read;
+        progress->phase->bytes_read += read * (s.plane[0].row_bytes + s.plane[1].row_bytes);
+        more = s.list < s.end;
+        status = mpivf_round_all(progress, status, read, &more);
+    }
+    scanning_clear(&s);
+    return status;
+}

@@ -1,0 +1,91 @@
+#include "search/tune.h"
+
+#include "search/gather.h"
+
+#include <string.h>
+
+enum { SAMPLE = 100 };
+
+/* The list that holds a place of the file. */
+static uint64_t
+list_at(const struct mpivf_index *index, uint64_t place)
+{
+    uint64_t low = 0, high = index->meta.lists;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (index->list_offset[middle] <= place)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* count[p]: neighbours whose list is the p-th probe of their query. The neighbours in all. */
+static uint64_t
+count_by_probe(const struct mpivf_index *index, const struct mpivf_probes *chosen,
+               const struct mpivf_candidate *block, uint64_t k, uint64_t *place, uint64_t *count)
+{
+    uint64_t total = 0;
+    memset(count, 0, chosen->lists * sizeof *count);
+    for (uint64_t q = 0; q < chosen->queries; q++) {
+        for (uint64_t p = 0; p < chosen->lists; p++)
+            place[chosen->list[q * chosen->lists + p]] = p;
+        for (uint64_t i = 0; i < k && block[q * k + i].id >= 0; i++, total++)
+            count[place[list_at(index, (uint64_t)block[q * k + i].id)]]++;
+    }
+    return total;
+}
+
+/* The smallest number of probes that finds the share `recall` of the neighbours. */
+static void
+read_curve(const uint64_t *count, uint64_t lists, uint64_t total, double recall, uint64_t *probes,
+           double *reached)
+{
+    uint64_t found = 0, p = 0;
+    while (p < lists && (p == 0 || (double)found < recall * (double)total))
+        found += count[p++];
+    *probes = p;
+    *reached = total > 0 ? (double)found / (double)total : 1;
+}
+
+mpivf_status
+mpivf_tune_probes_all(struct mpivf_scan *scan, const struct mpivf_query *query, uint64_t k,
+                      double recall, struct mpivf_progress *progress, uint64_t *probes,
+                      double *reached)
+{
+    const struct mpivf_par *par = scan->par;
+    struct mpivf_context *ctx = par->ctx;
+    uint64_t lists = scan->index->meta.lists, n = query->rows < SAMPLE ? query->rows : SAMPLE;
+    struct mpivf_probes chosen = {.ctx = NULL};
+    struct mpivf_topk topk = {0};
+    struct mpivf_candidate *block = NULL;
+    float *row = mpivf_alloc(ctx, "the sampled queries", n * query->dim, sizeof *row);
+    uint64_t *place = mpivf_alloc(ctx, "the recall curve", lists, sizeof *place);
+    uint64_t *count = mpivf_alloc(ctx, "the recall curve", lists, sizeof *count);
+    mpivf_status status = row && place && count ? mpivf_topk_init(ctx, &topk, n, k) : MPIVF_MEMORY;
+    for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
+        memcpy(row + i * query->dim, query->row + i * query->rows / n * query->dim,
+               query->dim * sizeof *row);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_probes_choose_all(par, scan->coarse, row, n, lists, &chosen);
+    if (status == MPIVF_OK) {
+        scan->positions = true;
+        status = mpivf_scan_all(scan, row, &chosen, &topk, progress);
+        scan->positions = false;
+    }
+    if (status == MPIVF_OK)
+        status = mpivf_gather_block_all(par, &topk, true, &block);
+    if (status == MPIVF_OK) {
+        uint64_t total = count_by_probe(scan->index, &chosen, block, k, place, count);
+        read_curve(count, lists, total, recall, probes, reached);
+    }
+    mpivf_free(ctx, block);
+    mpivf_free(ctx, row);
+    mpivf_free(ctx, place);
+    mpivf_free(ctx, count);
+    mpivf_topk_clear(ctx, &topk);
+    mpivf_probes_clear(&chosen);
+    return status;
+}

@@ -1,0 +1,53 @@
+/*
+ * backend: what a kind of file has to offer to be a source.
+ *
+ * A backend is chosen and asked to describe the file on rank 0 alone; the description is plain
+ * data, copied to all ranks, which then open. To add a format: write these functions and put
+ * the struct into the table in source.c.
+ */
+#ifndef MPIVF_SOURCE_BACKEND_H
+#define MPIVF_SOURCE_BACKEND_H
+
+#include "io/file.h"
+#include "io/hdf5.h"
+
+#include <mpivf/source.h>
+
+/* Plain data, the same on all ranks. */
+struct mpivf_source_plan {
+    int ops; /* position in the table of backends */
+    char path[MPIVF_PATH], object[512];
+    struct mpivf_h5_shape shape; /* of any format: a matrix is a matrix */
+    enum mpivf_read_mode mode;
+};
+
+struct mpivf_source_ops {
+    const char *name;
+
+    /* Is `path` a file of this kind? Local, rank 0. */
+    bool (*is)(const char *path);
+
+    /* Fill plan->shape from plan->path and plan->object ("" = none given). Local, rank 0. */
+    mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan);
+
+    /* Open on every rank, setting source->state on success. Collective, agreed. */
+    mpivf_status (*open_all)(struct mpivf_source *source, const struct mpivf_source_plan *plan);
+
+    /* Raw elements of ascending ranges, one after the other. As mpivf_source_read_all. */
+    mpivf_status (*read_all)(struct mpivf_source *source, const struct mpivf_range *range,
+                             size_t ranges, void *raw);
+
+    /* Release source->state. Collective. */
+    void (*close_all)(struct mpivf_source *source);
+};
+
+extern const struct mpivf_source_ops mpivf_source_npy, mpivf_source_hdf5;
+
+/* The two functions below serve every format whose rows lie one after the other in a file. */
+mpivf_status
+mpivf_source_flat_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan);
+mpivf_status
+mpivf_source_flat_read_all(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, void *raw);
+
+#endif

@@ -1,0 +1,104 @@
+#include "source/decode.h"
+
+#include <string.h>
+
+float
+mpivf_half_to_float(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, body = half & 0x7fffu;
+    float value;
+    uint32_t bits;
+    if (body >= 0x7c00u) { /* infinite or not a number */
+        bits = sign | 0x7f800000u | (body & 0x3ffu) << 13;
+    } else if (body >= 0x0400u) {
+        bits = sign | ((body << 13) + 0x38000000u);
+    } else { /* zero and subnormal: body * 2^-24, exact */
+        value = (float)body * 0x1p-24f;
+        memcpy(&bits, &value, sizeof bits);
+        bits |= sign;
+    }
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+uint16_t
+mpivf_half_from_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
+    bits &= 0x7fffffffu;
+    if (bits >= 0x7f800000u) /* infinite or not a number, which stays one */
+        return (uint16_t)(sign | 0x7c00u | (bits > 0x7f800000u ? 0x200u : 0));
+    if (bits >= 0x477ff000u) /* rounds beyond 65504 */
+        return (uint16_t)(sign | 0x7c00u);
+    if (bits < 0x38800000u) { /* below 2^-14: count units of 2^-24, rounded by the adder */
+        float magnitude;
+        memcpy(&magnitude, &bits, sizeof magnitude);
+        magnitude += 0.5f; /* the last place of [0.5, 1) is 2^-24 */
+        memcpy(&bits, &magnitude, sizeof bits);
+        return (uint16_t)(sign | (bits - 0x3f000000u));
+    }
+    bits += 0xfffu + (bits >> 13 & 1); /* to nearest, ties to even */
+    return (uint16_t)(sign | (bits - 0x38000000u) >> 13);
+}
+
+/* Fetch element i as a `ctype`, bytes reversed when `swap` is given. */
+#define FETCH(ctype, utype, swap)                                                                  \
+    utype u;                                                                                       \
+    ctype v;                                                                                       \
+    memcpy(&u, (const char *)raw + i * sizeof u, sizeof u);                                        \
+    if (swapped)                                                                                   \
+        u = (utype)swap(u);                                                                        \
+    memcpy(&v, &u, sizeof v);
+
+#define NO_SWAP(u) (u)
+#define FOR_EACH(ctype, utype, swap, expression)                                                   \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        FETCH(ctype, utype, swap)                                                                  \
+        out[i] = expression;                                                                       \
+    }                                                                                              \
+    break
+
+void
+mpivf_decode_f32(enum mpivf_type type, bool swapped, const void *raw, size_t n, float *out)
+{
+    switch (type) {
+    case MPIVF_F16:
+        FOR_EACH(uint16_t, uint16_t, __builtin_bswap16, mpivf_half_to_float(v));
+    case MPIVF_F32:
+        if (!swapped) {
+            memmove(out, raw, n * sizeof *out);
+            break;
+        }
+        FOR_EACH(float, uint32_t, __builtin_bswap32, v);
+    case MPIVF_F64:
+        FOR_EACH(double, uint64_t, __builtin_bswap64, (float)v);
+    case MPIVF_U8:
+        FOR_EACH(uint8_t, uint8_t, NO_SWAP, (float)v);
+    case MPIVF_I8:
+        FOR_EACH(int8_t, uint8_t, NO_SWAP, (float)v);
+    case MPIVF_I32:
+    case MPIVF_U32:
+    case MPIVF_I64:
+    case MPIVF_U64:
+    case MPIVF_TYPES:
+        break; /* refused when the source was opened */
+    }
+}
+
+void
+mpivf_decode_i64(enum mpivf_type type, bool swapped, const void *raw, size_t n, int64_t *out)
+{
+    switch (type) {
+    case MPIVF_I32:
+        FOR_EACH(int32_t, uint32_t, __builtin_bswap32, v);
+    case MPIVF_U32:
+        FOR_EACH(uint32_t, uint32_t, __builtin_bswap32, v);
+    case MPIVF_I64:
+    case MPIVF_U64:
+        FOR_EACH(int64_t, uint64_t, __builtin_bswap64, v);
+    default:
+        break; /* refused when the source was opened */
+    }
+}

@@ -1,0 +1,59 @@
+/* Rows one after the other from an offset of a file: .npy and contiguous HDF5. */
+#include "source/backend.h"
+
+struct mpivf_source_state {
+    char path[MPIVF_PATH];
+    struct mpivf_file file; /* owned */
+    uint64_t offset;
+    size_t row_bytes;
+};
+
+static void
+flat_close_all(struct mpivf_source *source)
+{
+    struct mpivf_context *ctx = source->par->ctx;
+    (void)mpivf_file_close(ctx, &source->state->file); /* was only read */
+    mpivf_free(ctx, source->state);
+}
+
+/* What an HDF5 source becomes when its dataset can be read at its offset. */
+static const struct mpivf_source_ops flat = {"flat", NULL, NULL, NULL, mpivf_source_flat_read_all,
+                                             flat_close_all};
+
+mpivf_status
+mpivf_source_flat_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan)
+{
+    struct mpivf_context *ctx = source->par->ctx;
+    struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
+    mpivf_status status = state ? mpivf_path(ctx, state->path, "%s", plan->path) : MPIVF_MEMORY;
+    if (state)
+        state->file.fd = -1;
+    if (status == MPIVF_OK) {
+        state->offset = plan->shape.offset;
+        state->row_bytes = plan->shape.dim * mpivf_type_size(plan->shape.type);
+        status = mpivf_file_open(ctx, state->path, &state->file);
+    }
+    source->ops = &flat;
+    source->state = state;
+    status = mpivf_agree_all(source->par, status);
+    if (status && state)
+        flat_close_all(source);
+    if (status)
+        source->state = NULL;
+    return status;
+}
+
+mpivf_status
+mpivf_source_flat_read_all(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, void *raw)
+{
+    const struct mpivf_source_state *state = source->state;
+    mpivf_status status = MPIVF_OK;
+    for (size_t i = 0; i < ranges && status == MPIVF_OK; i++) {
+        size_t bytes = range[i].rows * state->row_bytes;
+        status = mpivf_file_read(source->par->ctx, &state->file, raw, bytes,
+                                 state->offset + range[i].row * state->row_bytes);
+        raw = (char *)raw + bytes;
+    }
+    return status;
+}

@@ -1,0 +1,141 @@
+/* The .npy format of NumPy (numpy.lib.format, versions 1 to 3). */
+#include "source/backend.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADER = 4096 }; /* NumPy writes 128 bytes for a matrix */
+
+static bool
+npy_is(const char *path)
+{
+    char magic[6] = "";
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return false;
+    size_t n = fread(magic, 1, sizeof magic, file);
+    fclose(file);
+    return n == sizeof magic && memcmp(magic, "\x93NUMPY", 6) == 0;
+}
+
+/* What follows 'key': in the header dictionary; NULL when it is not there. */
+static const char *
+value_of(const char *header, const char *key)
+{
+    char quoted[32];
+    snprintf(quoted, sizeof quoted, "'%s'", key);
+    const char *at = strstr(header, quoted);
+    if (at == NULL)
+        return NULL;
+    at += strlen(quoted);
+    while (isspace((unsigned char)*at) || *at == ':')
+        at++;
+    return at;
+}
+
+static bool
+parse_type(const char *descr, struct mpivf_h5_shape *shape)
+{
+    static const struct {
+        char code[3];
+        enum mpivf_type type;
+    } codes[] = {{"f2", MPIVF_F16}, {"f4", MPIVF_F32}, {"f8", MPIVF_F64},
+                 {"u1", MPIVF_U8},  {"i1", MPIVF_I8},  {"i4", MPIVF_I32},
+                 {"u4", MPIVF_U32}, {"i8", MPIVF_I64}, {"u8", MPIVF_U64}};
+    if (descr == NULL || descr[0] != '\'' || strchr("<>|=", descr[1]) == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strncmp(descr + 2, codes[i].code, 2) == 0 && descr[4] == '\'') {
+            shape->type = codes[i].type;
+            shape->swapped = descr[1] == '>';
+            return true;
+        }
+    return false;
+}
+
+static bool
+parse_shape(const char *text, struct mpivf_h5_shape *shape)
+{
+    char end[2];
+    unsigned long long rows, dim;
+    if (text == NULL)
+        return false;
+    if (sscanf(text, " ( %llu , %llu %1[,)]", &rows, &dim, end) == 3) {
+        shape->rows = rows;
+        shape->dim = dim;
+        return true;
+    }
+    if (sscanf(text, " ( %llu , %1[)]", &rows, end) == 2) {
+        shape->rows = rows;
+        shape->dim = 1;
+        return true;
+    }
+    return false;
+}
+
+static mpivf_status
+read_header(struct mpivf_context *ctx, const char *path, char text[HEADER], uint64_t *data_at,
+            uint64_t *file_bytes)
+{
+    unsigned char start[12];
+    struct mpivf_file file;
+    mpivf_status status = mpivf_file_open(ctx, path, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_file_size(ctx, path, file_bytes);
+    if (status == MPIVF_OK)
+        status = mpivf_file_read(ctx, &file, start, sizeof start, 0);
+    if (status == MPIVF_OK) {
+        bool wide = start[6] >= 2;
+        uint64_t length = start[8] | (uint64_t)start[9] << 8;
+        if (wide)
+            length |= (uint64_t)start[10] << 16 | (uint64_t)start[11] << 24;
+        *data_at = (wide ? 12 : 10) + length;
+        if (start[6] < 1 || start[6] > 3 || length >= HEADER)
+            status = mpivf_fail(ctx, MPIVF_INPUT, "'%s' is .npy version %d with a header of %llu bytes",
+                                path, start[6], (unsigned long long)length);
+        else
+            status = mpivf_file_read(ctx, &file, text, length, wide ? 12 : 10);
+        text[length < HEADER ? length : 0] = '\0';
+    }
+    if (mpivf_file_close(ctx, &file) && status == MPIVF_OK)
+        status = MPIVF_IO;
+    return status;
+}
+
+static mpivf_status
+npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
+{
+    char text[HEADER];
+    const char *path = plan->path;
+    uint64_t at, bytes;
+    struct mpivf_h5_shape shape = {.direct = true, .allocated = true};
+    if (plan->object[0] != '\0')
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an .npy file and has no object '%s'", path,
+                          plan->object);
+    mpivf_status status = read_header(ctx, path, text, &at, &bytes);
+    if (status)
+        return status;
+    if (!parse_type(value_of(text, "descr"), &shape))
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' holds a type that is not read (f16 f32 f64 u8 i8 are): %.60s", path,
+                          text);
+    if (!parse_shape(value_of(text, "shape"), &shape))
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not a matrix of rows: %.60s", path, text);
+    const char *fortran = value_of(text, "fortran_order");
+    if ((fortran == NULL || strncmp(fortran, "False", 5) != 0) && shape.dim > 1)
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' is stored by columns; rewrite it with numpy.ascontiguousarray", path);
+    uint64_t row_bytes, need;
+    if (__builtin_mul_overflow(shape.dim, mpivf_type_size(shape.type), &row_bytes) ||
+        __builtin_mul_overflow(row_bytes, shape.rows, &need) || need > bytes - at)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated: %llu bytes for %llu rows", path,
+                          (unsigned long long)bytes, (unsigned long long)shape.rows);
+    shape.offset = at;
+    plan->shape = shape;
+    return MPIVF_OK;
+}
+
+const struct mpivf_source_ops mpivf_source_npy = {
+    "npy", npy_is, npy_describe, mpivf_source_flat_open_all, mpivf_source_flat_read_all, NULL};
