@@ -135,6 +135,7 @@ create_file(const char *path)
     H5Pset_alignment(access, 4096, 4096);
     hid_t create = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_attr_phase_change(create, 64, 32); /* all attributes in the object header */
+    H5Pset_obj_track_times(create, false);
     hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     H5Pclose(create);
     H5Pclose(access);
