@@ -15,6 +15,7 @@
 
 struct mpivf_search_options {
     uint64_t k;
+    uint64_t queries; /* use so many, evenly spread; 0 = all */
     uint64_t probes; /* lists a query; 0 = by recall */
     double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
     uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */

@@ -75,11 +75,11 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
                           size_t ranges, int64_t *buffer);
 
 /*
- * All rows on every rank, owned by the caller (mpivf_free). For queries. Collective; the status
- * is agreed.
+ * `count` rows, evenly spread over the source (row i * rows / count), on every rank; owned by
+ * the caller (mpivf_free). 1 <= count <= rows. For queries. Collective; the status is agreed.
  */
 mpivf_status
-mpivf_source_load_all(struct mpivf_source *source, float **rows);
+mpivf_source_load_all(struct mpivf_source *source, uint64_t count, float **rows);
 
 /*
  * A 64-bit mark of the content: shape, type and the bytes of 64 rows chosen by a hash. The

@@ -14,10 +14,10 @@
 
 struct mpivf_truth_options {
     uint64_t k;
+    uint64_t queries; /* use so many, evenly spread; 0 = all */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
     enum mpivf_read_mode read_mode;
-    uint64_t seed;
     bool force;
 };
 

@@ -5,7 +5,7 @@
 
 struct fields {
     struct mpivf_common common;
-    int64_t k, probes, rerank;
+    int64_t k, queries, probes, rerank;
     double recall;
     int read_mode;
     bool force;
@@ -15,6 +15,8 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     {"neighbours", 'k', MPIVF_INTEGER, AT(k), "10", 1, 10000, "K", "neighbours of a query"},
+    {"queries", 0, MPIVF_INTEGER, AT(queries), NULL, 1, 1e9, "N",
+     "only N of the queries, evenly spread; default: all"},
     {"probes", 'p', MPIVF_INTEGER, AT(probes), NULL, 1, 1048576, "P",
      "lists a query looks into; default: 16"},
     {"recall", 'r', MPIVF_REAL, AT(recall), NULL, 0, 1, "R",
@@ -33,6 +35,7 @@ run_all(struct mpivf_call *call)
     const char *out = call->operand[2];
     struct mpivf_searched searched;
     struct mpivf_search_options o = {.k = (uint64_t)f->k,
+                                     .queries = (uint64_t)f->queries,
                                      .probes = f->probes ? (uint64_t)f->probes : 16,
                                      .recall = f->recall,
                                      .rerank = (uint64_t)f->rerank,

@@ -5,7 +5,7 @@
 
 struct fields {
     struct mpivf_common common;
-    int64_t k, seed;
+    int64_t k, queries;
     int metric, bad_rows, read_mode;
     bool force;
 };
@@ -14,6 +14,8 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     {"neighbours", 'k', MPIVF_INTEGER, AT(k), "100", 1, 10000, "K", "neighbours of a query"},
+    {"queries", 0, MPIVF_INTEGER, AT(queries), NULL, 1, 1e9, "N",
+     "only N of the queries, evenly spread; default: all"},
     {"metric", 'm', MPIVF_CHOICE, AT(metric), "l2", 0, 0, MPIVF_METRIC_CHOICES, "what nearest means"},
     {"bad-rows", 0, MPIVF_CHOICE, AT(bad_rows), "fail", 0, 0, MPIVF_BAD_ROWS_CHOICES,
      "what to do with rows that have NaN or infinity"},
@@ -29,10 +31,10 @@ run_all(struct mpivf_call *call)
     const char *out = call->operand[2];
     struct mpivf_truth_made made;
     struct mpivf_truth_options o = {.k = (uint64_t)f->k,
+                                    .queries = (uint64_t)f->queries,
                                     .metric = (enum mpivf_metric)f->metric,
                                     .bad_rows = (enum mpivf_bad_rows)f->bad_rows,
                                     .read_mode = (enum mpivf_read_mode)f->read_mode,
-                                    .seed = 1,
                                     .force = f->force};
     mpivf_status status = mpivf_truth_all(call->par, call->operand[0], call->operand[1], out, &o,
                                           &call->report, &made);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { SLAB_MOST = 32 << 20, RANGES = 1024, CENTRE_ROWS = 1024 };
+enum { SLAB_MOST = 32 << 20, RANGES = 1024, CENTRE_ROWS = 1024, DEAL_SEED = 1 };
 
 struct truth {
     const struct mpivf_par *par;
@@ -140,7 +140,7 @@ static mpivf_status
 pass_all(struct truth *t, struct mpivf_progress *progress, uint64_t first, uint64_t n)
 {
     const struct mpivf_par *par = t->par;
-    mpivf_status status = mpivf_slab_init(&t->slab, &t->base, t->options->seed, NULL, 0);
+    mpivf_status status = mpivf_slab_init(&t->slab, &t->base, DEAL_SEED, NULL, 0);
     bool ready = false;
     t->rejected = 0;
     t->topk.queries = n;
@@ -181,7 +181,8 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&t->base, par, base, "train", t->options->read_mode);
     if (status == MPIVF_OK)
-        status = mpivf_query_load_all(par, queries, t->base.dim, base, t->options->read_mode, &t->query);
+        status = mpivf_query_load_all(par, queries, t->base.dim, base, t->options->read_mode,
+                                      t->options->queries, &t->query);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_result_init(ctx, &t->result, t->query.rows, t->options->k);
     status = mpivf_agree_all(par, status);

@@ -31,14 +31,16 @@ show(struct mpivf_progress *progress, double now)
     if (seconds < QUIET || now - progress->shown < (bar ? BAR_EVERY : LOG_EVERY))
         return;
     progress->shown = now;
-    char left[64] = "";
-    if (progress->total > 0 && rate > 0)
-        snprintf(left, sizeof left, " of %llu, %.0f s left", (unsigned long long)progress->total,
+    char total[32] = "", left[32] = "";
+    if (progress->total > 0 && rate > 0) {
+        snprintf(total, sizeof total, " of %llu", (unsigned long long)progress->total);
+        snprintf(left, sizeof left, ", %.0f s left",
                  (double)(progress->total - progress->done) / rate);
+    }
     /* a leading \r asks the note function to write over the last line */
-    mpivf_note(progress->par->ctx, "%s%s: %llu%s %s, %.0f %s/s", bar ? "\r" : "",
-               progress->phase->name, (unsigned long long)progress->done, left, progress->unit,
-               rate, progress->unit);
+    mpivf_note(progress->par->ctx, "%s%s: %llu%s %s, %.0f %s/s%s", bar ? "\r" : "",
+               progress->phase->name, (unsigned long long)progress->done, total, progress->unit,
+               rate, progress->unit, left);
 }
 
 mpivf_status

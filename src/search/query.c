@@ -4,7 +4,7 @@
 
 mpivf_status
 mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
-                     enum mpivf_read_mode mode, struct mpivf_query *query)
+                     enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_source source;
@@ -14,8 +14,9 @@ mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim
         status = mpivf_fail(ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
                             name, (unsigned long long)source.dim, what, (unsigned long long)dim);
     if (status == MPIVF_OK)
-        status = mpivf_source_load_all(&source, &query->row);
-    query->rows = source.rows;
+        query->rows = most > 0 && most < source.rows ? most : source.rows;
+    if (status == MPIVF_OK)
+        status = mpivf_source_load_all(&source, query->rows, &query->row);
     mpivf_source_close_all(&source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
         if (!mpivf_finite(query->row + q * dim, dim))

@@ -12,11 +12,12 @@ struct mpivf_query {
 
 /*
  * Load `name` (dataset `test` by default), which must have `dim` columns like `what`, all values
- * finite. Release with mpivf_query_clear, also after failure. Collective.
+ * finite; `most` of its rows, evenly spread, 0 = all. Release with mpivf_query_clear, also after
+ * failure. Collective.
  */
 mpivf_status
 mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
-                     enum mpivf_read_mode mode, struct mpivf_query *query);
+                     enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query);
 
 void
 mpivf_query_clear(struct mpivf_query *query);

@@ -169,17 +169,26 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
     return status;
 }
 
+/* Ranges of the rows i * rows / count. */
+static size_t
+spread_rows(const struct mpivf_source *source, uint64_t count, struct mpivf_range *range)
+{
+    for (uint64_t i = 0; i < count; i++)
+        range[i] = (struct mpivf_range){(uint64_t)((__uint128_t)i * source->rows / count), 1};
+    return mpivf_range_normalise(range, count, NULL);
+}
+
 mpivf_status
-mpivf_source_load_all(struct mpivf_source *source, float **rows)
+mpivf_source_load_all(struct mpivf_source *source, uint64_t count, float **rows)
 {
     struct mpivf_context *ctx = source->par->ctx;
-    float *buffer =
-        mpivf_alloc(ctx, "the queries", source->rows, mpivf_source_row_bytes(source));
-    mpivf_status status = mpivf_agree_all(source->par, buffer ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK) {
-        struct mpivf_range all = {0, source->rows};
-        status = mpivf_agree_all(source->par, mpivf_source_read_all(source, &all, 1, buffer));
-    }
+    float *buffer = mpivf_alloc(ctx, "the queries", count, mpivf_source_row_bytes(source));
+    struct mpivf_range *range = mpivf_alloc(ctx, "the queries", count, sizeof *range);
+    mpivf_status status = mpivf_agree_all(source->par, buffer && range ? MPIVF_OK : MPIVF_MEMORY);
+    if (status == MPIVF_OK)
+        status = mpivf_source_read_all(source, range, spread_rows(source, count, range), buffer);
+    status = mpivf_agree_all(source->par, status);
+    mpivf_free(ctx, range);
     if (status)
         mpivf_free(ctx, buffer);
     else

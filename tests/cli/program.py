@@ -1,11 +1,15 @@
 """Running the program as a user does: run(), ranks, and what a failure has to look like."""
+import filecmp
 import json
 import os
+import re
 import subprocess
 
 PROGRAM = os.environ["MPIVF"]
 DATA = os.environ.get("MPIVF_DATA", "")
 SLOW = 4 if "ASAN_OPTIONS" in os.environ and b"__asan_init" in open(PROGRAM, "rb").read() else 1
+# after a failure mpirun waits a second or two before it looks again; nothing is tested by that
+MPIRUN = {"OMPI_MCA_odls_base_sigkill_timeout": "0"}
 
 
 class Run:
@@ -20,33 +24,83 @@ class Run:
         return [line for line in self.err.splitlines() if line.startswith("mpivf")]
 
 
-def run(*words, ranks=1, env=None, timeout=60, check=True, cwd=None):
-    """Run the program on `ranks` ranks; a hang is a failure. check: it has to succeed."""
-    command = [PROGRAM] + [str(word) for word in words]
-    if ranks:
-        command = ["mpirun", "-n", str(ranks)] + command
-    full = dict(os.environ, **(env or {}))
-    done = subprocess.run(command, env=full, timeout=timeout * SLOW, cwd=cwd,
+def execute(command, env=None, timeout=60, cwd=None):
+    full = dict(os.environ, **MPIRUN, **(env or {}))
+    done = subprocess.run([str(word) for word in command], env=full, timeout=timeout * SLOW, cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    result = Run(done.returncode, done.stdout, done.stderr)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def run(*words, ranks=1, env=None, timeout=60, check=True, cwd=None):
+    """Run the program on `ranks` ranks; a hang is a failure. check: it has to succeed.
+
+    ranks 0 is one rank without mpirun.
+    """
+    command = (["mpirun", "-n", ranks] if ranks else []) + [PROGRAM] + list(words)
+    result = execute(command, env=env, timeout=timeout, cwd=cwd)
     if check:
-        assert result.code == 0, f"{' '.join(command)}\nexit {result.code}\n{done.stdout}{done.stderr}"
+        told = " ".join(str(word) for word in command)
+        assert result.code == 0, f"{told}\nexit {result.code}\n{result.out}{result.err}"
     return result
+
+
+def content(path):
+    """The bytes of a file, None when it is not there; a folder is its names."""
+    if os.path.isdir(path):
+        return sorted(os.listdir(path))
+    if not os.path.exists(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def fails(*words, code=1, says="", ranks=1, env=None, timeout=60, output=None):
     """Run and expect one clear line with `says`, exit `code`, nothing under the final name."""
-    before = os.path.exists(output) and open(output, "rb").read() if output else None
-    result = run(*words, ranks=ranks, env=env, timeout=timeout, check=False)
+    before = content(output) if output else None
+    result = run(*words, "--quiet", ranks=ranks, env=env, timeout=timeout, check=False)
     assert result.code == code, f"exit {result.code}, not {code}\n{result.out}{result.err}"
     lines = result.messages()
     assert len(lines) == 1, f"one line expected:\n{result.err}"
     assert says in lines[0], f"'{says}' expected in: {lines[0]}"
+    assert result.out == "", f"a failure has no result, but printed: {result.out}"
     if output:
-        after = os.path.exists(output) and open(output, "rb").read()
-        assert after == before, f"{output} was touched"
+        assert content(output) == before, f"{output} was touched"
         assert not os.path.exists(f"{output}.partial"), f"{output}.partial is left"
     return result
+
+
+def memory(buffers, ranks=1):
+    """A --memory that leaves `buffers` MiB for buffers: what the program takes itself varies."""
+    told = run("info", "-", "--memory", "16M", ranks=ranks, check=False).messages()[0]
+    taken = float(re.search(r"take ([0-9.]+) MiB", told).group(1))
+    return f"{int(1024 * (taken + buffers))}k"
+
+
+def same(a, b):
+    """Have two files the same bytes?"""
+    return filecmp.cmp(a, b, shallow=False)
+
+
+def neighbours(path):
+    """The ids and distances of a result."""
+    import h5py
+    with h5py.File(path) as file:
+        return file["neighbors"][:], file["distances"][:]
+
+
+def recall(result, truth, k):
+    """Share of the truth's first k ids that are among the result's first k."""
+    found = sum(len(set(a[:k]) & set(b[:k])) for a, b in zip(result, truth))
+    return found / (k * len(truth))
+
+
+def save(path, **datasets):
+    """Write arrays as contiguous datasets of an HDF5 file."""
+    import h5py
+    with h5py.File(path, "w") as file:
+        for name, rows in datasets.items():
+            file[name] = rows
+    return path
 
 
 def data(name):

@@ -1,0 +1,220 @@
+/* Files: whole or an error, final names only for whole files, refusals that say why. */
+#include "testing.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct mpivf_context ctx;
+static char folder[FOLDER], path[MPIVF_PATH], other[MPIVF_PATH];
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    mpivf_context_init(&ctx);
+    make_folder(folder);
+    snprintf(path, sizeof path, "%s/a", folder);
+    snprintf(other, sizeof other, "%s/b", folder);
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder));
+    return access(folder, F_OK) == 0;
+}
+
+static void
+write_text(const char *to, const char *text)
+{
+    struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_create(&ctx, to, &file));
+    assert_ok(&ctx, mpivf_file_write(&ctx, &file, text, strlen(text), 0));
+    assert_ok(&ctx, mpivf_file_sync(&ctx, &file));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
+    assert_int_equal(file.fd, -1);
+}
+
+static void
+assert_text(const char *from, const char *text)
+{
+    char found[64] = "";
+    uint64_t bytes;
+    struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_size(&ctx, from, &bytes));
+    assert_int_equal(bytes, strlen(text));
+    assert_ok(&ctx, mpivf_file_open(&ctx, from, &file));
+    assert_ok(&ctx, mpivf_file_read(&ctx, &file, found, bytes, 0));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
+    assert_string_equal(found, text);
+}
+
+static void
+written_is_read(void **state)
+{
+    (void)state;
+    struct mpivf_file file;
+    write_text(path, "0123456789");
+    assert_ok(&ctx, mpivf_file_update(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_file_write(&ctx, &file, "XY", 2, 4));
+    assert_ok(&ctx, mpivf_file_write(&ctx, &file, "Z", 1, 11));
+    assert_ok(&ctx, mpivf_file_write(&ctx, &file, NULL, 0, 500));
+    char found[13] = "";
+    assert_ok(&ctx, mpivf_file_read(&ctx, &file, found, 12, 0));
+    assert_memory_equal(found, "0123XY6789\0Z", 12);
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file)); /* closed is fine */
+    write_text(path, "new");
+    assert_text(path, "new");
+}
+
+static void
+truncated_read(void **state)
+{
+    (void)state;
+    struct mpivf_file file;
+    char found[16];
+    write_text(path, "0123456789");
+    assert_ok(&ctx, mpivf_file_open(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_file_read(&ctx, &file, found, 10, 0));
+    assert_ok(&ctx, mpivf_file_read(&ctx, &file, found, 0, 99));
+    assert_fails(&ctx, MPIVF_CORRUPT, "truncated", mpivf_file_read(&ctx, &file, found, 11, 0));
+    assert_fails(&ctx, MPIVF_CORRUPT, path, mpivf_file_read(&ctx, &file, found, 1, 10));
+    assert_fails(&ctx, MPIVF_IO, "write", mpivf_file_write(&ctx, &file, found, 1, 0));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
+}
+
+static void
+commit_gives_the_name(void **state)
+{
+    (void)state;
+    write_text(path, "old");
+    write_text(other, "new");
+    assert_ok(&ctx, mpivf_file_commit(&ctx, other, path));
+    assert_text(path, "new");
+    assert_false(mpivf_file_exists(other));
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_file_commit(&ctx, other, path));
+    assert_text(path, "new");
+}
+
+static void
+missing_files(void **state)
+{
+    (void)state;
+    struct mpivf_file file;
+    uint64_t bytes = 7;
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_file_open(&ctx, path, &file));
+    assert_int_equal(file.fd, -1);
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_file_update(&ctx, path, &file));
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_file_size(&ctx, path, &bytes));
+    assert_int_equal(bytes, 7);
+    assert_false(mpivf_file_exists(path));
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_folder_remove(&ctx, path));
+    snprintf(other, sizeof other, "%s/no/such", folder);
+    assert_fails(&ctx, MPIVF_IO, "create", mpivf_file_create(&ctx, other, &file));
+    assert_fails(&ctx, MPIVF_IO, "remove", mpivf_file_remove(&ctx, folder));
+}
+
+static void
+writable_refuses(void **state)
+{
+    (void)state;
+    assert_ok(&ctx, mpivf_file_writable(&ctx, path, false));
+    assert_false(mpivf_file_exists(path));
+    write_text(path, "x");
+    assert_fails(&ctx, MPIVF_EXISTS, "--force", mpivf_file_writable(&ctx, path, false));
+    assert_ok(&ctx, mpivf_file_writable(&ctx, path, true));
+    assert_fails(&ctx, MPIVF_EXISTS, "folder", mpivf_file_writable(&ctx, folder, true));
+    snprintf(other, sizeof other, "%s/no/such", folder);
+    assert_fails(&ctx, MPIVF_IO, "no folder", mpivf_file_writable(&ctx, other, false));
+    snprintf(other, sizeof other, "%s/inside", path); /* a file is no folder */
+    assert_fails(&ctx, MPIVF_IO, "no folder", mpivf_file_writable(&ctx, other, false));
+}
+
+static void
+writable_by_permission(void **state)
+{
+    (void)state;
+    if (geteuid() == 0)
+        skip(); /* everything is allowed to root */
+    assert_int_equal(chmod(folder, 0500), 0);
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_file_writable(&ctx, path, false));
+    assert_int_equal(chmod(folder, 0700), 0);
+}
+
+static void
+paths(void **state)
+{
+    (void)state;
+    char long_name[2 * MPIVF_PATH], joined[MPIVF_PATH];
+    memset(long_name, 'x', sizeof long_name);
+    long_name[MPIVF_PATH - 1] = '\0';
+    assert_ok(&ctx, mpivf_path(&ctx, joined, "%s", long_name));
+    assert_string_equal(joined, long_name);
+    assert_fails(&ctx, MPIVF_USAGE, "too long", mpivf_path(&ctx, joined, "%s/", long_name));
+    static const char *const folder_of[][2] = {
+        {"a", "."}, {"/a", "/"}, {"/a/b", "/a"}, {"a/b", "a"}, {"./a", "."}, {"a/b/", "a/b"}};
+    for (size_t i = 0; i < sizeof folder_of / sizeof folder_of[0]; i++) {
+        mpivf_path_folder(folder_of[i][0], joined);
+        assert_string_equal(joined, folder_of[i][1]);
+    }
+}
+
+static mpivf_status
+count_entries(struct mpivf_context *c, void *arg, const char *name)
+{
+    int *seen = arg;
+    if (strcmp(name, "stop") == 0)
+        return mpivf_fail(c, MPIVF_INPUT, "stopped");
+    return ++*seen, MPIVF_OK;
+}
+
+static void
+folders(void **state)
+{
+    (void)state;
+    int seen = 0;
+    assert_ok(&ctx, mpivf_folder_create(&ctx, folder)); /* there already */
+    write_text(path, "x");
+    write_text(other, "y");
+    assert_ok(&ctx, mpivf_folder_list(&ctx, folder, count_entries, &seen));
+    assert_int_equal(seen, 2);
+    snprintf(other, sizeof other, "%s/stop", folder);
+    write_text(other, "");
+    assert_fails(&ctx, MPIVF_INPUT, "stopped",
+                 mpivf_folder_list(&ctx, folder, count_entries, &seen));
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_folder_list(&ctx, path, count_entries, &seen));
+    snprintf(other, sizeof other, "%s/no/such", folder);
+    assert_fails(&ctx, MPIVF_IO, other, mpivf_folder_create(&ctx, other));
+}
+
+static void
+space(void **state)
+{
+    (void)state;
+    assert_ok(&ctx, mpivf_folder_space(&ctx, folder, 1, "one byte"));
+    assert_fails(&ctx, MPIVF_IO, "the moon",
+                 mpivf_folder_space(&ctx, folder, UINT64_MAX / 2, "the moon"));
+}
+
+#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FILE_TEST("file: what is written is read", written_is_read),
+        FILE_TEST("file: a read beyond the end is damage", truncated_read),
+        FILE_TEST("file: commit gives the final name", commit_gives_the_name),
+        FILE_TEST("file: missing files", missing_files),
+        FILE_TEST("file: an output is refused before the work", writable_refuses),
+        FILE_TEST("file: a folder without permission is refused", writable_by_permission),
+        FILE_TEST("file: paths", paths),
+        FILE_TEST("file: folders", folders),
+        FILE_TEST("file: disk space", space),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* Memory comes out of a budget: it ends, it has a peak, and nothing is lost. */
+#include "testing.h"
+
+static void
+counts_and_gives_back(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    assert_int_equal(mpivf_memory_left(&ctx), SIZE_MAX);
+    char *a = mpivf_alloc(&ctx, "a", 1000, 3), *b = mpivf_alloc(&ctx, "b", 1, 1);
+    assert_non_null(a);
+    assert_non_null(b);
+    memset(a, 1, 3000);
+    assert_true(ctx.memory.used >= 3001);
+    size_t both = ctx.memory.used;
+    mpivf_free(&ctx, a);
+    assert_true(ctx.memory.used < both - 2999);
+    assert_int_equal(ctx.memory.peak, both);
+    mpivf_free(&ctx, b);
+    mpivf_free(&ctx, NULL);
+    assert_int_equal(ctx.memory.used, 0);
+    assert_int_equal(ctx.memory.peak, both);
+}
+
+static void
+budget_ends(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    ctx.memory.limit = 10000;
+    void *a = mpivf_alloc(&ctx, "the first", 4000, 2);
+    assert_non_null(a);
+    size_t used = ctx.memory.used;
+    assert_true(used <= 10000);
+    assert_int_equal(mpivf_memory_left(&ctx), 10000 - used);
+    assert_null(mpivf_alloc(&ctx, "the second", 4000, 1));
+    assert_non_null(strstr(ctx.error, "the second"));
+    assert_non_null(strstr(ctx.error, "--memory"));
+    assert_int_equal(ctx.memory.used, used);
+    assert_int_equal(ctx.memory.peak, used);
+    mpivf_free(&ctx, a);
+    mpivf_forgive(&ctx);
+    a = mpivf_alloc(&ctx, "the second", 4000, 1);
+    assert_non_null(a);
+    mpivf_free(&ctx, a);
+}
+
+static void
+limit_below_use(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    void *a = mpivf_alloc(&ctx, "a", 5000, 1);
+    ctx.memory.limit = 1000;
+    assert_int_equal(mpivf_memory_left(&ctx), 0);
+    assert_null(mpivf_alloc(&ctx, "b", 1, 1));
+    mpivf_free(&ctx, a);
+}
+
+static void
+exactly_the_limit(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    void *a = mpivf_alloc(&ctx, "a", 640, 1);
+    size_t need = ctx.memory.used;
+    mpivf_free(&ctx, a);
+    ctx.memory.limit = need;
+    a = mpivf_alloc(&ctx, "a", 640, 1);
+    assert_non_null(a);
+    assert_int_equal(mpivf_memory_left(&ctx), 0);
+    mpivf_free(&ctx, a);
+    ctx.memory.limit = need - 1;
+    assert_null(mpivf_alloc(&ctx, "a", 640, 1));
+}
+
+static void
+sizes_that_overflow(void **state)
+{
+    (void)state;
+    static const size_t size[][2] = {{SIZE_MAX, 2},         {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX, 1},
+                                     {SIZE_MAX - 63, 1},    {(size_t)1 << 32, (size_t)1 << 32},
+                                     {SIZE_MAX / 2 + 1, 1}, {SIZE_MAX, SIZE_MAX}};
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    for (size_t i = 0; i < sizeof size / sizeof size[0]; i++) {
+        assert_null(mpivf_alloc(&ctx, "all of it", size[i][0], size[i][1]));
+        assert_non_null(strstr(ctx.error, "all of it"));
+        assert_null(mpivf_alloc_zero(&ctx, "all of it", size[i][0], size[i][1]));
+        mpivf_forgive(&ctx);
+    }
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+aligned_cleared_and_empty(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    for (size_t n = 0; n < 300; n += 7) {
+        unsigned char *a = mpivf_alloc_zero(&ctx, "a", n, 1);
+        assert_non_null(a);
+        assert_int_equal((uintptr_t)a % 64, 0);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(a[i], 0);
+        if (n > 0)
+            memset(a, 0xff, n); /* so that a second use of the memory is not zero by chance */
+        mpivf_free(&ctx, a);
+    }
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+defaults_make_sense(void **state)
+{
+    (void)state;
+    size_t one = mpivf_memory_default(1), four = mpivf_memory_default(4);
+    assert_true(one > (size_t)1 << 20);
+    assert_true(four <= one / 4 && four + 1 >= one / 4);
+    assert_int_equal(mpivf_memory_default(0), one);
+    assert_true(mpivf_memory_resident() > (size_t)1 << 16);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("memory: counted, given back, peak kept", counts_and_gives_back),
+        TEST("memory: the budget ends", budget_ends),
+        TEST("memory: a limit below what is in use", limit_below_use),
+        TEST("memory: exactly the limit is granted", exactly_the_limit),
+        TEST("memory: sizes that overflow are refused", sizes_that_overflow),
+        TEST("memory: aligned, cleared, zero bytes", aligned_cleared_and_empty),
+        TEST("memory: defaults make sense", defaults_make_sense),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
