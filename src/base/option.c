@@ -199,17 +199,17 @@ void
 mpivf_option_print(const struct mpivf_option *table, FILE *out)
 {
     for (; table->name; table++) {
-        char name[64], letter[8] = "    ";
+        char name[72], letter[8] = "    ";
         if (table->letter)
             snprintf(letter, sizeof letter, "-%c, ", table->letter);
         snprintf(name, sizeof name, "%s--%s %s", letter, table->name,
                  table->kind == MPIVF_FLAG ? "" : table->unit);
-        fprintf(out, "  %-34s %s", name, table->help);
+        fprintf(out, "  %-42s %s", name, table->help);
         if (table->kind == MPIVF_INTEGER || table->kind == MPIVF_REAL)
             fprintf(out, " (%.10g..%.10g)", table->min, table->max);
         if (table->initial)
             fprintf(out, " [%s]", table->initial);
         fputc('\n', out);
     }
-    fprintf(out, "  %-34s %s\n", "-h, --help", "this text");
+    fprintf(out, "  %-42s %s\n", "-h, --help", "this text");
 }

@@ -1,18 +1,12 @@
 #include "build/join.h"
 
+#include "base/compare.h"
 #include "index/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { BUFFER_MOST = 4 << 20, BUFFER_LEAST = 16 << 10 };
-
-static int
-by_value(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
 
 /* What the output's header is made of. */
 struct header {
@@ -95,7 +89,7 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
     }
     if (status == MPIVF_OK) {
         struct mpivf_index_meta *meta = &header.meta;
-        qsort(header.rejected, meta->rejected, sizeof *header.rejected, by_value);
+        qsort(header.rejected, meta->rejected, sizeof *header.rejected, mpivf_compare_i64);
         meta->ranges = mpivf_range_normalise(header.range, meta->ranges, NULL);
         meta->centroids = model ? meta->lists : 0;
         status = mpivf_index_create(ctx, partial, meta, coarse.centroid, header.list_offset,

@@ -81,11 +81,8 @@ manifest_json(const struct mpivf_work *work)
 mpivf_status
 mpivf_manifest_write(struct mpivf_context *ctx, const struct mpivf_work *work)
 {
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
-    struct mpivf_file file = {.fd = -1};
+    char path[MPIVF_PATH];
     mpivf_status status = manifest_path(ctx, work, path);
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, partial, "%s.partial", path);
     if (status)
         return status;
     json_t *manifest = manifest_json(work);
@@ -95,15 +92,7 @@ mpivf_manifest_write(struct mpivf_context *ctx, const struct mpivf_work *work)
     json_decref(manifest);
     if (text == NULL)
         return mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no memory for '%s'", path);
-    status = mpivf_file_create(ctx, partial, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &file, text, strlen(text), 0);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file);
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = status ? status : closed;
-    if (status == MPIVF_OK)
-        status = mpivf_file_commit(ctx, partial, path);
+    status = mpivf_file_save(ctx, path, text, strlen(text));
     free(text);
     return status;
 }

@@ -1,23 +1,16 @@
 #include "build/model.h"
 
-/* The checksum of every list of a file without rows. */
+/* Write the checksum of every list of a file without rows; `room` is [lists]. */
 static mpivf_status
-write_checksums(struct mpivf_context *ctx, const char *path, uint64_t lists,
+write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file, uint64_t lists,
                 const struct mpivf_index_layout *layout, uint64_t *room)
 {
     uint64_t sums[MPIVF_PLANES], nothing = mpivf_checksum_of("", 0);
-    struct mpivf_file file;
     for (int p = 0; p < MPIVF_PLANES; p++)
         sums[p] = nothing;
     for (uint64_t l = 0; l < lists; l++)
         room[l] = mpivf_index_list_checksum(sums);
-    mpivf_status status = mpivf_file_update(ctx, path, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &file, room, lists * sizeof *room, layout->list_checksum);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file);
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    return status ? status : closed;
+    return mpivf_file_write(ctx, file, room, lists * sizeof *room, layout->list_checksum);
 }
 
 mpivf_status
@@ -37,6 +30,7 @@ mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpiv
     };
     char partial[MPIVF_PATH];
     struct mpivf_index_layout layout;
+    struct mpivf_file file = {.fd = -1, .path = partial};
     mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
     if (status)
         return status;
@@ -45,11 +39,10 @@ mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpiv
     if (status == MPIVF_OK)
         status = mpivf_index_create(ctx, partial, &meta, coarse->centroid, room, NULL, NULL, &layout);
     if (status == MPIVF_OK)
-        status = write_checksums(ctx, partial, meta.lists, &layout, room);
+        status = mpivf_file_update(ctx, partial, &file);
     if (status == MPIVF_OK)
-        status = mpivf_file_commit(ctx, partial, path);
-    if (status)
-        (void)mpivf_file_remove(ctx, partial);
+        status = write_checksums(ctx, &file, meta.lists, &layout, room);
+    status = mpivf_file_finish(ctx, &file, path, status);
     mpivf_free(ctx, room);
     return status;
 }

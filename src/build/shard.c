@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* qsort_r */
 #include "build/shard.h"
 
+#include "base/compare.h"
 #include "index/stream.h"
 
 #include <stdlib.h>
@@ -95,13 +96,6 @@ by_id(const void *a, const void *b, void *arg)
     return (x > y) - (x < y);
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Fill order and offset: by list with a counting sort, inside a list by id. */
 static mpivf_status
 sort_rows(struct mpivf_spill *spill)
@@ -125,7 +119,7 @@ sort_rows(struct mpivf_spill *spill)
                 return mpivf_fail(spill->ctx, MPIVF_INPUT, "the id %lld is given to two rows",
                                   (long long)spill->id[row[i]]);
     }
-    qsort(spill->rejected, spill->rejects, sizeof *spill->rejected, by_value);
+    qsort(spill->rejected, spill->rejects, sizeof *spill->rejected, mpivf_compare_i64);
     spill->ranges = mpivf_range_normalise(spill->range, spill->ranges, NULL);
     return MPIVF_OK;
 }
@@ -165,7 +159,7 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
     struct mpivf_context *ctx = spill->ctx;
     char path[MPIVF_PATH], partial[MPIVF_PATH];
     struct mpivf_index_layout layout;
-    struct mpivf_file file = {.fd = -1};
+    struct mpivf_file file = {.fd = -1, .path = partial};
     if (spill->ranges == 0)
         return MPIVF_OK;
     mpivf_status status = sort_rows(spill);
@@ -186,14 +180,7 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
         status = mpivf_file_update(ctx, partial, &file);
     if (status == MPIVF_OK)
         status = write_rows(spill, &file, &layout);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file);
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = status ? status : closed;
-    if (status == MPIVF_OK)
-        status = mpivf_file_commit(ctx, partial, path);
-    if (status)
-        (void)mpivf_file_remove(ctx, partial);
+    status = mpivf_file_finish(ctx, &file, path, status);
     spill->rows = spill->rejects = spill->ranges = 0;
     spill->shards++;
     return status;

@@ -28,7 +28,7 @@ static const struct mpivf_option options[] = {
     {"scratch", 0, MPIVF_STRING, AT(scratch), NULL, 0, 0, "DIR",
      "shared folder for the work folder; default: beside INDEX"},
     {"fan-in", 0, MPIVF_INTEGER, AT(fan_in), "16", 2, 1024, "F", "shards joined at once"},
-    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace an index that is there"},
+    MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 static void

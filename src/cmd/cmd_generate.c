@@ -22,7 +22,7 @@ static const struct mpivf_option options[] = {
     {"noise", 0, MPIVF_REAL, AT(noise), "0.3", 0, 1000, "X", "deviation in all other directions"},
     {"type", 0, MPIVF_CHOICE, AT(type), "f32", 0, 0, "f32|f16", "element type"},
     {"seed", 0, MPIVF_INTEGER, AT(seed), "1", 0, 1e15, "S", "another seed, other vectors"},
-    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace a file that is there"},
+    MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 static mpivf_status

@@ -18,7 +18,7 @@ static const struct mpivf_option options[] = {
      "shared folder for intermediate shards; default: beside OUT"},
     {"partial", 0, MPIVF_FLAG, AT(partial), NULL, 0, 0, "",
      "allow rows of the source to be missing: OUT is then a shard"},
-    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace an index that is there"},
+    MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 static mpivf_status

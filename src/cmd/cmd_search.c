@@ -23,9 +23,8 @@ static const struct mpivf_option options[] = {
      "instead of --probes: as many as give this recall on 100 of the queries"},
     {"rerank", 0, MPIVF_INTEGER, AT(rerank), NULL, 1, 100000, "N",
      "compare the N best again with their raw rows (build --store source)"},
-    {"read", 0, MPIVF_CHOICE, AT(read_mode), "auto", 0, 0, MPIVF_READ_CHOICES,
-     "how HDF5 queries are read"},
-    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace a file that is there"},
+    MPIVF_READ_OPTION(AT(read_mode)),
+    MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 static mpivf_status

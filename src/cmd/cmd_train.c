@@ -11,8 +11,7 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     MPIVF_TRAIN_OPTIONS(offsetof(struct fields, train)),
-    {"force", 'f', MPIVF_FLAG, offsetof(struct fields, force), NULL, 0, 0, "",
-     "replace a model that is there"},
+    MPIVF_FORCE_OPTION(offsetof(struct fields, force)),
     MPIVF_COMMON_OPTIONS};
 
 static mpivf_status

@@ -16,12 +16,10 @@ static const struct mpivf_option options[] = {
     {"neighbours", 'k', MPIVF_INTEGER, AT(k), "100", 1, 10000, "K", "neighbours of a query"},
     {"queries", 0, MPIVF_INTEGER, AT(queries), NULL, 1, 1e9, "N",
      "only N of the queries, evenly spread; default: all"},
-    {"metric", 'm', MPIVF_CHOICE, AT(metric), "l2", 0, 0, MPIVF_METRIC_CHOICES, "what nearest means"},
-    {"bad-rows", 0, MPIVF_CHOICE, AT(bad_rows), "fail", 0, 0, MPIVF_BAD_ROWS_CHOICES,
-     "what to do with rows that have NaN or infinity"},
-    {"read", 0, MPIVF_CHOICE, AT(read_mode), "auto", 0, 0, MPIVF_READ_CHOICES,
-     "how HDF5 is read; auto: at offsets where possible"},
-    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace a file that is there"},
+    MPIVF_METRIC_OPTION(AT(metric)),
+    MPIVF_BAD_ROWS_OPTION(AT(bad_rows)),
+    MPIVF_READ_OPTION(AT(read_mode)),
+    MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 static mpivf_status

@@ -33,9 +33,25 @@ struct mpivf_common {
         0                                                                                          \
     }
 
-#define MPIVF_METRIC_CHOICES "l2|ip|cosine"
-#define MPIVF_BAD_ROWS_CHOICES "fail|skip"
-#define MPIVF_READ_CHOICES "auto|independent|collective"
+/* Options that several commands have, by the offset of their field. */
+#define MPIVF_METRIC_OPTION(at)                                                                    \
+    {                                                                                              \
+        "metric", 'm', MPIVF_CHOICE, at, "l2", 0, 0, "l2|ip|cosine", "what nearest means"          \
+    }
+#define MPIVF_BAD_ROWS_OPTION(at)                                                                  \
+    {                                                                                              \
+        "bad-rows", 0, MPIVF_CHOICE, at, "fail", 0, 0, "fail|skip",                                \
+            "what to do with rows that have NaN or infinity"                                       \
+    }
+#define MPIVF_READ_OPTION(at)                                                                      \
+    {                                                                                              \
+        "read", 0, MPIVF_CHOICE, at, "auto", 0, 0, "auto|independent|collective",                  \
+            "how HDF5 is read; auto: at offsets where possible"                                    \
+    }
+#define MPIVF_FORCE_OPTION(at)                                                                     \
+    {                                                                                              \
+        "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "", "replace an output that is there"            \
+    }
 
 /* A command line taken apart, and the run it starts. */
 struct mpivf_call {

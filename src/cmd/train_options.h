@@ -12,25 +12,22 @@ struct mpivf_train_fields {
     int metric, bad_rows, read_mode;
 };
 
+#define MPIVF_TRAIN_FIELD(at, field) ((at) + offsetof(struct mpivf_train_fields, field))
+
 #define MPIVF_TRAIN_OPTIONS(at)                                                                    \
-    {"lists", 'l', MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, lists), NULL, 1,        \
-     1048576, "N", "inverted lists; default: 4 sqrt(rows)"},                                       \
-        {"metric", 'm', MPIVF_CHOICE, at + offsetof(struct mpivf_train_fields, metric), "l2", 0,   \
-         0, MPIVF_METRIC_CHOICES, "what nearest means"},                                           \
-        {"sample", 0, MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, sample), NULL, 1,    \
-         1e12, "N", "rows to train on; default: 256 a list"},                                      \
-        {"iterations", 0, MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, iterations),     \
-         "10", 1, 1000, "N", "of k-means, at most"},                                               \
-        {"tolerance", 0, MPIVF_REAL, at + offsetof(struct mpivf_train_fields, tolerance), "0.001", \
-         0, 1, "X", "stop when the objective gains less than this share"},                         \
-        {"seed", 's', MPIVF_INTEGER, at + offsetof(struct mpivf_train_fields, seed), "1", 0, 1e15, \
-         "S", "of everything random"},                                                             \
-        {"bad-rows", 0, MPIVF_CHOICE, at + offsetof(struct mpivf_train_fields, bad_rows), "fail",  \
-         0, 0, MPIVF_BAD_ROWS_CHOICES, "what to do with rows that have NaN or infinity"},          \
-    {                                                                                              \
-        "read", 0, MPIVF_CHOICE, at + offsetof(struct mpivf_train_fields, read_mode), "auto", 0,   \
-            0, MPIVF_READ_CHOICES, "how HDF5 is read; auto: at offsets where possible"             \
-    }
+    {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), NULL, 1, 1048576, "N",             \
+     "inverted lists; default: 4 sqrt(rows)"},                                                     \
+        MPIVF_METRIC_OPTION(MPIVF_TRAIN_FIELD(at, metric)),                                        \
+        {"sample", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, sample), NULL, 1, 1e12, "N",            \
+         "rows to train on; default: 256 a list"},                                                 \
+        {"iterations", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, iterations), "10", 1, 1000, "N",    \
+         "of k-means, at most"},                                                                   \
+        {"tolerance", 0, MPIVF_REAL, MPIVF_TRAIN_FIELD(at, tolerance), "0.001", 0, 1, "X",         \
+         "stop when the objective gains less than this share"},                                    \
+        {"seed", 's', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, seed), "1", 0, 1e15, "S",               \
+         "of everything random"},                                                                  \
+        MPIVF_BAD_ROWS_OPTION(MPIVF_TRAIN_FIELD(at, bad_rows)),                                    \
+        MPIVF_READ_OPTION(MPIVF_TRAIN_FIELD(at, read_mode))
 
 static inline struct mpivf_train_options
 mpivf_train_options_of(const struct mpivf_train_fields *f)

@@ -1,13 +1,8 @@
 #include <mpivf/index.h>
 
-#include <stdlib.h>
+#include "base/compare.h"
 
-static int
-by_value(const void *a, const void *b)
-{
-    const uint64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
+#include <stdlib.h>
 
 mpivf_status
 mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
@@ -21,7 +16,7 @@ mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t l
         size[l] = offset[l + 1] - offset[l];
         empty += size[l] == 0;
     }
-    qsort(size, lists, sizeof *size, by_value);
+    qsort(size, lists, sizeof *size, mpivf_compare_u64);
     double mean = (double)(offset[lists] - offset[0]) / (double)lists;
     *spread = (struct mpivf_spread){
         .empty = empty,

@@ -166,6 +166,36 @@ mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *pa
 }
 
 mpivf_status
+mpivf_file_finish(struct mpivf_context *ctx, struct mpivf_file *file, const char *path,
+                  mpivf_status status)
+{
+    const char *partial = file->path;
+    if (status == MPIVF_OK)
+        status = mpivf_file_sync(ctx, file);
+    mpivf_status closed = mpivf_file_close(ctx, file);
+    status = status ? status : closed;
+    if (status == MPIVF_OK)
+        status = mpivf_file_commit(ctx, partial, path);
+    if (status)
+        (void)mpivf_file_remove(ctx, partial);
+    return status;
+}
+
+mpivf_status
+mpivf_file_save(struct mpivf_context *ctx, const char *path, const void *data, size_t bytes)
+{
+    char partial[MPIVF_PATH];
+    struct mpivf_file file = {.fd = -1, .path = partial};
+    mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
+    if (status)
+        return status;
+    status = mpivf_file_create(ctx, partial, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_file_write(ctx, &file, data, bytes, 0);
+    return mpivf_file_finish(ctx, &file, path, status);
+}
+
+mpivf_status
 mpivf_file_remove(struct mpivf_context *ctx, const char *path)
 {
     if (faulty(ctx, MPIVF_FAULT_FILE_REMOVE) || (unlink(path) < 0 && errno != ENOENT))

@@ -59,6 +59,18 @@ mpivf_file_size(struct mpivf_context *ctx, const char *path, uint64_t *bytes);
 mpivf_status
 mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *path);
 
+/*
+ * The end of writing a file under a partial name (file->path): when `status` is good, sync,
+ * close and give it its name; otherwise close and remove it. The first failure.
+ */
+mpivf_status
+mpivf_file_finish(struct mpivf_context *ctx, struct mpivf_file *file, const char *path,
+                  mpivf_status status);
+
+/* Write a small file, whole or not at all. */
+mpivf_status
+mpivf_file_save(struct mpivf_context *ctx, const char *path, const void *data, size_t bytes);
+
 /* Remove; a file that is not there is fine. */
 mpivf_status
 mpivf_file_remove(struct mpivf_context *ctx, const char *path);

@@ -49,7 +49,7 @@ mpivf_result_write(const struct mpivf_result *result, const char *path, const ch
         {"distances", MPIVF_F64, 2, {result->queries, result->k}, 0},
     };
     char partial[MPIVF_PATH];
-    struct mpivf_file file = {.fd = -1};
+    struct mpivf_file file = {.fd = -1, .path = partial};
     mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
     if (status)
         return status;
@@ -63,15 +63,7 @@ mpivf_result_write(const struct mpivf_result *result, const char *path, const ch
     if (status == MPIVF_OK)
         status = mpivf_file_write(ctx, &file, result->distance, values * sizeof *result->distance,
                                   dataset[1].offset);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file);
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = status ? status : closed;
-    if (status == MPIVF_OK)
-        status = mpivf_file_commit(ctx, partial, path);
-    if (status)
-        (void)mpivf_file_remove(ctx, partial);
-    return status;
+    return mpivf_file_finish(ctx, &file, path, status);
 }
 
 mpivf_status

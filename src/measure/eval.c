@@ -1,5 +1,6 @@
 #include <mpivf/eval.h>
 
+#include "base/compare.h"
 #include "io/result.h"
 
 #include <math.h>
@@ -10,17 +11,10 @@ static const double TIE = 1e-6; /* relative: two sums of the same numbers in dif
 
 static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
 
-static int
-by_value(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 static bool
 contains(const int64_t *sorted, uint64_t n, int64_t id)
 {
-    return bsearch(&id, sorted, n, sizeof id, by_value) != NULL;
+    return bsearch(&id, sorted, n, sizeof id, mpivf_compare_i64) != NULL;
 }
 
 /* Share of the truth's first k that one query's first k have found, by ids and with ties. */
@@ -43,11 +37,11 @@ compare_query(const struct mpivf_result *result, const struct mpivf_result *trut
     for (group = want; group < truth->k && right[group] >= 0 && far[group] <= limit;)
         group++;
     memcpy(sorted, right, want * sizeof *sorted);
-    qsort(sorted, want, sizeof *sorted, by_value);
+    qsort(sorted, want, sizeof *sorted, mpivf_compare_i64);
     for (uint64_t i = 0; i < k; i++)
         ids += id[i] >= 0 && contains(sorted, want, id[i]);
     memcpy(sorted, right, group * sizeof *sorted);
-    qsort(sorted, group, sizeof *sorted, by_value);
+    qsort(sorted, group, sizeof *sorted, mpivf_compare_i64);
     for (uint64_t i = 0; i < k; i++)
         ties += id[i] >= 0 &&
                 (contains(sorted, group, id[i]) || (result->exact && distance[i] <= limit));

@@ -58,24 +58,16 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
 static mpivf_status
 write_json(struct mpivf_context *ctx, const char *output, json_t *json)
 {
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
-    struct mpivf_file file = {.fd = -1};
+    char path[MPIVF_PATH];
     mpivf_status status = mpivf_path(ctx, path, "%s.report.json", output);
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, partial, "%s.partial", path);
+    if (status)
+        return status;
     char *text = json && !mpivf_fault(ctx, MPIVF_FAULT_JSON_WRITE)
                      ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
                      : NULL;
-    if (status == MPIVF_OK && text == NULL)
-        status = mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no memory for '%s'", path);
-    if (status == MPIVF_OK)
-        status = mpivf_file_create(ctx, partial, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &file, text, strlen(text), 0);
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = status ? status : closed;
-    if (status == MPIVF_OK)
-        status = mpivf_file_commit(ctx, partial, path);
+    if (text == NULL)
+        return mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no memory for '%s'", path);
+    status = mpivf_file_save(ctx, path, text, strlen(text));
     free(text);
     return status;
 }
