@@ -70,7 +70,9 @@ next_ranges(struct reading *r)
         for (; row < end; row++) {
             if (!drawn(r, row))
                 continue;
+            /* only inside a run: the rows between two runs are not this rank's */
             struct mpivf_range *last = r->ranges > 0 ? &r->range[r->ranges - 1] : NULL;
+            last = last && last->row >= r->run.row ? last : NULL;
             uint64_t gap = last && row >= last->row + last->rows ? row - (last->row + last->rows)
                                                                  : UINT64_MAX;
             uint64_t more = gap <= r->near ? gap + 1 : 1;

@@ -40,8 +40,7 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
     mpivf_call_set(call, "reused_rows", json_integer((json_int_t)built->reused_rows));
     mpivf_call_set(call, "shards", json_integer((json_int_t)built->shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built->rounds));
-    mpivf_call_set(call, "largest_over_mean", json_real(built->spread.max_over_mean));
-    mpivf_call_set(call, "empty_lists", json_integer((json_int_t)built->spread.empty));
+    mpivf_spread_show(call, &built->spread);
     mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built->index_bytes));
     if (built->index_bytes > 0)
         mpivf_call_set(call, "bytes_written_ratio",

@@ -59,12 +59,7 @@ show(struct mpivf_call *call, const struct mpivf_index *index)
     mpivf_call_set(call, "seed", json_integer((json_int_t)meta->seed));
     mpivf_call_set(call, "sample", json_integer((json_int_t)meta->sample));
     mpivf_call_set(call, "objective", json_real(meta->objective));
-    mpivf_call_set(call, "list_size_mean", json_real(spread.mean));
-    mpivf_call_set(call, "list_size_median", json_integer((json_int_t)spread.median));
-    mpivf_call_set(call, "list_size_p99", json_integer((json_int_t)spread.p99));
-    mpivf_call_set(call, "list_size_largest", json_integer((json_int_t)spread.largest));
-    mpivf_call_set(call, "largest_over_mean", json_real(spread.max_over_mean));
-    mpivf_call_set(call, "empty_lists", json_integer((json_int_t)spread.empty));
+    mpivf_spread_show(call, &spread);
     mpivf_call_set(call, "model_fingerprint", fingerprint(meta->model_fingerprint));
     mpivf_call_set(call, "source_fingerprint", fingerprint(meta->source_fingerprint));
     mpivf_call_set(call, "rejected_ids", rejected_ids(index, (uint64_t)f->rejected));

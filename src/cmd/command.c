@@ -1,5 +1,7 @@
 #include "cmd/command.h"
 
+#include <mpivf/index.h>
+
 extern const struct mpivf_command mpivf_cmd_generate, mpivf_cmd_train, mpivf_cmd_build,
     mpivf_cmd_merge, mpivf_cmd_truth, mpivf_cmd_search, mpivf_cmd_eval, mpivf_cmd_info,
     mpivf_cmd_verify;
@@ -13,6 +15,17 @@ void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value)
 {
     json_object_set_new(call->result, name, value);
+}
+
+void
+mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread)
+{
+    mpivf_call_set(call, "list_size_mean", json_real(spread->mean));
+    mpivf_call_set(call, "list_size_median", json_integer((json_int_t)spread->median));
+    mpivf_call_set(call, "list_size_p99", json_integer((json_int_t)spread->p99));
+    mpivf_call_set(call, "list_size_largest", json_integer((json_int_t)spread->largest));
+    mpivf_call_set(call, "largest_over_mean", json_real(spread->max_over_mean));
+    mpivf_call_set(call, "empty_lists", json_integer((json_int_t)spread->empty));
 }
 
 void

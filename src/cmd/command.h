@@ -83,6 +83,11 @@ extern const struct mpivf_command *const mpivf_commands[];
 void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
 
+/* Add how rows spread over lists. */
+struct mpivf_spread;
+void
+mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread);
+
 /* Print a result, one "name value" a line. */
 void
 mpivf_result_print(const json_t *result);
