@@ -3,12 +3,9 @@ add_library(mpivf_flags INTERFACE)
 target_compile_features(mpivf_flags INTERFACE c_std_11)
 target_compile_options(mpivf_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
-  -Wpointer-arith -Wwrite-strings
+  -Wpointer-arith -Wwrite-strings -Wno-psabi
   -fno-math-errno -ffp-contract=off   # results must not depend on whether the machine can fuse
 )
-if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(mpivf_flags INTERFACE -Wno-psabi)
-endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")   # asserts stay on: they cost nothing where they are
 
 if(MPIVF_WERROR)

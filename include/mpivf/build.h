@@ -36,12 +36,19 @@ struct mpivf_built {
 /*
  * Build the index of `input` at `path`. All memory comes out of the context's budget; shards are
  * written whenever it is used up. On failure `path` is not touched and the work folder keeps
- * what is whole. Collective.
+ * what is whole; after success mpivf_build_clean_all removes it. Collective.
  */
 mpivf_status
 mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
                 const struct mpivf_build_options *options, struct mpivf_report *report,
                 struct mpivf_built *built);
+
+/*
+ * Remove the work folder, once the index is whole and everything about it has been told. Until
+ * then the same build comes back at once with what is there. Collective.
+ */
+mpivf_status
+mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch);
 
 struct mpivf_merge_options {
     uint64_t fan_in;

@@ -15,8 +15,8 @@
  *
  * Root attributes: format, version, metric, codec, dim, lists, rows, rejected, source_rows, seed,
  * sample, objective, ids, store, model_fingerprint, source_fingerprint, header_checksum (of all
- * the others and of list_offset, rejected, row_range). Datasets are contiguous, aligned to
- * 4096 bytes; nothing in the file depends on time, path, ranks, threads or memory.
+ * the others and of list_offset, rejected, row_range). Datasets are contiguous,
+ * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks, threads or memory.
  *
  * Always: the covered rows = rows + rejected; an index proper covers 0 .. source_rows-1.
  */

@@ -56,7 +56,7 @@ parse_real(const char *text, double *value)
 static bool
 parse_choice(const char *choices, const char *text, int *value)
 {
-    size_t length = strlen(text);
+    size_t length = strchr(text, '|') ? 0 : strlen(text);
     for (int i = 0; length > 0; i++) {
         if (strncmp(choices, text, length) == 0 && (choices[length] == '|' || choices[length] == '\0')) {
             *value = i;
@@ -174,6 +174,8 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
         }
         if (found == ':')
             return mpivf_fail(ctx, MPIVF_USAGE, "option '%s' needs a value", argv[optind - 1]);
+        if (found == '?' && optopt > 0 && optopt < 128)
+            return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '-%c'; see --help", optopt);
         if (found == '?')
             return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '%s'; see --help", argv[optind - 1]);
         int at = found;

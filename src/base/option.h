@@ -17,7 +17,7 @@ enum mpivf_option_kind {
     MPIVF_FLAG,    /* bool, no argument */
     MPIVF_INTEGER, /* int64_t, min..max */
     MPIVF_REAL,    /* double, min..max */
-    MPIVF_SIZE,    /* uint64_t bytes, with K M G T (powers of 1024), min..max */
+    MPIVF_SIZE,    /* uint64_t bytes, with K M G T (powers of 1024), at least min */
     MPIVF_CHOICE,  /* int, the position in `unit` ("l2|ip|cosine") */
     MPIVF_STRING,  /* const char *, borrowed from argv */
     MPIVF_PAIR     /* int64_t[2], "I/N" with 1 <= I <= N <= max */

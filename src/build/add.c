@@ -98,10 +98,6 @@ read_batch_all(struct adding *a)
         return status;
     }
     mpivf_status ids = mpivf_source_read_ids_all(add->ids, a->range, a->ranges, a->id);
-    for (uint64_t i = 0; i < a->rows && ids == MPIVF_OK; i++)
-        if (a->id[i] < 0)
-            ids = mpivf_fail(add->par->ctx, MPIVF_INPUT, "the id %lld is negative or beyond 2^63",
-                             (long long)a->id[i]);
     return status ? status : ids;
 }
 

@@ -2,6 +2,7 @@
 
 #include "build/add.h"
 #include "build/manifest.h"
+#include "build/ids.h"
 #include "build/merge.h"
 #include "build/model.h"
 #include "build/work.h"
@@ -64,7 +65,10 @@ open_model_all(struct building *b)
     return status;
 }
 
-/* Everything that shapes the bytes of the result, as JSON. */
+/*
+ * Everything that shapes the bytes of the result, as JSON. --bad-rows is not in it: work done
+ * under fail met no bad row and is good for skip; the other way merge_work_all refuses.
+ */
 static void
 write_identity(const struct building *b, char *text, size_t size)
 {
@@ -82,22 +86,20 @@ write_identity(const struct building *b, char *text, size_t size)
                  mpivf_metric_name(o->train.metric));
     snprintf(text, size,
              "{\"source\": \"%016llx\", \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
-             "\"codec\": \"%s\", \"store\": %s, \"bad_rows\": \"%s\", \"part\": \"%lld/%lld\", %s}",
+             "\"codec\": \"%s\", \"store\": %s, \"part\": \"%lld/%lld\", %s}",
              (unsigned long long)b->source_fingerprint, (unsigned long long)b->source.rows,
              (unsigned long long)b->source.dim, (long long)o->train.seed,
              mpivf_codec((enum mpivf_codec_kind)o->codec)->name, o->store ? "true" : "false",
-             o->train.bad_rows == MPIVF_BAD_ROWS_SKIP ? "skip" : "fail", (long long)o->part,
-             (long long)o->parts, model);
+             (long long)o->part, (long long)o->parts, model);
 }
 
 static mpivf_status
-choose_folder(struct building *b)
+choose_folder(struct mpivf_context *ctx, const char *path, const char *scratch, char folder[MPIVF_PATH])
 {
-    const char *name = strrchr(b->path, '/');
-    if (b->options->scratch == NULL)
-        return mpivf_path(b->par->ctx, b->folder, "%s.work", b->path);
-    return mpivf_path(b->par->ctx, b->folder, "%s/%s.work", b->options->scratch,
-                      name ? name + 1 : b->path);
+    const char *name = strrchr(path, '/');
+    if (scratch == NULL)
+        return mpivf_path(ctx, folder, "%s.work", path);
+    return mpivf_path(ctx, folder, "%s/%s.work", scratch, name ? name + 1 : path);
 }
 
 /*
@@ -114,10 +116,9 @@ check_output(const struct building *b, char *identity, bool *finished)
     struct mpivf_work work = {.par = b->par, .identity = identity};
     struct mpivf_index index;
     strcpy(work.folder, b->folder);
-    *finished = mpivf_manifest_check(ctx, &work) == MPIVF_OK &&
-                mpivf_index_open(ctx, b->path, &index) == MPIVF_OK;
-    if (*finished) {
-        *finished = index.meta.source_fingerprint == b->source_fingerprint &&
+    if (mpivf_manifest_check(ctx, &work) == MPIVF_OK) {
+        *finished = mpivf_index_open(ctx, b->path, &index) == MPIVF_OK &&
+                    index.meta.source_fingerprint == b->source_fingerprint &&
                     index.meta.ranges == 1 && index.range[0].row == b->want.row &&
                     index.range[0].rows == b->want.rows;
         mpivf_index_close(&index);
@@ -233,6 +234,10 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
         built->rows += work->shard[i].rows;
         built->rejected += work->shard[i].rejected;
     }
+    if (built->rejected > 0 && b->options->train.bad_rows == MPIVF_BAD_ROWS_FAIL)
+        return mpivf_fail(ctx, MPIVF_INPUT, "an earlier run with --bad-rows skip left %llu rows out; "
+                          "go on with skip, or remove the folder '%s'",
+                          (unsigned long long)built->rejected, work->folder);
     built->shards = work->shards;
     const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
@@ -263,7 +268,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     struct mpivf_context *ctx = par->ctx;
     char identity[1024];
     bool finished = false;
-    mpivf_status status = choose_folder(b);
+    mpivf_status status = choose_folder(ctx, b->path, b->options->scratch, b->folder);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
     if (status == MPIVF_OK)
@@ -285,7 +290,10 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     if (status == MPIVF_OK)
         status = mpivf_work_open_all(&b->work, par, b->folder, identity);
     if (status == MPIVF_OK && !finished) {
-        status = have_model_all(b, report, built);
+        if (b->options->ids)
+            status = mpivf_ids_check_all(par, &b->ids, report);
+        if (status == MPIVF_OK)
+            status = have_model_all(b, report, built);
         if (status == MPIVF_OK)
             status = add_rows_all(b, report, built);
         built->bytes_written = mpivf_total_all(
@@ -294,7 +302,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
         if (status == MPIVF_OK)
             status = merge_work_all(b, report, built);
     }
-    return status ? status : mpivf_work_remove_all(&b->work);
+    return status;
 }
 
 /* What the finished file tells. */
@@ -335,4 +343,14 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
     }
     mpivf_free(ctx, b);
     return status ? status : describe_all(par, path, built);
+}
+
+mpivf_status
+mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch)
+{
+    char folder[MPIVF_PATH];
+    mpivf_status status = choose_folder(par->ctx, path, scratch, folder);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_folder_remove(par->ctx, folder);
+    return mpivf_agree_all(par, status);
 }

@@ -125,12 +125,11 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
 }
 
 static mpivf_status
-make_folder(struct mpivf_context *ctx, const char *path, const char *scratch, char folder[MPIVF_PATH])
+choose_folder(struct mpivf_context *ctx, const char *path, const char *scratch, char folder[MPIVF_PATH])
 {
     const char *name = strrchr(path, '/');
-    mpivf_status status = scratch ? mpivf_path(ctx, folder, "%s/%s.merge", scratch, name ? name + 1 : path)
-                                  : mpivf_path(ctx, folder, "%s.merge", path);
-    return status;
+    return scratch ? mpivf_path(ctx, folder, "%s/%s.merge", scratch, name ? name + 1 : path)
+                   : mpivf_path(ctx, folder, "%s.merge", path);
 }
 
 mpivf_status
@@ -146,7 +145,8 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
     mpivf_status status = chosen && ordered ? MPIVF_OK : MPIVF_MEMORY;
     if (status == MPIVF_OK)
-        status = make_folder(ctx, path, options->scratch, folder);
+        status = choose_folder(ctx, path, options->scratch, folder);
+    status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && par->rank == 0) {
         status = survey_inputs(ctx, input, inputs, path, options, &survey, chosen);
         if (status == MPIVF_OK)

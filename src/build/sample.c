@@ -144,12 +144,15 @@ reading_init(struct reading *r, const struct mpivf_train_options *options,
         return status;
     *capacity = count_drawn(r);
     r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
-    r->most_rows = BUFFER / row_bytes > r->near + 1 ? BUFFER / row_bytes : r->near + 1;
+    size_t left = mpivf_memory_left(ctx) / 4, bytes = left < BUFFER ? left : BUFFER;
+    r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
+    if (r->near >= r->most_rows)
+        r->near = r->most_rows - 1;
     r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
     r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows, row_bytes);
-    sample->row = mpivf_alloc(ctx, "the training sample (--sample)", *capacity,
+    sample->row = mpivf_alloc(ctx, "the training sample (a smaller --sample needs less)", *capacity,
                               r->source->dim * sizeof(float));
-    sample->key = mpivf_alloc(ctx, "the training sample (--sample)", *capacity, sizeof(uint64_t));
+    sample->key = mpivf_alloc(ctx, "the training sample (a smaller --sample needs less)", *capacity, sizeof(uint64_t));
     return r->range && r->buffer && sample->row && sample->key ? MPIVF_OK : MPIVF_MEMORY;
 }
 

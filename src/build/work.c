@@ -226,14 +226,6 @@ mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const 
     return mpivf_agree_all(par, status);
 }
 
-mpivf_status
-mpivf_work_remove_all(struct mpivf_work *work)
-{
-    struct mpivf_context *ctx = work->par->ctx;
-    mpivf_status status = work->par->rank == 0 ? mpivf_folder_remove(ctx, work->folder) : MPIVF_OK;
-    return mpivf_agree_all(work->par, status);
-}
-
 void
 mpivf_work_clear(struct mpivf_work *work)
 {

@@ -44,10 +44,6 @@ mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const 
 mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work);
 
-/* Remove the folder. Collective. */
-mpivf_status
-mpivf_work_remove_all(struct mpivf_work *work);
-
 void
 mpivf_work_clear(struct mpivf_work *work);
 

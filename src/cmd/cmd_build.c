@@ -72,7 +72,8 @@ run_all(struct mpivf_call *call)
         return status;
     show(call, &built);
     mpivf_call_set(call, "index", json_string(path));
-    return mpivf_report_write_all(call->par, &call->report, path, call->line);
+    status = mpivf_report_write_all(call->par, &call->report, path, call->line);
+    return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);
 }
 
 extern const struct mpivf_command mpivf_cmd_build;

@@ -2,6 +2,7 @@
 #include "math/blas.h"
 #include "math/kernel.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,7 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
     mpivf_context_init(&ctx);
     char *line = join_line(argc, argv);
     mpivf_par_start_all(&par, &argc, &argv, &ctx);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond ulimit -f is to fail, not to kill */
     mpivf_blas_init();
     (void)mpivf_kernel();
     ctx.threads = common->threads ? (int)common->threads : mpivf_par_threads(&par);
@@ -183,6 +185,7 @@ main(int argc, char **argv)
         struct mpivf_common common;
         char bytes[1024];
     } fields;
+    /* before MPI starts the first rank tells; the others end well, or it would be cut short */
     bool speaks = mpivf_par_launched_rank() == 0, help = false;
     int operands = 0;
 
@@ -192,7 +195,7 @@ main(int argc, char **argv)
             print_command_help(about);
         else if (speaks)
             print_help();
-        return finish_output(argc < 2 ? 2 : 0);
+        return finish_output(argc < 2 && speaks ? 2 : 0);
     }
     if (is(argv[1], "--version", "version")) {
         if (speaks)
@@ -203,7 +206,7 @@ main(int argc, char **argv)
     if (command == NULL) {
         if (speaks)
             fprintf(stderr, "mpivf: there is no command '%s'; see mpivf help\n", argv[1]);
-        return 2;
+        return speaks ? 2 : 0;
     }
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
@@ -220,7 +223,7 @@ main(int argc, char **argv)
     if (status) {
         if (speaks)
             fprintf(stderr, "mpivf %s: %s\n", command->name, ctx.error);
-        return mpivf_exit_code(status);
+        return speaks ? mpivf_exit_code(status) : 0;
     }
     return run(command, &fields, operand, operands, argc, argv);
 }

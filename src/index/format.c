@@ -199,25 +199,23 @@ static mpivf_status
 read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
           struct mpivf_h5_dataset d[DATASETS], struct mpivf_index_meta *meta)
 {
-    char format[64];
     if (!mpivf_file_exists(path))
         return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
     name_attributes(a);
     memset(d, 0, DATASETS * sizeof *d);
     *meta = (struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32)};
     set_datasets(d, meta); /* for the names */
-    mpivf_status status = mpivf_h5_describe(ctx, path, a, ATTRIBUTES, d, DATASETS);
-    if (status) {
-        if (mpivf_h5_is(path) && status == MPIVF_CORRUPT && mpivf_h5_text(path, "format", format) &&
-            strcmp(format, FORMAT) == 0)
-            return status;
-        if (mpivf_h5_is(path) && status == MPIVF_CORRUPT && strstr(ctx->error, "truncated") == NULL &&
-            strstr(ctx->error, "HDF5 says") == NULL) {
-            mpivf_forgive(ctx);
-            return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);
-        }
-        return status;
+    mpivf_status status = mpivf_h5_describe(ctx, path, &a[A_FORMAT], 1, NULL, 0);
+    if (status == MPIVF_INPUT && mpivf_h5_is(path)) {
+        mpivf_forgive(ctx);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);
     }
+    if (status == MPIVF_OK) {
+        status = mpivf_h5_describe(ctx, path, a, ATTRIBUTES, d, DATASETS);
+        status = status == MPIVF_INPUT ? MPIVF_CORRUPT : status; /* an index lacks nothing */
+    }
+    if (status)
+        return status;
     if (strcmp(a[A_FORMAT].text, FORMAT) != 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not an index of mpivf", path);
     if (a[A_VERSION].number != VERSION)
@@ -358,7 +356,7 @@ mpivf_index_close(struct mpivf_index *index)
     if (ctx == NULL)
         return;
     struct mpivf_file file = mpivf_index_file(index);
-    (void)mpivf_file_close(ctx, &file); /* was only read */
+    mpivf_file_drop(&file);
     mpivf_free(ctx, index->path);
     mpivf_free(ctx, index->list_offset);
     mpivf_free(ctx, index->rejected);

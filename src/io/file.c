@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* mkostemp, fallocate, SEEK_DATA */
 #include "io/file.h"
 
 #include "base/fault.h"
@@ -7,7 +8,9 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -128,6 +131,60 @@ mpivf_file_close(struct mpivf_context *ctx, struct mpivf_file *file)
     if (result < 0 || faulty(ctx, MPIVF_FAULT_FILE_CLOSE))
         return fail(ctx, "close", file->path);
     return MPIVF_OK;
+}
+
+void
+mpivf_file_drop(struct mpivf_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}
+
+mpivf_status
+mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file)
+{
+    const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
+    mpivf_status status = mpivf_path(ctx, path, "%s/mpivf-XXXXXX", folder ? folder : "/tmp");
+    file->path = path;
+    if (status)
+        return status;
+    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : mkostemp(path, O_CLOEXEC);
+    return file->fd < 0 ? fail(ctx, "create", path) : MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const struct mpivf_file *to)
+{
+    char piece[1 << 14];
+    off_t size = lseek(from->fd, 0, SEEK_END), at = 0;
+    if (size < 0 || ftruncate(to->fd, size) < 0)
+        return fail(ctx, "write", to->path);
+    if (size > 0 && fallocate(to->fd, 0, 0, size) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+        return fail(ctx, "write", to->path);
+    mpivf_status status = MPIVF_OK;
+    while (status == MPIVF_OK && (at = lseek(from->fd, at, SEEK_DATA)) >= 0) {
+        off_t end = lseek(from->fd, at, SEEK_HOLE);
+        while (at < end && status == MPIVF_OK) {
+            size_t n = end - at < (off_t)sizeof piece ? (size_t)(end - at) : sizeof piece;
+            status = mpivf_file_read(ctx, from, piece, n, (uint64_t)at);
+            if (status == MPIVF_OK)
+                status = mpivf_file_write(ctx, to, piece, n, (uint64_t)at);
+            at += (off_t)n;
+        }
+    }
+    return status;
+}
+
+mpivf_status
+mpivf_file_allowed(struct mpivf_context *ctx, const char *path, uint64_t bytes)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur >= bytes)
+        return MPIVF_OK;
+    errno = EFBIG;
+    return fail(ctx, "write", path);
 }
 
 mpivf_status

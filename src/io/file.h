@@ -71,6 +71,29 @@ mpivf_file_finish(struct mpivf_context *ctx, struct mpivf_file *file, const char
 mpivf_status
 mpivf_file_save(struct mpivf_context *ctx, const char *path, const void *data, size_t bytes);
 
+/* Close a file that was only read: nothing can be lost. A file that is not open is fine. */
+void
+mpivf_file_drop(struct mpivf_file *file);
+
+/*
+ * A file in memory (/dev/shm, else TMPDIR), where holes take no room. `path`, of MPIVF_PATH bytes,
+ * is its name, to be unlinked once whoever needs the name has opened it.
+ */
+mpivf_status
+mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file);
+
+/*
+ * Make `to` (empty) what `from` is: the same size and the bytes of its extents that are not
+ * holes. The disk room of the whole is reserved where the file system can.
+ */
+mpivf_status
+mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from,
+                const struct mpivf_file *to);
+
+/* MPIVF_IO when this process may not write files of so many bytes (ulimit -f). */
+mpivf_status
+mpivf_file_allowed(struct mpivf_context *ctx, const char *path, uint64_t bytes);
+
 /* Remove; a file that is not there is fine. */
 mpivf_status
 mpivf_file_remove(struct mpivf_context *ctx, const char *path);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PIECE = 1 << 30 }; /* HDF5 1.10.8 cannot read more than 2 GiB in one independent call */
 
@@ -193,25 +194,62 @@ create_dataset(hid_t file, struct mpivf_h5_dataset *dataset)
     return result;
 }
 
+/* Make the file `path` with HDF5 and take the path away; `name` is for messages. */
+static mpivf_status
+create_in(struct mpivf_context *ctx, const char *path, const char *name,
+          const struct mpivf_h5_attribute *attribute, int attributes,
+          struct mpivf_h5_dataset *dataset, int datasets)
+{
+    quiet();
+    hid_t file = mpivf_fault(ctx, MPIVF_FAULT_HDF5_CREATE) ? -1 : create_file(path);
+    (void)unlink(path); /* goes when it is closed, however this ends */
+    if (file < 0)
+        return fail(ctx, MPIVF_IO, "create", name);
+    mpivf_status status = MPIVF_OK;
+    for (int i = 0; i < datasets && status == MPIVF_OK; i++)
+        if (create_dataset(file, &dataset[i]) < 0)
+            status = fail(ctx, MPIVF_IO, "make the datasets of", name);
+    for (int i = 0; i < attributes && status == MPIVF_OK; i++)
+        if (mpivf_fault(ctx, MPIVF_FAULT_HDF5_WRITE) || write_attribute(file, &attribute[i]) < 0)
+            status = fail(ctx, MPIVF_IO, "write the attributes of", name);
+    if ((H5Fclose(file) < 0 || mpivf_fault(ctx, MPIVF_FAULT_HDF5_CLOSE)) && status == MPIVF_OK)
+        status = fail(ctx, MPIVF_IO, "close", name);
+    return status;
+}
+
+/* Attributes and headers, with room to spare. */
+static uint64_t
+total_bytes(const struct mpivf_h5_dataset *dataset, int datasets)
+{
+    uint64_t bytes = 64 << 10;
+    for (int i = 0; i < datasets; i++)
+        bytes += dataset[i].dim[0] * dataset[i].dim[1] * mpivf_type_size(dataset[i].type) + 4096;
+    return bytes;
+}
+
+/*
+ * HDF5 1.10 crashes at exit after it could not close a file because the disk was full. So it
+ * writes to memory, where the datasets are holes, and its few pages are copied to the disk.
+ */
 mpivf_status
 mpivf_h5_create(struct mpivf_context *ctx, const char *path,
                 const struct mpivf_h5_attribute *attribute, int attributes,
                 struct mpivf_h5_dataset *dataset, int datasets)
 {
-    quiet();
-    hid_t file = mpivf_fault(ctx, MPIVF_FAULT_HDF5_CREATE) ? -1 : create_file(path);
-    if (file < 0)
-        return fail(ctx, MPIVF_IO, "create", path);
-    mpivf_status status = MPIVF_OK;
-    for (int i = 0; i < datasets && status == MPIVF_OK; i++)
-        if (create_dataset(file, &dataset[i]) < 0)
-            status = fail(ctx, MPIVF_IO, "make the datasets of", path);
-    for (int i = 0; i < attributes && status == MPIVF_OK; i++)
-        if (mpivf_fault(ctx, MPIVF_FAULT_HDF5_WRITE) || write_attribute(file, &attribute[i]) < 0)
-            status = fail(ctx, MPIVF_IO, "write the attributes of", path);
-    if ((H5Fclose(file) < 0 || mpivf_fault(ctx, MPIVF_FAULT_HDF5_CLOSE)) && status == MPIVF_OK)
-        status = fail(ctx, MPIVF_IO, "close", path);
-    return status;
+    char temporary[MPIVF_PATH];
+    struct mpivf_file memory = {.fd = -1}, file = {.fd = -1};
+    mpivf_status status = mpivf_file_allowed(ctx, path, total_bytes(dataset, datasets));
+    if (status == MPIVF_OK)
+        status = mpivf_file_memory(ctx, temporary, &memory);
+    if (status == MPIVF_OK)
+        status = create_in(ctx, temporary, path, attribute, attributes, dataset, datasets);
+    if (status == MPIVF_OK)
+        status = mpivf_file_create(ctx, path, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_file_copy(ctx, &memory, &file);
+    mpivf_status closed = mpivf_file_close(ctx, &file);
+    mpivf_file_drop(&memory);
+    return status ? status : closed;
 }
 
 /* Open for reading by this process alone. */
@@ -222,8 +260,7 @@ open_serial(struct mpivf_context *ctx, const char *path, hid_t *file)
     /* the system's own words for a missing or forbidden file are better than HDF5's */
     struct mpivf_file probe;
     mpivf_status status = mpivf_file_open(ctx, path, &probe);
-    if (status == MPIVF_OK)
-        status = mpivf_file_close(ctx, &probe);
+    mpivf_file_drop(&probe);
     if (status)
         return status;
     if (H5Fis_hdf5(path) <= 0)
@@ -255,14 +292,16 @@ read_text(hid_t id, char text[64])
     return result;
 }
 
-static herr_t
+/* What looking something up comes to. */
+enum lookup { FOUND, ABSENT, DAMAGED };
+
+static enum lookup
 read_attribute(hid_t file, struct mpivf_h5_attribute *attribute)
 {
-    if (H5Aexists(file, attribute->name) <= 0)
-        return -1;
-    hid_t id = H5Aopen(file, attribute->name, H5P_DEFAULT);
+    htri_t there = H5Aexists(file, attribute->name);
+    hid_t id = there > 0 ? H5Aopen(file, attribute->name, H5P_DEFAULT) : -1;
     if (id < 0)
-        return -1;
+        return there == 0 ? ABSENT : DAMAGED;
     herr_t result;
     if (attribute->kind == MPIVF_H5_U64)
         result = H5Aread(id, H5T_NATIVE_UINT64, &attribute->number);
@@ -271,10 +310,11 @@ read_attribute(hid_t file, struct mpivf_h5_attribute *attribute)
     else
         result = read_text(id, attribute->text);
     H5Aclose(id);
-    return result;
+    return result < 0 ? DAMAGED : FOUND;
 }
 
-static bool
+/* Positive when there is such a link, 0 when not, negative when the file is damaged. */
+static htri_t
 dataset_exists(hid_t file, const char *name)
 {
     /* every step of the path has to be a link */
@@ -282,22 +322,24 @@ dataset_exists(hid_t file, const char *name)
     snprintf(path, sizeof path, "%s", name);
     for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
         *slash = '\0';
-        if (path[0] != '\0' && H5Lexists(file, path, H5P_DEFAULT) <= 0)
-            return false;
+        htri_t there = path[0] == '\0' ? 1 : H5Lexists(file, path, H5P_DEFAULT);
+        if (there <= 0)
+            return there;
     }
-    return H5Lexists(file, path, H5P_DEFAULT) > 0;
+    return H5Lexists(file, path, H5P_DEFAULT);
 }
 
-static herr_t
+static enum lookup
 find_dataset(hid_t file, struct mpivf_h5_dataset *dataset)
 {
-    hid_t id = dataset_exists(file, dataset->name) ? H5Dopen2(file, dataset->name, H5P_DEFAULT) : -1;
+    htri_t there = dataset_exists(file, dataset->name);
+    hid_t id = there > 0 ? H5Dopen2(file, dataset->name, H5P_DEFAULT) : -1;
     if (id < 0)
-        return -1;
+        return there == 0 ? ABSENT : DAMAGED;
     hid_t space = H5Dget_space(id), type = H5Dget_type(id);
     hsize_t dim[2] = {0, 1};
     bool swapped;
-    herr_t result = -1;
+    enum lookup result = DAMAGED;
     dataset->dims = H5Sget_simple_extent_ndims(space);
     if ((dataset->dims == 1 || dataset->dims == 2) &&
         H5Sget_simple_extent_dims(space, dim, NULL) >= 0 &&
@@ -306,12 +348,24 @@ find_dataset(hid_t file, struct mpivf_h5_dataset *dataset)
         dataset->dim[0] = dim[0];
         dataset->dim[1] = dim[1];
         dataset->offset = offset == HADDR_UNDEF ? 0 : offset;
-        result = offset == HADDR_UNDEF && dim[0] > 0 && dim[1] > 0 ? -1 : 0;
+        result = offset == HADDR_UNDEF && dim[0] > 0 && dim[1] > 0 ? DAMAGED : FOUND;
     }
     H5Tclose(type);
     H5Sclose(space);
     H5Dclose(id);
     return result;
+}
+
+/* The failure of a lookup, with the error HDF5 has at hand. */
+static mpivf_status
+not_found(struct mpivf_context *ctx, enum lookup found, const char *path, const char *kind,
+          const char *name)
+{
+    if (found == ABSENT)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no %s '%s'", path, kind, name);
+    H5Eclear2(H5E_DEFAULT);
+    return mpivf_fail(ctx, MPIVF_CORRUPT, "the %s '%s' of '%s' is damaged or not as it should be", kind,
+                      name, path);
 }
 
 mpivf_status
@@ -320,17 +374,16 @@ mpivf_h5_describe(struct mpivf_context *ctx, const char *path,
                   struct mpivf_h5_dataset *dataset, int datasets)
 {
     hid_t file;
+    enum lookup found;
     mpivf_status status = open_serial(ctx, path, &file);
     if (status)
         return status;
     for (int i = 0; i < attributes && status == MPIVF_OK; i++)
-        if (read_attribute(file, &attribute[i]) < 0)
-            status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has no readable attribute '%s'", path,
-                                attribute[i].name);
+        if ((found = read_attribute(file, &attribute[i])) != FOUND)
+            status = not_found(ctx, found, path, "attribute", attribute[i].name);
     for (int i = 0; i < datasets && status == MPIVF_OK; i++)
-        if (find_dataset(file, &dataset[i]) < 0)
-            status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has no readable dataset '%s'", path,
-                                dataset[i].name);
+        if ((found = find_dataset(file, &dataset[i])) != FOUND)
+            status = not_found(ctx, found, path, "dataset", dataset[i].name);
     H5Fclose(file);
     H5Eclear2(H5E_DEFAULT);
     return status;
@@ -353,7 +406,7 @@ mpivf_h5_text(const char *path, const char *name, char text[64])
     if (file < 0)
         return false;
     struct mpivf_h5_attribute attribute = {.name = name, .kind = MPIVF_H5_TEXT};
-    bool found = read_attribute(file, &attribute) >= 0;
+    bool found = read_attribute(file, &attribute) == FOUND;
     memcpy(text, attribute.text, sizeof attribute.text);
     H5Fclose(file);
     H5Eclear2(H5E_DEFAULT);
@@ -365,7 +418,7 @@ mpivf_h5_text(const char *path, const char *name, char text[64])
 static mpivf_status
 open_object(struct mpivf_context *ctx, hid_t file, const char *path, const char *object, hid_t *id)
 {
-    if (!dataset_exists(file, object))
+    if (dataset_exists(file, object) <= 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no object '%s'; h5ls -r lists what it has", path,
                           object);
     *id = H5Dopen2(file, object, H5P_DEFAULT);
@@ -559,11 +612,10 @@ mpivf_h5_open_all(const struct mpivf_par *par, const char *path, const char *obj
         r->file = r->dataset = r->type = r->transfer = -1;
     if (status == MPIVF_OK && mpivf_fault(ctx, MPIVF_FAULT_HDF5_OPEN))
         status = fail(ctx, MPIVF_IO, "open", path);
-    struct mpivf_file probe;
+    struct mpivf_file probe = {.fd = -1};
     if (status == MPIVF_OK)
         status = mpivf_file_open(ctx, path, &probe);
-    if (status == MPIVF_OK)
-        status = mpivf_file_close(ctx, &probe);
+    mpivf_file_drop(&probe);
     status = mpivf_agree_all(par, status); /* so that nobody is missing from a collective open */
     if (status == MPIVF_OK) {
         r->type = file_type(shape->type, shape->swapped);

@@ -37,7 +37,7 @@ struct mpivf_h5_attribute {
 
 /*
  * Create a file with these root attributes and datasets (contiguous, little endian, allocated,
- * not filled, aligned to 4096 bytes, without times) and fill in the offsets. Equal arguments
+ * not filled, aligned to 4096 bytes from that size on, without times) and fill in the offsets. Equal arguments
  * give equal bytes up to the datasets' content. Local.
  */
 mpivf_status
@@ -46,8 +46,9 @@ mpivf_h5_create(struct mpivf_context *ctx, const char *path,
                 struct mpivf_h5_dataset *dataset, int datasets);
 
 /*
- * Open one of our files and look up attributes and datasets by name. MPIVF_CORRUPT when the
- * file is damaged or misses one, or a dataset is not contiguous little endian. Local.
+ * Open one of our files and look up attributes and datasets by name. MPIVF_INPUT when one is
+ * not there, MPIVF_CORRUPT when the file is damaged or a dataset is not contiguous little endian.
+ * Local.
  */
 mpivf_status
 mpivf_h5_describe(struct mpivf_context *ctx, const char *path,

@@ -94,9 +94,10 @@ mpivf_result_read(struct mpivf_context *ctx, const char *path, struct mpivf_resu
         for (int m = 0; m < MPIVF_METRICS; m++)
             if (strcmp(text, distance_name((enum mpivf_metric)m)) == 0)
                 result->metric = (enum mpivf_metric)m;
-    if (mpivf_h5_describe(ctx, path, &exact, 1, NULL, 0) == MPIVF_OK)
-        result->exact = exact.number != 0;
-    else
-        mpivf_forgive(ctx); /* a file of somebody else */
+    status = mpivf_h5_describe(ctx, path, &exact, 1, NULL, 0);
+    result->exact = status == MPIVF_OK && exact.number != 0;
+    if (status != MPIVF_INPUT)
+        return status;
+    mpivf_forgive(ctx); /* a file of somebody else has no such attribute */
     return MPIVF_OK;
 }

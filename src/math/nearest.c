@@ -13,6 +13,12 @@ enum { TILE_QUERIES = 96, TILE_ROWS = 1024 };
 
 static const double U = 0x1p-24;
 
+/*
+ * Sums of products of longer vectors could leave float32 on the way, and an infinity of the
+ * wrong sign would exclude a pair. Not-a-number in the comparison keeps it.
+ */
+static const double LARGEST = 1e37;
+
 static double
 kappa(enum mpivf_metric metric, size_t dim)
 {
@@ -134,13 +140,13 @@ bound_query(struct mpivf_queries *queries, size_t i, const float *centre)
         queries->metric == MPIVF_COSINE ? mpivf_square(queries->raw + i * dim, dim) : 0;
     queries->pad[i] = tiny(dim);
     if (queries->metric == MPIVF_L2) {
-        queries->slope[i] = round_up(2 * k * norm);
+        queries->slope[i] = square > LARGEST ? NAN : round_up(2 * k * norm);
         queries->shift[i] = square * (1 - k);
         return;
     }
     double centred = mpivf_kernel()->dot(work, centre, dim);
     double reach = sqrt(mpivf_square(centre, dim));
-    queries->slope[i] = round_up(k * norm);
+    queries->slope[i] = square > LARGEST ? NAN : round_up(k * norm);
     queries->shift[i] = (queries->metric == MPIVF_COSINE ? 1.0 : 0.0) - centred;
     queries->pad[i] += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
     if (queries->metric == MPIVF_COSINE)
@@ -175,10 +181,9 @@ mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const fl
         prepare(base->metric, raw + i * base->dim, base->dim, centre, work);
         double square = mpivf_square(work, base->dim);
         base->norm[i] = round_up(sqrt(square) * (1 + 0x1p-40));
-        /* beyond float32 the comparison must not speak: not-a-number keeps the pair */
-        base->term[i] = base->metric != MPIVF_L2 ? 0.0f
-                        : square > 1e37          ? NAN
-                                                 : (float)(square * (1 - k));
+        base->term[i] = square > LARGEST              ? NAN
+                        : base->metric != MPIVF_L2 ? 0.0f
+                                                   : (float)(square * (1 - k));
     }
 }
 

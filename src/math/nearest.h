@@ -18,7 +18,7 @@
  * ip (q is not centred): |q| |y'| (gamma_d + 4 u) < kappa |q| |y'| with kappa = 1.02 (d + 12) u, and
  * <q, m> is added in float64, at most d 2^-52 |q| (|m| + |y|) off. cosine is ip of unit vectors; rounding
  * those to float costs 2.02 u more, counted as 4 u. Products too small for float32 are covered by
- * (d + 16) 2^-126; sums too large become infinite or not-a-number, and such pairs are computed.
+ * (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37 a sum could overflow, and the pair is computed.
  */
 #ifndef MPIVF_MATH_NEAREST_H
 #define MPIVF_MATH_NEAREST_H

@@ -11,6 +11,36 @@ static const double TIE = 1e-6; /* relative: two sums of the same numbers in dif
 
 static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
 
+/* A found row. */
+struct hit {
+    int64_t id;
+    double distance;
+};
+
+static int
+by_id(const void *a, const void *b)
+{
+    const struct hit *x = a, *y = b;
+    if (x->id != y->id)
+        return x->id < y->id ? -1 : 1;
+    return (x->distance > y->distance) - (x->distance < y->distance);
+}
+
+/* The first k found rows of a query, each once. How many. */
+static uint64_t
+collect_hits(const struct mpivf_result *result, uint64_t q, uint64_t k, struct hit *hit)
+{
+    uint64_t n = 0, kept = 0;
+    for (uint64_t i = q * result->k; i < q * result->k + k; i++)
+        if (result->neighbor[i] >= 0)
+            hit[n++] = (struct hit){result->neighbor[i], result->distance[i]};
+    qsort(hit, n, sizeof *hit, by_id);
+    for (uint64_t i = 0; i < n; i++)
+        if (kept == 0 || hit[i].id != hit[kept - 1].id)
+            hit[kept++] = hit[i];
+    return kept;
+}
+
 static bool
 contains(const int64_t *sorted, uint64_t n, int64_t id)
 {
@@ -24,11 +54,11 @@ struct found {
 
 static struct found
 compare_query(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t q,
-              uint64_t k, int64_t *sorted)
+              uint64_t k, int64_t *sorted, struct hit *hit)
 {
-    const int64_t *id = result->neighbor + q * result->k, *right = truth->neighbor + q * truth->k;
-    const double *distance = result->distance + q * result->k, *far = truth->distance + q * truth->k;
-    uint64_t want = 0, group, ids = 0, ties = 0;
+    const int64_t *right = truth->neighbor + q * truth->k;
+    const double *far = truth->distance + q * truth->k;
+    uint64_t want = 0, group, ids = 0, ties = 0, hits = collect_hits(result, q, k, hit);
     while (want < k && right[want] >= 0) /* fewer rows than k: the truth is shorter */
         want++;
     if (want == 0)
@@ -38,13 +68,12 @@ compare_query(const struct mpivf_result *result, const struct mpivf_result *trut
         group++;
     memcpy(sorted, right, want * sizeof *sorted);
     qsort(sorted, want, sizeof *sorted, mpivf_compare_i64);
-    for (uint64_t i = 0; i < k; i++)
-        ids += id[i] >= 0 && contains(sorted, want, id[i]);
+    for (uint64_t i = 0; i < hits; i++)
+        ids += contains(sorted, want, hit[i].id);
     memcpy(sorted, right, group * sizeof *sorted);
     qsort(sorted, group, sizeof *sorted, mpivf_compare_i64);
-    for (uint64_t i = 0; i < k; i++)
-        ties += id[i] >= 0 &&
-                (contains(sorted, group, id[i]) || (result->exact && distance[i] <= limit));
+    for (uint64_t i = 0; i < hits; i++)
+        ties += contains(sorted, group, hit[i].id) || (result->exact && hit[i].distance <= limit);
     if (ties > want)
         ties = want;
     return (struct found){(double)ids / (double)want, (double)ties / (double)want};
@@ -52,11 +81,11 @@ compare_query(const struct mpivf_result *result, const struct mpivf_result *trut
 
 static void
 compare_at(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t k,
-           int64_t *sorted, struct mpivf_eval *eval)
+           int64_t *sorted, struct hit *hit, struct mpivf_eval *eval)
 {
     double ids = 0, ties = 0, worst = 1;
     for (uint64_t q = 0; q < result->queries; q++) {
-        struct found found = compare_query(result, truth, q, k, sorted);
+        struct found found = compare_query(result, truth, q, k, sorted, hit);
         ids += found.ids;
         ties += found.ties;
         worst = found.ties < worst ? found.ties : worst;
@@ -87,6 +116,7 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result_path, const char 
 {
     struct mpivf_result result = {.ctx = NULL}, truth = {.ctx = NULL};
     int64_t *sorted = NULL;
+    struct hit *hit = NULL;
     memset(eval, 0, sizeof *eval);
     mpivf_status status = mpivf_result_read(ctx, result_path, &result);
     if (status == MPIVF_OK)
@@ -99,7 +129,8 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result_path, const char 
         status = mpivf_fail(ctx, MPIVF_INPUT, "there are no neighbours to compare");
     if (status == MPIVF_OK) {
         sorted = mpivf_alloc(ctx, "neighbours", truth.k, sizeof *sorted);
-        status = sorted ? MPIVF_OK : MPIVF_MEMORY;
+        hit = mpivf_alloc(ctx, "neighbours", result.k, sizeof *hit);
+        status = sorted && hit ? MPIVF_OK : MPIVF_MEMORY;
     }
     if (status == MPIVF_OK) {
         uint64_t most = result.k < truth.k ? result.k : truth.k;
@@ -107,11 +138,12 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result_path, const char 
         eval->result_k = result.k;
         eval->truth_k = truth.k;
         for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < most; i++)
-            compare_at(&result, &truth, depths[i], sorted, eval);
-        compare_at(&result, &truth, most, sorted, eval);
+            compare_at(&result, &truth, depths[i], sorted, hit, eval);
+        compare_at(&result, &truth, most, sorted, hit, eval);
         eval->mean_distance_ratio = distance_ratio(&result, &truth, most);
     }
     mpivf_free(ctx, sorted);
+    mpivf_free(ctx, hit);
     mpivf_result_clear(&result);
     mpivf_result_clear(&truth);
     return status;

@@ -12,7 +12,7 @@ static void
 flat_close_all(struct mpivf_source *source)
 {
     struct mpivf_context *ctx = source->par->ctx;
-    (void)mpivf_file_close(ctx, &source->state->file); /* was only read */
+    mpivf_file_drop(&source->state->file);
     mpivf_free(ctx, source->state);
 }
 

@@ -55,24 +55,22 @@ parse_type(const char *descr, struct mpivf_h5_shape *shape)
     return false;
 }
 
+/* "(rows, dim)" or "(rows,)". */
 static bool
 parse_shape(const char *text, struct mpivf_h5_shape *shape)
 {
-    char end[2];
-    unsigned long long rows, dim;
+    unsigned long long rows, dim = 1;
+    int end = 0;
     if (text == NULL)
         return false;
-    if (sscanf(text, " ( %llu , %llu %1[,)]", &rows, &dim, end) == 3) {
-        shape->rows = rows;
-        shape->dim = dim;
-        return true;
-    }
-    if (sscanf(text, " ( %llu , %1[)]", &rows, end) == 2) {
-        shape->rows = rows;
-        shape->dim = 1;
-        return true;
-    }
-    return false;
+    if (sscanf(text, " ( %llu , %llu %n", &rows, &dim, &end) < 2 &&
+        sscanf(text, " ( %llu , %n", &rows, &end) < 1)
+        return false;
+    if (text[end] != ')')
+        return false;
+    shape->rows = rows;
+    shape->dim = dim;
+    return true;
 }
 
 static mpivf_status
@@ -99,8 +97,7 @@ read_header(struct mpivf_context *ctx, const char *path, char text[HEADER], uint
             status = mpivf_file_read(ctx, &file, text, length, wide ? 12 : 10);
         text[length < HEADER ? length : 0] = '\0';
     }
-    if (mpivf_file_close(ctx, &file) && status == MPIVF_OK)
-        status = MPIVF_IO;
+    mpivf_file_drop(&file);
     return status;
 }
 

@@ -42,8 +42,7 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback,
         return status;
     struct mpivf_file probe;
     status = mpivf_file_open(ctx, plan->path, &probe); /* says why it cannot be read */
-    if (status == MPIVF_OK)
-        status = mpivf_file_close(ctx, &probe);
+    mpivf_file_drop(&probe);
     if (status)
         return status;
     while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))

@@ -21,14 +21,16 @@ def images():
 def source(tmp_path_factory, images):
     queries = numpy.load(data("fashion-mnist-test.npy"))[::10]
     path = tmp_path_factory.mktemp("source") / "fashion.h5"
-    return save(path, train=images, test=queries)
+    yield save(path, train=images, test=queries)
+    path.unlink()
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory, source):
     path = tmp_path_factory.mktemp("index") / "fashion.index"
     run("build", source, path, *TRAIN, ranks=2)
-    return path
+    yield path
+    path.unlink()
 
 
 @pytest.fixture(scope="module")

@@ -101,9 +101,9 @@ def test_little_memory_gives_the_same_bytes(tmp_path):
 
 def test_truth_in_many_passes_is_the_same(tmp_path, place):
     source = place / "in.h5"
-    told = run("truth", source, f"{source}:train", tmp_path / "little.t", "-k", 200, "--threads", 1,
-               "--memory", memory(12, 2), "--json", ranks=2).json()
-    run("truth", source, f"{source}:train", tmp_path / "plenty.t", "-k", 200, ranks=2)
+    told = run("truth", source, f"{source}:train", tmp_path / "little.t", "-k", 50, "--threads", 1,
+               "--memory", memory(9, 2), "--json", ranks=2).json()
+    run("truth", source, f"{source}:train", tmp_path / "plenty.t", "-k", 50, ranks=2)
     assert told["passes"] > 1
     assert same(tmp_path / "plenty.t", tmp_path / "little.t")
 

@@ -11,10 +11,11 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import h5py
 import numpy as np
-from program import PROGRAM, SLOW
+from program import OPEN_MPI, PROGRAM, SLOW
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOAK = os.environ.get("MPIVF_SOAK") == "1"  # every pass at every rank count
@@ -26,14 +27,13 @@ OLD = b"an older file that --force may replace, but only by a whole one"
 # Exit 1 and yet the output is there: what still ran once it was whole. It has to be the right one.
 AFTER_COMMIT = {
     "removing the work folder": {"file-remove", "folder-list"},
-    "writing OUT.report.json": {"alloc", "json-write", "file-create", "file-write", "file-close",
-                                "file-rename"},
+    "writing OUT.report.json": {"alloc", "json-write", "file-create", "file-write", "file-sync",
+                                "file-close", "file-rename"},
     "reading the finished file to describe it": {"alloc", "file-open", "file-close", "file-read",
                                                  "hdf5-open"},
 }
-# Exit 0 although the fault fired: nothing is lost when a file that was only read fails to close,
-# nor when the remains of a run that ends well cannot be looked at.
-HARMLESS = {"file-close": "a file that was only read"}
+# Exit 0 although the fault fired: nothing is lost when a file that was only read fails to close.
+HARMLESS = {"file-close"}
 
 
 def sites():
@@ -69,6 +69,14 @@ def descendants(pid):
     return found
 
 
+def lives(pid):
+    try:
+        stat = open(f"/proc/{pid}/stat").read()
+    except OSError:
+        return False
+    return stat[stat.rindex(")"):].split()[1] != "Z"
+
+
 def kill_tree(process):
     """SIGKILL to one of our processes and all below it, and wait until they are gone."""
     try:
@@ -82,24 +90,32 @@ def kill_tree(process):
         except ProcessLookupError:
             pass
     process.wait()
+    while any(lives(pid) for pid in tree):
+        time.sleep(0.01)
 
 
-def launch(words, ranks, aside, fault=None, timeout=TIMEOUT, preexec=None):
-    """Run the program; `aside` is an existing folder for what the run tells about itself."""
+def launch(words, ranks, aside, fault=None, timeout=TIMEOUT, most=None):
+    """Run the program; `aside` is an existing folder for what the run tells about itself.
+
+    most: files of the program end at that many bytes, with an error instead of a signal.
+    """
     codes, log = os.path.join(aside, "codes"), os.path.join(aside, "log")
     for path in (codes, log):
         if os.path.exists(path):
             os.remove(path)
-    env = dict(os.environ, CODES=codes, MPIVF_FAULT_LOG=log, OMP_NUM_THREADS="1")
+    env = dict(os.environ, **OPEN_MPI)
+    env.update(CODES=codes, MPIVF_FAULT_LOG=log, OMP_NUM_THREADS="1")
     env.pop("MPIVF_FAULT", None)
     if fault:
         env["MPIVF_FAULT"] = fault
-    command = ["sh", "-c", '"$@"; echo "${OMPI_COMM_WORLD_RANK:-0} $?" >>"$CODES"', "sh", PROGRAM]
+    limit = f"trap '' XFSZ; ulimit -f {most // 512}; " if most else ""
+    command = ["sh", "-c", f'({limit}exec "$@"); echo "${{OMPI_COMM_WORLD_RANK:-0}} $?" >>"$CODES"',
+               "sh", PROGRAM]
     command += [str(word) for word in words]
     if ranks > 1:
         command = ["mpirun", "-n", str(ranks)] + command
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, preexec_fn=preexec)
+                               text=True)
     hung = False
     try:
         out, err = process.communicate(timeout=timeout)
@@ -197,6 +213,8 @@ def check_case(root, scenario, ranks, site, rank, nth, forced, right):
         allowed = {scenario.output, scenario.output + ".report.json"}
         if scenario.resumes and code:
             allowed.add(scenario.output + ".work")
+        if site in AFTER_COMMIT["removing the work folder"] and code:
+            allowed.add(scenario.output + ".merge")  # what fails is removing it
         left = set(os.listdir(folder)) - allowed
         assert not left, f"{case}: {left} is left\n{done}"
     if scenario.resumes and code:
@@ -250,7 +268,7 @@ def matrix(root, scenarios, rank_counts, how="first", force="never"):
             tally.write(f"{'+'.join(s.name for s in scenarios)} {rank_counts} {len(jobs)} "
                         f"{dict(outcome)}\n")
     assert not broken, f"{len(broken)} of {len(jobs)} cases:\n" + "\n----\n".join(broken)
-    assert outcome["failed"] > len(jobs) / 2
+    assert outcome["failed"] + outcome["failed after the commit"] > len(jobs) * 3 / 4
     assert outcome["not reached"] <= len(jobs) / 20
     return outcome
 
@@ -285,10 +303,12 @@ def make_inputs(folder):
     return folder
 
 
-def tight_memory(folder, ranks=1):
+def tight_memory(folder):
     """--memory that leaves the buffers some 9 MiB: a rank then writes several shards."""
     if SLOW > 1:
         return []  # a sanitizer's own memory is no measure
-    done = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder)
-    base = float(re.search(r"libraries take ([0-9.]+) MiB", done.err).group(1))
-    return ["--memory", f"{int((base + 9.5) * 1024)}K"]
+    base = 0
+    for ranks in 1, 5:
+        done = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder)
+        base = max(base, float(re.search(r"libraries take ([0-9.]+) MiB", done.err).group(1)))
+    return ["--memory", f"{int((base + 9.3) * 1024)}K", "--threads", 1]

@@ -12,7 +12,7 @@ def interrupted(words, fault, folder):
     os.makedirs(aside)
     done = launch(words(folder), 2, aside, fault, timeout=60 * SLOW)
     assert set(done.codes.values()) == {1}, f"the first run: {done}"
-    assert any(name.startswith("shard-") for name in os.listdir(work)), os.listdir(work)
+    assert any(name.startswith("shard-") for name in os.listdir(work)), str(done)
     return lambda other: shutil.copytree(work, f"{other}/out.idx.work")
 
 

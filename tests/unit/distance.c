@@ -109,11 +109,11 @@ is_symmetric(void **state)
 }
 
 static void
-finite(void **state)
+sees_what_is_not_finite(void **state)
 {
     (void)state;
     static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
-    float a[70];
+    float a[70] = {0};
     for (size_t dim = 0; dim <= 70; dim++) {
         fill_normal(a, dim, dim, 3e37, 0);
         assert_true(mpivf_finite(a, dim));
@@ -166,7 +166,7 @@ main(void)
         TEST("distance: zero vectors", zero_vectors),
         TEST("distance: a vector to itself is exact", to_itself),
         TEST("distance: the same both ways, to the bit", is_symmetric),
-        TEST("distance: finite sees every place", finite),
+        TEST("distance: finite sees every place", sees_what_is_not_finite),
         TEST("distance: normalise", normalise),
         TEST("distance: what users see", shown),
     };

@@ -130,7 +130,7 @@ writable_refuses(void **state)
     assert_fails(&ctx, MPIVF_EXISTS, "folder", mpivf_file_writable(&ctx, folder, true));
     snprintf(other, sizeof other, "%s/no/such", folder);
     assert_fails(&ctx, MPIVF_IO, "no folder", mpivf_file_writable(&ctx, other, false));
-    snprintf(other, sizeof other, "%s/inside", path); /* a file is no folder */
+    snprintf(other, sizeof other, "%s/a/inside", folder); /* a file is no folder */
     assert_fails(&ctx, MPIVF_IO, "no folder", mpivf_file_writable(&ctx, other, false));
 }
 

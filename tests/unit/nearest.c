@@ -234,7 +234,11 @@ check(const struct data *base_data, const struct data *query_data, enum mpivf_me
              query_data->name, base_data->name, dim);
     for (size_t i = 0; i < sizeof ks / sizeof ks[0]; i++) {
         struct scan scan = {metric, dim, ks[i], query, row, id, NULL, QUERIES, 1 + (int)i % 2};
+        if (ks[i] > ROWS && dim % 2 == 0)
+            continue; /* sorting everything is slow: not for every shape */
         compare(scan, all, what);
+        if (i % 2 == dim % 2)
+            continue;
         scan.subset = subset;
         scan.n = asked;
         scan.threads = THREADS - (int)i % 2;
@@ -249,11 +253,11 @@ check(const struct data *base_data, const struct data *query_data, enum mpivf_me
 static void
 check_all(enum mpivf_metric metric)
 {
-    static const size_t dims[] = {1, 3, 16, 100};
+    static const size_t dims[] = {1, 16, 3, 100};
     mpivf_blas_init();
     mpivf_context_init(&ctx);
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
-        for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
+        for (size_t d = kind % 2; d < sizeof dims / sizeof dims[0]; d += 2)
             check(&kinds[kind], &kinds[kind], metric, dims[d]);
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -301,12 +305,13 @@ exact_mixed(void **state)
             check(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)metric, 16);
 }
 
-/* Query (2e20, 2e20), rows (-a, a'): each product overflows, their sum is small. */
+/* Query (2e20, 2e20), rows (-a, b) and (a, -b): each product overflows, their sum is small. */
 static void
 cancelling_rows(float *x, size_t rows, size_t dim, uint64_t stream)
 {
     for (size_t i = 0; i < rows * dim; i++)
-        x[i] = (float)((i % dim % 2 ? 2e18 : -2e18) * (1 + 0.01 * (double)(draw(stream, i) % 100) / 100));
+        x[i] = (float)(((i % dim + draw(stream + 1, i / dim)) % 2 ? 2e18 : -2e18) *
+                       (1 + 0.01 * (double)(draw(stream, i) % 100) / 100));
 }
 
 static void

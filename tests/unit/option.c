@@ -135,7 +135,7 @@ static void
 unknown_letter_inside_a_word(void **state)
 {
     (void)state;
-    assert_fails(&ctx, MPIVF_USAGE, "-fq", parse("-fqf"));
+    assert_fails(&ctx, MPIVF_USAGE, "-q", parse("-fqf"));
 }
 
 static void

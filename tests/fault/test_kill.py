@@ -1,0 +1,243 @@
+"""A build that is killed, anywhere: the same command, with any number of ranks, ends with the
+bytes of a run that nobody killed."""
+import concurrent.futures
+import os
+import random
+import shutil
+import subprocess
+import time
+
+import h5py
+import pytest
+from faults import AFTER_COMMIT, AT_ONCE, SOAK, TIMEOUT, contents, kill_tree
+from program import OPEN_MPI, PROGRAM, SLOW, fails, run
+
+SITES = ["file-write", "file-sync", "file-rename", "file-remove", "file-create", "file-read",
+         "hdf5-create", "hdf5-write", "hdf5-read", "folder-create", "json-write", "alloc"]
+
+
+@pytest.fixture(scope="module")
+def clean(scenarios, tmp_path_factory):
+    """clean(name, ranks): the right bytes and the passes of a run without faults."""
+    kept = {}
+
+    def get(name, ranks):
+        if (name, ranks) not in kept:
+            root = str(tmp_path_factory.mktemp("clean"))
+            kept[name, ranks] = scenarios[name].clean(root, ranks)
+        return kept[name, ranks]
+    return get
+
+
+def killed(words, ranks, fault):
+    return run(*words, ranks=ranks, env={"MPIVF_FAULT": fault + ":kill"},
+               timeout=TIMEOUT / SLOW, check=False)
+
+
+def names(folder):
+    return set(os.listdir(folder)) - {"out.idx.report.json"}
+
+
+def finish(words, folder, ranks, right, case=""):
+    """Run the command to its end; what it says as JSON."""
+    said = run(*words, "--json", ranks=ranks).json()
+    assert contents(f"{folder}/out.idx") == right, f"{case}: other bytes"
+    assert names(folder) == {"out.idx"}, f"{case}: {names(folder)} is left"
+    return said
+
+
+def kill_and_finish(scenario, folder, ranks, fault, right):
+    """The outcome of one kill as a word."""
+    case = f"{scenario.name} on {ranks} ranks, killed at {fault}"
+    os.makedirs(folder)
+    words = scenario.words(folder)
+    done = killed(words, ranks, fault)
+    if done.code == 0:
+        assert contents(f"{folder}/out.idx") == right, f"{case}: other bytes without a kill"
+        return "not reached"
+    assert not done.messages(), f"{case}: killed, and yet\n{done.err}"
+    there = contents(f"{folder}/out.idx")
+    assert there is None or there == right, f"{case}: a wrong index under the final name"
+    # the last merge writes beside the index, to rename it inside one folder
+    left = names(folder) - {"out.idx", "out.idx.work", "out.idx.partial", "out.idx.report.json.partial"}
+    assert not left, f"{case}: {left} is left"
+    if there and not os.path.exists(f"{folder}/out.idx.work"):
+        # the one exception: whole and tidied up, only OUT.report.json was still to be written
+        assert any(fault.split(":")[0] in after for after in AFTER_COMMIT.values()), case
+        return "finished before"
+    finish(words, folder, 1 + ranks % 3, right, case)
+    shutil.rmtree(folder)
+    return "resumed"
+
+
+def kill_matrix(scenario, root, ranks, clean, passes_of):
+    right, passes = clean(scenario.name, ranks)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = []
+        for site in SITES:
+            for rank in (0, ranks - 1):
+                count = passes[site, rank]
+                for nth in sorted(set(passes_of(count))) if count else ():
+                    jobs.append(pool.submit(kill_and_finish, scenario,
+                                            f"{root}/{site}-{rank}-{nth}", ranks,
+                                            f"{site}:{rank}:{nth}", right))
+    outcomes = [job.result() for job in jobs]
+    tally = {word: outcomes.count(word) for word in set(outcomes)}
+    print(f"{len(jobs)} kills: {tally}")
+    if os.environ.get("MPIVF_FAULT_TALLY"):
+        with open(os.environ["MPIVF_FAULT_TALLY"], "a") as file:
+            file.write(f"kills {scenario.name} {ranks} {len(jobs)} {tally}\n")
+    assert tally["resumed"] > len(jobs) / 2, tally
+    assert tally.get("not reached", 0) <= len(jobs) / 10, tally
+
+
+def test_a_rank_killed_early_and_midway(scenarios, root, clean):
+    kill_matrix(scenarios["build-spill"], root, 3, clean,
+                lambda count: range(1, count + 1) if SOAK else
+                ((count + 1) // 2,) if SLOW > 1 else (1, (count + 1) // 2))
+
+
+def test_a_rank_killed_late(scenarios, root, clean):
+    kill_matrix(scenarios["build-train"], root, 2, clean, lambda count: (count,))
+
+
+@pytest.mark.parametrize("seed", range(20 if SOAK else 3))
+def test_killed_again_and_again_at_random_times(scenarios, root, clean, seed):
+    right, _ = clean("build-spill", 2)
+    chance = random.Random(seed)
+    folder = f"{root}/out"
+    os.makedirs(folder)
+    words = [str(word) for word in scenarios["build-spill"].words(folder)]
+    # what a killed mpirun leaves of its own goes where pytest tidies up
+    env = dict(os.environ, **OPEN_MPI, OMP_NUM_THREADS="1", OMPI_MCA_orte_tmpdir_base=root,
+               OMPI_MCA_btl_vader_backing_directory=root)
+    start = time.monotonic()
+    run(*scenarios["build-spill"].words(f"{root}"), ranks=2)
+    usual = time.monotonic() - start
+    kills = 0
+    while kills < 5:
+        ranks = chance.choice((1, 2, 3))
+        process = subprocess.Popen(["mpirun", "-n", str(ranks), PROGRAM, *words], env=env,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            process.wait(timeout=chance.uniform(0.3, 1.0) * usual)
+            err = process.stderr.read().decode()
+            assert process.returncode == 0, f"after {kills} kills:\n{err}"
+            if kills:
+                break
+            usual /= 2  # it was done before the kill: once more, and sooner
+            os.remove(f"{folder}/out.idx")
+            continue
+        except subprocess.TimeoutExpired:
+            kill_tree(process)
+            kills += 1
+        process.stderr.close()
+        there = contents(f"{folder}/out.idx")
+        assert there is None or there == right, f"a wrong index after {kills} kills"
+        if there and not os.path.exists(f"{folder}/out.idx.work"):
+            break  # whole and tidied up; only OUT.report.json is missing
+    assert kills > 0
+    if contents(f"{folder}/out.idx") is None or os.path.exists(f"{folder}/out.idx.work"):
+        finish(words, folder, 2, right, f"after {kills} kills")
+    assert contents(f"{folder}/out.idx") == right
+    assert names(folder) <= {"out.idx", "out.idx.report.json.partial"}
+
+
+@pytest.fixture
+def stopped(scenarios, root, clean):
+    """(words, folder, right): a build killed between its last shard and the merge."""
+    folder = f"{root}/out"
+    os.makedirs(folder)
+    words = scenarios["build-spill"].words(folder)
+    # the third list of the work folder's files comes once all rows are in shards
+    assert killed(words, 2, "folder-list:0:2").code != 0
+    right, _ = clean("build-spill", 2)
+    return words, folder, right
+
+
+def shards(folder):
+    return sorted(name for name in os.listdir(f"{folder}/out.idx.work") if name.startswith("shard-"))
+
+
+def shard_rows(folder, name):
+    with h5py.File(f"{folder}/out.idx.work/{name}") as file:
+        return int(file.attrs["rows"])
+
+
+def test_a_late_kill_loses_no_row(stopped):
+    words, folder, right = stopped
+    assert len(shards(folder)) > 2
+    rows = sum(shard_rows(folder, name) for name in shards(folder))
+    said = finish(words, folder, 3, right)
+    assert said["reused_rows"] == said["rows"] == rows > 0
+
+
+def test_an_early_kill_reuses_nothing(scenarios, root, clean):
+    folder = f"{root}/out"
+    os.makedirs(folder)
+    words = scenarios["build-spill"].words(folder)
+    assert killed(words, 2, "folder-create:0:1").code != 0
+    assert finish(words, folder, 3, clean("build-spill", 2)[0])["reused_rows"] == 0
+
+
+def test_a_kill_amid_the_shards_loses_only_the_open_ones(scenarios, root, clean):
+    folder = f"{root}/out"
+    os.makedirs(folder)
+    words = scenarios["build-train"].words(folder)
+    assert killed(words, 2, "file-rename:1:1").code != 0
+    said = finish(words, folder, 3, clean("build-train", 2)[0])
+    assert said["reused_rows"] < said["rows"]
+
+
+def test_another_command_is_refused_and_the_difference_named(stopped):
+    words, folder, right = stopped
+    before = shards(folder)
+    for change, says in ((["--codec", "f32"], 'codec is "f16" there and "f32" here'),
+                         (["--store", "none"], "store is true there and false here"),
+                         (["--bad-rows", "skip"], 'bad_rows is "fail" there and "skip" here')):
+        fails(*words, *change, says=says, ranks=2)
+        assert not os.path.exists(f"{folder}/out.idx") and shards(folder) == before
+    finish(words, folder, 1, right)
+
+
+def test_a_lost_shard_is_built_again(stopped):
+    words, folder, right = stopped
+    lost = shards(folder)[1]
+    rows = shard_rows(folder, lost)
+    os.remove(f"{folder}/out.idx.work/{lost}")
+    said = finish(words, folder, 3, right)
+    assert said["reused_rows"] == said["rows"] - rows
+
+
+def test_a_lost_manifest_is_no_loss(stopped):
+    words, folder, right = stopped
+    os.remove(f"{folder}/out.idx.work/manifest.json")
+    assert finish(words, folder, 3, right)["reused_rows"] > 0
+
+
+def flip(path, dataset):
+    with h5py.File(path) as file:
+        at = file[dataset].id.get_offset() + file[dataset].id.get_storage_size() // 2
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
+
+
+@pytest.mark.parametrize("damage", ["code", "vector", "id", "list_offset", "row_range", "cut", "text"])
+def test_a_damaged_shard_is_named_and_never_merged(stopped, damage):
+    words, folder, right = stopped
+    bad = shards(folder)[1]
+    path = f"{folder}/out.idx.work/{bad}"
+    if damage == "cut":
+        os.truncate(path, os.path.getsize(path) // 2)
+    elif damage == "text":
+        open(path, "w").write("no HDF5 at all")
+    else:
+        flip(path, damage)
+    fails(*words, says=bad, ranks=3, output=f"{folder}/out.idx")
+    assert names(folder) == {"out.idx.work"}
+    if os.path.exists(path):
+        os.remove(path)
+        finish(words, folder, 2, right)

@@ -1,0 +1,176 @@
+/* Lists for rows: by canonical distance, ties to the smaller list, the same for add and search. */
+#include "testing.h"
+
+#include "index/coarse.h"
+#include "math/distance.h"
+
+#include <math.h>
+
+enum { LISTS = 60, DIM = 9, ROWS = 1500 };
+
+static struct mpivf_context ctx;
+
+static void
+make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
+{
+    mpivf_context_init(&ctx);
+    ctx.threads = threads;
+    assert_ok(&ctx, mpivf_coarse_init(&ctx, coarse, metric, LISTS, DIM));
+    fill_normal(coarse->centroid, (size_t)LISTS * DIM, 1, 1, 3);
+    for (size_t l = 40; l < 50; l++) /* doubled centroids: ties for every row */
+        memcpy(coarse->centroid + l * DIM, coarse->centroid + (l - 40) * DIM, DIM * sizeof(float));
+    for (size_t l = 0; l < LISTS && metric != MPIVF_L2; l++)
+        mpivf_normalise(coarse->centroid + l * DIM, DIM, coarse->centroid + l * DIM);
+    mpivf_coarse_ready(coarse);
+}
+
+static int
+by_distance(const void *a, const void *b)
+{
+    const struct mpivf_candidate *x = a, *y = b;
+    if (x->lo != y->lo)
+        return x->lo < y->lo ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void
+naive(const struct mpivf_coarse *coarse, const float *row, struct mpivf_candidate entry[LISTS])
+{
+    enum mpivf_metric metric = coarse->metric == MPIVF_L2 ? MPIVF_L2 : MPIVF_IP;
+    for (int l = 0; l < LISTS; l++) {
+        entry[l].lo = mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
+        entry[l].id = l;
+    }
+    qsort(entry, LISTS, sizeof *entry, by_distance);
+}
+
+static void
+check(enum mpivf_metric metric, int threads, size_t probes)
+{
+    struct mpivf_coarse coarse;
+    struct mpivf_candidate want[LISTS];
+    make_coarse(&coarse, metric, threads);
+    float *row = room((size_t)ROWS * DIM, sizeof *row);
+    uint32_t *list = room(ROWS * probes, sizeof *list), *one = room(ROWS, sizeof *one);
+    double *distance = room(ROWS * probes, sizeof *distance);
+    fill_normal(row, (size_t)ROWS * DIM, 2, 1, 3);
+    memset(row + 5 * DIM, 0, DIM * sizeof *row);
+    size_t before = ctx.memory.used;
+    ctx.memory.peak = before;
+    assert_ok(&ctx, mpivf_coarse_probe(&coarse, row, ROWS, probes, list, distance));
+    assert_int_equal(ctx.memory.used, before);
+    assert_true(ctx.memory.peak - before <= mpivf_coarse_scratch(&coarse, probes));
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, ROWS, one, NULL));
+    for (size_t i = 0; i < ROWS; i++) {
+        naive(&coarse, row + i * DIM, want);
+        assert_int_equal(one[i], want[0].id);
+        for (size_t p = 0; p < probes; p++) {
+            assert_int_equal(list[i * probes + p], want[p].id);
+            assert_true(distance[i * probes + p] == want[p].lo);
+        }
+    }
+    free(row);
+    free(list);
+    free(one);
+    free(distance);
+    mpivf_coarse_clear(&coarse);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+as_naive(void **state)
+{
+    (void)state;
+    for (int metric = 0; metric < MPIVF_METRICS; metric++) {
+        check((enum mpivf_metric)metric, 1, 1);
+        check((enum mpivf_metric)metric, 2, 7);
+        check((enum mpivf_metric)metric, 1, LISTS);
+    }
+}
+
+static void
+ties_to_the_smaller(void **state)
+{
+    (void)state;
+    struct mpivf_coarse coarse;
+    uint32_t list[20];
+    make_coarse(&coarse, MPIVF_L2, 1);
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list, NULL));
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(list[i], i);
+    assert_ok(&ctx, mpivf_coarse_probe(&coarse, coarse.centroid + 40 * DIM, 10, 2, list, NULL));
+    for (uint32_t i = 0; i < 10; i++)
+        assert_true(list[2 * i] == i && list[2 * i + 1] == 40 + i);
+    mpivf_coarse_clear(&coarse);
+}
+
+static void
+length_does_not_matter(void **state)
+{
+    (void)state;
+    struct mpivf_coarse coarse;
+    float row[2 * DIM];
+    uint32_t list[2 * LISTS];
+    make_coarse(&coarse, MPIVF_COSINE, 1);
+    fill_normal(row, DIM, 9, 1, 0);
+    for (size_t j = 0; j < DIM; j++)
+        row[DIM + j] = 1024 * row[j];
+    assert_ok(&ctx, mpivf_coarse_probe(&coarse, row, 2, LISTS, list, NULL));
+    assert_memory_equal(list, list + LISTS, LISTS * sizeof *list);
+    mpivf_coarse_clear(&coarse);
+}
+
+static void
+fingerprint_sees_one_bit(void **state)
+{
+    (void)state;
+    struct mpivf_coarse coarse;
+    make_coarse(&coarse, MPIVF_L2, 1);
+    uint64_t mark = mpivf_coarse_fingerprint(&coarse);
+    unsigned char *bytes = (unsigned char *)coarse.centroid;
+    for (size_t i = 0; i < LISTS * DIM * sizeof(float); i += 13) {
+        bytes[i] ^= 1;
+        assert_true(mpivf_coarse_fingerprint(&coarse) != mark);
+        bytes[i] ^= 1;
+    }
+    assert_int_equal(mpivf_coarse_fingerprint(&coarse), mark);
+    coarse.metric = MPIVF_IP;
+    assert_true(mpivf_coarse_fingerprint(&coarse) != mark);
+    coarse.metric = MPIVF_L2;
+    coarse.lists = DIM;
+    coarse.dim = LISTS; /* the same bytes in another shape */
+    assert_true(mpivf_coarse_fingerprint(&coarse) != mark);
+    mpivf_coarse_clear(&coarse);
+}
+
+static void
+no_memory(void **state)
+{
+    (void)state;
+    struct mpivf_coarse coarse;
+    uint32_t list;
+    make_coarse(&coarse, MPIVF_L2, 2);
+    ctx.memory.limit = ctx.memory.used + 2000;
+    assert_fails(&ctx, MPIVF_MEMORY, "--memory",
+                 mpivf_coarse_assign(&coarse, coarse.centroid, 1, &list, NULL));
+    mpivf_coarse_clear(&coarse);
+    assert_int_equal(ctx.memory.used, 0);
+    ctx.memory.limit = 3000;
+    assert_fails(&ctx, MPIVF_MEMORY, "--memory",
+                 mpivf_coarse_init(&ctx, &coarse, MPIVF_L2, LISTS, DIM));
+    mpivf_coarse_clear(&coarse);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("coarse: probing and assigning are the naive search", as_naive),
+        TEST("coarse: ties go to the smaller list", ties_to_the_smaller),
+        TEST("coarse: the length of a row does not matter for cosine", length_does_not_matter),
+        TEST("coarse: the fingerprint sees one bit", fingerprint_sees_one_bit),
+        TEST("coarse: no memory is an error", no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
