@@ -34,7 +34,7 @@ def all_scenarios(base):
                 "--read", "collective", *raw]
 
     def build_npy(folder):
-        return ["build", npy, f"{folder}/out.idx", "--model", model, "-q"]
+        return ["build", npy, f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2, "-q"]
 
     found = [
         Scenario("build-spill", build_spill, "out.idx", resumes=True),
