@@ -16,7 +16,7 @@ struct mpivf_build_options {
     const char *model;   /* a trained model or an index; NULL = train */
     const char *ids;     /* FILE[:OBJECT] of int64 ids, one a row; NULL = row numbers */
     const char *scratch; /* folder for the work folder; NULL = beside the index */
-    int codec;           /* enum mpivf_codec_kind */
+    enum mpivf_codec_kind codec;
     bool store;          /* keep the raw rows in /vector */
     bool force;          /* replace an index that is there */
     int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */

@@ -89,6 +89,12 @@ mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size
 void
 mpivf_free(struct mpivf_context *ctx, void *memory);
 
+/* Count bytes that a library takes on our behalf, and count them no more. MPIVF_MEMORY. */
+mpivf_status
+mpivf_memory_reserve(struct mpivf_context *ctx, const char *what, size_t bytes);
+void
+mpivf_memory_release(struct mpivf_context *ctx, size_t bytes);
+
 /* Bytes the budget still has; SIZE_MAX without a limit. */
 size_t
 mpivf_memory_left(const struct mpivf_context *ctx);

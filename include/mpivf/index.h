@@ -29,10 +29,14 @@
 
 struct mpivf_codec;
 
+/* "f32", "f16". */
+const char *
+mpivf_codec_name(const struct mpivf_codec *codec);
+
 /* The attributes. */
 struct mpivf_index_meta {
     enum mpivf_metric metric;
-    const struct mpivf_codec *codec; /* not owned */
+    const struct mpivf_codec *codec; /* not owned; mpivf_codec_name tells it */
     uint64_t dim, lists, rows, rejected, source_rows;
     uint64_t seed, sample; /* of the training; rows it used */
     double objective;      /* mean distance of a trained row to its centroid */
@@ -88,7 +92,7 @@ struct mpivf_verdict {
 /*
  * Read every byte of data and compare with the checksums: each rank takes an even share of the
  * rows. MPIVF_CORRUPT with the lists named, or MPIVF_OK. The verdict is set in both cases.
- * Memory: `mpivf_verify` reads in pieces of a MiB. Collective.
+ * Memory: a MiB, and on rank 0 the centroids. Collective.
  */
 mpivf_status
 mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,

@@ -34,6 +34,10 @@ mpivf_par_stop_all(struct mpivf_par *par);
 int
 mpivf_par_launched_rank(void);
 
+/* Processors this rank may run on. Local. */
+int
+mpivf_par_processors(void);
+
 /*
  * Threads this rank should use: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else the processors it
  * may run on; never more than those, and its share of them when ranks are not bound. Local.
@@ -75,19 +79,15 @@ mpivf_max_all(const struct mpivf_par *par, double value);
 uint64_t
 mpivf_max_u64_all(const struct mpivf_par *par, uint64_t value);
 
-/* The sum over the ranks before this one (0 on rank 0). Collective. */
-uint64_t
-mpivf_before_all(const struct mpivf_par *par, uint64_t value);
-
 /* The sum over all ranks, on every rank. Collective. */
 uint64_t
 mpivf_total_all(const struct mpivf_par *par, uint64_t value);
 
 /*
- * Every rank's `bytes` bytes, joined in rank order, on every rank. With `all` NULL only the
- * total is returned; call twice to learn the size first. Collective.
+ * Every rank's `bytes` bytes, joined in rank order, on every rank; `all` has room for the total.
+ * Collective.
  */
-size_t
+void
 mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all);
 
 /*

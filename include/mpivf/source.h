@@ -51,6 +51,11 @@ mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
                       const char *fallback, enum mpivf_read_mode mode);
 
+/* The same for a column of integers, one id a row. Collective. */
+mpivf_status
+mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+                          const char *fallback, enum mpivf_read_mode mode);
+
 /* A source that is not open is fine. Collective. */
 void
 mpivf_source_close_all(struct mpivf_source *source);

@@ -30,20 +30,11 @@ struct mpivf_trained {
     double objective, first_objective; /* mean distance to the centroid */
 };
 
-struct mpivf_coarse; /* index/coarse.h */
-
 /*
- * Train `coarse` (initialised here; clear it also after failure) on rows of `source`. Memory:
- * the rank's share of the sample (4 dim bytes a row), and lists x dim x 16 bytes. MPIVF_INPUT
- * when there are fewer rows than lists, MPIVF_MEMORY when the sample does not fit.
- * Collective; the centroids are the same on every rank.
+ * Train and write an index without rows at `path`, whole or not at all. Memory: the rank's share
+ * of the sample (4 dim bytes a row) and lists x dim x 16 bytes. MPIVF_INPUT when there are fewer
+ * rows than lists, MPIVF_MEMORY when the sample does not fit. Collective.
  */
-mpivf_status
-mpivf_train_all(const struct mpivf_par *par, struct mpivf_source *source,
-                const struct mpivf_train_options *options, struct mpivf_report *report,
-                struct mpivf_coarse *coarse, struct mpivf_trained *trained);
-
-/* Train and write an index without rows at `path`, whole or not at all. Collective. */
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,

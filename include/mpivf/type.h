@@ -36,4 +36,7 @@ enum mpivf_metric { MPIVF_L2, MPIVF_IP, MPIVF_COSINE, MPIVF_METRICS };
 const char *
 mpivf_metric_name(enum mpivf_metric metric);
 
+/* How rows are stored inside inverted lists: f32 as they are, f16 rounded to binary16. */
+enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODECS };
+
 #endif

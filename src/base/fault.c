@@ -1,23 +1,17 @@
 #include "base/fault.h"
 
-static const char *const names[] = {
-#define X(site, name) name,
-    MPIVF_FAULT_SITES(X)
-#undef X
-};
-
-const char *
-mpivf_fault_name(int site)
-{
-    return site >= 0 && site < MPIVF_FAULT_COUNT ? names[site] : NULL;
-}
-
 #ifdef MPIVF_FAULTS
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const names[] = {
+#define X(site, name) name,
+    MPIVF_FAULT_SITES(X)
+#undef X
+};
 
 static void
 log_pass(const char *name, int rank)

@@ -41,10 +41,6 @@ enum mpivf_fault_site {
         MPIVF_FAULT_COUNT
 };
 
-/* "file-read" and so on; NULL past the last. */
-const char *
-mpivf_fault_name(int site);
-
 #ifdef MPIVF_FAULTS
 bool
 mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site);

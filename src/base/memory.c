@@ -21,32 +21,45 @@ mib(size_t bytes)
     return (double)bytes / (1024.0 * 1024.0);
 }
 
+mpivf_status
+mpivf_memory_reserve(struct mpivf_context *ctx, const char *what, size_t bytes)
+{
+    struct mpivf_memory *memory = &ctx->memory;
+    if (memory->limit > 0 && (memory->used > memory->limit || bytes > memory->limit - memory->used))
+        return mpivf_fail(ctx, MPIVF_MEMORY, "%s needs %.1f MiB, but %.1f of the %.1f MiB for buffers "
+                          "are in use; raise --memory", what, mib(bytes), mib(memory->used),
+                          mib(memory->limit));
+    memory->used += bytes;
+    if (memory->used > memory->peak)
+        memory->peak = memory->used;
+    return MPIVF_OK;
+}
+
+void
+mpivf_memory_release(struct mpivf_context *ctx, size_t bytes)
+{
+    ctx->memory.used -= bytes;
+}
+
 void *
 mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t size)
 {
-    struct mpivf_memory *memory = &ctx->memory;
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) {
         mpivf_fail(ctx, MPIVF_MEMORY, "%s would need more memory than can be addressed", what);
         return NULL;
     }
     bytes = (bytes + sizeof(struct header) + ALIGN - 1) / ALIGN * ALIGN;
-    if (memory->limit > 0 && (memory->used > memory->limit || bytes > memory->limit - memory->used)) {
-        mpivf_fail(ctx, MPIVF_MEMORY,
-                   "%s needs %.1f MiB, but %.1f of the %.1f MiB for buffers are in use; raise --memory",
-                   what, mib(bytes), mib(memory->used), mib(memory->limit));
+    if (mpivf_memory_reserve(ctx, what, bytes))
         return NULL;
-    }
     struct header *header = mpivf_fault(ctx, MPIVF_FAULT_ALLOC) ? NULL : aligned_alloc(ALIGN, bytes);
     if (header == NULL) {
+        mpivf_memory_release(ctx, bytes);
         mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no %.1f MiB of memory for %s; lower --memory",
                    mib(bytes), what);
         return NULL;
     }
     header->bytes = bytes;
-    memory->used += bytes;
-    if (memory->used > memory->peak)
-        memory->peak = memory->used;
     return header + 1;
 }
 

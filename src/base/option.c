@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OPTIONS = 48, HELP = 1000 };
+enum { MOST_OPTIONS = 48, LONG = 1000, HELP = LONG + MOST_OPTIONS }; /* what getopt returns */
 
 bool
 mpivf_option_size(const char *text, uint64_t *bytes)
@@ -153,7 +153,7 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
     mpivf_status status = MPIVF_OK;
     for (; table[n].name && n < MOST_OPTIONS; n++) {
         int argument = table[n].kind == MPIVF_FLAG ? no_argument : required_argument;
-        longs[n] = (struct option){table[n].name, argument, NULL, n};
+        longs[n] = (struct option){table[n].name, argument, NULL, LONG + n};
         if (table[n].letter)
             snprintf(shorts + strlen(shorts), 3, "%c%s", table[n].letter, argument ? ":" : "");
         if (table[n].initial)
@@ -174,12 +174,14 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
         }
         if (found == ':')
             return mpivf_fail(ctx, MPIVF_USAGE, "option '%s' needs a value", argv[optind - 1]);
-        if (found == '?' && optopt > 0 && optopt < 128)
+        if (found == '?' && optopt >= LONG)
+            return mpivf_fail(ctx, MPIVF_USAGE, "option '%s' takes no value", argv[optind - 1]);
+        if (found == '?' && optopt > 0)
             return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '-%c'; see --help", optopt);
         if (found == '?')
             return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '%s'; see --help", argv[optind - 1]);
-        int at = found;
-        for (int i = 0; i < n && found >= n; i++)
+        int at = found - LONG;
+        for (int i = 0; i < n && found < LONG; i++)
             if (table[i].letter == found)
                 at = i;
         status = set(ctx, &table[at], optarg ? optarg : "", fields);

@@ -33,14 +33,12 @@ open_ids_all(struct building *b)
     if (b->options->ids == NULL)
         return MPIVF_OK;
     mpivf_status status =
-        mpivf_source_open_all(&b->ids, par, b->options->ids, "id", b->options->read_mode);
+        mpivf_source_open_ids_all(&b->ids, par, b->options->ids, "id", b->options->read_mode);
     if (status)
         return status;
-    if (b->ids.dim != 1 || b->ids.type < MPIVF_I32 || b->ids.rows != b->source.rows)
-        return mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' is %llu x %llu of %s; it has to be one "
-                          "integer for each of the %llu rows", b->options->ids,
-                          (unsigned long long)b->ids.rows, (unsigned long long)b->ids.dim,
-                          mpivf_type_name(b->ids.type), (unsigned long long)b->source.rows);
+    if (b->ids.rows != b->source.rows)
+        return mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows", b->options->ids,
+                          (unsigned long long)b->ids.rows, (unsigned long long)b->source.rows);
     status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
     if (status == MPIVF_OK) {
         uint64_t both[2] = {b->source_fingerprint, fingerprint};
@@ -89,17 +87,8 @@ write_identity(const struct building *b, char *text, size_t size)
              "\"codec\": \"%s\", \"store\": %s, \"part\": \"%lld/%lld\", %s}",
              (unsigned long long)b->source_fingerprint, (unsigned long long)b->source.rows,
              (unsigned long long)b->source.dim, (long long)o->train.seed,
-             mpivf_codec((enum mpivf_codec_kind)o->codec)->name, o->store ? "true" : "false",
+             mpivf_codec(o->codec)->name, o->store ? "true" : "false",
              (long long)o->part, (long long)o->parts, model);
-}
-
-static mpivf_status
-choose_folder(struct mpivf_context *ctx, const char *path, const char *scratch, char folder[MPIVF_PATH])
-{
-    const char *name = strrchr(path, '/');
-    if (scratch == NULL)
-        return mpivf_path(ctx, folder, "%s.work", path);
-    return mpivf_path(ctx, folder, "%s/%s.work", scratch, name ? name + 1 : path);
 }
 
 /*
@@ -162,7 +151,7 @@ static struct mpivf_index_meta
 shard_meta(const struct building *b)
 {
     struct mpivf_index_meta meta = b->model.meta;
-    meta.codec = mpivf_codec((enum mpivf_codec_kind)b->options->codec);
+    meta.codec = mpivf_codec(b->options->codec);
     meta.source_rows = b->source.rows;
     meta.store = b->options->store;
     meta.ids = b->options->ids != NULL;
@@ -185,7 +174,8 @@ check_space(const struct building *b, struct mpivf_index_meta meta, uint64_t row
     uint64_t index = mpivf_index_bytes(&meta);
     if (b->options->scratch == NULL)
         return mpivf_folder_space(ctx, folder, shards + index, "the build");
-    mpivf_status status = mpivf_folder_space(ctx, b->options->scratch, shards, "the build's shards");
+    mpivf_status status =
+        mpivf_folder_space(ctx, b->options->scratch, 2 * shards, "the merging of shards");
     return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
 }
 
@@ -212,8 +202,11 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
         uint64_t rows = mpivf_range_rows(set, add.ranges);
         built->reused_rows = b->want.rows - rows;
         status = mpivf_agree_all(par, par->rank == 0 ? check_space(b, add.meta, rows) : MPIVF_OK);
-        if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0))
+        if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0)) {
             status = mpivf_add_all(&add, report);
+            built->bytes_written =
+                mpivf_total_all(par, report->phase[report->phases - 1].bytes_written);
+        }
     }
     mpivf_free(ctx, gap);
     mpivf_free(ctx, set);
@@ -268,7 +261,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     struct mpivf_context *ctx = par->ctx;
     char identity[1024];
     bool finished = false;
-    mpivf_status status = choose_folder(ctx, b->path, b->options->scratch, b->folder);
+    mpivf_status status = mpivf_work_folder(ctx, b->path, b->options->scratch, "work", b->folder);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
     if (status == MPIVF_OK)
@@ -296,8 +289,6 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
             status = have_model_all(b, report, built);
         if (status == MPIVF_OK)
             status = add_rows_all(b, report, built);
-        built->bytes_written = mpivf_total_all(
-            par, report->phases > 0 ? report->phase[report->phases - 1].bytes_written : 0);
         mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
         if (status == MPIVF_OK)
             status = merge_work_all(b, report, built);
@@ -349,8 +340,8 @@ mpivf_status
 mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch)
 {
     char folder[MPIVF_PATH];
-    mpivf_status status = choose_folder(par->ctx, path, scratch, folder);
+    mpivf_status status = mpivf_work_folder(par->ctx, path, scratch, "work", folder);
     if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_folder_remove(par->ctx, folder);
+        status = mpivf_folder_remove(par->ctx, folder, mpivf_work_owns, "manifest.json");
     return mpivf_agree_all(par, status);
 }

@@ -10,6 +10,7 @@ enum { BUFFER_MOST = 4 << 20, BUFFER_LEAST = 16 << 10 };
 
 /* What the output's header is made of. */
 struct header {
+    struct mpivf_index first; /* owned: the first input */
     struct mpivf_index_meta meta;
     uint64_t *list_offset; /* owned */
     int64_t *rejected;     /* owned */
@@ -19,6 +20,7 @@ struct header {
 static void
 header_clear(struct mpivf_context *ctx, struct header *header)
 {
+    mpivf_index_close(&header->first);
     mpivf_free(ctx, header->list_offset);
     mpivf_free(ctx, header->rejected);
     mpivf_free(ctx, header->range);
@@ -46,13 +48,16 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
 {
     struct mpivf_index index;
     struct mpivf_index_meta *meta = &header->meta;
+    bool first = header->list_offset == NULL;
     mpivf_status status = mpivf_index_open(ctx, path, &index);
-    if (status == MPIVF_OK && header->list_offset == NULL) {
+    if (status == MPIVF_OK && first) {
         *meta = index.meta;
         meta->rows = meta->rejected = meta->ranges = 0;
         header->list_offset =
             mpivf_alloc_zero(ctx, "list offsets", meta->lists + 1, sizeof *header->list_offset);
         status = header->list_offset ? MPIVF_OK : MPIVF_MEMORY;
+    } else if (status == MPIVF_OK) {
+        status = mpivf_index_match(ctx, &header->first, &index);
     }
     if (status == MPIVF_OK)
         status = append(ctx, (void **)&header->rejected, meta->rejected, index.rejected,
@@ -67,7 +72,26 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
         meta->rejected += index.meta.rejected;
         meta->ranges += index.meta.ranges;
     }
-    mpivf_index_close(&index);
+    if (first)
+        header->first = index; /* stays open for comparison */
+    else
+        mpivf_index_close(&index);
+    return status;
+}
+
+/* The centroids that go into the last file; they have to be those the rows were filed by. */
+static mpivf_status
+load_model(struct mpivf_context *ctx, const struct header *header, const char *path,
+           struct mpivf_coarse *coarse)
+{
+    struct mpivf_index trained;
+    mpivf_status status = mpivf_index_open(ctx, path, &trained);
+    if (status == MPIVF_OK && trained.meta.model_fingerprint != header->meta.model_fingerprint)
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'",
+                            header->first.path, path);
+    if (status == MPIVF_OK)
+        status = mpivf_index_coarse(&trained, coarse);
+    mpivf_index_close(&trained);
     return status;
 }
 
@@ -75,18 +99,14 @@ mpivf_status
 mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
                   const char *model, const char *partial, uint64_t *rows)
 {
-    struct header header = {0};
-    struct mpivf_index trained = {.ctx = NULL};
+    struct header header = {.first = {.fd = -1}};
     struct mpivf_coarse coarse = {.ctx = NULL};
     struct mpivf_index_layout layout;
     mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++)
         status = add_input(ctx, &header, input[i]);
-    if (status == MPIVF_OK && model) {
-        status = mpivf_index_open(ctx, model, &trained);
-        if (status == MPIVF_OK)
-            status = mpivf_index_coarse(&trained, &coarse);
-    }
+    if (status == MPIVF_OK && model)
+        status = load_model(ctx, &header, model, &coarse);
     if (status == MPIVF_OK) {
         struct mpivf_index_meta *meta = &header.meta;
         qsort(header.rejected, meta->rejected, sizeof *header.rejected, mpivf_compare_i64);
@@ -97,7 +117,6 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
         *rows = meta->rows;
     }
     mpivf_coarse_clear(&coarse);
-    mpivf_index_close(&trained);
     header_clear(ctx, &header);
     return status;
 }
@@ -116,24 +135,6 @@ struct fill {
     uint64_t first, end;   /* the run of lists */
 };
 
-/* The first list behind the share of the rows that goes to the parts before `part`. */
-static uint64_t
-cut(const struct mpivf_index *index, uint64_t part, uint64_t parts)
-{
-    uint64_t lists = index->meta.lists, low = 0, high = lists;
-    if (part >= parts)
-        return lists;
-    double goal = (double)(index->meta.rows + lists) / (double)parts * (double)part;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if ((double)(index->list_offset[middle] + middle) < goal)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static mpivf_status
 fill_init(struct fill *f, const char *const *input, const char *partial, uint64_t part,
           uint64_t parts)
@@ -147,11 +148,14 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
     mpivf_status status = mpivf_index_open(ctx, partial, &f->output);
     if (status)
         return status;
-    f->first = cut(&f->output, part, parts);
-    f->end = cut(&f->output, part + 1, parts);
+    f->first = mpivf_index_cut(&f->output, part, parts);
+    f->end = mpivf_index_cut(&f->output, part + 1, parts);
     size_t run = f->end - f->first;
-    for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++)
+    for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
         status = mpivf_index_open(ctx, input[i], &f->input[i]);
+        if (status == MPIVF_OK)
+            status = mpivf_index_match(ctx, &f->output, &f->input[i]);
+    }
     if (status)
         return status;
     f->stored = mpivf_alloc(ctx, "checksums", f->inputs * run, sizeof *f->stored);

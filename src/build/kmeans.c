@@ -51,7 +51,7 @@ kmeans_init_all(struct kmeans *km)
     const struct mpivf_par *par = km->par;
     const struct mpivf_sample *sample = km->sample;
     struct mpivf_context *ctx = par->ctx;
-    size_t lists = km->coarse->lists, dim = km->coarse->dim;
+    size_t dim = km->coarse->dim;
     double most = 0;
     for (size_t i = 0; i < sample->rows * dim; i++)
         most = fmax(most, fabs((double)sample->row[i]));
@@ -62,8 +62,7 @@ kmeans_init_all(struct kmeans *km)
         fixed_point_scale(km->total, km->spherical ? 2.0 : 4.0 * (double)dim * most * most);
     km->list = mpivf_alloc(ctx, "the training", sample->rows, sizeof *km->list);
     km->distance = mpivf_alloc(ctx, "the training", sample->rows, sizeof *km->distance);
-    km->sum = mpivf_alloc(ctx, "the sums of the training", lists * (dim + 1) + 1, sizeof *km->sum);
-    return mpivf_agree_all(par, km->list && km->distance && km->sum ? MPIVF_OK : MPIVF_MEMORY);
+    return mpivf_agree_all(par, km->list && km->distance ? MPIVF_OK : MPIVF_MEMORY);
 }
 
 /* ---- the first centroids ---- */
@@ -264,6 +263,11 @@ mpivf_kmeans_all(const struct mpivf_par *par, const struct mpivf_sample *sample,
                             (unsigned long long)km.total, coarse->lists);
     if (status == MPIVF_OK)
         status = seed_all(&km, options->seed);
+    if (status == MPIVF_OK) { /* only now: on rank 0 the seeds took as much */
+        size_t sums = coarse->lists * (coarse->dim + 1) + 1;
+        km.sum = mpivf_alloc(par->ctx, "the sums of the training", sums, sizeof *km.sum);
+        status = mpivf_agree_all(par, km.sum ? MPIVF_OK : MPIVF_MEMORY);
+    }
     trained->sample = km.total;
     for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
         status = mpivf_coarse_assign(coarse, sample->row, sample->rows, km.list, km.distance);

@@ -11,6 +11,14 @@ manifest_path(struct mpivf_context *ctx, const struct mpivf_work *work, char pat
     return mpivf_path(ctx, path, "%s/manifest.json", work->folder);
 }
 
+bool
+mpivf_manifest_exists(const struct mpivf_work *work)
+{
+    char path[MPIVF_PATH + 16];
+    snprintf(path, sizeof path, "%s/manifest.json", work->folder);
+    return mpivf_file_exists(path);
+}
+
 /* The first member that differs, as "name is 4 there, 8 here". */
 static void
 tell_difference(json_t *there, json_t *here, char *text, size_t size)

@@ -8,6 +8,9 @@
 mpivf_status
 mpivf_manifest_check(struct mpivf_context *ctx, const struct mpivf_work *work);
 
+bool
+mpivf_manifest_exists(const struct mpivf_work *work);
+
 /* Write it anew, whole or not at all. */
 mpivf_status
 mpivf_manifest_write(struct mpivf_context *ctx, const struct mpivf_work *work);

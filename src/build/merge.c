@@ -13,6 +13,7 @@ struct round {
     const char *const *input;
     uint64_t inputs, groups;
     bool last;
+    bool consume; /* remove the inputs once they are merged */
 };
 
 static uint64_t
@@ -103,7 +104,7 @@ commit_outputs(const struct round *round, char (*output)[MPIVF_PATH])
         if (status == MPIVF_OK)
             strcpy(output[g], path);
         for (uint64_t i = group_first(round, g);
-             round->merge->consume && i < group_first(round, g + 1) && status == MPIVF_OK; i++)
+             round->consume && i < group_first(round, g + 1) && status == MPIVF_OK; i++)
             if (strcmp(round->input[i], path) != 0) /* a group of one keeps its name */
                 status = mpivf_file_remove(ctx, round->input[i]);
     }
@@ -143,6 +144,8 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     const struct mpivf_par *par = merge->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_progress progress;
+    if (merge->fan_in < 2)
+        return mpivf_fail(ctx, MPIVF_USAGE, "a merge needs a fan-in of 2 at least");
     mpivf_phase_begin(&progress, par, report, "merge", "rows", 0);
     uint64_t most = (merge->inputs + merge->fan_in - 1) / merge->fan_in;
     /* names of a round's outputs, twice: they are the next round's inputs */
@@ -150,8 +153,7 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     const char **input = mpivf_alloc(ctx, "names of shards", most + 1, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, name && input ? MPIVF_OK : MPIVF_MEMORY);
 
-    struct round round = {.merge = merge, .input = merge->input, .inputs = merge->inputs};
-    bool consume = merge->consume;
+    struct round round = {.merge = merge, .input = merge->input, .inputs = merge->inputs, .consume = merge->consume};
     for (merge->rounds = 0; status == MPIVF_OK && !round.last; merge->rounds++) {
         round.groups = (round.inputs + merge->fan_in - 1) / merge->fan_in;
         round.last = round.groups == 1;
@@ -161,9 +163,8 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
             input[g] = output[g];
         round.input = input;
         round.inputs = round.groups;
-        merge->consume = true; /* from now on the inputs are our own */
+        round.consume = true; /* from now on the inputs are our own */
     }
-    merge->consume = consume;
     merge->bytes_written = mpivf_total_all(par, progress.phase->bytes_written);
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, mpivf_file_size(ctx, merge->path, &merge->index_bytes));

@@ -116,20 +116,14 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
         mpivf_index_close(&model);
     }
     mpivf_path_folder(path, folder);
+    const char *scratch = options->scratch ? options->scratch : folder;
+    if (status == MPIVF_OK && survey->chosen > options->fan_in) /* a round beside the one before */
+        status = mpivf_folder_space(ctx, scratch, 2 * survey->bytes, "the merge");
     if (status == MPIVF_OK)
-        status = mpivf_folder_space(ctx, folder, survey->bytes * (survey->chosen > options->fan_in ? 2 : 1),
-                                    "the merge");
+        status = mpivf_folder_space(ctx, folder, survey->bytes, "the index");
     qsort(chosen, survey->chosen, sizeof *chosen, by_first);
     mpivf_index_close(&first);
     return status;
-}
-
-static mpivf_status
-choose_folder(struct mpivf_context *ctx, const char *path, const char *scratch, char folder[MPIVF_PATH])
-{
-    const char *name = strrchr(path, '/');
-    return scratch ? mpivf_path(ctx, folder, "%s/%s.merge", scratch, name ? name + 1 : path)
-                   : mpivf_path(ctx, folder, "%s.merge", path);
 }
 
 mpivf_status
@@ -145,12 +139,13 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
     mpivf_status status = chosen && ordered ? MPIVF_OK : MPIVF_MEMORY;
     if (status == MPIVF_OK)
-        status = choose_folder(ctx, path, options->scratch, folder);
+        status = mpivf_work_folder(ctx, path, options->scratch, "merge", folder);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && par->rank == 0) {
         status = survey_inputs(ctx, input, inputs, path, options, &survey, chosen);
         if (status == MPIVF_OK)
-            status = mpivf_folder_remove(ctx, folder); /* what a killed merge left */
+            /* what a killed merge left */
+            status = mpivf_folder_remove(ctx, folder, mpivf_work_owns, "manifest.json");
         if (status == MPIVF_OK && survey.chosen > options->fan_in)
             status = mpivf_folder_create(ctx, folder);
     }
@@ -177,7 +172,9 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
         built->rounds = merge.rounds;
         built->bytes_written = merge.bytes_written;
         built->index_bytes = merge.index_bytes;
-        mpivf_status removed = par->rank == 0 ? mpivf_folder_remove(ctx, folder) : MPIVF_OK;
+        mpivf_status removed = MPIVF_OK;
+        if (par->rank == 0)
+            removed = mpivf_folder_remove(ctx, folder, mpivf_work_owns, "manifest.json");
         status = mpivf_agree_all(par, status ? status : removed);
     }
     mpivf_free(ctx, chosen);

@@ -182,6 +182,5 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
         status = write_rows(spill, &file, &layout);
     status = mpivf_file_finish(ctx, &file, path, status);
     spill->rows = spill->rejects = spill->ranges = 0;
-    spill->shards++;
     return status;
 }

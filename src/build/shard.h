@@ -26,7 +26,7 @@ struct mpivf_spill {
     size_t rejects;
     struct mpivf_range *range; /* owned, [most_ranges] */
     size_t ranges, most_ranges;
-    uint64_t bytes_written, shards;
+    uint64_t bytes_written;
 };
 
 /* Bytes a row of capacity takes, and bytes beside the rows. */

@@ -16,10 +16,11 @@ default_lists(uint64_t rows)
     return lists > rows ? rows : lists < 1 ? 1 : lists;
 }
 
-mpivf_status
-mpivf_train_all(const struct mpivf_par *par, struct mpivf_source *source,
-                const struct mpivf_train_options *options, struct mpivf_report *report,
-                struct mpivf_coarse *coarse, struct mpivf_trained *trained)
+/* Train `coarse` (initialised here; to be cleared also after failure). The same on every rank. */
+static mpivf_status
+train_all(const struct mpivf_par *par, struct mpivf_source *source,
+          const struct mpivf_train_options *options, struct mpivf_report *report,
+          struct mpivf_coarse *coarse, struct mpivf_trained *trained)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_progress progress;
@@ -62,7 +63,7 @@ mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse coarse;
-    mpivf_status status = mpivf_train_all(par, source, options, report, &coarse, trained);
+    mpivf_status status = train_all(par, source, options, report, &coarse, trained);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_model_write(ctx, path, &coarse, options, trained);
     mpivf_coarse_clear(&coarse);

@@ -20,6 +20,24 @@ ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
+mpivf_status
+mpivf_work_folder(struct mpivf_context *ctx, const char *output, const char *scratch,
+                  const char *kind, char folder[MPIVF_PATH])
+{
+    const char *name = strrchr(output, '/');
+    if (scratch == NULL)
+        return mpivf_path(ctx, folder, "%s.%s", output, kind);
+    return mpivf_path(ctx, folder, "%s/%s.%s", scratch, name ? name + 1 : output, kind);
+}
+
+bool
+mpivf_work_owns(const char *name)
+{
+    return strncmp(name, "shard-", 6) == 0 || strncmp(name, "joined-", 7) == 0 ||
+           strcmp(name, "model.h5") == 0 || strcmp(name, "manifest.json") == 0 ||
+           ends_with(name, ".h5.partial") || ends_with(name, ".json.partial");
+}
+
 static mpivf_status
 grow(struct mpivf_context *ctx, struct names *names)
 {
@@ -45,7 +63,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", names->work->folder, name);
     if (status)
         return status;
-    if (ends_with(name, ".partial"))
+    if (mpivf_work_owns(name) && ends_with(name, ".partial"))
         return mpivf_file_remove(ctx, path);
     if (strcmp(name, "model.h5") == 0)
         names->work->has_model = true;
@@ -140,6 +158,9 @@ scan(struct mpivf_work *work)
     struct mpivf_context *ctx = work->par->ctx;
     struct names names = {.work = work};
     mpivf_status status = mpivf_folder_list(ctx, work->folder, visit, &names);
+    if (status == MPIVF_OK && (names.count > 0 || work->has_model) && !mpivf_manifest_exists(work))
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' has shards but no manifest.json to tell whose "
+                            "they are; remove the folder", work->folder);
     for (size_t i = 0; i < names.count && status == MPIVF_OK; i++)
         status = look_at(ctx, &names.shard[i]);
     if (names.count > 1)

@@ -40,6 +40,15 @@ mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const char *identity);
 
+/* DIR/NAME.KIND for an output DIR/NAME, with the folder `scratch` for DIR unless it is NULL. */
+mpivf_status
+mpivf_work_folder(struct mpivf_context *ctx, const char *output, const char *scratch,
+                  const char *kind, char folder[MPIVF_PATH]);
+
+/* Is this the name of a file that only a work folder has? */
+bool
+mpivf_work_owns(const char *name);
+
 /* Look through the folder again and bring the manifest up to date. Collective. */
 mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work);

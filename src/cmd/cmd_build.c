@@ -57,7 +57,7 @@ run_all(struct mpivf_call *call)
                                     .model = f->model,
                                     .ids = f->ids,
                                     .scratch = f->scratch,
-                                    .codec = f->codec,
+                                    .codec = (enum mpivf_codec_kind)f->codec,
                                     .store = f->store != 0,
                                     .force = f->force,
                                     .part = f->part[0],
@@ -72,7 +72,8 @@ run_all(struct mpivf_call *call)
         return status;
     show(call, &built);
     mpivf_call_set(call, "index", json_string(path));
-    status = mpivf_report_write_all(call->par, &call->report, path, call->line);
+    if (call->report.phases > 0) /* an index found whole keeps the report it has */
+        status = mpivf_report_write_all(call->par, &call->report, path, call->line);
     return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);
 }
 

@@ -1,5 +1,4 @@
 #include "cmd/command.h"
-#include "codec/codec.h"
 
 #include <mpivf/index.h>
 
@@ -46,7 +45,7 @@ show(struct mpivf_call *call, const struct mpivf_index *index)
                                              : mpivf_index_complete(index) ? "index"
                                                                             : "shard"));
     mpivf_call_set(call, "metric", json_string(mpivf_metric_name(meta->metric)));
-    mpivf_call_set(call, "codec", json_string(meta->codec->name));
+    mpivf_call_set(call, "codec", json_string(mpivf_codec_name(meta->codec)));
     mpivf_call_set(call, "dim", json_integer((json_int_t)meta->dim));
     mpivf_call_set(call, "lists", json_integer((json_int_t)meta->lists));
     mpivf_call_set(call, "rows_stored", json_integer((json_int_t)meta->rows));

@@ -105,6 +105,35 @@ join_line(int argc, char **argv)
     return line;
 }
 
+/* What would make a run slow or wrong without failing. */
+static void
+warn(const struct mpivf_par *par)
+{
+    struct mpivf_context *ctx = par->ctx;
+    const char *tasks = getenv("SLURM_NTASKS");
+    if (par->size == 1 && tasks && atoi(tasks) > 1 && getenv("SLURM_STEP_ID"))
+        mpivf_note(ctx, "Slurm started %s tasks, MPI sees one: use srun --mpi=pmix", tasks);
+    if (ctx->threads > mpivf_par_processors())
+        mpivf_note(ctx, "%d threads a rank on %d processors: see mpirun --bind-to and --map-by",
+                   ctx->threads, mpivf_par_processors());
+}
+
+static void
+print_result(const struct mpivf_command *command, const struct mpivf_common *common,
+             const json_t *result)
+{
+    if (json_object_size(result) == 0)
+        return;
+    if (common->json) {
+        json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        putchar('\n');
+    } else if (command->print) {
+        command->print(result);
+    } else {
+        mpivf_result_print(result);
+    }
+}
+
 static int
 run(const struct mpivf_command *command, void *fields, const char **operand, int operands, int argc,
     char **argv)
@@ -123,11 +152,8 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
     if (par.rank == 0 && !common->quiet) {
         ctx.note = show_note;
         ctx.note_arg = &screen;
+        warn(&par);
     }
-    const char *tasks = getenv("SLURM_NTASKS");
-    if (par.rank == 0 && par.size == 1 && tasks && atoi(tasks) > 1 && getenv("SLURM_STEP_ID"))
-        mpivf_note(&ctx, "Slurm started %s tasks, MPI sees one: use srun --mpi=pmix", tasks);
-
     struct mpivf_call call = {.par = &par,
                               .operand = operand,
                               .operands = operands,
@@ -140,15 +166,8 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
     status = mpivf_agree_all(&par, status);
     int code = mpivf_exit_code(status);
     if (par.rank == 0) {
-        if (json_object_size(call.result) > 0 && (status == MPIVF_OK || status == MPIVF_BELOW)) {
-            if (common->json) {
-                json_dumpf(call.result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-                putchar('\n');
-            } else if (command->print)
-                command->print(call.result);
-            else
-                mpivf_result_print(call.result);
-        }
+        if (status == MPIVF_OK || status == MPIVF_BELOW)
+            print_result(command, common, call.result);
         code = finish_output(code);
         if (screen.bar_open)
             fputs("\r\033[K", stderr);

@@ -60,6 +60,12 @@ mpivf_codec_find(const char *name)
     return NULL;
 }
 
+const char *
+mpivf_codec_name(const struct mpivf_codec *codec)
+{
+    return codec->name;
+}
+
 size_t
 mpivf_codec_bytes(const struct mpivf_codec *codec, size_t dim)
 {

@@ -13,8 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODECS };
-
 struct mpivf_codec {
     const char *name;
     enum mpivf_type element; /* of the dataset /code, [rows, dim] */
@@ -34,6 +32,10 @@ mpivf_codec(enum mpivf_codec_kind kind);
 /* By the name in a file; NULL when unknown. */
 const struct mpivf_codec *
 mpivf_codec_find(const char *name);
+
+/* The name in files. Public too, in mpivf/index.h. */
+const char *
+mpivf_codec_name(const struct mpivf_codec *codec);
 
 /* Bytes of the code of one row. */
 size_t

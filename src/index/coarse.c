@@ -84,7 +84,7 @@ static size_t
 batch_rows(size_t probes)
 {
     size_t rows = ((size_t)8 << 20) / mpivf_topk_query_bytes(probes); /* 8 MiB of entries a thread */
-    return rows < 16 ? 16 : rows > BATCH ? BATCH : rows;
+    return rows < 1 ? 1 : rows > BATCH ? BATCH : rows;
 }
 
 size_t

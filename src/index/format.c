@@ -187,6 +187,8 @@ mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpi
     for (size_t i = 0; i < sizeof small / sizeof small[0] && status == MPIVF_OK; i++)
         status = mpivf_file_write(ctx, &file, small[i].data, dataset_bytes(&d[small[i].dataset]),
                                   d[small[i].dataset].offset);
+    if (status == MPIVF_OK)
+        status = mpivf_file_sync(ctx, &file); /* others write the rows and sync those */
     mpivf_status closed = mpivf_file_close(ctx, &file);
     status = status ? status : closed;
     if (status == MPIVF_OK)
@@ -249,6 +251,17 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
     return MPIVF_OK;
 }
 
+/* Numbers that no file of ours has, before anything is computed from them. */
+static bool
+meta_possible(const struct mpivf_index_meta *meta)
+{
+    static const uint64_t MOST = (uint64_t)1 << 40; /* so that products stay far below 2^63 */
+    return meta->dim >= 1 && meta->dim < 1 << 20 && meta->lists >= 1 && meta->lists < UINT32_MAX &&
+           meta->rows < MOST && meta->rejected < MOST && meta->source_rows < MOST &&
+           meta->ranges < MOST && (meta->source_rows == 0) == (meta->ranges == 0) &&
+           (meta->centroids == 0 || meta->centroids == meta->lists);
+}
+
 /* The datasets found must be those that the attributes promise, inside the file. */
 static mpivf_status
 check_datasets(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
@@ -256,6 +269,8 @@ check_datasets(struct mpivf_context *ctx, const char *path, const struct mpivf_i
 {
     struct mpivf_h5_dataset want[DATASETS];
     uint64_t file_bytes;
+    if (!meta_possible(meta))
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "the attributes of '%s' are damaged", path);
     mpivf_status status = mpivf_file_size(ctx, path, &file_bytes);
     set_datasets(want, meta);
     for (int i = 0; i < DATASETS && status == MPIVF_OK; i++) {
@@ -266,21 +281,29 @@ check_datasets(struct mpivf_context *ctx, const char *path, const struct mpivf_i
             status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated inside dataset '%s'", path,
                                 d[i].name);
     }
-    if (status == MPIVF_OK && meta->centroids != 0 && meta->centroids != meta->lists)
-        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has %llu centroids for %llu lists", path,
-                            (unsigned long long)meta->centroids, (unsigned long long)meta->lists);
     return status;
 }
 
-/* The invariants that verify relies on. */
+/* Ranges ascend, do not touch and stay inside the source. */
+static bool
+ranges_consistent(const struct mpivf_range *range, const struct mpivf_index_meta *meta)
+{
+    uint64_t end = 0;
+    for (uint64_t i = 0; i < meta->ranges; i++) {
+        if (range[i].rows == 0 || (i > 0 && range[i].row <= end) || range[i].row > meta->source_rows ||
+            range[i].rows > meta->source_rows - range[i].row)
+            return false;
+        end = range[i].row + range[i].rows;
+    }
+    return mpivf_range_rows(range, meta->ranges) == meta->rows + meta->rejected;
+}
+
+/* The invariants that everything else relies on. */
 static bool
 header_consistent(const struct mpivf_index *index)
 {
     const struct mpivf_index_meta *meta = &index->meta;
-    uint64_t covered = 0;
-    for (uint64_t i = 0; i < meta->ranges; i++)
-        covered += index->range[i].rows;
-    if (covered != meta->rows + meta->rejected || index->list_offset[0] != 0 ||
+    if (!ranges_consistent(index->range, meta) || index->list_offset[0] != 0 ||
         index->list_offset[meta->lists] != meta->rows)
         return false;
     for (uint64_t l = 0; l < meta->lists; l++)
@@ -343,6 +366,24 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
     return MPIVF_OK;
 }
 
+uint64_t
+mpivf_index_cut(const struct mpivf_index *index, uint64_t part, uint64_t parts)
+{
+    uint64_t lists = index->meta.lists, low = 0, high = lists;
+    /* rows plus lists are shared out, so that empty lists are spread too */
+    uint64_t goal = (uint64_t)((__uint128_t)(index->meta.rows + lists) * part / parts);
+    if (part == parts)
+        return lists;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (index->list_offset[middle] + middle < goal)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 struct mpivf_file
 mpivf_index_file(const struct mpivf_index *index)
 {
@@ -377,6 +418,7 @@ mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse)
     struct mpivf_context *ctx = index->ctx;
     const struct mpivf_index_meta *meta = &index->meta;
     struct mpivf_file file = mpivf_index_file(index);
+    *coarse = (struct mpivf_coarse){.ctx = NULL};
     if (meta->centroids == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is a shard without centroids", index->path);
     mpivf_status status = mpivf_coarse_init(ctx, coarse, meta->metric, meta->lists, meta->dim);

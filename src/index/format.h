@@ -48,6 +48,13 @@ mpivf_status
 mpivf_index_coarse_all(const struct mpivf_par *par, struct mpivf_index *index,
                        struct mpivf_coarse *coarse);
 
+/*
+ * Where part `part` of `parts` starts when the lists are cut into runs of about the same rows;
+ * the number of lists for part = parts.
+ */
+uint64_t
+mpivf_index_cut(const struct mpivf_index *index, uint64_t part, uint64_t parts);
+
 /* The file of an open index, for reading. */
 struct mpivf_file
 mpivf_index_file(const struct mpivf_index *index);

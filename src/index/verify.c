@@ -62,23 +62,6 @@ verify_list(struct verify *v, uint64_t list)
     return status;
 }
 
-/* The first list that starts at or behind this rank's share of the rows. */
-static uint64_t
-first_list(const struct mpivf_index *index, int rank, int size)
-{
-    const struct mpivf_index_meta *meta = &index->meta;
-    /* rows plus lists are shared out, so that empty lists are spread too */
-    uint64_t goal = mpivf_share_first(meta->rows + meta->lists, rank, size), low = 0, high = meta->lists;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (index->list_offset[middle] + middle < goal)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 mpivf_status
 mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
                        struct mpivf_verdict *verdict)
@@ -102,8 +85,8 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
             status = MPIVF_OK;
         }
     }
-    uint64_t end = first_list(index, par->rank + 1, par->size);
-    for (uint64_t l = first_list(index, par->rank, par->size); l < end && status == MPIVF_OK; l++)
+    uint64_t rank = (uint64_t)par->rank, end = mpivf_index_cut(index, rank + 1, (uint64_t)par->size);
+    for (uint64_t l = mpivf_index_cut(index, rank, (uint64_t)par->size); l < end && status == MPIVF_OK; l++)
         status = verify_list(&v, l);
     mpivf_checksum_destroy(ctx, &v.sum);
     mpivf_free(ctx, v.buffer);

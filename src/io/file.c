@@ -165,6 +165,8 @@ mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const 
     mpivf_status status = MPIVF_OK;
     while (status == MPIVF_OK && (at = lseek(from->fd, at, SEEK_DATA)) >= 0) {
         off_t end = lseek(from->fd, at, SEEK_HOLE);
+        if (end < 0)
+            return fail(ctx, "read", from->path);
         while (at < end && status == MPIVF_OK) {
             size_t n = end - at < (off_t)sizeof piece ? (size_t)(end - at) : sizeof piece;
             status = mpivf_file_read(ctx, from, piece, n, (uint64_t)at);
@@ -173,6 +175,8 @@ mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const 
             at += (off_t)n;
         }
     }
+    if (status == MPIVF_OK && errno != ENXIO) /* that is how it says: no more data */
+        status = fail(ctx, "read", from->path);
     return status;
 }
 
@@ -309,22 +313,40 @@ mpivf_folder_list(struct mpivf_context *ctx, const char *path,
     return status;
 }
 
+struct removal {
+    const char *folder, *last;
+    bool (*ours)(const char *name);
+};
+
 static mpivf_status
 remove_entry(struct mpivf_context *ctx, void *arg, const char *name)
 {
+    const struct removal *removal = arg;
     char path[MPIVF_PATH];
-    mpivf_status status = mpivf_path(ctx, path, "%s/%s", (const char *)arg, name);
+    if ((removal->ours && !removal->ours(name)) || (removal->last && strcmp(name, removal->last) == 0))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", removal->folder, name);
     return status ? status : mpivf_file_remove(ctx, path);
 }
 
 mpivf_status
-mpivf_folder_remove(struct mpivf_context *ctx, const char *path)
+mpivf_folder_remove(struct mpivf_context *ctx, const char *path, bool (*ours)(const char *name),
+                    const char *last)
 {
+    struct removal removal = {path, last, ours};
+    char last_path[MPIVF_PATH];
     if (!mpivf_file_exists(path))
         return MPIVF_OK;
-    mpivf_status status = mpivf_folder_list(ctx, path, remove_entry, (void *)path);
-    if (status == MPIVF_OK && rmdir(path) < 0)
-        status = fail(ctx, "remove the folder", path);
+    mpivf_status status = mpivf_folder_list(ctx, path, remove_entry, &removal);
+    if (status == MPIVF_OK && last)
+        status = mpivf_path(ctx, last_path, "%s/%s", path, last);
+    if (status == MPIVF_OK && last)
+        status = mpivf_file_remove(ctx, last_path);
+    if (status == MPIVF_OK && rmdir(path) < 0) {
+        if (errno != ENOTEMPTY && errno != EEXIST)
+            return fail(ctx, "remove the folder", path);
+        mpivf_note(ctx, "the folder '%s' holds files of others and stays", path);
+    }
     return status;
 }
 

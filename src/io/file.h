@@ -115,9 +115,13 @@ mpivf_folder_list(struct mpivf_context *ctx, const char *path,
                   mpivf_status (*visit)(struct mpivf_context *ctx, void *arg, const char *name),
                   void *arg);
 
-/* Remove a folder and the files in it (no folders in it); not there is fine. */
+/*
+ * Remove the files in a folder whose names are `ours` (NULL: all), `last` as the last of them
+ * (NULL: none), then the folder unless something else is in it. Not there is fine.
+ */
 mpivf_status
-mpivf_folder_remove(struct mpivf_context *ctx, const char *path);
+mpivf_folder_remove(struct mpivf_context *ctx, const char *path, bool (*ours)(const char *name),
+                    const char *last);
 
 /* MPIVF_IO when the file system of `folder` has fewer than `bytes` free; `what` needs them. */
 mpivf_status

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { CACHE_LEAST = 1 << 20, CACHE_SLOTS = 12421 }; /* a prime, as HDF5 asks for */
+
 enum { PIECE = 1 << 30 }; /* HDF5 1.10.8 cannot read more than 2 GiB in one independent call */
 
 /* ---- errors ---- */
@@ -452,8 +454,11 @@ mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
         status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers", path,
                             object);
     } else {
+        uint64_t values;
         H5Sget_simple_extent_dims(space, sizes, NULL);
-        memory = mpivf_alloc(ctx, object, sizes[0] * sizes[1], 8);
+        if (__builtin_mul_overflow(sizes[0], sizes[1], &values))
+            values = SIZE_MAX; /* which cannot be had */
+        memory = mpivf_alloc(ctx, object, values, 8);
         hid_t native = type == MPIVF_F64 ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64;
         if (memory == NULL)
             status = MPIVF_MEMORY;
@@ -511,6 +516,17 @@ check_filters(struct mpivf_context *ctx, hid_t create, const char *path, const c
     return MPIVF_OK;
 }
 
+/* From the size of a chunk to that of the chunks a row lies in. */
+static void
+set_chunks(struct mpivf_h5_shape *shape, const hsize_t *chunk, int dims)
+{
+    uint64_t columns = dims == 2 ? chunk[1] : 1, across = (shape->dim + columns - 1) / columns;
+    shape->chunk_rows = chunk[0];
+    if (__builtin_mul_overflow(chunk[0] * columns * mpivf_type_size(shape->type), across,
+                               &shape->chunk_band))
+        shape->chunk_band = UINT64_MAX;
+}
+
 static mpivf_status
 shape_of(struct mpivf_context *ctx, hid_t id, const char *path, const char *object,
          struct mpivf_h5_shape *shape)
@@ -535,7 +551,7 @@ shape_of(struct mpivf_context *ctx, hid_t id, const char *path, const char *obje
         shape->allocated = allocated == H5D_SPACE_STATUS_ALLOCATED;
         H5D_layout_t layout = H5Pget_layout(create);
         if (layout == H5D_CHUNKED && H5Pget_chunk(create, 2, chunk) > 0)
-            shape->chunk_rows = chunk[0];
+            set_chunks(shape, chunk, dims);
         haddr_t offset = layout == H5D_CONTIGUOUS ? H5Dget_offset(id) : HADDR_UNDEF;
         shape->direct = offset != HADDR_UNDEF && H5Pget_external_count(create) == 0;
         shape->offset = shape->direct ? offset : 0;
@@ -569,6 +585,7 @@ mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
 }
 
 struct mpivf_h5_reader {
+    size_t reserved; /* of the budget, for HDF5's own buffers */
     hid_t file, dataset, type, transfer; /* owned */
     uint64_t dim;
     size_t row_bytes;
@@ -586,8 +603,12 @@ open_reader(struct mpivf_context *ctx, const struct mpivf_par *par, const char *
         H5Pset_fapl_mpio(access, par->comm, MPI_INFO_NULL);
     reader->file = H5Fopen(reader->path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
+    hid_t cache = H5Pcreate(H5P_DATASET_ACCESS);
+    if (reader->reserved > 0)
+        H5Pset_chunk_cache(cache, CACHE_SLOTS, reader->reserved / 2, 1.0);
     if (reader->file >= 0)
-        reader->dataset = H5Dopen2(reader->file, object, H5P_DEFAULT);
+        reader->dataset = H5Dopen2(reader->file, object, cache);
+    H5Pclose(cache);
     if (reader->dataset < 0)
         return fail(ctx, MPIVF_IO, "open", reader->path);
     hid_t space = H5Dget_space(reader->dataset);
@@ -597,6 +618,27 @@ open_reader(struct mpivf_context *ctx, const struct mpivf_par *par, const char *
     if (reader->collective)
         H5Pset_dxpl_mpio(reader->transfer, H5FD_MPIO_COLLECTIVE);
     return MPIVF_OK;
+}
+
+/*
+ * A chunk that is not kept is read and inflated again for every piece of it, so the chunks that
+ * a row lies in are cached; as much again is for inflating. Both come out of the budget.
+ */
+static mpivf_status
+reserve_chunks(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
+               const struct mpivf_h5_shape *shape, const char *object)
+{
+    if (shape->chunk_rows == 0)
+        return MPIVF_OK;
+    if (shape->chunk_band > mpivf_memory_left(ctx) / 3)
+        return mpivf_fail(ctx, MPIVF_MEMORY, "the chunks of '%s:%s' take %.1f MiB a row of them, twice, "
+                          "too much for the budget; raise --memory or rewrite with h5repack -l "
+                          "%s:CHUNK=1000x%llu", reader->path, object,
+                          (double)shape->chunk_band / 1048576, object,
+                          (unsigned long long)shape->dim);
+    size_t cache = shape->chunk_band > CACHE_LEAST ? shape->chunk_band : CACHE_LEAST;
+    reader->reserved = 2 * cache;
+    return mpivf_memory_reserve(ctx, "the chunk cache", reader->reserved);
 }
 
 mpivf_status
@@ -612,6 +654,8 @@ mpivf_h5_open_all(const struct mpivf_par *par, const char *path, const char *obj
         r->file = r->dataset = r->type = r->transfer = -1;
     if (status == MPIVF_OK && mpivf_fault(ctx, MPIVF_FAULT_HDF5_OPEN))
         status = fail(ctx, MPIVF_IO, "open", path);
+    if (status == MPIVF_OK)
+        status = reserve_chunks(ctx, r, shape, object);
     struct mpivf_file probe = {.fd = -1};
     if (status == MPIVF_OK)
         status = mpivf_file_open(ctx, path, &probe);
@@ -631,6 +675,7 @@ mpivf_h5_open_all(const struct mpivf_par *par, const char *path, const char *obj
     return status;
 }
 
+/* Both sides of a transfer; in collective mode every rank has to come here, with rows or without. */
 static herr_t
 transfer(struct mpivf_h5_reader *reader, hid_t space, uint64_t rows, void *data)
 {
@@ -652,32 +697,51 @@ select_rows(struct mpivf_h5_reader *reader, hid_t space, H5S_seloper_t how, uint
     return H5Sselect_hyperslab(space, how, start, NULL, count, NULL);
 }
 
+/* One transfer for all ranges. A rank that cannot select joins with nothing. */
+static herr_t
+read_collective(struct mpivf_h5_reader *reader, hid_t space, const struct mpivf_range *range,
+                size_t ranges, void *data)
+{
+    uint64_t rows = 0;
+    herr_t selected = 0;
+    for (size_t i = 0; i < ranges && selected >= 0; i++, rows += range[i - 1].rows)
+        selected = select_rows(reader, space, i == 0 ? H5S_SELECT_SET : H5S_SELECT_OR, range[i].row,
+                               range[i].rows);
+    if (selected < 0) {
+        H5Sselect_none(space);
+        rows = 0;
+    }
+    herr_t read = transfer(reader, space, rows, data);
+    return selected < 0 ? selected : read;
+}
+
+/* A transfer for each range, or several for a long one. */
+static herr_t
+read_independent(struct mpivf_h5_reader *reader, hid_t space, const struct mpivf_range *range,
+                 size_t ranges, void *data)
+{
+    herr_t result = 0;
+    uint64_t most = PIECE / (reader->row_bytes ? reader->row_bytes : 1);
+    most = most > 0 ? most : 1;
+    for (size_t i = 0; i < ranges; i++)
+        for (uint64_t at = 0; at < range[i].rows && result >= 0; at += most) {
+            uint64_t rows = range[i].rows - at < most ? range[i].rows - at : most;
+            result = select_rows(reader, space, H5S_SELECT_SET, range[i].row + at, rows);
+            if (result >= 0)
+                result = transfer(reader, space, rows, data);
+            data = (char *)data + rows * reader->row_bytes;
+        }
+    return result;
+}
+
 mpivf_status
 mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
                   const struct mpivf_range *range, size_t ranges, void *data)
 {
-    herr_t result = 0;
     hid_t space = H5Dget_space(reader->dataset);
     H5Sselect_none(space);
-    if (reader->collective) {
-        uint64_t rows = 0;
-        for (size_t i = 0; i < ranges && result >= 0; i++, rows += range[i - 1].rows)
-            result = select_rows(reader, space, i == 0 ? H5S_SELECT_SET : H5S_SELECT_OR,
-                                 range[i].row, range[i].rows);
-        if (result >= 0)
-            result = transfer(reader, space, rows, data);
-    } else {
-        uint64_t most = PIECE / (reader->row_bytes ? reader->row_bytes : 1);
-        most = most > 0 ? most : 1;
-        for (size_t i = 0; i < ranges; i++)
-            for (uint64_t at = 0; at < range[i].rows && result >= 0; at += most) {
-                uint64_t rows = range[i].rows - at < most ? range[i].rows - at : most;
-                result = select_rows(reader, space, H5S_SELECT_SET, range[i].row + at, rows);
-                if (result >= 0)
-                    result = transfer(reader, space, rows, data);
-                data = (char *)data + rows * reader->row_bytes;
-            }
-    }
+    herr_t result = reader->collective ? read_collective(reader, space, range, ranges, data)
+                                       : read_independent(reader, space, range, ranges, data);
     H5Sclose(space);
     if (result < 0 || (ranges > 0 && mpivf_fault(ctx, MPIVF_FAULT_HDF5_READ)))
         return fail(ctx, MPIVF_IO, "read", reader->path);
@@ -699,5 +763,6 @@ mpivf_h5_close_all(struct mpivf_context *ctx, struct mpivf_h5_reader **reader)
         H5Dclose(r->dataset);
     if (r->file >= 0)
         H5Fclose(r->file);
+    mpivf_memory_release(ctx, r->reserved);
     mpivf_free(ctx, r);
 }

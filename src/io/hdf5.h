@@ -76,6 +76,7 @@ struct mpivf_h5_shape {
     enum mpivf_type type;
     uint64_t rows, dim;  /* dim is 1 for a 1-D dataset */
     uint64_t chunk_rows; /* 0 = contiguous */
+    uint64_t chunk_band; /* bytes of all chunks that a row lies in, decoded */
     uint64_t offset;     /* of the first row, when direct */
     bool swapped;        /* big endian */
     bool direct;         /* contiguous, allocated, in this very file */

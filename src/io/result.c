@@ -92,8 +92,10 @@ mpivf_result_read(struct mpivf_context *ctx, const char *path, struct mpivf_resu
     struct mpivf_h5_attribute exact = {.name = "exact", .kind = MPIVF_H5_U64};
     if (mpivf_h5_text(path, "distance", text))
         for (int m = 0; m < MPIVF_METRICS; m++)
-            if (strcmp(text, distance_name((enum mpivf_metric)m)) == 0)
+            if (strcmp(text, distance_name((enum mpivf_metric)m)) == 0) {
                 result->metric = (enum mpivf_metric)m;
+                result->metric_known = true;
+            }
     status = mpivf_h5_describe(ctx, path, &exact, 1, NULL, 0);
     result->exact = status == MPIVF_OK && exact.number != 0;
     if (status != MPIVF_INPUT)

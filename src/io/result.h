@@ -17,6 +17,7 @@ struct mpivf_result {
     int64_t *neighbor; /* owned, [queries, k] */
     double *distance;  /* owned, [queries, k], as shown to users; missing = infinite */
     enum mpivf_metric metric;
+    bool metric_known; /* read: the file tells it */
     uint64_t rows; /* of the base */
     bool exact;    /* distances are to the very rows */
 };
@@ -32,7 +33,7 @@ mpivf_result_clear(struct mpivf_result *result);
 mpivf_status
 mpivf_result_write(const struct mpivf_result *result, const char *path, const char *kind);
 
-/* Read any file that has /neighbors, and /distances if it has them. Local. */
+/* Read any file that has /neighbors and /distances. Local. */
 mpivf_status
 mpivf_result_read(struct mpivf_context *ctx, const char *path, struct mpivf_result *result);
 

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* To be called once, before the first product, from one thread. */
+/* To be called before the first product, from one thread; again does no harm. */
 void
 mpivf_blas_init(void);
 

@@ -191,6 +191,8 @@ mpivf_status
 mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim)
 {
     static const char what[] = "a tile of products";
+    mpivf_blas_init(); /* whoever uses the library, before threads start */
+    (void)mpivf_kernel();
     tile->product = mpivf_alloc(ctx, what, TILE_QUERIES * TILE_ROWS, sizeof *tile->product);
     tile->gather = mpivf_alloc(ctx, what, TILE_QUERIES * dim, sizeof *tile->gather);
     tile->keep = mpivf_alloc(ctx, what, TILE_ROWS, sizeof *tile->keep);

@@ -4,18 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t
+room_for(size_t k)
+{
+    return 2 * k > k + 64 ? 2 * k : k + 64;
+}
+
 size_t
 mpivf_topk_query_bytes(size_t k)
 {
-    size_t room = 2 * k > k + 64 ? 2 * k : k + 64;
-    return room * sizeof(struct mpivf_candidate) + sizeof(uint32_t) + sizeof(double);
+    return room_for(k) * sizeof(struct mpivf_candidate) + sizeof(uint32_t) + sizeof(double);
 }
 
 mpivf_status
 mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queries, size_t k)
 {
     *topk = (struct mpivf_topk){.queries = queries, .k = k};
-    topk->room = 2 * k > k + 64 ? 2 * k : k + 64;
+    topk->room = room_for(k);
     topk->entry = mpivf_alloc(ctx, "the neighbours", queries * topk->room, sizeof *topk->entry);
     if (topk->entry)
         topk->count = mpivf_alloc(ctx, "the neighbours", queries, sizeof *topk->count);

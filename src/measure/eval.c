@@ -125,6 +125,11 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result_path, const char 
         status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu",
                             result_path, (unsigned long long)result.queries, truth_path,
                             (unsigned long long)truth.queries);
+    if (status == MPIVF_OK && result.metric_known && truth.metric_known &&
+        result.metric != truth.metric)
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' is for metric %s, '%s' for %s", result_path,
+                            mpivf_metric_name(result.metric), truth_path,
+                            mpivf_metric_name(truth.metric));
     if (status == MPIVF_OK && (result.k == 0 || truth.k == 0))
         status = mpivf_fail(ctx, MPIVF_INPUT, "there are no neighbours to compare");
     if (status == MPIVF_OK) {

@@ -45,7 +45,9 @@ plan_memory(struct truth *t)
     struct mpivf_context *ctx = t->par->ctx;
     size_t each = mpivf_topk_query_bytes(t->options->k) + mpivf_gather_query_bytes(t->options->k) +
                   mpivf_nearest_row_bytes(t->base.dim);
-    size_t fixed = (size_t)ctx->threads * (1 << 20) + RANGES * sizeof(struct mpivf_range) + (1 << 20);
+    size_t pieces = t->base.blocks / (uint64_t)t->par->size + 2;
+    size_t fixed = (size_t)ctx->threads * (1 << 20) + (RANGES + pieces) * sizeof(struct mpivf_range) +
+                   (1 << 20);
     size_t left = mpivf_memory_left(ctx), row = slab_row_bytes(t);
     left = left > (size_t)8 << 30 ? (size_t)8 << 30 : left;
     if (left < fixed + 16 * each + 16 * row)

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-enum { PIECE = 1 << 28 }; /* elements of one MPI call: its counts are ints */
+/* Bytes and elements of one MPI call: its counts are ints, and so are some MPIs' byte counts. */
+enum { PIECE = 1 << 30, PIECE_SUM = 1 << 26 };
 
 void
 mpivf_par_init_all(struct mpivf_par *par, MPI_Comm comm, struct mpivf_context *ctx)
@@ -67,8 +68,8 @@ mpivf_bcast_all(const struct mpivf_par *par, void *data, size_t bytes)
 void
 mpivf_sum_all(const struct mpivf_par *par, int64_t *values, size_t count)
 {
-    for (size_t at = 0; at < count; at += PIECE) {
-        size_t n = count - at < PIECE ? count - at : PIECE;
+    for (size_t at = 0; at < count; at += PIECE_SUM) {
+        size_t n = count - at < PIECE_SUM ? count - at : PIECE_SUM;
         MPI_Allreduce(MPI_IN_PLACE, values + at, (int)n, MPI_INT64_T, MPI_SUM, par->comm);
     }
 }
@@ -76,8 +77,8 @@ mpivf_sum_all(const struct mpivf_par *par, int64_t *values, size_t count)
 void
 mpivf_sum_to_root_all(const struct mpivf_par *par, int64_t *values, size_t count)
 {
-    for (size_t at = 0; at < count; at += PIECE) {
-        size_t n = count - at < PIECE ? count - at : PIECE;
+    for (size_t at = 0; at < count; at += PIECE_SUM) {
+        size_t n = count - at < PIECE_SUM ? count - at : PIECE_SUM;
         const void *from = par->rank == 0 ? MPI_IN_PLACE : (const void *)(values + at);
         MPI_Reduce(from, values + at, (int)n, MPI_INT64_T, MPI_SUM, 0, par->comm);
     }
@@ -98,26 +99,15 @@ mpivf_max_u64_all(const struct mpivf_par *par, uint64_t value)
 }
 
 uint64_t
-mpivf_before_all(const struct mpivf_par *par, uint64_t value)
-{
-    uint64_t before = 0;
-    MPI_Exscan(&value, &before, 1, MPI_UINT64_T, MPI_SUM, par->comm);
-    return par->rank == 0 ? 0 : before;
-}
-
-uint64_t
 mpivf_total_all(const struct mpivf_par *par, uint64_t value)
 {
     MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_UINT64_T, MPI_SUM, par->comm);
     return value;
 }
 
-size_t
+void
 mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all)
 {
-    size_t total = mpivf_total_all(par, bytes);
-    if (all == NULL)
-        return total;
     /* rank after rank broadcasts its piece: no counts table, no int limit on the total */
     size_t at = 0;
     for (int rank = 0; rank < par->size; rank++) {
@@ -131,7 +121,6 @@ mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, vo
         }
         at += n;
     }
-    return total;
 }
 
 static void

@@ -31,12 +31,16 @@ mpivf_par_launched_rank(void)
 }
 
 int
-mpivf_par_threads(const struct mpivf_par *par)
+mpivf_par_processors(void)
 {
     cpu_set_t set;
-    int allowed = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        allowed = CPU_COUNT(&set);
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+int
+mpivf_par_threads(const struct mpivf_par *par)
+{
+    int allowed = mpivf_par_processors();
     bool bound = allowed < sysconf(_SC_NPROCESSORS_ONLN);
     const char *asked = getenv("OMP_NUM_THREADS");
     if (asked == NULL)

@@ -46,6 +46,7 @@ struct reranking {
     char *buffer; /* owned, BUFFER bytes or one row */
     int64_t *id;  /* owned, as many rows */
     size_t capacity;
+    uint64_t bytes; /* read */
 };
 
 /* Compare pairs pair[0..n-1], whose rows [first, last] fit the buffer. */
@@ -62,6 +63,7 @@ compare(struct reranking *r, const struct pair *pair, size_t n)
     if (status == MPIVF_OK)
         status = mpivf_file_read(ctx, &file, r->id, rows * sizeof *r->id,
                                  r->plane[0].offset + first * sizeof *r->id);
+    r->bytes += rows * (bytes + sizeof *r->id);
     for (size_t i = 0; i < n && status == MPIVF_OK; i++) {
         size_t q = pair[i].query, at = pair[i].place - first;
         const float *query = r->query + q * dim;
@@ -120,6 +122,6 @@ mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const f
     mpivf_free(ctx, r.buffer);
     mpivf_free(ctx, r.id);
     progress->phase->rows += n;
-    progress->phase->bytes_read += n * r.plane[2].row_bytes;
+    progress->phase->bytes_read += r.bytes;
     return mpivf_agree_all(par, status);
 }

@@ -24,8 +24,6 @@ pieces_at(const struct deal *deal, uint64_t position, struct mpivf_range *piece)
             *piece = within;
         return 1;
     }
-    if (piece == NULL && mpivf_range_cut(deal->set, deal->ranges, within, &probe, 1) == 0)
-        return 0;
     struct mpivf_range *out = piece ? piece : &probe;
     size_t n = 0;
     for (;;) { /* one at a time: the next starts behind the last */

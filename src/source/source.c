@@ -1,11 +1,13 @@
 #include <mpivf/source.h>
 
+#include "base/compare.h"
 #include "base/rng.h"
 #include "io/checksum.h"
 #include "source/backend.h"
 #include "source/decode.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct mpivf_source_ops *const backends[] = {&mpivf_source_hdf5, &mpivf_source_npy};
@@ -33,8 +35,31 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     return status;
 }
 
+/* What every format has to keep to, so that no later product overflows. */
 static mpivf_status
-describe(struct mpivf_context *ctx, const char *name, const char *fallback,
+check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_shape *shape, bool ids)
+{
+    unsigned long long rows = shape->rows, dim = shape->dim;
+    uint64_t row_bytes, bytes;
+    if (rows == 0 || dim == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read", name,
+                          rows, dim);
+    if (__builtin_mul_overflow(shape->dim, sizeof(double), &row_bytes) ||
+        __builtin_mul_overflow(row_bytes, shape->rows, &bytes) || bytes > INT64_MAX ||
+        dim > INT32_MAX / 2)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: too large", name, rows,
+                          dim);
+    if (!ids && shape->type > MPIVF_I8)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds %s; vectors are f16 f32 f64 u8 i8", name,
+                          mpivf_type_name(shape->type));
+    if (ids && (shape->type < MPIVF_I32 || dim != 1))
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %llu x %llu of %s; ids are one integer a row", name,
+                          rows, dim, mpivf_type_name(shape->type));
+    return MPIVF_OK;
+}
+
+static mpivf_status
+describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool ids,
          struct mpivf_source_plan *plan)
 {
     mpivf_status status = split_name(ctx, name, fallback, plan);
@@ -51,11 +76,7 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback,
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is neither an HDF5 nor an .npy file, or damaged",
                           plan->path);
     status = backends[plan->ops]->describe(ctx, plan);
-    if (status == MPIVF_OK && (plan->shape.rows == 0 || plan->shape.dim == 0))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read",
-                          name, (unsigned long long)plan->shape.rows,
-                          (unsigned long long)plan->shape.dim);
-    return status;
+    return status ? status : check_shape(ctx, name, &plan->shape, ids);
 }
 
 static uint64_t
@@ -71,9 +92,9 @@ block_rows_of(const struct mpivf_source *source)
     return (rows + chunk - 1) / chunk * chunk;
 }
 
-mpivf_status
-mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                      const char *fallback, enum mpivf_read_mode mode)
+static mpivf_status
+open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+         const char *fallback, bool ids, enum mpivf_read_mode mode)
 {
     struct mpivf_context *ctx = par->ctx;
     memset(source, 0, sizeof *source);
@@ -82,7 +103,7 @@ mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, 
     mpivf_status status = plan ? MPIVF_OK : MPIVF_MEMORY;
     if (plan && par->rank == 0) {
         plan->mode = mode;
-        status = describe(ctx, name, fallback, plan);
+        status = describe(ctx, name, fallback, ids, plan);
     }
     status = mpivf_agree_all(par, status);
     if (status) {
@@ -106,6 +127,20 @@ mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, 
     return status;
 }
 
+mpivf_status
+mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+                      const char *fallback, enum mpivf_read_mode mode)
+{
+    return open_all(source, par, name, fallback, false, mode);
+}
+
+mpivf_status
+mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+                          const char *fallback, enum mpivf_read_mode mode)
+{
+    return open_all(source, par, name, fallback, true, mode);
+}
+
 void
 mpivf_source_close_all(struct mpivf_source *source)
 {
@@ -121,22 +156,13 @@ mpivf_source_row_bytes(const struct mpivf_source *source)
     return source->dim * (size > sizeof(float) ? size : sizeof(float));
 }
 
-static uint64_t
-rows_in(const struct mpivf_range *range, size_t ranges)
-{
-    uint64_t rows = 0;
-    for (size_t i = 0; i < ranges; i++)
-        rows += range[i].rows;
-    return rows;
-}
-
 /* Read so that decoding in place, front to back, never overwrites what it still needs. */
 static mpivf_status
 read_raw_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
              void *buffer, size_t out_size, void **raw)
 {
     size_t size = mpivf_type_size(source->type);
-    size_t values = rows_in(range, ranges) * source->dim;
+    size_t values = mpivf_range_rows(range, ranges) * source->dim;
     *raw = size < out_size ? (char *)buffer + values * (out_size - size) : buffer;
     source->bytes_read += values * size;
     return source->ops->read_all(source, range, ranges, *raw);
@@ -148,12 +174,9 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
 {
     void *raw;
     mpivf_status status = read_raw_all(source, range, ranges, buffer, sizeof *buffer, &raw);
-    if (source->type > MPIVF_I8 && status == MPIVF_OK)
-        status = mpivf_fail(source->par->ctx, MPIVF_INPUT, "vectors of type %s are not read",
-                            mpivf_type_name(source->type));
     if (status == MPIVF_OK)
         mpivf_decode_f32(source->type, source->swapped, raw,
-                         rows_in(range, ranges) * source->dim, buffer);
+                         mpivf_range_rows(range, ranges) * source->dim, buffer);
     return status;
 }
 
@@ -164,7 +187,7 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
     void *raw;
     mpivf_status status = read_raw_all(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
-        mpivf_decode_i64(source->type, source->swapped, raw, rows_in(range, ranges), buffer);
+        mpivf_decode_i64(source->type, source->swapped, raw, mpivf_range_rows(range, ranges), buffer);
     return status;
 }
 
@@ -206,8 +229,12 @@ mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint)
         mpivf_free(ctx, row);
         return status;
     }
+    uint64_t number[PRINT_ROWS];
+    for (uint64_t i = 0; i < PRINT_ROWS; i++)
+        number[i] = mpivf_random(0, MPIVF_FOR_PRINT, i) % source->rows;
+    qsort(number, PRINT_ROWS, sizeof *number, mpivf_compare_u64); /* each chunk once */
     for (uint64_t i = 0; i < PRINT_ROWS; i++) { /* a rank that failed keeps reading along */
-        struct mpivf_range one = {mpivf_random(0, MPIVF_FOR_PRINT, i) % source->rows, 1};
+        struct mpivf_range one = {number[i], 1};
         mpivf_status now = read_raw_all(source, &one, 1, row, 0, &raw);
         status = status ? status : now;
         sum[i + 3] = mpivf_checksum_of(raw, source->dim * mpivf_type_size(source->type));

@@ -52,7 +52,7 @@ STRANGE = {
     "scalar": "has 0 dimensions",
     "empty": "empty",
     "strings": "holds strings",
-    "whole": "of type i32 are not read",
+    "whole": "holds i32; vectors are f16 f32 f64 u8 i8",
     "complex": "holds compounds",
     "truths": "holds enumerations or booleans",
     "none": "has 0 rows of 2 columns",

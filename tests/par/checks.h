@@ -67,7 +67,7 @@ run_tests_all(int argc, char **argv, const struct par_test *test, size_t tests)
             printf("%s %s\n", bad ? "FAILED" : "ok    ", test[i].name);
     }
     if (t.par.rank == 0)
-        t.failed += mpivf_folder_remove(&t.ctx, t.folder) != MPIVF_OK;
+        t.failed += mpivf_folder_remove(&t.ctx, t.folder, NULL, NULL) != MPIVF_OK;
     uint64_t failed = mpivf_total_all(&t.par, (uint64_t)t.failed);
     mpivf_par_stop_all(&t.par);
     return failed > 0;

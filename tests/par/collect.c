@@ -28,14 +28,12 @@ sums(struct checks *t)
 }
 
 static void
-most_before_total(struct checks *t)
+most_and_total(struct checks *t)
 {
     uint64_t rank = (uint64_t)t->par.rank, last = (uint64_t)t->par.size - 1;
     CHECK(t, mpivf_max_all(&t->par, -3.5 - (double)rank) == -3.5);
     CHECK(t, mpivf_max_all(&t->par, (double)rank) == (double)last);
     CHECK(t, mpivf_max_u64_all(&t->par, UINT64_MAX - rank) == UINT64_MAX);
-    CHECK(t, mpivf_before_all(&t->par, rank + 1) == rank * (rank + 1) / 2);
-    CHECK(t, mpivf_before_all(&t->par, 0) == 0);
     CHECK(t, mpivf_total_all(&t->par, rank + 1) == (last + 1) * (last + 2) / 2);
 }
 
@@ -63,9 +61,8 @@ gathers(struct checks *t)
         mine[i] = (unsigned char)draw((uint64_t)t->par.rank, i);
     for (int rank = 0; rank < t->par.size; rank++)
         total += piece(rank);
-    CHECK(t, mpivf_gather_all(&t->par, mine, n, NULL) == total);
     memset(all, 0xee, sizeof all);
-    CHECK(t, mpivf_gather_all(&t->par, mine, n, all) == total);
+    mpivf_gather_all(&t->par, mine, n, all);
     check_joined(t, all);
     CHECK(t, all[total] == 0xee);
     memset(all, 0xee, sizeof all);
@@ -73,7 +70,9 @@ gathers(struct checks *t)
     if (t->par.rank == 0)
         check_joined(t, all);
     CHECK(t, all[t->par.rank == 0 ? total : 0] == 0xee);
-    CHECK(t, mpivf_gather_all(&t->par, NULL, 0, all) == 0); /* nobody has anything */
+    all[0] = 0xee; /* nobody has anything */
+    mpivf_gather_all(&t->par, NULL, 0, all);
+    CHECK(t, all[0] == 0xee);
     mpivf_gather_to_root_all(&t->par, NULL, 0, NULL);
 }
 
@@ -123,7 +122,7 @@ shares(struct checks *t)
         uint64_t end = mpivf_share_first(n, t->par.rank + 1, t->par.size);
         uint64_t even = n / (uint64_t)t->par.size;
         CHECK(t, end - first == even || end - first == even + 1);
-        CHECK(t, mpivf_before_all(&t->par, end - first) == first);
+        CHECK(t, t->par.rank > 0 || first == 0);
         CHECK(t, mpivf_total_all(&t->par, end - first) == n);
     }
 }
@@ -145,7 +144,7 @@ main(int argc, char **argv)
     static const struct par_test tests[] = {
         {"par: broadcast", bcast},
         {"par: sums", sums},
-        {"par: largest, sum before, total", most_before_total},
+        {"par: largest and total", most_and_total},
         {"par: gathering uneven pieces", gathers},
         {"par: tree reduction", tree},
         {"par: even shares", shares},

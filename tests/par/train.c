@@ -3,6 +3,7 @@
 
 #include "build/kmeans.h"
 #include "build/sample.h"
+#include "index/format.h"
 #include "math/distance.h"
 
 #include <mpivf/generate.h>
@@ -151,19 +152,29 @@ struct model {
     mpivf_status status;
 };
 
+/* Train into a file, which `number` keeps apart from others, and read its centroids. */
 static struct model
-train_all(const struct mpivf_par *par, const char *path, const struct mpivf_train_options *options)
+train(const struct mpivf_par *par, const char *path, int number,
+      const struct mpivf_train_options *options)
 {
     struct model model = {.centroid = calloc(options->lists * DIM, sizeof(float))};
     struct mpivf_source source;
     struct mpivf_report report = {0};
     struct mpivf_coarse coarse = {0};
+    struct mpivf_index index = {0};
+    char file[160];
+    snprintf(file, sizeof file, "%s.model%d", path, number);
     model.status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
     if (model.status == MPIVF_OK)
-        model.status = mpivf_train_all(par, &source, options, &report, &coarse, &model.trained);
+        model.status = mpivf_train_file_all(par, &source, options, &report, file, &model.trained);
+    if (model.status == MPIVF_OK)
+        model.status = mpivf_index_open_all(par, file, &index);
+    if (model.status == MPIVF_OK)
+        model.status = mpivf_index_coarse_all(par, &index, &coarse);
     if (model.status == MPIVF_OK)
         memcpy(model.centroid, coarse.centroid, options->lists * DIM * sizeof(float));
     mpivf_coarse_clear(&coarse);
+    mpivf_index_close(&index);
     mpivf_source_close_all(&source);
     return model;
 }
@@ -174,10 +185,10 @@ check_model(struct checks *t, const char *path, const struct mpivf_train_options
 {
     struct mpivf_par self;
     struct mpivf_context ctx;
-    struct model together = train_all(&t->par, path, options);
+    struct model together = train(&t->par, path, t->par.size, options);
     mpivf_context_init(&ctx);
     mpivf_par_init_all(&self, MPI_COMM_SELF, &ctx);
-    struct model alone = train_all(&self, path, options);
+    struct model alone = train(&self, path, -1 - t->par.rank, options);
     CHECK(t, together.status == MPIVF_OK && alone.status == MPIVF_OK);
     CHECK(t, memcmp(together.centroid, alone.centroid, options->lists * DIM * sizeof(float)) == 0);
     CHECK(t, memcmp(&together.trained, &alone.trained, sizeof alone.trained) == 0);
@@ -226,7 +237,7 @@ too_few_rows(struct checks *t)
     struct mpivf_train_options options = options_of(MPIVF_L2);
     make_file(t, path, 3);
     options.lists = 4;
-    struct model model = train_all(&t->par, path, &options);
+    struct model model = train(&t->par, path, 0, &options);
     CHECK(t, model.status == MPIVF_INPUT && strstr(t->ctx.error, "--lists") != NULL);
     free(model.centroid);
 }
@@ -240,7 +251,7 @@ one_rank_without_memory(struct checks *t)
     options.lists = 20;
     if (t->par.rank == t->par.size - 1)
         t->ctx.memory.limit = 200000;
-    struct model model = train_all(&t->par, path, &options);
+    struct model model = train(&t->par, path, 0, &options);
     CHECK(t, model.status == MPIVF_MEMORY && strstr(t->ctx.error, "--memory") != NULL);
     t->ctx.memory.limit = 0;
     free(model.centroid);

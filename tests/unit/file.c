@@ -22,7 +22,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder));
+    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
     return access(folder, F_OK) == 0;
 }
 
@@ -112,7 +112,7 @@ missing_files(void **state)
     assert_int_equal(bytes, 7);
     assert_false(mpivf_file_exists(path));
     assert_ok(&ctx, mpivf_file_remove(&ctx, path));
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_folder_remove(&ctx, path, NULL, NULL));
     snprintf(other, sizeof other, "%s/no/such", folder);
     assert_fails(&ctx, MPIVF_IO, "create", mpivf_file_create(&ctx, other, &file));
     assert_fails(&ctx, MPIVF_IO, "remove", mpivf_file_remove(&ctx, folder));

@@ -37,7 +37,7 @@ tear_down(void **state)
 {
     (void)state;
     mpivf_spill_clear(&spill);
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder));
+    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
     return ctx.memory.used != 0;
 }
 
