@@ -72,8 +72,7 @@ run_all(struct mpivf_call *call)
         return status;
     show(call, &built);
     mpivf_call_set(call, "index", json_string(path));
-    if (call->report.phases > 0) /* an index found whole keeps the report it has */
-        status = mpivf_report_write_all(call->par, &call->report, path, call->line);
+    status = mpivf_report_write_all(call->par, &call->report, path, call->line);
     return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);
 }
 

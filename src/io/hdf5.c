@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CACHE_LEAST = 1 << 20, CACHE_SLOTS = 12421 }; /* a prime, as HDF5 asks for */
+/* What HDF5 caches unasked, and slots for more: a prime, as it asks for. */
+enum { CACHE_USUAL = 1 << 20, CACHE_SLOTS = 12421 };
 
 enum { PIECE = 1 << 30 }; /* HDF5 1.10.8 cannot read more than 2 GiB in one independent call */
 
@@ -628,7 +629,7 @@ static mpivf_status
 reserve_chunks(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
                const struct mpivf_h5_shape *shape, const char *object)
 {
-    if (shape->chunk_rows == 0)
+    if (shape->chunk_rows == 0 || shape->chunk_band <= CACHE_USUAL)
         return MPIVF_OK;
     if (shape->chunk_band > mpivf_memory_left(ctx) / 3)
         return mpivf_fail(ctx, MPIVF_MEMORY, "the chunks of '%s:%s' take %.1f MiB a row of them, twice, "
@@ -636,8 +637,7 @@ reserve_chunks(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
                           "%s:CHUNK=1000x%llu", reader->path, object,
                           (double)shape->chunk_band / 1048576, object,
                           (unsigned long long)shape->dim);
-    size_t cache = shape->chunk_band > CACHE_LEAST ? shape->chunk_band : CACHE_LEAST;
-    reader->reserved = 2 * cache;
+    reader->reserved = 2 * shape->chunk_band;
     return mpivf_memory_reserve(ctx, "the chunk cache", reader->reserved);
 }
 

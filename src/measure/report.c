@@ -56,12 +56,12 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
 }
 
 static mpivf_status
-write_json(struct mpivf_context *ctx, const char *output, json_t *json)
+write_json(struct mpivf_context *ctx, const char *output, bool worked, json_t *json)
 {
     char path[MPIVF_PATH];
     mpivf_status status = mpivf_path(ctx, path, "%s.report.json", output);
-    if (status)
-        return status;
+    if (status || (!worked && mpivf_file_exists(path)))
+        return status; /* the report of the run that did the work stays */
     char *text = json && !mpivf_fault(ctx, MPIVF_FAULT_JSON_WRITE)
                      ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
                      : NULL;
@@ -87,7 +87,7 @@ mpivf_report_write_all(const struct mpivf_par *par, const struct mpivf_report *r
         mpivf_gather_to_root_all(par, &mine, sizeof mine, all);
         if (par->rank == 0) {
             json_t *json = report_json(all, par->size, command);
-            status = write_json(ctx, output, json);
+            status = write_json(ctx, output, report->phases > 0, json);
             json_decref(json);
         }
     }
