@@ -1,4 +1,6 @@
 """Same input, options and seed give the same bytes, however the work is cut; parts and merges."""
+import os
+
 import h5py
 import numpy
 import pytest
@@ -224,3 +226,14 @@ def test_merge_refuses_a_damaged_shard_and_names_the_list(tmp_path, place, plane
         file.write(bytes([byte ^ 1]))
     fails("merge", one, damaged, three, four, tmp_path / "x", ranks=ranks, output=tmp_path / "x",
           says=f"'{damaged}' is damaged in list {hit}")
+
+
+def test_a_foreign_shard_in_the_work_folder_is_refused(tmp_path):
+    """It has other lists than the model, and nobody's manifest."""
+    numpy.save(tmp_path / "v.npy", numpy.random.default_rng(5).standard_normal((400, 8)).astype("f4"))
+    run("build", tmp_path / "v.npy", tmp_path / "other", "-l", 32, "-q")
+    (tmp_path / "index.work").mkdir()
+    os.rename(tmp_path / "other", tmp_path / "index.work" / "shard-0000000000000000-400.h5")
+    for lists in (8, 64):
+        fails("build", tmp_path / "v.npy", tmp_path / "index", "-l", lists, says="no manifest.json",
+              ranks=2, output=tmp_path / "index")

@@ -209,10 +209,25 @@ def test_a_lost_shard_is_built_again(stopped):
     assert said["reused_rows"] == said["rows"] - rows
 
 
-def test_a_lost_manifest_is_no_loss(stopped):
+def test_shards_without_a_manifest_are_nobodys(stopped):
+    """Whose they are cannot be told, so they are neither merged nor removed."""
     words, folder, right = stopped
-    os.remove(f"{folder}/out.idx.work/manifest.json")
+    manifest = f"{folder}/out.idx.work/manifest.json"
+    os.rename(manifest, f"{folder}/kept")
+    before = shards(folder)
+    fails(*words, says="no manifest.json", ranks=3)
+    assert before and shards(folder) == before
+    os.rename(f"{folder}/kept", manifest)
     assert finish(words, folder, 3, right)["reused_rows"] > 0
+
+
+def test_files_of_others_stay(stopped):
+    words, folder, right = stopped
+    with open(f"{folder}/out.idx.work/notes.txt", "w") as file:
+        file.write("mine")
+    run(*words, ranks=2)
+    assert contents(f"{folder}/out.idx") == right
+    assert os.listdir(f"{folder}/out.idx.work") == ["notes.txt"]
 
 
 def flip(path, dataset):
