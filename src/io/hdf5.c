@@ -632,10 +632,9 @@ reserve_chunks(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
     if (shape->chunk_rows == 0 || shape->chunk_band <= CACHE_USUAL)
         return MPIVF_OK;
     if (shape->chunk_band > mpivf_memory_left(ctx) / 3)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "the chunks of '%s:%s' take %.1f MiB a row of them, twice, "
-                          "too much for the budget; raise --memory or rewrite with h5repack -l "
-                          "%s:CHUNK=1000x%llu", reader->path, object,
-                          (double)shape->chunk_band / 1048576, object,
+        return mpivf_fail(ctx, MPIVF_MEMORY, "the chunks of '%s:%s' need %.1f MiB, too much for the "
+                          "budget; raise --memory or rewrite with h5repack -l %s:CHUNK=1000x%llu",
+                          reader->path, object, (double)shape->chunk_band / (1048576 / 2), object,
                           (unsigned long long)shape->dim);
     reader->reserved = 2 * shape->chunk_band;
     return mpivf_memory_reserve(ctx, "the chunk cache", reader->reserved);
