@@ -30,6 +30,11 @@ struct mpivf_trained {
     double objective, first_objective; /* mean distance to the centroid */
 };
 
+/* MPIVF_INPUT or MPIVF_USAGE when so many rows cannot be trained on like this. Local. */
+mpivf_status
+mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options,
+                  uint64_t rows);
+
 /*
  * Train and write an index without rows at `path`, whole or not at all. Memory: the rank's share
  * of the sample (4 dim bytes a row) and lists x dim x 16 bytes. MPIVF_INPUT when there are fewer

@@ -52,7 +52,7 @@ open_model_all(struct building *b)
 {
     struct mpivf_context *ctx = b->par->ctx;
     if (b->options->model == NULL)
-        return MPIVF_OK;
+        return mpivf_train_check(ctx, &b->options->train, b->source.rows);
     mpivf_status status = mpivf_index_open_all(b->par, b->options->model, &b->model);
     if (status == MPIVF_OK && b->model.meta.centroids == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no centroids", b->options->model);

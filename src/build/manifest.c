@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <string.h>
 
+enum { VERSION = 1 }; /* of the work folder */
+
 static mpivf_status
 manifest_path(struct mpivf_context *ctx, const struct mpivf_work *work, char path[MPIVF_PATH])
 {
@@ -56,6 +58,9 @@ mpivf_manifest_check(struct mpivf_context *ctx, const struct mpivf_work *work)
     json_t *there = json_object_get(manifest, "identity");
     if (here == NULL)
         status = mpivf_fail(ctx, MPIVF_INTERNAL, "the identity of the work is not JSON");
+    else if (json_integer_value(json_object_get(manifest, "version")) != VERSION)
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was left by another version of mpivf; remove the "
+                            "folder", work->folder);
     else if (there == NULL || !json_equal(there, here)) {
         tell_difference(there, here, difference, sizeof difference);
         status = mpivf_fail(ctx, MPIVF_MISMATCH,
@@ -81,7 +86,7 @@ manifest_json(const struct mpivf_work *work)
                                                 (json_int_t)shard->rows, "rejected",
                                                 (json_int_t)shard->rejected));
     }
-    return json_pack("{s:s, s:i, s:o, s:b, s:o}", "format", "mpivf-work", "version", 1, "identity",
+    return json_pack("{s:s, s:i, s:o, s:b, s:o}", "format", "mpivf-work", "version", VERSION, "identity",
                      json_loads(work->identity, 0, &error), "model", work->has_model, "shards",
                      shards);
 }

@@ -16,6 +16,33 @@ default_lists(uint64_t rows)
     return lists > rows ? rows : lists < 1 ? 1 : lists;
 }
 
+/* Lists and sampled rows, with the defaults filled in. */
+static uint64_t
+lists_of(const struct mpivf_train_options *options, uint64_t rows)
+{
+    return options->lists ? options->lists : default_lists(rows);
+}
+
+static uint64_t
+sample_of(const struct mpivf_train_options *options, uint64_t rows)
+{
+    uint64_t wanted = options->sample ? options->sample : ROWS_A_LIST * lists_of(options, rows);
+    return wanted < rows ? wanted : rows;
+}
+
+mpivf_status
+mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options, uint64_t rows)
+{
+    unsigned long long lists = lists_of(options, rows), sample = sample_of(options, rows);
+    if (rows < lists)
+        return mpivf_fail(ctx, MPIVF_INPUT, "%llu rows cannot fill %llu lists; ask for fewer --lists",
+                          (unsigned long long)rows, lists);
+    if (sample < lists)
+        return mpivf_fail(ctx, MPIVF_USAGE, "a --sample of %llu rows is too small for %llu lists",
+                          sample, lists);
+    return MPIVF_OK;
+}
+
 /* Train `coarse` (initialised here; to be cleared also after failure). The same on every rank. */
 static mpivf_status
 train_all(const struct mpivf_par *par, struct mpivf_source *source,
@@ -26,20 +53,14 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     struct mpivf_progress progress;
     struct mpivf_sample sample = {0};
     memset(coarse, 0, sizeof *coarse);
-    uint64_t lists = options->lists ? options->lists : default_lists(source->rows);
-    uint64_t wanted = options->sample ? options->sample : ROWS_A_LIST * lists;
-    if (source->rows < lists)
-        return mpivf_fail(ctx, MPIVF_INPUT, "%llu rows cannot fill %llu lists; ask for fewer --lists",
-                          (unsigned long long)source->rows, (unsigned long long)lists);
-    if (wanted > source->rows)
-        wanted = source->rows;
-    if (wanted < lists)
-        return mpivf_fail(ctx, MPIVF_USAGE, "a --sample of %llu rows is too small for %llu lists",
-                          (unsigned long long)wanted, (unsigned long long)lists);
+    uint64_t lists = lists_of(options, source->rows), wanted = sample_of(options, source->rows);
+    mpivf_status status = mpivf_train_check(ctx, options, source->rows);
+    if (status)
+        return status;
 
     uint64_t read_before = source->bytes_read;
     mpivf_phase_begin(&progress, par, report, "sample", "rows", wanted);
-    mpivf_status status = mpivf_sample_read_all(par, source, options, wanted, &progress, &sample);
+    status = mpivf_sample_read_all(par, source, options, wanted, &progress, &sample);
     progress.phase->rows = sample.rows;
     progress.phase->bytes_read = source->bytes_read - read_before;
     mpivf_phase_end(&progress);

@@ -35,6 +35,7 @@ mpivf_work_owns(const char *name)
 {
     return strncmp(name, "shard-", 6) == 0 || strncmp(name, "joined-", 7) == 0 ||
            strcmp(name, "model.h5") == 0 || strcmp(name, "manifest.json") == 0 ||
+           strcmp(name, "lock") == 0 ||
            ends_with(name, ".h5.partial") || ends_with(name, ".json.partial");
 }
 
@@ -213,12 +214,26 @@ mpivf_work_scan_all(struct mpivf_work *work)
     return MPIVF_OK;
 }
 
+/* Two builds in one folder would write the same files. */
+static mpivf_status
+lock_folder(struct mpivf_work *work)
+{
+    struct mpivf_context *ctx = work->par->ctx;
+    char path[MPIVF_PATH];
+    mpivf_status status = mpivf_path(ctx, path, "%s/lock", work->folder);
+    if (status == MPIVF_OK)
+        status = mpivf_file_lock(ctx, path, &work->lock);
+    work->lock.path = work->folder; /* the other does not outlive this function */
+    return status;
+}
+
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const char *identity)
 {
     struct mpivf_context *ctx = par->ctx;
     memset(work, 0, sizeof *work);
+    work->lock.fd = -1;
     work->par = par;
     mpivf_status status = mpivf_path(ctx, work->folder, "%s", folder);
     if (status == MPIVF_OK)
@@ -231,6 +246,8 @@ mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const 
     if (par->rank == 0) {
         if (status == MPIVF_OK)
             status = mpivf_folder_create(ctx, folder);
+        if (status == MPIVF_OK)
+            status = lock_folder(work);
         if (status == MPIVF_OK)
             status = mpivf_manifest_check(ctx, work);
     }
@@ -253,6 +270,7 @@ mpivf_work_clear(struct mpivf_work *work)
     if (work->par == NULL)
         return;
     forget(work);
+    mpivf_file_drop(&work->lock);
     mpivf_free(work->par->ctx, work->identity);
     memset(work, 0, sizeof *work);
 }

@@ -29,6 +29,7 @@ struct mpivf_work {
     struct mpivf_range *covered; /* owned set */
     uint64_t ranges;
     char *identity; /* owned, JSON text */
+    struct mpivf_file lock; /* owned; rank 0 holds it while at work */
 };
 
 /*

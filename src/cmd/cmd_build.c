@@ -67,7 +67,10 @@ run_all(struct mpivf_call *call)
     if (f->part[1] > 0 && f->model == NULL)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE,
                           "--part needs --model: the parts of an index share one trained model");
-    mpivf_status status = mpivf_build_all(call->par, input, path, &o, &call->report, &built);
+    mpivf_status status = mpivf_call_check_all(call, f->model, f->ids);
+    if (status)
+        return status;
+    status = mpivf_build_all(call->par, input, path, &o, &call->report, &built);
     if (status)
         return status;
     show(call, &built);

@@ -2,6 +2,8 @@
 
 #include <mpivf/eval.h>
 
+#include <math.h>
+
 struct fields {
     struct mpivf_common common;
     double min_recall;
@@ -24,9 +26,11 @@ print_table(const json_t *result)
                json_real_value(json_object_get(row, "id_recall")),
                json_real_value(json_object_get(row, "tie_recall")),
                json_real_value(json_object_get(row, "worst_query")));
-    printf("%lld queries, distances %.6f times the true ones\n",
-           (long long)json_integer_value(json_object_get(result, "queries")),
-           json_real_value(json_object_get(result, "distance_ratio")));
+    const json_t *ratio = json_object_get(result, "distance_ratio");
+    printf("%lld queries", (long long)json_integer_value(json_object_get(result, "queries")));
+    if (json_is_real(ratio))
+        printf(", distances %.6f times the true ones", json_real_value(ratio));
+    putchar('\n');
 }
 
 static void
@@ -40,7 +44,7 @@ show(struct mpivf_call *call, const struct mpivf_eval *eval)
                              "worst_query", eval->at[i].worst));
     mpivf_call_set(call, "queries", json_integer((json_int_t)eval->queries));
     mpivf_call_set(call, "recall", table);
-    mpivf_call_set(call, "distance_ratio", json_real(eval->mean_distance_ratio));
+    mpivf_call_set(call, "distance_ratio", isfinite(eval->mean_distance_ratio) ? json_real(eval->mean_distance_ratio) : json_null());
 }
 
 static mpivf_status

@@ -32,7 +32,10 @@ run_all(struct mpivf_call *call)
                                     .force = f->force,
                                     .partial = f->partial,
                                     .scratch = f->scratch};
-    mpivf_status status =
+    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
+    if (status)
+        return status;
+    status =
         mpivf_merge_files_all(call->par, call->operand, inputs, path, &o, &call->report, &built);
     if (status)
         return status;

@@ -42,7 +42,10 @@ run_all(struct mpivf_call *call)
                                      .force = f->force};
     if (f->probes > 0 && f->recall > 0)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE, "--probes and --recall exclude each other");
-    mpivf_status status = mpivf_search_all(call->par, call->operand[0], call->operand[1], out, &o,
+    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
+    if (status)
+        return status;
+    status = mpivf_search_all(call->par, call->operand[0], call->operand[1], out, &o,
                                            &call->report, &searched);
     if (status)
         return status;

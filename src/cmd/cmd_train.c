@@ -23,7 +23,10 @@ run_all(struct mpivf_call *call)
     struct mpivf_source source = {0};
     struct mpivf_train_options train = mpivf_train_options_of(&f->train);
     struct mpivf_trained trained = {0};
-    mpivf_status status = mpivf_agree_all(
+    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
+    if (status)
+        return status;
+    status = mpivf_agree_all(
         par, par->rank == 0 ? mpivf_file_writable(par->ctx, path, f->force) : MPIVF_OK);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&source, par, call->operand[0], "train",

@@ -34,7 +34,10 @@ run_all(struct mpivf_call *call)
                                     .bad_rows = (enum mpivf_bad_rows)f->bad_rows,
                                     .read_mode = (enum mpivf_read_mode)f->read_mode,
                                     .force = f->force};
-    mpivf_status status = mpivf_truth_all(call->par, call->operand[0], call->operand[1], out, &o,
+    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
+    if (status)
+        return status;
+    status = mpivf_truth_all(call->par, call->operand[0], call->operand[1], out, &o,
                                           &call->report, &made);
     if (status)
         return status;

@@ -83,6 +83,13 @@ extern const struct mpivf_command *const mpivf_commands[];
 void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
 
+/*
+ * Refuse an output (the last operand) that is another operand, or `more`, or `others`; those
+ * may be NULL. Collective, agreed.
+ */
+mpivf_status
+mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others);
+
 /* Add how rows spread over lists. */
 struct mpivf_spread;
 void

@@ -59,6 +59,7 @@ name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
     for (int i = 0; i < ATTRIBUTES; i++) {
         a[i].name = table[i].name;
         a[i].kind = table[i].kind;
+        a[i].sealed = true;
     }
 }
 

@@ -278,6 +278,8 @@ mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force)
     bool there = stat(path, &info) == 0;
     if (there && S_ISDIR(info.st_mode))
         return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is a folder, not a file to write", path);
+    if (there && !S_ISREG(info.st_mode))
+        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is not a regular file and is not replaced", path);
     if (there && !force)
         return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' exists; --force replaces it", path);
     char folder[MPIVF_PATH];
@@ -287,6 +289,33 @@ mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force)
     if (access(folder, W_OK | X_OK) < 0)
         return fail(ctx, "write", path);
     return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *input)
+{
+    struct stat out, in;
+    char file[MPIVF_PATH];
+    const char *colon = mpivf_file_exists(input) ? NULL : strrchr(input, ':');
+    snprintf(file, sizeof file, "%.*s", (int)(colon ? colon - input : (ptrdiff_t)strlen(input)), input);
+    if (stat(output, &out) < 0 || stat(file, &in) < 0 || out.st_dev != in.st_dev ||
+        out.st_ino != in.st_ino)
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_USAGE, "the output '%s' is also an input", output);
+}
+
+mpivf_status
+mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    file->path = path;
+    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file->fd < 0)
+        return fail(ctx, "create", path);
+    if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+        return MPIVF_OK;
+    mpivf_file_drop(file);
+    return mpivf_fail(ctx, MPIVF_EXISTS, "another process is at work on '%s'", path);
 }
 
 mpivf_status

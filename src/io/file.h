@@ -105,6 +105,17 @@ mpivf_file_exists(const char *path);
 mpivf_status
 mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force);
 
+/* MPIVF_USAGE when `output` is the very file that `input`, FILE or FILE:OBJECT, names. */
+mpivf_status
+mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *input);
+
+/*
+ * Make or open `path` and hold it locked until it is closed or the process ends. MPIVF_EXISTS
+ * when another process holds it; where the file system knows no locks nothing is held.
+ */
+mpivf_status
+mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
 /* Make a folder; one that is there is fine. */
 mpivf_status
 mpivf_folder_create(struct mpivf_context *ctx, const char *path);

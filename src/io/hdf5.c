@@ -160,8 +160,9 @@ write_attribute(hid_t file, const struct mpivf_h5_attribute *attribute)
         value = &attribute->real;
     } else {
         type = H5Tcopy(H5T_C_S1);
-        H5Tset_size(type, H5T_VARIABLE);
+        H5Tset_size(type, attribute->sealed ? strlen(text) + 1 : H5T_VARIABLE);
         H5Tset_cset(type, H5T_CSET_UTF8);
+        value = attribute->sealed ? (const void *)text : &text;
     }
     hid_t space = H5Screate(H5S_SCALAR);
     hid_t id = H5Acreate2(file, attribute->name, type, space, H5P_DEFAULT, H5P_DEFAULT);
@@ -273,14 +274,17 @@ open_serial(struct mpivf_context *ctx, const char *path, hid_t *file)
     return *file < 0 ? fail(ctx, MPIVF_CORRUPT, "open", path) : MPIVF_OK;
 }
 
-/* A text attribute of either string kind into 64 bytes. */
+/* A text attribute into 64 bytes; of either string kind unless sealed. */
 static herr_t
-read_text(hid_t id, char text[64])
+read_text(hid_t id, bool sealed, char text[64])
 {
     hid_t stored = H5Aget_type(id);
     herr_t result = -1;
     text[0] = '\0';
-    if (H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) > 0) {
+    bool variable = H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) > 0;
+    if (variable && sealed) {
+        result = -1;
+    } else if (variable) {
         char *value = NULL;
         result = H5Aread(id, stored, &value);
         if (result >= 0 && value)
@@ -311,7 +315,7 @@ read_attribute(hid_t file, struct mpivf_h5_attribute *attribute)
     else if (attribute->kind == MPIVF_H5_F64)
         result = H5Aread(id, H5T_NATIVE_DOUBLE, &attribute->real);
     else
-        result = read_text(id, attribute->text);
+        result = read_text(id, attribute->sealed, attribute->text);
     H5Aclose(id);
     return result < 0 ? DAMAGED : FOUND;
 }

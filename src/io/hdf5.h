@@ -26,8 +26,13 @@ struct mpivf_h5_dataset {
 
 enum mpivf_h5_kind { MPIVF_H5_U64, MPIVF_H5_F64, MPIVF_H5_TEXT };
 
-/* A root attribute. Text is variable-length UTF-8 in the file, `text` a buffer of 64 here. */
+/*
+ * A root attribute, `text` a buffer of 64. Text is variable-length UTF-8 in the file, as
+ * ann-benchmarks has it; fixed-length when `sealed`, and then nothing else is read: HDF5 crashes on
+ * damaged variable-length text, while fixed-length text lies under a checksum of its own.
+ */
 struct mpivf_h5_attribute {
+    bool sealed;
     const char *name;
     enum mpivf_h5_kind kind;
     uint64_t number;

@@ -26,6 +26,20 @@ phase_json(const struct mpivf_phase *phase, int rank)
                      (json_int_t)phase->resident_peak);
 }
 
+/* Text of any bytes: what is not UTF-8 is shown by its ASCII. */
+static json_t *
+text_json(const char *text)
+{
+    char ascii[1024];
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    snprintf(ascii, sizeof ascii, "%s", text);
+    for (char *c = ascii; *c; c++)
+        *c = *c & 0x80 ? '?' : *c;
+    return json_string(ascii);
+}
+
 static json_t *
 report_json(const struct rank_report *rank, int ranks, const char *command)
 {
@@ -51,7 +65,7 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
                                                 rank[0].report.phase[p].name, "seconds", slowest,
                                                 "ranks", each));
     }
-    return json_pack("{s:s, s:s, s:i, s:o, s:o}", "command", command, "finished", when, "ranks", ranks,
+    return json_pack("{s:o, s:s, s:i, s:o, s:o}", "command", text_json(command), "finished", when, "ranks", ranks,
                      "processes", list, "phases", phases);
 }
 

@@ -44,7 +44,8 @@ parse_type(const char *descr, struct mpivf_h5_shape *shape)
     } codes[] = {{"f2", MPIVF_F16}, {"f4", MPIVF_F32}, {"f8", MPIVF_F64},
                  {"u1", MPIVF_U8},  {"i1", MPIVF_I8},  {"i4", MPIVF_I32},
                  {"u4", MPIVF_U32}, {"i8", MPIVF_I64}, {"u8", MPIVF_U64}};
-    if (descr == NULL || descr[0] != '\'' || strchr("<>|=", descr[1]) == NULL)
+    if (descr == NULL || descr[0] != '\'' || descr[1] == '\0' ||
+        strchr("<>|=", descr[1]) == NULL)
         return false;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strncmp(descr + 2, codes[i].code, 2) == 0 && descr[4] == '\'') {

@@ -57,7 +57,7 @@ def test_a_disk_that_fills_up_on_the_way(scenarios, tmpfs):
 
 
 @pytest.mark.parametrize("name,size", [("train", 8192), ("truth", 8192), ("search-rerank", 8192),
-                                       ("train", 16384), ("truth", 4096)])
+                                       ("train", 12288), ("truth", 4096)])
 def test_a_tiny_disk(scenarios, tmpfs, name, size):
     """Commands that do not ask for room beforehand."""
     disk = tmpfs(size)
