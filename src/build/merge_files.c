@@ -139,13 +139,13 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
     mpivf_status status = chosen && ordered ? MPIVF_OK : MPIVF_MEMORY;
     if (status == MPIVF_OK)
-        status = mpivf_work_folder(ctx, path, options->scratch, "merge", folder);
+        status = mpivf_claim_folder(ctx, path, options->scratch, "merge", folder);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && par->rank == 0) {
         status = survey_inputs(ctx, input, inputs, path, options, &survey, chosen);
         if (status == MPIVF_OK)
             /* what a killed merge left */
-            status = mpivf_folder_remove(ctx, folder, mpivf_work_owns, "manifest.json");
+            status = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
         if (status == MPIVF_OK && survey.chosen > options->fan_in)
             status = mpivf_folder_create(ctx, folder);
     }
@@ -174,7 +174,7 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
         built->index_bytes = merge.index_bytes;
         mpivf_status removed = MPIVF_OK;
         if (par->rank == 0)
-            removed = mpivf_folder_remove(ctx, folder, mpivf_work_owns, "manifest.json");
+            removed = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
         status = mpivf_agree_all(par, status ? status : removed);
     }
     mpivf_free(ctx, chosen);

@@ -1,7 +1,5 @@
 #include "build/work.h"
 
-#include "build/manifest.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,22 +18,11 @@ ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-mpivf_status
-mpivf_work_folder(struct mpivf_context *ctx, const char *output, const char *scratch,
-                  const char *kind, char folder[MPIVF_PATH])
-{
-    const char *name = strrchr(output, '/');
-    if (scratch == NULL)
-        return mpivf_path(ctx, folder, "%s.%s", output, kind);
-    return mpivf_path(ctx, folder, "%s/%s.%s", scratch, name ? name + 1 : output, kind);
-}
-
 bool
 mpivf_work_owns(const char *name)
 {
     return strncmp(name, "shard-", 6) == 0 || strncmp(name, "joined-", 7) == 0 ||
-           strcmp(name, "model.h5") == 0 || strcmp(name, "manifest.json") == 0 ||
-           strcmp(name, "lock") == 0 ||
+           strcmp(name, "model.h5") == 0 || mpivf_claim_owns(name) ||
            ends_with(name, ".h5.partial") || ends_with(name, ".json.partial");
 }
 
@@ -61,7 +48,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
 {
     struct names *names = arg;
     char path[MPIVF_PATH];
-    mpivf_status status = mpivf_path(ctx, path, "%s/%s", names->work->folder, name);
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", names->work->claim.folder, name);
     if (status)
         return status;
     if (mpivf_work_owns(name) && ends_with(name, ".partial"))
@@ -95,7 +82,7 @@ by_first_row(const void *a, const void *b)
 static mpivf_status
 cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
 {
-    struct mpivf_context *ctx = work->par->ctx;
+    struct mpivf_context *ctx = work->claim.par->ctx;
     struct mpivf_index index;
     mpivf_status status = mpivf_index_open(ctx, shard->path, &index);
     if (status) {
@@ -109,7 +96,8 @@ cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
         status = mpivf_file_remove(ctx, shard->path);
     } else if (common > 0) {
         status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' covers rows that other shards cover too; "
-                            "remove the folder '%s' to start over", shard->path, work->folder);
+                            "remove the folder '%s' to start over", shard->path,
+                            work->claim.folder);
     } else {
         struct mpivf_range *all = mpivf_alloc(ctx, "row ranges", work->ranges + ranges, sizeof *all);
         status = all ? MPIVF_OK : MPIVF_MEMORY;
@@ -144,7 +132,7 @@ look_at(struct mpivf_context *ctx, struct mpivf_work_shard *shard)
 static void
 forget(struct mpivf_work *work)
 {
-    struct mpivf_context *ctx = work->par->ctx;
+    struct mpivf_context *ctx = work->claim.par->ctx;
     mpivf_free(ctx, work->shard);
     mpivf_free(ctx, work->covered);
     work->shard = NULL;
@@ -156,12 +144,14 @@ forget(struct mpivf_work *work)
 static mpivf_status
 scan(struct mpivf_work *work)
 {
-    struct mpivf_context *ctx = work->par->ctx;
+    struct mpivf_context *ctx = work->claim.par->ctx;
+    const char *folder = work->claim.folder;
     struct names names = {.work = work};
-    mpivf_status status = mpivf_folder_list(ctx, work->folder, visit, &names);
-    if (status == MPIVF_OK && (names.count > 0 || work->has_model) && !mpivf_manifest_exists(work))
-        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' has shards but no manifest.json to tell whose "
-                            "they are; remove the folder", work->folder);
+    mpivf_status status = mpivf_folder_list(ctx, folder, visit, &names);
+    bool found = names.count > 0 || work->has_model;
+    if (status == MPIVF_OK && found && !mpivf_claim_exists(folder))
+        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' has shards but no manifest.json "
+                            "to tell whose they are; remove the folder", folder);
     for (size_t i = 0; i < names.count && status == MPIVF_OK; i++)
         status = look_at(ctx, &names.shard[i]);
     if (names.count > 1)
@@ -178,19 +168,36 @@ scan(struct mpivf_work *work)
     return status;
 }
 
+/* What the manifest tells people beside the identity. */
+static json_t *
+contents(const struct mpivf_work *work)
+{
+    json_t *shards = json_array();
+    for (uint64_t i = 0; i < work->shards; i++) {
+        const struct mpivf_work_shard *shard = &work->shard[i];
+        const char *slash = strrchr(shard->path, '/');
+        json_array_append_new(shards, json_pack("{s:s, s:I, s:I, s:I}", "name",
+                                                slash ? slash + 1 : shard->path, "first_row",
+                                                (json_int_t)shard->first, "rows",
+                                                (json_int_t)shard->rows, "rejected",
+                                                (json_int_t)shard->rejected));
+    }
+    return json_pack("{s:b, s:o}", "model", work->has_model, "shards", shards);
+}
+
 /* ---- on all ranks ---- */
 
 mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work)
 {
-    const struct mpivf_par *par = work->par;
+    const struct mpivf_par *par = work->claim.par;
     struct mpivf_context *ctx = par->ctx;
     mpivf_status status = MPIVF_OK;
     forget(work);
     if (par->rank == 0) {
         status = scan(work);
         if (status == MPIVF_OK)
-            status = mpivf_manifest_write(ctx, work);
+            status = mpivf_claim_write(&work->claim, contents(work));
     }
     status = mpivf_agree_all(par, status);
     if (status)
@@ -214,63 +221,25 @@ mpivf_work_scan_all(struct mpivf_work *work)
     return MPIVF_OK;
 }
 
-/* Two builds in one folder would write the same files. */
-static mpivf_status
-lock_folder(struct mpivf_work *work)
-{
-    struct mpivf_context *ctx = work->par->ctx;
-    char path[MPIVF_PATH];
-    mpivf_status status = mpivf_path(ctx, path, "%s/lock", work->folder);
-    if (status == MPIVF_OK)
-        status = mpivf_file_lock(ctx, path, &work->lock);
-    work->lock.path = work->folder; /* the other does not outlive this function */
-    return status;
-}
-
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const char *identity)
 {
-    struct mpivf_context *ctx = par->ctx;
     memset(work, 0, sizeof *work);
-    work->lock.fd = -1;
-    work->par = par;
-    mpivf_status status = mpivf_path(ctx, work->folder, "%s", folder);
+    mpivf_status status = mpivf_claim_open_all(&work->claim, par, folder, identity);
     if (status == MPIVF_OK)
-        status = mpivf_path(ctx, work->model, "%s/model.h5", folder);
-    work->identity = mpivf_alloc(ctx, "the identity of the work", strlen(identity) + 1, 1);
-    if (work->identity)
-        strcpy(work->identity, identity);
-    else
-        status = MPIVF_MEMORY;
-    if (par->rank == 0) {
-        if (status == MPIVF_OK)
-            status = mpivf_folder_create(ctx, folder);
-        if (status == MPIVF_OK)
-            status = lock_folder(work);
-        if (status == MPIVF_OK)
-            status = mpivf_manifest_check(ctx, work);
-    }
-    status = mpivf_agree_all(par, status);
+        status = mpivf_path(par->ctx, work->model, "%s/model.h5", folder);
     if (status == MPIVF_OK)
         status = mpivf_work_scan_all(work);
-    if (status)
-        return status;
-    char path[MPIVF_PATH];
-    status = mpivf_path(ctx, path, "%s/manifest.json", folder);
-    if (status == MPIVF_OK && !mpivf_file_exists(path))
-        status = mpivf_fail(ctx, MPIVF_IO, "cannot see '%s': the work folder (--scratch) must be on a "
-                            "file system that all ranks share", path);
-    return mpivf_agree_all(par, status);
+    return status ? status : mpivf_claim_seen_all(&work->claim);
 }
 
 void
 mpivf_work_clear(struct mpivf_work *work)
 {
-    if (work->par == NULL)
+    if (work->claim.par == NULL)
         return;
     forget(work);
-    mpivf_file_drop(&work->lock);
-    mpivf_free(work->par->ctx, work->identity);
+    mpivf_claim_clear(&work->claim);
     memset(work, 0, sizeof *work);
 }

@@ -1,9 +1,10 @@
 /*
  * work: the folder in which a build lives until its index is whole.
  *
- * FOLDER/manifest.json says whose work it is (every option that shapes the index, and the
- * source) and lists the shards; FOLDER/model.h5 is the trained quantizer; FOLDER/shard-*.h5 are
- * finished shards. Whatever ends in .partial was under way when a run ended and is removed.
+ * It is claimed (io/claim.h) by every option that shapes the index, and the source; its
+ * manifest lists the shards too. FOLDER/model.h5 is the trained quantizer;
+ * FOLDER/shard-*.h5 are finished shards. Whatever ends in .partial was under way when a
+ * run ended and is removed.
  *
  * A shard tells in its header which rows it covers, so the folder needs no other record to go
  * on, with any number of ranks: what no shard covers is still to be done, and a shard whose rows
@@ -13,6 +14,7 @@
 #define MPIVF_BUILD_WORK_H
 
 #include "index/format.h"
+#include "io/claim.h"
 
 struct mpivf_work_shard {
     char path[MPIVF_PATH];
@@ -21,30 +23,23 @@ struct mpivf_work_shard {
 
 /* The same on every rank after mpivf_work_scan_all. */
 struct mpivf_work {
-    const struct mpivf_par *par; /* not owned */
-    char folder[MPIVF_PATH], model[MPIVF_PATH];
+    struct mpivf_claim claim;
+    char model[MPIVF_PATH];
     bool has_model;
     struct mpivf_work_shard *shard; /* owned, by first row */
     uint64_t shards;
     struct mpivf_range *covered; /* owned set */
     uint64_t ranges;
-    char *identity; /* owned, JSON text */
-    struct mpivf_file lock; /* owned; rank 0 holds it while at work */
 };
 
 /*
- * Make the folder, or find in it the work of an earlier run with the same `identity` (JSON text,
- * the same on every rank; copied). MPIVF_MISMATCH when it is another's, MPIVF_IO when a rank cannot see it.
- * Release with mpivf_work_clear, also after failure. Collective.
+ * Claim the folder and find in it the work of an earlier run with the same `identity`.
+ * Shards without a manifest are MPIVF_MISMATCH; else as mpivf_claim_open_all and
+ * mpivf_claim_seen_all. Release with mpivf_work_clear, also after failure. Collective.
  */
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const char *identity);
-
-/* DIR/NAME.KIND for an output DIR/NAME, with the folder `scratch` for DIR unless it is NULL. */
-mpivf_status
-mpivf_work_folder(struct mpivf_context *ctx, const char *output, const char *scratch,
-                  const char *kind, char folder[MPIVF_PATH]);
 
 /* Is this the name of a file that only a work folder has? */
 bool
