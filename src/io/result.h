@@ -2,8 +2,14 @@
  * result: neighbours of queries in a file, in the layout of ann-benchmarks.
  *
  *   /neighbors i64 [queries, k]   ids, nearest first; -1 where there are fewer than k
- *   /distances f32 or f64 [queries, k]
+ *   /distances f32 or f64 [queries, k], as shown to users
+ *   /ties, /duplicates i64 [queries], in a truth
  *   root attributes: distance ("euclidean", "angular", "ip"), k, rows, exact, kind
+ *
+ * It is written in pieces, beside it the same neighbours in other conventions when asked
+ * for (io/convention.h). All files are made as NAME.partial and get their names together,
+ * the HDF5 file last: when it is there, the others are. Nothing here grows with the
+ * number of queries but struct mpivf_result.
  */
 #ifndef MPIVF_IO_RESULT_H
 #define MPIVF_IO_RESULT_H
@@ -24,17 +30,84 @@ struct mpivf_result {
 
 /* Room for the values. Release with mpivf_result_clear, also after failure. Local. */
 mpivf_status
-mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result, uint64_t queries, uint64_t k);
+mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result,
+                  uint64_t queries, uint64_t k);
 
 void
 mpivf_result_clear(struct mpivf_result *result);
 
-/* Write it at `path`, whole or not at all; kind is "truth" or "search". Local. */
+/* Write it at `path`, whole or not at all, without counts; kind as below. Local. */
 mpivf_status
 mpivf_result_write(const struct mpivf_result *result, const char *path, const char *kind);
 
 /* Read any file that has /neighbors and /distances. Local. */
 mpivf_status
-mpivf_result_read(struct mpivf_context *ctx, const char *path, struct mpivf_result *result);
+mpivf_result_read(struct mpivf_context *ctx, const char *path,
+                  struct mpivf_result *result);
+
+/* What a result file says of itself. */
+struct mpivf_result_about {
+    const char *kind; /* "truth" or "search" */
+    enum mpivf_metric metric;
+    uint64_t queries, k, rows; /* rows of the base that were compared */
+    uint64_t most_id; /* no id is larger; for the other conventions only */
+    bool exact;
+    bool counts; /* also /ties and /duplicates */
+};
+
+/* The other conventions, as bits. */
+enum { MPIVF_ALSO_XBIN = 1, MPIVF_ALSO_VECS = 2 };
+
+/* Rows of a result, all [n, k] or [n]. */
+struct mpivf_result_rows {
+    const int64_t *neighbor; /* -1: none */
+    const double *distance;  /* canonical; for the other conventions only */
+    const double *shown;     /* as users see it; missing = infinite */
+    const int64_t *ties, *duplicates; /* [n], when the file has counts */
+};
+
+struct mpivf_result_writer {
+    struct mpivf_result_about about;
+    struct mpivf_result_file *file; /* owned, [files], the HDF5 file first */
+    int files, also;                /* files 0: none is open */
+    uint64_t offset[4];             /* of neighbors, distances, ties and duplicates */
+    uint32_t *word;                 /* owned, scratch of the conventions */
+};
+
+/* How many files a result is. */
+int
+mpivf_result_outputs(int also);
+
+/*
+ * The name of the i-th of them into MPIVF_PATH bytes: `path` itself, then, without a
+ * final .h5 or .hdf5, with .bin for xbin, .ivecs and .fvecs for vecs. MPIVF_USAGE when it
+ * is too long. Local.
+ */
+mpivf_status
+mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i,
+                    char *output);
+
+/*
+ * Make the files, under partial names. MPIVF_USAGE, with nothing made, when the other
+ * conventions cannot hold such ids or so many neighbours. Replaces what has the names:
+ * ask mpivf_file_writable about each output before. End with mpivf_result_finish, which
+ * after a failure here has nothing left to do. Local.
+ */
+mpivf_status
+mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
+                    const char *path, const struct mpivf_result_about *about, int also);
+
+/* Write rows [first, first + n): each row once, in any order and any pieces. Local. */
+mpivf_status
+mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
+                 uint64_t first, uint64_t n, const struct mpivf_result_rows *rows);
+
+/*
+ * When `status` is good, sync and close all files and then give them their names; else,
+ * and when that fails, remove them. The first failure. Local.
+ */
+mpivf_status
+mpivf_result_finish(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
+                    mpivf_status status);
 
 #endif
