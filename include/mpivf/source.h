@@ -80,11 +80,20 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
                           size_t ranges, int64_t *buffer);
 
 /*
- * `count` rows, evenly spread over the source (row i * rows / count), on every rank; owned by
- * the caller (mpivf_free). 1 <= count <= rows. For queries. Collective; the status is agreed.
+ * Of `count` rows, evenly spread over the source (number i is row i * rows / count), numbers
+ * [first, first + n), on every rank; owned by the caller (mpivf_free). 1 <= count <= rows. For
+ * queries. Collective; the status is agreed.
  */
 mpivf_status
-mpivf_source_load_all(struct mpivf_source *source, uint64_t count, float **rows);
+mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
+                      float **rows);
+
+/* Row number i of `count` that are evenly spread. */
+static inline uint64_t
+mpivf_source_spread(uint64_t rows, uint64_t count, uint64_t i)
+{
+    return (uint64_t)((__uint128_t)i * rows / count);
+}
 
 /*
  * A 64-bit mark of the content: shape, type and the bytes of 64 rows chosen by a hash. The

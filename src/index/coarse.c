@@ -25,7 +25,8 @@ mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum m
     coarse->tile = mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *coarse->tile);
     if (!coarse->centroid || !coarse->centre || !coarse->tile)
         return MPIVF_MEMORY;
-    mpivf_status status = mpivf_base_init(ctx, &coarse->base, inner_metric(metric), dim, lists);
+    mpivf_status status = mpivf_base_init(
+        ctx, &coarse->base, inner_metric(metric), mpivf_filter_best(dim), dim, lists);
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
         status = mpivf_tile_init(ctx, &coarse->tile[t], dim);
     return status;
@@ -50,7 +51,7 @@ void
 mpivf_coarse_ready(struct mpivf_coarse *coarse)
 {
     enum mpivf_metric metric = inner_metric(coarse->metric);
-    mpivf_nearest_centre(metric, coarse->centroid, coarse->lists, coarse->dim, coarse->centre);
+    mpivf_prepare_centre(metric, coarse->centroid, coarse->lists, coarse->dim, coarse->centre);
     mpivf_base_fill(&coarse->base, coarse->centroid, coarse->lists, coarse->centre, NULL, 0);
 }
 
@@ -67,15 +68,17 @@ lookup_batch(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_ti
     struct mpivf_topk *topk = &lookup->topk;
     mpivf_topk_reset(topk);
     mpivf_queries_fill(&lookup->queries, row, n, coarse->centre);
-    mpivf_nearest_scan(&lookup->queries, NULL, 0, n, &coarse->base, topk, tile);
+    struct mpivf_scan_of all = {.n = n};
+    mpivf_nearest_scan(&lookup->queries, &all, &coarse->base, topk, tile);
     for (size_t i = 0; i < n; i++) {
         struct mpivf_candidate *entry = topk->entry + i * topk->room;
+        mpivf_topk_settle(topk, i);
         if (probes > 1)
             mpivf_topk_sort(entry, probes);
         for (size_t p = 0; p < probes; p++) {
             list[i * probes + p] = (uint32_t)entry[p].id;
             if (distance)
-                distance[i * probes + p] = entry[p].lo;
+                distance[i * probes + p] = entry[p].distance;
         }
     }
 }
@@ -90,7 +93,7 @@ batch_rows(size_t probes)
 size_t
 mpivf_coarse_scratch(const struct mpivf_coarse *coarse, size_t probes)
 {
-    size_t row = mpivf_topk_query_bytes(probes) + mpivf_nearest_row_bytes(coarse->dim);
+    size_t row = mpivf_topk_query_bytes(probes) + mpivf_prepare_row_bytes(coarse->dim);
     return (size_t)coarse->threads * (batch_rows(probes) * row + sizeof(struct lookup) + 2048);
 }
 
@@ -104,7 +107,7 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
     mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
     for (size_t t = 0; t < threads && status == MPIVF_OK; t++) {
         status = mpivf_queries_init(ctx, &lookup[t].queries, inner_metric(coarse->metric),
-                                    coarse->dim, batch);
+                                    coarse->base.filter, coarse->dim, batch);
         if (status == MPIVF_OK)
             status = mpivf_topk_init(ctx, &lookup[t].topk, batch, probes);
     }

@@ -46,6 +46,13 @@ mpivf_normalise(const float *row, size_t dim, float *out)
         out[i] = length > 0 ? (float)((double)row[i] / length) : 0.0f;
 }
 
+void
+mpivf_scale(const float *row, size_t dim, double factor, float *out)
+{
+    for (size_t i = 0; i < dim; i++)
+        out[i] = (float)((double)row[i] * factor);
+}
+
 double
 mpivf_distance_shown(enum mpivf_metric metric, double distance)
 {

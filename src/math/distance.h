@@ -31,6 +31,10 @@ mpivf_finite(const float *row, size_t dim);
 void
 mpivf_normalise(const float *row, size_t dim, float *out);
 
+/* out = row x factor, rounded once to float32. */
+void
+mpivf_scale(const float *row, size_t dim, double factor, float *out);
+
 /* What users see: the square root for l2, the canonical value otherwise. */
 double
 mpivf_distance_shown(enum mpivf_metric metric, double distance);

@@ -6,7 +6,7 @@
 
 extern const struct mpivf_kernel mpivf_kernel_portable;
 #ifdef __x86_64__
-extern const struct mpivf_kernel mpivf_kernel_avx2, mpivf_kernel_avx512;
+extern const struct mpivf_kernel mpivf_kernel_avx2, mpivf_kernel_avx512, mpivf_kernel_vnni;
 #endif
 
 const struct mpivf_kernel *
@@ -15,11 +15,14 @@ mpivf_kernel_at(int i)
     if (i == 0)
         return &mpivf_kernel_portable;
 #ifdef __x86_64__
-    if (i == 1 && __builtin_cpu_supports("avx2"))
+    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (i == 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return &mpivf_kernel_avx2;
-    if (i == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if (i == 2 && wide)
         return &mpivf_kernel_avx512;
+    if (i == 3 && wide && __builtin_cpu_supports("avx512vnni"))
+        return &mpivf_kernel_vnni;
 #endif
     return NULL;
 }
@@ -29,7 +32,7 @@ choose(void)
 {
     const char *forced = getenv("MPIVF_KERNEL");
     const struct mpivf_kernel *best = mpivf_kernel_at(0);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         const struct mpivf_kernel *kernel = mpivf_kernel_at(i);
         if (kernel == NULL)
             continue;

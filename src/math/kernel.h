@@ -1,15 +1,46 @@
 /*
  * kernel: the inner loops, once per instruction set.
  *
- * The set is chosen at run time by what the processor has; MPIVF_KERNEL=portable|avx2|avx512
- * forces one. Every set gives the same bits: float64 sums run in 16 lanes (element i in lane
- * i mod 16) that are folded by halves, without fused multiply-add, whatever the vector width.
+ * The set is chosen at run time by what the processor has; MPIVF_KERNEL=portable|avx2|avx512|vnni
+ * forces one. Every set gives the same bits where bits count: float64 sums run in 16 lanes (element
+ * i in lane i mod 16) that are folded by halves, without fused multiply-add, whatever the width.
+ *
+ * Products of many rows with many rows are register-blocked: 8 queries against a panel of 48 rows,
+ * 24 accumulators of 16 lanes with AVX-512. Whatever the element type, a step takes 4 bytes of every
+ * row, a word: four int8, two int16 or one float. So there is one layout and one loop.
  */
 #ifndef MPIVF_MATH_KERNEL_H
 #define MPIVF_MATH_KERNEL_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+enum { MPIVF_PANEL = 48, MPIVF_GROUP = 8 };
+
+/* Panels of prepared rows, one after the other; columns past the last row have an infinite term. */
+struct mpivf_panels {
+    const void *word; /* [panels, steps, MPIVF_PANEL] words */
+    const float *term, *scale, *norm, *rest; /* [panels * MPIVF_PANEL] each */
+    size_t panels, steps;
+};
+
+/* Up to MPIVF_GROUP queries and what the comparison finds. */
+struct mpivf_group {
+    const void *word[MPIVF_GROUP]; /* [steps] words each; those past n repeat another */
+    size_t n;
+    int32_t start[MPIVF_GROUP]; /* integer sums begin here */
+    float scale[MPIVF_GROUP], slope[MPIVF_GROUP], rest[MPIVF_GROUP], limit[MPIVF_GROUP];
+    size_t kept[MPIVF_GROUP];
+    uint32_t *keep[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
+    float *value[MPIVF_GROUP];   /* their values */
+};
+
+/*
+ * For query i and column j: the value
+ *     term_j - scale_i (scale_j P) - slope_i norm_j - rest_i rest_j,  P = start_i + <query, row>;
+ * appends the columns where value > limit_i is not true (so not-a-number stays).
+ */
+typedef void (*mpivf_compare)(const struct mpivf_panels *panels, struct mpivf_group *group);
 
 struct mpivf_kernel {
     const char *name;
@@ -20,12 +51,29 @@ struct mpivf_kernel {
     /* sum a_i b_i in float64. */
     double (*dot)(const float *a, const float *b, size_t dim);
 
+    /* max |x_i|; x is finite. */
+    float (*largest)(const float *x, size_t dim);
+
+    /*
+     * out_i = x_i * inverse rounded to an integer, |x_i * inverse| <= 127 or 32767. Returns the sum of
+     * squares of what rounding took away, in float32: 16 lanes, each dim / 16 + 1 additions.
+     */
+    float (*round8)(const float *x, size_t dim, float inverse, int8_t *out);
+    float (*round16)(const float *x, size_t dim, float inverse, int16_t *out);
+
     /*
      * The columns j < n for which term[j] - scale * product[j] - slope * norm[j] > limit is not
      * true (so not-a-number stays), ascending into keep. How many.
      */
     size_t (*filter)(const float *product, const float *term, const float *norm, size_t n,
                      float scale, float slope, float limit, uint32_t *keep);
+
+    /* Rows as unsigned bytes (value + 128) with queries as signed ones: start = -128 sum of the query. */
+    mpivf_compare compare8; /* NULL where the processor has no such dot product */
+    /* Sums of int16 products wrap; right when the final one fits int32. */
+    mpivf_compare compare16;
+    /* float32 sums in any order. */
+    mpivf_compare compare32;
 };
 
 /* The set in use. The first call chooses; make it before threads start. */

@@ -1,7 +1,7 @@
-/* The loops of kernel.h, compiled once for each instruction set: KERNEL names the set. */
-#include "math/kernel.h"
-
-#include <string.h>
+/*
+ * The loops of kernel.h, compiled once for each instruction set. KERNEL names the set; kernel_*.c
+ * say before how its registers are filled and multiplied.
+ */
 
 typedef double lanes8 __attribute__((vector_size(64)));
 typedef float floats8 __attribute__((vector_size(32)));
@@ -85,10 +85,107 @@ filter(const float *product, const float *term, const float *norm, size_t n, flo
     return kept;
 }
 
+typedef float floats16 __attribute__((vector_size(64)));
+typedef int32_t words16 __attribute__((vector_size(64)));
+typedef int16_t shorts16 __attribute__((vector_size(32)));
+typedef int8_t bytes16 __attribute__((vector_size(16)));
+
+static float
+largest(const float *x, size_t dim)
+{
+    words16 most = {0};
+    size_t i = 0;
+    for (; i + 16 <= dim; i += 16) { /* without the sign, floats order as integers do */
+        words16 bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffff;
+        words16 more = bits > most;
+        most = (bits & more) | (most & ~more);
+    }
+    int32_t top = 0;
+    for (int lane = 0; lane < 16; lane++)
+        top = most[lane] > top ? most[lane] : top;
+    for (; i < dim; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffff;
+        top = bits > top ? bits : top;
+    }
+    float value;
+    memcpy(&value, &top, sizeof value);
+    return value;
+}
+
+/* Adding and taking away 1.5 x 2^23 rounds to the nearest integer. */
+static const float ROUNDER = 12582912.0f;
+
+static float
+fold_floats(floats16 s)
+{
+    float lane[16];
+    memcpy(lane, &s, sizeof lane);
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+#define ROUND_ROW(name, type, types)                                                               \
+    static float name(const float *x, size_t dim, float inverse, type *out)                        \
+    {                                                                                              \
+        floats16 sum = {0};                                                                        \
+        size_t i = 0;                                                                              \
+        for (; i + 16 <= dim; i += 16) {                                                           \
+            floats16 v;                                                                            \
+            memcpy(&v, x + i, sizeof v);                                                           \
+            v *= inverse;                                                                          \
+            floats16 near = (v + ROUNDER) - ROUNDER;                                               \
+            types packed = __builtin_convertvector(__builtin_convertvector(near, words16), types); \
+            memcpy(out + i, &packed, sizeof packed);                                               \
+            v -= near;                                                                             \
+            sum += v * v;                                                                          \
+        }                                                                                          \
+        for (int lane = 0; i < dim; i++, lane++) {                                                 \
+            float v = x[i] * inverse, near = (v + ROUNDER) - ROUNDER;                              \
+            out[i] = (type)near;                                                                   \
+            sum[lane] += (v - near) * (v - near);                                                  \
+        }                                                                                          \
+        return fold_floats(sum);                                                                   \
+    }
+
+ROUND_ROW(round8, int8_t, bytes16)
+ROUND_ROW(round16, int16_t, shorts16)
+
+#define TILE compare16
+#define SUM words
+#define START(x) spread_int(x)
+#define DOT(sum, rows, one) DOT16(sum, rows, one)
+#define TO_FLOAT(sum) to_floats(sum)
+#include "math/kernel_tile.h"
+
+#define TILE compare32
+#define SUM floats
+#define START(x) spread_float(0 * (float)(x))
+#define DOT(sum, rows, one) DOT32(sum, rows, one)
+#define TO_FLOAT(sum) (sum)
+#include "math/kernel_tile.h"
+
+#ifdef DOT8
+#define TILE compare8
+#define SUM words
+#define START(x) spread_int(x)
+#define DOT(sum, rows, one) DOT8(sum, rows, one)
+#define TO_FLOAT(sum) to_floats(sum)
+#include "math/kernel_tile.h"
+#else
+#define compare8 NULL
+#endif
+
 #define KERNEL_NAME_(set) #set
 #define KERNEL_NAME(set) KERNEL_NAME_(set)
 #define KERNEL_SYMBOL_(set) mpivf_kernel_##set
 #define KERNEL_SYMBOL(set) KERNEL_SYMBOL_(set)
 
 const struct mpivf_kernel KERNEL_SYMBOL(KERNEL);
-const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {KERNEL_NAME(KERNEL), square, dot, filter};
+const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {
+    KERNEL_NAME(KERNEL), square, dot, largest, round8, round16, filter, compare8, compare16, compare32};

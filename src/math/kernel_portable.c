@@ -1,2 +1,101 @@
+/* Four lanes of plain C: what every compiler turns into the vectors of its machine. */
+#include "math/kernel.h"
+
+#include <string.h>
+
+typedef float floats __attribute__((vector_size(16)));
+typedef int32_t words __attribute__((vector_size(16)));
+typedef uint32_t unsigneds __attribute__((vector_size(16)));
+enum { LANES = 4, WIDE = 2, ROWS = 4 };
+#define UNROLL _Pragma("GCC unroll 4")
+
+static inline floats
+load_floats(const float *at)
+{
+    floats v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline words
+load_words(const char *at)
+{
+    words v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline words
+spread_int(int32_t x)
+{
+    return (words){x, x, x, x};
+}
+
+static inline words
+spread_word(const char *at)
+{
+    int32_t word;
+    memcpy(&word, at, sizeof word);
+    return spread_int(word);
+}
+
+static inline floats
+spread_float(float x)
+{
+    return (floats){x, x, x, x};
+}
+
+static inline unsigned
+survive(floats v, floats limit)
+{
+    words not_above = ~(v > limit);
+    return (not_above[0] & 1) | (not_above[1] & 2) | (not_above[2] & 4) | (not_above[3] & 8);
+}
+
+static inline floats
+as_floats(words x)
+{
+    floats v;
+    memcpy(&v, &x, sizeof v);
+    return v;
+}
+
+/* Sums wrap, so they are unsigned; shifts of signed words keep the sign. */
+static inline words
+add_products(words sum, words a, words b)
+{
+    return (words)((unsigneds)sum + (unsigneds)a * (unsigneds)b);
+}
+
+static inline words
+high_half(words x)
+{
+    return x >> 16;
+}
+
+static inline words
+low_half(words x)
+{
+    return (words)((unsigneds)x << 16) >> 16;
+}
+
+static inline words
+dot8(words sum, words rows, words one)
+{
+    for (int byte = 0; byte < 4; byte++) {
+        words row = (words)(((unsigneds)rows >> (8 * byte)) & 255);
+        sum = add_products(sum, row, (words)((unsigneds)one << (24 - 8 * byte)) >> 24);
+    }
+    return sum;
+}
+
+#define to_floats(x) __builtin_convertvector(x, floats)
+#define less_product(c, a, b) ((c) - (a) * (b))
+#define DOT8(sum, rows, one) (sum = dot8(sum, rows, one))
+#define DOT16(sum, rows, one)                                                                      \
+    (sum = add_products(add_products(sum, low_half(rows), low_half(one)), high_half(rows),         \
+                        high_half(one)))
+#define DOT32(sum, rows, one) (sum = (sum) + as_floats(rows) * as_floats(one))
+
 #define KERNEL portable
 #include "math/kernel_body.h"

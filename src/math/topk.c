@@ -1,6 +1,7 @@
 #include "math/topk.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,20 +14,21 @@ room_for(size_t k)
 size_t
 mpivf_topk_query_bytes(size_t k)
 {
-    return room_for(k) * sizeof(struct mpivf_candidate) + sizeof(uint32_t) + sizeof(double);
+    return room_for(k) * sizeof(struct mpivf_candidate) + sizeof(uint32_t) + sizeof(double) +
+           sizeof(uint64_t);
 }
 
 mpivf_status
 mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queries, size_t k)
 {
+    static const char what[] = "the neighbours";
     *topk = (struct mpivf_topk){.queries = queries, .k = k};
     topk->room = room_for(k);
-    topk->entry = mpivf_alloc(ctx, "the neighbours", queries * topk->room, sizeof *topk->entry);
-    if (topk->entry)
-        topk->count = mpivf_alloc(ctx, "the neighbours", queries, sizeof *topk->count);
-    if (topk->count)
-        topk->limit = mpivf_alloc(ctx, "the neighbours", queries, sizeof *topk->limit);
-    if (topk->limit == NULL)
+    topk->entry = mpivf_alloc(ctx, what, queries * topk->room, sizeof *topk->entry);
+    topk->count = mpivf_alloc(ctx, what, queries, sizeof *topk->count);
+    topk->limit = mpivf_alloc(ctx, what, queries, sizeof *topk->limit);
+    topk->tied = mpivf_alloc(ctx, what, queries, sizeof *topk->tied);
+    if (!topk->entry || !topk->count || !topk->limit || !topk->tied)
         return MPIVF_MEMORY;
     mpivf_topk_reset(topk);
     return MPIVF_OK;
@@ -38,6 +40,7 @@ mpivf_topk_clear(struct mpivf_context *ctx, struct mpivf_topk *topk)
     mpivf_free(ctx, topk->entry);
     mpivf_free(ctx, topk->count);
     mpivf_free(ctx, topk->limit);
+    mpivf_free(ctx, topk->tied);
     memset(topk, 0, sizeof *topk);
 }
 
@@ -47,15 +50,14 @@ mpivf_topk_reset(struct mpivf_topk *topk)
     for (size_t q = 0; q < topk->queries; q++) {
         topk->count[q] = 0;
         topk->limit[q] = INFINITY;
+        topk->tied[q] = 0;
     }
 }
 
 static bool
-before(const struct mpivf_candidate *a, const struct mpivf_candidate *b, bool by_hi)
+before(const struct mpivf_candidate *a, const struct mpivf_candidate *b)
 {
-    if (by_hi)
-        return a->hi < b->hi;
-    return a->lo < b->lo || (a->lo == b->lo && a->id < b->id);
+    return a->distance < b->distance || (a->distance == b->distance && a->id < b->id);
 }
 
 static void
@@ -67,7 +69,7 @@ swap(struct mpivf_candidate *a, struct mpivf_candidate *b)
 }
 
 void
-mpivf_topk_select(struct mpivf_candidate *entry, size_t n, size_t k, bool by_hi)
+mpivf_topk_select(struct mpivf_candidate *entry, size_t n, size_t k)
 {
     size_t low = 0, high = n; /* the k-th place lies in [low, high) */
     uint32_t random = 1;
@@ -79,9 +81,9 @@ mpivf_topk_select(struct mpivf_candidate *entry, size_t n, size_t k, bool by_hi)
         /* three parts, so that many equal entries cost no more than few */
         size_t less = low, at = low, more = high;
         while (at < more) {
-            if (before(&entry[at], &pivot, by_hi))
+            if (before(&entry[at], &pivot))
                 swap(&entry[less++], &entry[at++]);
-            else if (before(&pivot, &entry[at], by_hi))
+            else if (before(&pivot, &entry[at]))
                 swap(&entry[at], &entry[--more]);
             else
                 at++;
@@ -99,7 +101,7 @@ static int
 by_distance(const void *a, const void *b)
 {
     const struct mpivf_candidate *x = a, *y = b;
-    return before(x, y, false) ? -1 : before(y, x, false);
+    return before(x, y) ? -1 : before(y, x);
 }
 
 void
@@ -108,33 +110,76 @@ mpivf_topk_sort(struct mpivf_candidate *entry, size_t n)
     qsort(entry, n, sizeof *entry, by_distance);
 }
 
+/* The limit of query q falls to `limit`: ties at a larger one are none. */
+static void
+lower_limit(struct mpivf_topk *topk, size_t q, double limit)
+{
+    if (limit < topk->limit[q])
+        topk->tied[q] = 0;
+    topk->limit[q] = limit;
+}
+
 void
 mpivf_topk_settle(struct mpivf_topk *topk, size_t q)
 {
     struct mpivf_candidate *entry = topk->entry + q * topk->room;
-    if (topk->count[q] < topk->k)
+    size_t n = topk->count[q], k = topk->k;
+    if (n < k)
         return;
-    mpivf_topk_select(entry, topk->count[q], topk->k, false);
-    topk->count[q] = (uint32_t)topk->k;
-    double limit = entry[0].lo;
-    for (size_t i = 1; i < topk->k; i++)
-        if (entry[i].lo > limit)
-            limit = entry[i].lo;
-    topk->limit[q] = limit;
+    mpivf_topk_select(entry, n, k);
+    double limit = entry[0].distance;
+    for (size_t i = 1; i < k; i++)
+        if (entry[i].distance > limit)
+            limit = entry[i].distance;
+    lower_limit(topk, q, limit);
+    for (size_t i = k; i < n; i++)
+        topk->tied[q] += entry[i].distance == limit;
+    topk->count[q] = (uint32_t)k;
+}
+
+void
+mpivf_topk_tighten(struct mpivf_topk *topk, size_t q)
+{
+    size_t n = topk->count[q], k = topk->k;
+    if (n >= k && (topk->limit[q] == INFINITY || n - k >= k / 4 + 1))
+        mpivf_topk_settle(topk, q);
 }
 
 void
 mpivf_topk_export(struct mpivf_topk *topk, struct mpivf_candidate *block)
 {
-    for (size_t q = 0; q < topk->queries; q++, block += topk->k) {
+    size_t k = topk->k;
+    for (size_t q = 0; q < topk->queries; q++, block += k + 1) {
         struct mpivf_candidate *entry = topk->entry + q * topk->room;
+        mpivf_topk_settle(topk, q);
         size_t n = topk->count[q];
         mpivf_topk_sort(entry, n);
-        n = n < topk->k ? n : topk->k;
         memcpy(block, entry, n * sizeof *block);
-        for (; n < topk->k; n++)
-            block[n] = (struct mpivf_candidate){INFINITY, INFINITY, -1};
+        for (; n < k; n++)
+            block[n] = (struct mpivf_candidate){INFINITY, -1};
+        block[k] = (struct mpivf_candidate){block[k - 1].distance, (int64_t)topk->tied[q]};
     }
+}
+
+void
+mpivf_topk_import(struct mpivf_topk *topk, size_t q, const struct mpivf_candidate *row)
+{
+    size_t k = topk->k;
+    for (size_t i = 0; i < k && row[i].id >= 0; i++)
+        mpivf_topk_add(topk, q, row[i].distance, row[i].id);
+    mpivf_topk_settle(topk, q);
+    if (row[k].distance == topk->limit[q] && topk->count[q] == k)
+        topk->tied[q] += (uint64_t)row[k].id;
+}
+
+/* How many of the n entries from `entry` on, sorted, are at distance d. */
+static int64_t
+count_at(const struct mpivf_candidate *entry, size_t n, double d)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < n && entry[i].distance == d; i++)
+        count += entry[i].id >= 0;
+    return count;
 }
 
 void
@@ -144,12 +189,18 @@ mpivf_topk_join(void *arg, void *data, const void *other)
     struct mpivf_candidate *a = data;
     const struct mpivf_candidate *b = other;
     size_t k = shape->k;
-    for (size_t q = 0; q < shape->queries; q++, a += k, b += k) {
-        for (size_t i = 0, j = 0, n = 0; n < k; n++) {
+    for (size_t q = 0; q < shape->queries; q++, a += k + 1, b += k + 1) {
+        size_t i = 0, j = 0;
+        for (size_t n = 0; n < k; n++) {
             /* a missing entry (id -1) is infinite: any other goes before it */
-            bool first = b[j].id < 0 || (a[i].id >= 0 && before(&a[i], &b[j], false));
+            bool first = b[j].id < 0 || (a[i].id >= 0 && before(&a[i], &b[j]));
             shape->scratch[n] = first ? a[i++] : b[j++];
         }
+        double limit = shape->scratch[k - 1].distance;
+        int64_t tied = count_at(a + i, k - i, limit) + count_at(b + j, k - j, limit);
+        tied += a[k].distance == limit ? a[k].id : 0;
+        tied += b[k].distance == limit ? b[k].id : 0;
         memcpy(a, shape->scratch, k * sizeof *a);
+        a[k] = (struct mpivf_candidate){limit, tied};
     }
 }

@@ -1,31 +1,27 @@
 /*
- * topk: for each query the k nearest rows so far, as intervals.
+ * topk: for each query the k nearest rows so far, and how many more lie just as far as the k-th.
  *
- * An entry knows that its canonical distance lies in [lo, hi]. It is resolved when lo == hi:
- * then `id` is the row's id. Before, `id` is its place in the base set at hand, and it has to
- * be resolved before that set goes. Between sets all entries are resolved.
+ * Order is by (distance, id): neither the set of the k best nor the count of ties depends on the
+ * order of arrival.
  *
- * Order is by (distance, id): the set of the k best does not depend on the order of arrival.
- *
- * Memory: 24 bytes x room a query, room = max(2 k, k + 64).
+ * Memory: 16 bytes x room a query, room = max(2 k, k + 64).
  */
 #ifndef MPIVF_MATH_TOPK_H
 #define MPIVF_MATH_TOPK_H
 
 #include <mpivf/context.h>
 
-#include <stdbool.h>
-
 struct mpivf_candidate {
-    double lo, hi;
+    double distance;
     int64_t id;
 };
 
 struct mpivf_topk {
     size_t queries, k, room;
     struct mpivf_candidate *entry; /* owned, [queries, room] */
-    uint32_t *count;               /* owned, [queries], each <= room */
-    double *limit;                 /* owned, [queries]: nothing with lo above it is among the k */
+    uint32_t *count;               /* owned, [queries], each < room */
+    double *limit;                 /* owned, [queries]: nothing beyond it is among the k */
+    uint64_t *tied;                /* owned, [queries]: rows dropped at exactly `limit` */
 };
 
 /* Bytes that a query takes. */
@@ -43,34 +39,51 @@ mpivf_topk_clear(struct mpivf_context *ctx, struct mpivf_topk *topk);
 void
 mpivf_topk_reset(struct mpivf_topk *topk);
 
-/*
- * Put the k smallest of n entries first (in no order), by hi when `by_hi`, else by (lo, id).
- * Expected linear.
- */
-void
-mpivf_topk_select(struct mpivf_candidate *entry, size_t n, size_t k, bool by_hi);
-
-/* Sort resolved entries by (distance, id). */
-void
-mpivf_topk_sort(struct mpivf_candidate *entry, size_t n);
-
-/* Keep the k best resolved entries of query q and set its limit. */
+/* Keep the k best of query q, set its limit and count the ties that go. */
 void
 mpivf_topk_settle(struct mpivf_topk *topk, size_t q);
 
+/* Offer a row. Each row once. */
+static inline void
+mpivf_topk_add(struct mpivf_topk *topk, size_t q, double distance, int64_t id)
+{
+    if (distance > topk->limit[q])
+        return;
+    topk->entry[q * topk->room + topk->count[q]++] = (struct mpivf_candidate){distance, id};
+    if (topk->count[q] == topk->room)
+        mpivf_topk_settle(topk, q);
+}
+
+/* Settle when that brings the limit down enough to be worth it: after a batch of rows. */
+void
+mpivf_topk_tighten(struct mpivf_topk *topk, size_t q);
+
+/* Put the k smallest of n entries first, in no order. Expected linear. */
+void
+mpivf_topk_select(struct mpivf_candidate *entry, size_t n, size_t k);
+
+/* Sort entries. */
+void
+mpivf_topk_sort(struct mpivf_candidate *entry, size_t n);
+
 /*
- * The entries as a block that ranks can join: [queries, k] sorted, missing ones with id -1 and
- * an infinite distance.
+ * The entries as a block that can be joined and stored: [queries, k + 1], the k best sorted,
+ * missing ones with id -1 and an infinite distance; the last has the k-th distance and, as id, the
+ * number of rows beyond the k that are at that distance.
  */
 void
 mpivf_topk_export(struct mpivf_topk *topk, struct mpivf_candidate *block);
+
+/* Offer query q one row of such a block, over other rows. */
+void
+mpivf_topk_import(struct mpivf_topk *topk, size_t q, const struct mpivf_candidate *row);
 
 struct mpivf_topk_block {
     size_t queries, k;
     struct mpivf_candidate *scratch; /* [k] */
 };
 
-/* For mpivf_tree_all: join two such blocks into the first. `arg` is a mpivf_topk_block. */
+/* For mpivf_tree_all: join two such blocks, over different rows, into the first. */
 void
 mpivf_topk_join(void *arg, void *data, const void *other);
 

@@ -5,7 +5,7 @@
 size_t
 mpivf_gather_query_bytes(size_t k)
 {
-    return 2 * k * sizeof(struct mpivf_candidate);
+    return 2 * (k + 1) * sizeof(struct mpivf_candidate);
 }
 
 mpivf_status
@@ -13,7 +13,7 @@ mpivf_gather_block_all(const struct mpivf_par *par, struct mpivf_topk *topk, boo
                        struct mpivf_candidate **block)
 {
     struct mpivf_context *ctx = par->ctx;
-    size_t entries = topk->queries * topk->k;
+    size_t entries = topk->queries * (topk->k + 1);
     struct mpivf_topk_block shape = {.queries = topk->queries, .k = topk->k};
     struct mpivf_candidate *mine = mpivf_alloc(ctx, "the neighbours", entries, sizeof *mine);
     struct mpivf_candidate *other = mpivf_alloc(ctx, "the neighbours", entries, sizeof *other);
@@ -47,11 +47,11 @@ mpivf_gather_result_all(const struct mpivf_par *par, struct mpivf_topk *topk,
         return status;
     for (size_t q = 0; q < topk->queries; q++)
         for (size_t i = 0; i < result->k; i++) {
-            const struct mpivf_candidate *entry = &block[q * topk->k + i];
+            const struct mpivf_candidate *entry = &block[q * (topk->k + 1) + i];
             size_t at = (first + q) * result->k + i;
             result->neighbor[at] = entry->id;
             result->distance[at] =
-                entry->id < 0 ? entry->lo : mpivf_distance_shown(metric, entry->lo);
+                entry->id < 0 ? entry->distance : mpivf_distance_shown(metric, entry->distance);
         }
     mpivf_free(par->ctx, block);
     return MPIVF_OK;

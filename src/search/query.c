@@ -16,7 +16,7 @@ mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim
     if (status == MPIVF_OK)
         query->rows = most > 0 && most < source.rows ? most : source.rows;
     if (status == MPIVF_OK)
-        status = mpivf_source_load_all(&source, query->rows, &query->row);
+        status = mpivf_source_load_all(&source, query->rows, 0, query->rows, &query->row);
     mpivf_source_close_all(&source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
         if (!mpivf_finite(query->row + q * dim, dim))

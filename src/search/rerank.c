@@ -29,11 +29,12 @@ choose_pairs(const struct mpivf_par *par, const struct mpivf_candidate *block, s
     uint64_t first = mpivf_share_first(rows, par->rank, par->size);
     uint64_t end = mpivf_share_first(rows, par->rank + 1, par->size);
     size_t n = 0;
-    for (size_t i = 0; i < queries * k; i++) {
-        uint64_t place = (uint64_t)block[i].id;
-        if (block[i].id >= 0 && place >= first && place < end)
-            pair[n++] = (struct pair){place, (uint32_t)(i / k)};
-    }
+    for (size_t q = 0; q < queries; q++, block += k + 1)
+        for (size_t i = 0; i < k; i++) {
+            uint64_t place = (uint64_t)block[i].id;
+            if (block[i].id >= 0 && place >= first && place < end)
+                pair[n++] = (struct pair){place, (uint32_t)q};
+        }
     qsort(pair, n, sizeof *pair, by_place);
     return n;
 }
@@ -70,10 +71,7 @@ compare(struct reranking *r, const struct pair *pair, size_t n)
         double d = mpivf_distance(metric, query,
                                   metric == MPIVF_COSINE ? mpivf_square(query, dim) : 0,
                                   (const float *)(const void *)(r->buffer + at * bytes), dim);
-        if (r->topk->count[q] == r->topk->room)
-            mpivf_topk_settle(r->topk, q);
-        r->topk->entry[q * r->topk->room + r->topk->count[q]++] =
-            (struct mpivf_candidate){d, d, r->id[at]};
+        mpivf_topk_add(r->topk, q, d, r->id[at]);
     }
     return status;
 }

@@ -9,6 +9,7 @@ struct scanning {
     struct mpivf_scan *scan;
     const struct mpivf_probes *chosen;
     struct mpivf_topk *topk;
+    enum mpivf_filter filter;
     struct mpivf_queries queries;
     struct mpivf_base base;
     struct mpivf_plane plane[MPIVF_PLANES];
@@ -23,7 +24,7 @@ static size_t
 row_bytes(const struct mpivf_index_meta *meta)
 {
     return mpivf_codec_bytes(meta->codec, meta->dim) + meta->dim * sizeof(float) + sizeof(int64_t) +
-           mpivf_nearest_row_bytes(meta->dim);
+           mpivf_prepare_row_bytes(meta->dim);
 }
 
 static size_t
@@ -63,11 +64,12 @@ scanning_init(struct scanning *s, const float *row)
     const struct mpivf_index_meta *meta = &s->scan->index->meta;
     struct mpivf_context *ctx = s->scan->par->ctx;
     s->capacity = buffer_rows(meta);
+    s->filter = mpivf_filter_best(meta->dim);
     mpivf_index_planes(meta, &s->scan->index->layout, s->plane);
     mpivf_status status =
-        mpivf_queries_init(ctx, &s->queries, meta->metric, meta->dim, s->chosen->queries);
+        mpivf_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim, s->chosen->queries);
     if (status == MPIVF_OK)
-        status = mpivf_base_init(ctx, &s->base, meta->metric, meta->dim, s->capacity);
+        status = mpivf_base_init(ctx, &s->base, meta->metric, s->filter, meta->dim, s->capacity);
     if (status)
         return status;
     s->code = mpivf_alloc(ctx, "the scan buffer", s->capacity, s->plane[1].row_bytes);
@@ -115,8 +117,9 @@ compare(struct scanning *s, uint64_t list, uint64_t first, size_t from, size_t r
     uint64_t asked = chosen->first[list + 1] - chosen->first[list];
     mpivf_base_fill(&s->base, s->row + from * s->base.dim, rows, coarse->centre,
                     s->scan->positions ? NULL : s->id + from, (int64_t)(first + from));
-    mpivf_nearest_scan_threads(&s->queries, chosen->query + chosen->first[list], asked, &s->base,
-                               s->topk, coarse->tile, coarse->threads);
+    struct mpivf_scan_of askers = {.subset = chosen->query + chosen->first[list], .n = asked};
+    mpivf_nearest_scan_threads(&s->queries, &askers, &s->base, s->topk, coarse->tile,
+                               coarse->threads);
     s->scan->pairs += asked * rows;
 }
 

@@ -45,7 +45,7 @@ block_queries(const struct searching *s, uint64_t *queries)
     size_t dim = s->index.meta.dim, fixed = mpivf_scan_fixed_bytes(&s->index.meta) +
                                             mpivf_coarse_scratch(&s->coarse, s->probes) + (2 << 20);
     size_t each = 2 * mpivf_topk_query_bytes(s->candidates) + mpivf_gather_query_bytes(s->candidates) +
-                  2 * mpivf_nearest_row_bytes(dim) + s->probes * 2 * sizeof(uint32_t) +
+                  2 * mpivf_prepare_row_bytes(dim) + s->probes * 2 * sizeof(uint32_t) +
                   s->candidates * 16;
     size_t left = mpivf_memory_left(ctx);
     left = left > (size_t)4 << 30 ? (size_t)4 << 30 : left;

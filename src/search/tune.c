@@ -31,8 +31,8 @@ count_by_probe(const struct mpivf_index *index, const struct mpivf_probes *chose
     for (uint64_t q = 0; q < chosen->queries; q++) {
         for (uint64_t p = 0; p < chosen->lists; p++)
             place[chosen->list[q * chosen->lists + p]] = p;
-        for (uint64_t i = 0; i < k && block[q * k + i].id >= 0; i++, total++)
-            count[place[list_at(index, (uint64_t)block[q * k + i].id)]]++;
+        for (uint64_t i = 0; i < k && block[q * (k + 1) + i].id >= 0; i++, total++)
+            count[place[list_at(index, (uint64_t)block[q * (k + 1) + i].id)]]++;
     }
     return total;
 }

@@ -191,24 +191,19 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
     return status;
 }
 
-/* Ranges of the rows i * rows / count. */
-static size_t
-spread_rows(const struct mpivf_source *source, uint64_t count, struct mpivf_range *range)
-{
-    for (uint64_t i = 0; i < count; i++)
-        range[i] = (struct mpivf_range){(uint64_t)((__uint128_t)i * source->rows / count), 1};
-    return mpivf_range_normalise(range, count, NULL);
-}
-
 mpivf_status
-mpivf_source_load_all(struct mpivf_source *source, uint64_t count, float **rows)
+mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
+                      float **rows)
 {
     struct mpivf_context *ctx = source->par->ctx;
-    float *buffer = mpivf_alloc(ctx, "the queries", count, mpivf_source_row_bytes(source));
-    struct mpivf_range *range = mpivf_alloc(ctx, "the queries", count, sizeof *range);
+    float *buffer = mpivf_alloc(ctx, "the queries", n, mpivf_source_row_bytes(source));
+    struct mpivf_range *range = mpivf_alloc(ctx, "the queries", n, sizeof *range);
     mpivf_status status = mpivf_agree_all(source->par, buffer && range ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK)
-        status = mpivf_source_read_all(source, range, spread_rows(source, count, range), buffer);
+    if (status == MPIVF_OK) {
+        for (uint64_t i = 0; i < n; i++)
+            range[i] = (struct mpivf_range){mpivf_source_spread(source->rows, count, first + i), 1};
+        status = mpivf_source_read_all(source, range, mpivf_range_normalise(range, n, NULL), buffer);
+    }
     status = mpivf_agree_all(source->par, status);
     mpivf_free(ctx, range);
     if (status)

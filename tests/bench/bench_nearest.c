@@ -60,7 +60,8 @@ run_scan(void *arg)
     for (size_t first = 0; first < b->rows; first += SLAB) {
         size_t n = b->rows - first < SLAB ? b->rows - first : SLAB;
         mpivf_base_fill(&b->base, b->row + first * b->dim, n, b->coarse.centre, NULL, (int64_t)first);
-        mpivf_nearest_scan_threads(&b->queries, NULL, QUERIES, &b->base, &b->topk, b->coarse.tile,
+        struct mpivf_scan_of all = {.n = QUERIES};
+        mpivf_nearest_scan_threads(&b->queries, &all, &b->base, &b->topk, b->coarse.tile,
                                    b->ctx.threads);
     }
 }
@@ -124,8 +125,8 @@ bench_dim(size_t dim, size_t rows, int threads)
     b.list = mpivf_alloc(&b.ctx, "lists", rows, sizeof(uint32_t));
     if (!b.row || !b.query || !b.out || !b.list ||
         mpivf_coarse_init(&b.ctx, &b.coarse, MPIVF_L2, LISTS, dim) ||
-        mpivf_queries_init(&b.ctx, &b.queries, MPIVF_L2, dim, QUERIES) ||
-        mpivf_base_init(&b.ctx, &b.base, MPIVF_L2, dim, 16384) ||
+        mpivf_queries_init(&b.ctx, &b.queries, MPIVF_L2, mpivf_filter_best(dim), dim, QUERIES) ||
+        mpivf_base_init(&b.ctx, &b.base, MPIVF_L2, mpivf_filter_best(dim), dim, 16384) ||
         mpivf_topk_init(&b.ctx, &b.topk, QUERIES, K)) {
         fprintf(stderr, "bench_nearest: %s\n", b.ctx.error);
         return 1;

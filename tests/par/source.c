@@ -120,7 +120,7 @@ check_modes(struct checks *t, uint64_t rows, enum mpivf_type type)
     CHECK(t, status == MPIVF_OK);
     CHECK(t, source.rows == rows && source.dim == 6 && source.type == type);
     CHECK(t, source.blocks == (rows + source.block_rows - 1) / source.block_rows);
-    CHECK(t, mpivf_source_load_all(&source, source.rows, &all) == MPIVF_OK);
+    CHECK(t, mpivf_source_load_all(&source, source.rows, 0, source.rows, &all) == MPIVF_OK);
     mpivf_source_close_all(&source);
     check_mode(t, path, MPIVF_READ_AUTO, all);
     check_mode(t, path, MPIVF_READ_INDEPENDENT, all);

@@ -112,7 +112,7 @@ sample_rows_fit_their_keys(struct checks *t)
     make_file(t, path, ROWS);
     CHECK(t, sample_all(&t->par, path, &options, 300, &sample) == MPIVF_OK);
     CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_OK);
-    CHECK(t, mpivf_source_load_all(&source, source.rows, &all) == MPIVF_OK);
+    CHECK(t, mpivf_source_load_all(&source, source.rows, 0, source.rows, &all) == MPIVF_OK);
     for (size_t s = 0; s < sample.rows; s++)
         for (uint64_t i = 0; i < ROWS; i++)
             if (mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i) == sample.key[s])

@@ -4,8 +4,6 @@
 #include "index/coarse.h"
 #include "math/distance.h"
 
-#include <math.h>
-
 enum { LISTS = 60, DIM = 9, ROWS = 1500 };
 
 static struct mpivf_context ctx;
@@ -24,24 +22,15 @@ make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
     mpivf_coarse_ready(coarse);
 }
 
-static int
-by_distance(const void *a, const void *b)
-{
-    const struct mpivf_candidate *x = a, *y = b;
-    if (x->lo != y->lo)
-        return x->lo < y->lo ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
 static void
 naive(const struct mpivf_coarse *coarse, const float *row, struct mpivf_candidate entry[LISTS])
 {
     enum mpivf_metric metric = coarse->metric == MPIVF_L2 ? MPIVF_L2 : MPIVF_IP;
     for (int l = 0; l < LISTS; l++) {
-        entry[l].lo = mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
+        entry[l].distance = mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
         entry[l].id = l;
     }
-    qsort(entry, LISTS, sizeof *entry, by_distance);
+    qsort(entry, LISTS, sizeof *entry, nearer);
 }
 
 static void
@@ -66,7 +55,7 @@ check(enum mpivf_metric metric, int threads, size_t probes)
         assert_int_equal(one[i], want[0].id);
         for (size_t p = 0; p < probes; p++) {
             assert_int_equal(list[i * probes + p], want[p].id);
-            assert_true(distance[i * probes + p] == want[p].lo);
+            assert_true(distance[i * probes + p] == want[p].distance);
         }
     }
     free(row);
@@ -81,11 +70,15 @@ static void
 as_naive(void **state)
 {
     (void)state;
-    for (int metric = 0; metric < MPIVF_METRICS; metric++) {
-        check((enum mpivf_metric)metric, 1, 1);
-        check((enum mpivf_metric)metric, 2, 7);
-        check((enum mpivf_metric)metric, 1, LISTS);
+    for (int filter = 0; filter < MPIVF_FILTERS; filter++) {
+        assert_int_equal(setenv("MPIVF_FILTER", mpivf_filter_name((enum mpivf_filter)filter), 1), 0);
+        for (int metric = 0; metric < MPIVF_METRICS; metric++) {
+            check((enum mpivf_metric)metric, 1, 1);
+            check((enum mpivf_metric)metric, 2, 7);
+            check((enum mpivf_metric)metric, 1, LISTS);
+        }
     }
+    unsetenv("MPIVF_FILTER");
 }
 
 static void

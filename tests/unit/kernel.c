@@ -1,11 +1,14 @@
-/* Every instruction set gives the bits of the portable one; the filter is its definition. */
+/* Every instruction set against the definitions in kernel.h, to the bit where bits count. */
 #include "testing.h"
 
 #include "math/kernel.h"
 
+#include <float.h>
 #include <math.h>
 
-enum { MOST = 4096, SETS = 3 };
+enum { MOST = 4096, SETS = 4 };
+
+static const char *const names[SETS] = {"portable", "avx2", "avx512", "vnni"};
 
 static const size_t wide[] = {100, 127, 128, 768, 4096};
 static float a[MOST + 1], b[MOST + 1];
@@ -96,6 +99,8 @@ no_columns(void **state)
             continue;
         assert_int_equal(kernel->filter(a, b, a, 0, 2, 1, 0, keep), 0);
         assert_true(kernel->dot(a, b, 0) == 0 && kernel->square(a, b, 0) == 0);
+        assert_true(kernel->largest(a, 0) == 0);
+        assert_true(kernel->round8(a, 0, 1, NULL) == 0 && kernel->round16(a, 0, 1, NULL) == 0);
     }
 }
 
@@ -146,16 +151,385 @@ filter_is_its_definition(void **state)
 }
 
 static void
+largest_is_its_definition(void **state)
+{
+    (void)state;
+    for (uint64_t round = 0; round < 1000; round++) {
+        size_t dim = dim_at(round % 75), off = dim < MOST && round % 2;
+        fill_kind((int)(round % 5), a, round);
+        if (round % 3 == 0) /* the largest at any place, of either sign */
+            a[off + draw(round, MOST) % dim] = round % 2 ? -FLT_MAX : FLT_MAX;
+        if (round % 50 == 7)
+            for (size_t i = 0; i < MOST; i++)
+                a[i] = -0.0f;
+        float most = 0;
+        for (size_t i = 0; i < dim; i++)
+            most = fabsf(a[off + i]) > most ? fabsf(a[off + i]) : most;
+        for (int s = 0; s < SETS; s++)
+            if (mpivf_kernel_at(s))
+                assert_true(mpivf_kernel_at(s)->largest(a + off, dim) == most);
+    }
+}
+
+/* ---- rounding ---- */
+
+/* Values within +-most / inverse; in every other round many are half-way between integers. */
+static void
+fill_to_round(float *x, size_t dim, uint64_t round, float inverse, double most)
+{
+    for (size_t i = 0; i < dim; i++) {
+        double v = ((double)(draw(round, i) >> 11) * 0x1p-52 - 1) * most;
+        if (round % 2)
+            v = floor(v * 2) / 2;
+        x[i] = (float)(v / inverse);
+        while (fabsf(x[i] * inverse) > (float)most)
+            x[i] = nextafterf(x[i], 0);
+    }
+    if (dim > 1)
+        x[dim - 1] = (float)(most / inverse), x[dim / 2] = -x[dim - 1];
+}
+
+/* The definition; returns the sum in float64. */
+static double
+round_by_definition(const float *x, size_t dim, float inverse, int *out)
+{
+    double sum = 0;
+    for (size_t i = 0; i < dim; i++) {
+        float v = x[i] * inverse;
+        out[i] = (int)nearbyintf(v);
+        sum += ((double)v - out[i]) * ((double)v - out[i]);
+    }
+    return sum;
+}
+
+static void
+assert_sum(float got, double want, size_t dim, const char *set)
+{
+    double tolerance = ((double)dim / 16 + 8) * 0x1p-23 * want + 1e-37;
+    if (!(fabs((double)got - want) <= tolerance))
+        fail_msg("%s, %zu values: the residuals are %.9g instead of %.9g", set, dim, (double)got,
+                 want);
+}
+
+static void
+check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim, float inverse,
+               bool bytes)
+{
+    static int want[MOST];
+    static int8_t small[MOST + 1];
+    static int16_t large[MOST + 1];
+    double sum = round_by_definition(x, dim, inverse, want);
+    small[dim] = 77;
+    large[dim] = 7777;
+    float got = bytes ? kernel->round8(x, dim, inverse, small)
+                      : kernel->round16(x, dim, inverse, large);
+    assert_sum(got, sum, dim, kernel->name);
+    for (size_t i = 0; i < dim; i++)
+        if ((bytes ? small[i] : large[i]) != want[i])
+            fail_msg("%s: %.9g becomes %d", kernel->name, (double)(x[i] * inverse),
+                     bytes ? small[i] : large[i]);
+    assert_true(small[dim] == 77 && large[dim] == 7777);
+}
+
+static void
+rounding_is_its_definition(void **state)
+{
+    (void)state;
+    static const float inverses[] = {1, 1.0f / 3, 1e18f, 3e-17f, 0.5f};
+    for (uint64_t round = 0; round < 750; round++) {
+        size_t dim = dim_at(round % 75), off = dim < MOST && round % 2;
+        float inverse = inverses[round % 5];
+        for (int bytes = 0; bytes < 2; bytes++) {
+            fill_to_round(a + off, dim, round, inverse, bytes ? 127 : 32766);
+            for (int s = 0; s < SETS; s++)
+                if (mpivf_kernel_at(s))
+                    check_rounding(mpivf_kernel_at(s), a + off, dim, inverse, bytes);
+        }
+    }
+}
+
+/* ---- comparing ---- */
+
+enum { PANELS = 3, STEPS = 300, BEFORE = 2, COLUMNS = PANELS * MPIVF_PANEL };
+
+enum element { BYTES, SHORTS, FLOATS, ELEMENTS };
+
+/* Rows and queries to compare, and room for what is kept. */
+struct work {
+    enum element element;
+    struct mpivf_panels panels;
+    struct mpivf_group group;
+    uint32_t row[PANELS * STEPS * MPIVF_PANEL], query[MPIVF_GROUP][STEPS];
+    float term[COLUMNS], scale[COLUMNS], norm[COLUMNS], rest[COLUMNS];
+    uint32_t keep[MPIVF_GROUP][COLUMNS + BEFORE];
+    float value[MPIVF_GROUP][COLUMNS + BEFORE];
+};
+
+/* What a value should be and how far off float32 may leave it. */
+struct expected {
+    double value, tolerance;
+};
+
+static mpivf_compare
+compare_of(const struct mpivf_kernel *kernel, enum element element)
+{
+    return element == BYTES    ? kernel->compare8
+           : element == SHORTS ? kernel->compare16
+                               : kernel->compare32;
+}
+
+static uint32_t
+word_at(enum element element, uint64_t stream, uint64_t i)
+{
+    uint64_t word = draw(stream, i);
+    if (element != FLOATS)
+        return draw(stream + 1, i / 8) % 5 ? (uint32_t)word : 0x80008000u; /* the ends, too */
+    float x = (float)mpivf_random_normal(stream, MPIVF_FOR_NOISE, i);
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float
+float_of(uint32_t word)
+{
+    float x;
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+
+/* Plain = values are the negative sums themselves. */
+static void
+fill_work(struct work *w, enum element element, size_t panels, size_t steps, size_t n,
+          uint64_t round, bool plain)
+{
+    w->element = element;
+    w->panels = (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->rest, panels, steps};
+    for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
+        w->row[i] = word_at(element, 10 * round, i);
+    fill_normal(w->term, COLUMNS, 10 * round + 2, 3, 1);
+    fill_normal(w->scale, COLUMNS, 10 * round + 3, 0.1, 1);
+    fill_normal(w->norm, COLUMNS, 10 * round + 4, 0.1, 1);
+    fill_normal(w->rest, COLUMNS, 10 * round + 5, 0.1, 1);
+    for (size_t j = 0; j < COLUMNS && plain; j++) {
+        w->term[j] = w->norm[j] = w->rest[j] = 0;
+        w->scale[j] = 1;
+    }
+    struct mpivf_group *group = &w->group;
+    *group = (struct mpivf_group){.n = n};
+    double size = element == BYTES ? 1e-4 : element == SHORTS ? 1e-9 : 1;
+    for (size_t q = 0; q < MPIVF_GROUP; q++) {
+        for (size_t s = 0; s < steps; s++)
+            w->query[q][s] = word_at(element, 10 * round + 6 + q, s);
+        group->word[q] = w->query[q < n ? q : n - 1];
+        group->start[q] = element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
+        group->scale[q] = (float)(plain ? 1 : size * (1 + (double)q / 3));
+        group->slope[q] = plain ? 0 : 0.01f * (float)(q + 1);
+        group->rest[q] = plain ? 0 : 0.02f * (float)(q + 1);
+        group->limit[q] = INFINITY;
+    }
+}
+
+/* Before a call: nothing is kept, or BEFORE columns of an earlier one. */
+static void
+begin(struct work *w, size_t before)
+{
+    for (size_t q = 0; q < MPIVF_GROUP; q++) {
+        w->group.keep[q] = w->keep[q];
+        w->group.value[q] = w->value[q];
+        w->group.kept[q] = before;
+        memset(w->keep[q], 0x55, sizeof w->keep[q]);
+        memset(w->value[q], 0x55, sizeof w->value[q]);
+    }
+}
+
+static int64_t
+sum_of(const struct work *w, size_t q, size_t column)
+{
+    int64_t sum = w->group.start[q];
+    for (size_t s = 0; s < w->panels.steps; s++) {
+        size_t place = column / MPIVF_PANEL * w->panels.steps + s;
+        uint32_t row = w->row[place * MPIVF_PANEL + column % MPIVF_PANEL], query = w->query[q][s];
+        for (int i = 0; i < 4 && w->element == BYTES; i++)
+            sum += (int64_t)(uint8_t)(row >> 8 * i) * (int8_t)(query >> 8 * i);
+        for (int i = 0; i < 2 && w->element == SHORTS; i++)
+            sum += (int64_t)(int16_t)(row >> 16 * i) * (int16_t)(query >> 16 * i);
+    }
+    return sum;
+}
+
+static struct expected
+expect(const struct work *w, size_t q, size_t j)
+{
+    const struct mpivf_group *g = &w->group;
+    double product = 0, size = 0;
+    if (w->element != FLOATS)
+        product = size = (int32_t)(uint32_t)(uint64_t)sum_of(w, q, j); /* sums wrap */
+    for (size_t s = 0; s < w->panels.steps && w->element == FLOATS; s++) {
+        size_t place = j / MPIVF_PANEL * w->panels.steps + s;
+        double one = (double)float_of(w->row[place * MPIVF_PANEL + j % MPIVF_PANEL]) *
+                     float_of(w->query[q][s]);
+        product += one;
+        size += fabs(one) * ((double)w->panels.steps + 1);
+    }
+    double part[] = {w->term[j], (double)g->scale[q] * ((double)w->scale[j] * product),
+                     (double)g->slope[q] * w->norm[j], (double)g->rest[q] * w->rest[j]};
+    double all = fabs(part[0]) + fabs(g->scale[q] * ((double)w->scale[j] * size)) +
+                 fabs(part[1]) + fabs(part[2]) + fabs(part[3]);
+    return (struct expected){part[0] - part[1] - part[2] - part[3], 8 * 0x1p-24 * all};
+}
+
+/* Is every column kept or not as it should be, in order, and nothing else touched? */
+static void
+check_kept(const struct work *w, size_t before, const char *set)
+{
+    const struct mpivf_group *g = &w->group;
+    for (size_t q = 0; q < MPIVF_GROUP; q++) {
+        size_t at = before, columns = q < g->n ? w->panels.panels * MPIVF_PANEL : 0;
+        for (size_t j = 0; j < columns; j++) {
+            struct expected want = expect(w, q, j);
+            bool kept = at < g->kept[q] && w->keep[q][at] == j;
+            bool sure = !(fabs(want.value - g->limit[q]) <= want.tolerance);
+            if (sure && kept != !(want.value > g->limit[q]))
+                fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set, w->element, j,
+                         want.value, kept ? "kept" : "dropped", (double)g->limit[q]);
+            double got = kept ? w->value[q][at] : 0;
+            if (kept && isfinite(want.value) && !(fabs(got - want.value) <= want.tolerance))
+                fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got, want.value);
+            if (kept && !isfinite(want.value))
+                assert_true(isnan(want.value) ? isnan(got) : got == want.value);
+            assert_false(kept && got > g->limit[q]);
+            at += kept;
+        }
+        assert_int_equal(g->kept[q], at);
+        for (size_t i = 0; i < before; i++)
+            assert_int_equal(w->keep[q][i], 0x55555555);
+    }
+}
+
+static void
+check_compare(struct work *w, uint64_t round)
+{
+    for (int s = 0; s < SETS; s++) {
+        const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+        if (kernel == NULL || compare_of(kernel, w->element) == NULL)
+            continue;
+        begin(w, round % 2 * BEFORE);
+        compare_of(kernel, w->element)(&w->panels, &w->group);
+        check_kept(w, round % 2 * BEFORE, kernel->name);
+    }
+}
+
+static size_t
+steps_at(uint64_t round)
+{
+    static const size_t many[] = {25, 48, 100, 257, STEPS};
+    return round % 15 < 10 ? 1 + round % 15 : many[round % 5];
+}
+
+static void
+sums_of_integers_are_exact(void **state)
+{
+    (void)state;
+    struct work *w = room(1, sizeof *w);
+    for (uint64_t round = 0; round < 240; round++) {
+        enum element element = round / 15 % 2 ? BYTES : SHORTS;
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, true);
+        for (int s = 0; s < SETS; s++) {
+            const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+            if (kernel == NULL || compare_of(kernel, element) == NULL)
+                continue;
+            begin(w, 0);
+            compare_of(kernel, element)(&w->panels, &w->group);
+            for (size_t q = 0; q < w->group.n; q++) {
+                assert_int_equal(w->group.kept[q], w->panels.panels * MPIVF_PANEL);
+                for (size_t j = 0; j < w->group.kept[q]; j++) {
+                    int32_t sum = (int32_t)(uint32_t)(uint64_t)sum_of(w, q, j);
+                    assert_int_equal(w->keep[q][j], j);
+                    if (w->value[q][j] != 0 - (float)sum)
+                        fail_msg("%s, element %d, %zu steps: %.9g instead of %d", kernel->name,
+                                 element, w->panels.steps, (double)w->value[q][j], -sum);
+                }
+            }
+        }
+    }
+    free(w);
+}
+
+/* A limit in the middle of the values, so that some stay and some go. */
+static float
+middle(const struct work *w, size_t q, uint64_t round)
+{
+    size_t column = draw(round, 100 + q) % (w->panels.panels * MPIVF_PANEL);
+    return (float)expect(w, q, column).value;
+}
+
+static void
+comparing_is_its_definition(void **state)
+{
+    (void)state;
+    static const float limits[] = {INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, 0};
+    struct work *w = room(1, sizeof *w);
+    for (uint64_t round = 0; round < 450; round++) {
+        enum element element = (enum element)(round / 15 % ELEMENTS);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round / 3 % 8, round, false);
+        for (size_t q = 0; q < MPIVF_GROUP; q++)
+            w->group.limit[q] = (q + round) % 3 ? middle(w, q < w->group.n ? q : 0, round)
+                                                : limits[(round / 3 + q) % 6];
+        check_compare(w, round);
+    }
+    free(w);
+}
+
+/* Padding has an infinite term; a pair without bounds has not-a-number somewhere. */
+static void
+comparing_odd_values(void **state)
+{
+    (void)state;
+    static const float odd[] = {NAN, INFINITY, -INFINITY}, limits[] = {INFINITY, FLT_MAX, NAN, 0};
+    struct work *w = room(1, sizeof *w);
+    for (uint64_t round = 0; round < 270; round++) {
+        enum element element = (enum element)(round / 15 % ELEMENTS);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, false);
+        float *part[] = {w->term, w->scale, w->norm, w->rest, w->term, w->term};
+        for (size_t j = 0; j < COLUMNS; j++) {
+            uint64_t which = draw(round + 1, j) % 24;
+            if (which < 18)
+                part[which / 3][j] = odd[which % 3];
+            if (which >= 15 && which < 18) { /* as prepare pads */
+                w->term[j] = INFINITY;
+                w->scale[j] = w->norm[j] = w->rest[j] = 0;
+            }
+        }
+        if (round % 3 == 0)
+            w->group.slope[round % 8] = NAN;
+        if (round % 7 == 0)
+            w->group.rest[round % 5] = INFINITY;
+        for (size_t q = 0; q < MPIVF_GROUP; q++)
+            w->group.limit[q] = (q + round) % 5 < 4 ? limits[(q + round) % 5] : 2.5f;
+        check_compare(w, round);
+    }
+    free(w);
+}
+
+static void
 a_set_is_chosen(void **state)
 {
     (void)state;
-    assert_non_null(mpivf_kernel_at(0));
-    assert_string_equal(mpivf_kernel_at(0)->name, "portable");
-    assert_null(mpivf_kernel_at(SETS));
     bool known = false;
-    for (int s = 0; s < SETS; s++)
-        known |= mpivf_kernel() == mpivf_kernel_at(s);
+    for (int s = 0; s < SETS; s++) {
+        const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+        if (kernel == NULL)
+            continue;
+        assert_string_equal(kernel->name, names[s]);
+        assert_true(kernel->compare16 && kernel->compare32);
+        known |= mpivf_kernel() == kernel;
+    }
     assert_true(known);
+    assert_non_null(mpivf_kernel_at(0));
+    assert_non_null(mpivf_kernel_at(0)->compare8);
+    assert_true(!mpivf_kernel_at(3) || mpivf_kernel_at(3)->compare8);
+    assert_null(mpivf_kernel_at(SETS));
 }
 
 int
@@ -166,6 +540,11 @@ main(void)
         TEST("kernel: sums are right", sums_are_right),
         TEST("kernel: nothing in, nothing out", no_columns),
         TEST("kernel: the filter is its definition", filter_is_its_definition),
+        TEST("kernel: the largest value", largest_is_its_definition),
+        TEST("kernel: rounding is its definition", rounding_is_its_definition),
+        TEST("kernel: sums of integers are exact", sums_of_integers_are_exact),
+        TEST("kernel: comparing is its definition", comparing_is_its_definition),
+        TEST("kernel: comparing infinities and not-a-number", comparing_odd_values),
         TEST("kernel: a set is chosen", a_set_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

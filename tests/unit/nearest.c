@@ -1,112 +1,19 @@
 /*
  * The scan against the definition: every canonical distance, sorted by (distance, id). The bits
- * of the distances and the ids have to be the same for all data, however it is cut into sets.
+ * of the distances, the ids and the count of ties have to be the same for all data and every
+ * filter, however it is cut into sets. MPIVF_KERNEL in the environment says for which kernels.
  */
-#include "testing.h"
+#include "rows.h"
 
 #include "math/blas.h"
 #include "math/distance.h"
 #include "math/nearest.h"
 
-#include <math.h>
-
-enum { ROWS = 2300, QUERIES = 103, THREADS = 2 }; /* more than two tiles of rows, one of queries */
-
-struct data {
-    const char *name;
-    void (*fill)(float *x, size_t rows, size_t dim, uint64_t stream);
-};
-
-static void
-gaussian(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 1, 0);
-}
-
-static void
-few_whole_numbers(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_whole(x, rows * dim, stream, 3);
-    for (size_t i = 0; i < rows; i++) /* in many dimensions they would all differ */
-        if (draw(stream + 1, i) % 4 > 0)
-            memcpy(x + i * dim, x + draw(stream + 2, i) % 10 % rows * dim, dim * sizeof *x);
-}
-
-static void
-common_offset(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 1, 1e5);
-}
-
-static void
-tiny_values(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 1e-30, 0);
-}
-
-static void
-subnormal_values(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 1e-44, 0);
-}
-
-static void
-huge_values(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 1e18, 0);
-}
-
-static void
-larger_than_products(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 1e30, 0);
-}
-
-static void
-largest_floats(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    fill_normal(x, rows * dim, stream, 9e37, 0);
-}
-
-static void
-all_magnitudes(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    gaussian(x, rows, dim, stream);
-    for (size_t i = 0; i < rows; i++) {
-        int power = (int)(draw(stream + 1, i) % 140) - 70;
-        for (size_t j = 0; j < dim; j++)
-            x[i * dim + j] = ldexpf(x[i * dim + j], power);
-    }
-}
-
-static void
-some_zero_rows(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    gaussian(x, rows, dim, stream);
-    for (size_t i = 0; i < rows; i++)
-        if (draw(stream + 1, i) % 3 == 0)
-            memset(x + i * dim, 0, dim * sizeof *x);
-}
-
-static void
-all_zero(float *x, size_t rows, size_t dim, uint64_t stream)
-{
-    (void)stream;
-    memset(x, 0, rows * dim * sizeof *x);
-}
-
-static const struct data kinds[] = {
-    {"gaussian", gaussian},         {"few whole numbers", few_whole_numbers},
-    {"common offset", common_offset}, {"1e-30", tiny_values},
-    {"1e-44", subnormal_values},    {"1e18", huge_values},
-    {"1e30", larger_than_products}, {"9e37", largest_floats},
-    {"all magnitudes", all_magnitudes}, {"zero rows", some_zero_rows},
-    {"all zero", all_zero},
-};
-
-/* ---- the definition ---- */
+enum { ROWS = 1500, QUERIES = 103, THREADS = 2 }; /* more than a block of rows, one of queries */
 
 static struct mpivf_context ctx;
+
+/* ---- the definition ---- */
 
 /* All rows of each query in order, [QUERIES, ROWS]. */
 static void
@@ -117,88 +24,116 @@ brute_force(enum mpivf_metric metric, const float *query, const float *row, cons
         double square = mpivf_square(query + q * dim, dim);
         for (size_t i = 0; i < ROWS; i++) {
             double d = mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
-            all[q * ROWS + i] = (struct mpivf_candidate){d, d, id[i]};
+            all[q * ROWS + i] = (struct mpivf_candidate){d, id[i]};
         }
-        mpivf_topk_sort(all + q * ROWS, ROWS);
+        qsort(all + q * ROWS, ROWS, sizeof *all, nearer);
     }
+}
+
+/* The k best of one query but `own`, and the ties beyond, [k + 1]. */
+static void
+expect(const struct mpivf_candidate *all, int64_t own, size_t k, struct mpivf_candidate *want)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < k; i++)
+        want[i] = (struct mpivf_candidate){INFINITY, -1};
+    want[k] = (struct mpivf_candidate){INFINITY, 0};
+    for (size_t i = 0; i < ROWS; i++) {
+        if (all[i].id == own)
+            continue;
+        if (n < k)
+            want[n++] = all[i];
+        else if (all[i].distance == want[k - 1].distance)
+            want[k].id++;
+    }
+    want[k].distance = want[k - 1].distance;
 }
 
 /* ---- the scan ---- */
 
 struct scan {
     enum mpivf_metric metric;
+    enum mpivf_filter filter;
     size_t dim, k;
     const float *query, *row;
-    const int64_t *id;
+    const int64_t *id, *own;
     const uint32_t *subset; /* NULL = all */
     size_t n;               /* of the queries asked */
     int threads;
 };
 
 /* Scan the rows in sets of different sizes; the last has ids that count up. */
-static void
+static uint64_t
 scan_sets(const struct scan *scan, struct mpivf_topk *topk)
 {
-    static const size_t cut[] = {0, 1100, 1101, 1101, 2000, ROWS};
+    static const size_t cut[] = {0, 1100, 1101, 1101, 1300, ROWS};
     size_t dim = scan->dim;
     struct mpivf_queries queries;
     struct mpivf_base base;
     struct mpivf_tile tile[THREADS] = {0};
     float *centre = room(dim, sizeof *centre);
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, scan->metric, dim, QUERIES));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &base, scan->metric, dim, ROWS));
+    assert_ok(&ctx,
+              mpivf_queries_init(&ctx, &queries, scan->metric, scan->filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_base_init(&ctx, &base, scan->metric, scan->filter, dim, ROWS));
     for (int t = 0; t < THREADS; t++)
         assert_ok(&ctx, mpivf_tile_init(&ctx, &tile[t], dim));
-    mpivf_nearest_centre(scan->metric, scan->row, 500, dim, centre);
+    mpivf_prepare_centre(scan->metric, scan->row, 500, dim, centre);
     mpivf_queries_fill(&queries, scan->query, QUERIES, centre);
+    struct mpivf_scan_of of = {.subset = scan->subset, .n = scan->n, .own = scan->own};
     for (size_t s = 0; s + 1 < sizeof cut / sizeof cut[0]; s++) {
         const int64_t *id = scan->id + cut[s];
         bool counting = s + 2 == sizeof cut / sizeof cut[0];
         mpivf_base_fill(&base, scan->row + cut[s] * dim, cut[s + 1] - cut[s], centre,
                         counting ? NULL : id, *id);
         if (scan->threads > 1)
-            mpivf_nearest_scan_threads(&queries, scan->subset, scan->n, &base, topk, tile, THREADS);
+            mpivf_nearest_scan_threads(&queries, &of, &base, topk, tile, THREADS);
         else
-            mpivf_nearest_scan(&queries, scan->subset, 0, scan->n, &base, topk, tile);
+            mpivf_nearest_scan(&queries, &of, &base, topk, tile);
     }
-    for (int t = 0; t < THREADS; t++)
+    uint64_t computed = 0;
+    for (int t = 0; t < THREADS; t++) {
+        computed += tile[t].computed;
         mpivf_tile_clear(&ctx, &tile[t]);
+    }
     mpivf_base_clear(&ctx, &base);
     mpivf_queries_clear(&ctx, &queries);
     free(centre);
+    return computed;
 }
 
 static void
-assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *all, size_t k,
-             size_t q, const char *what)
+assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *want, size_t k,
+             size_t q, const struct scan *scan, const char *what)
 {
-    for (size_t i = 0; i < k; i++) {
-        bool there = i < ROWS;
-        int64_t id = there ? all[q * ROWS + i].id : -1;
-        double distance = there ? all[q * ROWS + i].lo : INFINITY;
-        if (got[i].id != id || got[i].lo != distance || got[i].hi != distance)
-            fail_msg("%s, k %zu, query %zu, place %zu: row %lld at %.17g instead of %lld at %.17g",
-                     what, k, q, i, (long long)got[i].id, got[i].lo, (long long)id, distance);
-    }
+    for (size_t i = 0; i <= k; i++)
+        if (got[i].id != want[i].id || got[i].distance != want[i].distance)
+            fail_msg("%s, %s, k %zu, query %zu, place %zu: %lld at %.17g instead of %lld at %.17g",
+                     what, mpivf_filter_name(scan->filter), k, q, i, (long long)got[i].id,
+                     got[i].distance, (long long)want[i].id, want[i].distance);
 }
 
-static void
+static uint64_t
 compare(struct scan scan, const struct mpivf_candidate *all, const char *what)
 {
     struct mpivf_topk topk;
-    struct mpivf_candidate *block = room(QUERIES * scan.k, sizeof *block);
-    assert_ok(&ctx, mpivf_topk_init(&ctx, &topk, QUERIES, scan.k));
-    scan_sets(&scan, &topk);
+    size_t k = scan.k;
+    struct mpivf_candidate *block = room(QUERIES * (k + 1), sizeof *block);
+    struct mpivf_candidate *want = room(k + 1, sizeof *want);
+    assert_ok(&ctx, mpivf_topk_init(&ctx, &topk, QUERIES, k));
+    uint64_t computed = scan_sets(&scan, &topk);
     mpivf_topk_export(&topk, block);
     for (size_t i = 0; i < scan.n; i++) {
         size_t q = scan.subset ? scan.subset[i] : i;
-        assert_query(block + q * scan.k, all, scan.k, q, what);
+        expect(all + q * ROWS, scan.own ? scan.own[q] : -1, k, want);
+        assert_query(block + q * (k + 1), want, k, q, &scan, what);
     }
     for (size_t q = 0; q < QUERIES && scan.subset; q++)
         if (q % 3 == 1)
             assert_int_equal(topk.count[q], 0); /* was not asked */
     mpivf_topk_clear(&ctx, &topk);
     free(block);
+    free(want);
+    return computed;
 }
 
 /* Ids that neither ascend nor start at 0, except in the last set. */
@@ -207,24 +142,46 @@ make_ids(void)
 {
     int64_t *id = room(ROWS, sizeof *id);
     for (uint64_t i = 0; i < ROWS; i++)
-        id[i] = i < 2000 ? 7 + (int64_t)mpivf_random_place(5, MPIVF_FOR_DEAL, 2000, i)
+        id[i] = i < 1300 ? 7 + (int64_t)mpivf_random_place(5, MPIVF_FOR_DEAL, 1300, i)
                          : (int64_t)i + 100;
     return id;
+}
+
+/* Every filter, with all queries and with some, with rows of their own and without. */
+static void
+check_filters(struct scan scan, const struct mpivf_candidate *all, const char *what)
+{
+    static const size_t ks[] = {1, 10, 100, ROWS + 50};
+    uint32_t subset[QUERIES];
+    int64_t own[QUERIES];
+    size_t asked = 0, turn = scan.dim;
+    for (uint32_t q = QUERIES; q-- > 0;) {
+        if (q % 3 != 1)
+            subset[asked++] = q;
+        own[q] = q % 4 == 3 ? -1 : q % 4 == 2 ? scan.id[q] : all[q * ROWS].id; /* the nearest */
+    }
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        scan.filter = (enum mpivf_filter)f;
+        if (!mpivf_filter_runs(scan.filter, scan.dim))
+            continue;
+        for (size_t i = 0; i < 2; i++, turn++) {
+            scan.k = ks[(turn + (size_t)f) % 7 % 4]; /* all rows, which is slow, less often */
+            scan.own = turn % 2 ? own : NULL;
+            scan.subset = turn / 2 % 2 ? subset : NULL;
+            scan.n = scan.subset ? asked : QUERIES;
+            scan.threads = 1 + (int)(turn / 4) % THREADS;
+            compare(scan, all, what);
+        }
+    }
 }
 
 static void
 check(const struct data *base_data, const struct data *query_data, enum mpivf_metric metric,
       size_t dim)
 {
-    static const size_t ks[] = {1, 10, 100, ROWS + 50};
     float *row = room(ROWS * dim, sizeof *row), *query = room(QUERIES * dim, sizeof *query);
     struct mpivf_candidate *all = room((size_t)QUERIES * ROWS, sizeof *all);
     int64_t *id = make_ids();
-    uint32_t subset[QUERIES];
-    size_t asked = 0;
-    for (uint32_t q = QUERIES; q-- > 0;)
-        if (q % 3 != 1)
-            subset[asked++] = q;
     base_data->fill(row, ROWS, dim, 1 + dim);
     query_data->fill(query, QUERIES, dim, 1000 + dim);
     memcpy(query, row + 17 * dim, 3 * dim * sizeof *query); /* rows that are in the base */
@@ -232,18 +189,8 @@ check(const struct data *base_data, const struct data *query_data, enum mpivf_me
     char what[128];
     snprintf(what, sizeof what, "%s, %s in %s, %zu columns", mpivf_metric_name(metric),
              query_data->name, base_data->name, dim);
-    for (size_t i = 0; i < sizeof ks / sizeof ks[0]; i++) {
-        struct scan scan = {metric, dim, ks[i], query, row, id, NULL, QUERIES, 1 + (int)i % 2};
-        if (ks[i] > ROWS && dim % 2 == 0)
-            continue; /* sorting everything is slow: not for every shape */
-        compare(scan, all, what);
-        if (i % 2 == dim % 2)
-            continue;
-        scan.subset = subset;
-        scan.n = asked;
-        scan.threads = THREADS - (int)i % 2;
-        compare(scan, all, what);
-    }
+    struct scan scan = {.metric = metric, .dim = dim, .query = query, .row = row, .id = id};
+    check_filters(scan, all, what);
     free(row);
     free(query);
     free(all);
@@ -256,9 +203,10 @@ check_all(enum mpivf_metric metric)
     static const size_t dims[] = {1, 16, 3, 100};
     mpivf_blas_init();
     mpivf_context_init(&ctx);
-    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
-        for (size_t d = kind % 2; d < sizeof dims / sizeof dims[0]; d += 2)
-            check(&kinds[kind], &kinds[kind], metric, dims[d]);
+    for (size_t kind = 0; kind < KINDS; kind++)
+        check(&kinds[kind], &kinds[kind], metric, dims[(kind + (size_t)metric) % 4]);
+    for (size_t kind = 0; kind < 3; kind++)
+        check(&kinds[kind], &kinds[kind], metric, 100);
     assert_int_equal(ctx.memory.used, 0);
 }
 
@@ -287,10 +235,10 @@ static void
 exact_wide(void **state)
 {
     (void)state;
+    static const size_t kind[] = {2, 12, 8};
     mpivf_context_init(&ctx);
-    for (int metric = 0; metric < MPIVF_METRICS; metric++)
-        for (size_t kind = 0; kind < 7; kind += 2)
-            check(&kinds[kind], &kinds[kind], (enum mpivf_metric)metric, 768);
+    for (size_t i = 0; i < 3; i++)
+        check(&kinds[kind[i]], &kinds[kind[i]], (enum mpivf_metric)i, 768);
 }
 
 /* Queries of other sizes than the rows: products overflow though the rows do not. */
@@ -298,11 +246,23 @@ static void
 exact_mixed(void **state)
 {
     (void)state;
-    static const size_t pair[][2] = {{0, 6}, {6, 0}, {5, 6}, {6, 5}, {3, 6}, {0, 2}, {2, 0}, {0, 8}};
+    static const size_t pair[][2] = {{0, 6}, {6, 0}, {5, 6},  {6, 5},   {3, 6},  {0, 2},
+                                     {2, 0}, {0, 8}, {8, 15}, {13, 15}, {15, 14}};
     mpivf_context_init(&ctx);
     for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)
-        for (int metric = 0; metric < MPIVF_METRICS; metric++)
-            check(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)metric, 16);
+        check(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)(i % MPIVF_METRICS), 16);
+}
+
+/* Thousands of rows at exactly the k-th distance, in one set, several and none. */
+static void
+ties_are_counted(void **state)
+{
+    (void)state;
+    static const struct data equal = {"doubled", doubled};
+    mpivf_context_init(&ctx);
+    for (int metric = 0; metric < MPIVF_METRICS; metric++)
+        for (size_t dim = 1; dim < 20; dim += 7)
+            check(&equal, &equal, (enum mpivf_metric)metric, dim);
 }
 
 /* Query (2e20, 2e20), rows (-a, b) and (a, -b): each product overflows, their sum is small. */
@@ -330,6 +290,38 @@ exact_when_sums_overflow_on_the_way(void **state)
     mpivf_context_init(&ctx);
     check(&row, &query, MPIVF_L2, 2);
     check(&row, &query, MPIVF_IP, 2);
+}
+
+/* A filter that excludes nothing would be right too. */
+static void
+few_are_computed(void **state)
+{
+    (void)state;
+    enum { DIM = 16 };
+    float *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
+    struct mpivf_candidate *all = room((size_t)QUERIES * ROWS, sizeof *all);
+    int64_t *id = make_ids();
+    mpivf_context_init(&ctx);
+    gaussian(row, ROWS, DIM, 1);
+    gaussian(query, QUERIES, DIM, 2);
+    for (int m = 0; m < MPIVF_METRICS; m++) {
+        struct scan scan = {.metric = (enum mpivf_metric)m, .dim = DIM, .query = query, .row = row,
+                            .id = id, .k = 10, .n = QUERIES, .threads = 1 + m % 2};
+        brute_force(scan.metric, query, row, id, DIM, all);
+        for (int f = 0; f < MPIVF_FILTERS; f++) {
+            scan.filter = (enum mpivf_filter)f;
+            if (!mpivf_filter_runs(scan.filter, DIM))
+                continue;
+            uint64_t computed = compare(scan, all, "few are computed");
+            if (computed < QUERIES * 10 || computed > QUERIES * ROWS / 16)
+                fail_msg("%s, %s: %g of all pairs", mpivf_metric_name(scan.metric),
+                         mpivf_filter_name(scan.filter), (double)computed / (QUERIES * ROWS));
+        }
+    }
+    free(row);
+    free(query);
+    free(all);
+    free(id);
 }
 
 /* Why all this is needed: with a common offset, float32 alone finds other neighbours. */
@@ -372,8 +364,10 @@ main(void)
         TEST("nearest: ip is the brute force", exact_ip),
         TEST("nearest: cosine is the brute force", exact_cosine),
         TEST("nearest: 768 columns", exact_wide),
+        TEST("nearest: ties are counted", ties_are_counted),
         TEST("nearest: queries of another size than the rows", exact_mixed),
         TEST("nearest: sums that overflow on the way", exact_when_sums_overflow_on_the_way),
+        TEST("nearest: few distances are computed", few_are_computed),
         TEST("nearest: float32 alone finds wrong neighbours", float_alone_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "io/file.h"
+#include "math/topk.h"
 
 #include <mpivf/context.h>
 
@@ -65,6 +66,16 @@ room(size_t count, size_t size)
     void *memory = calloc(count + 1, size);
     assert_non_null(memory);
     return memory;
+}
+
+/* Nearest first, ties by id: for qsort, told apart from what the library sorts with. */
+static inline int
+nearer(const void *a, const void *b)
+{
+    const struct mpivf_candidate *x = a, *y = b;
+    if (x->distance != y->distance)
+        return x->distance < y->distance ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 enum { FOLDER = 64 };

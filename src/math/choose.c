@@ -1,0 +1,205 @@
+#include "math/choose.h"
+
+#include "math/blas.h"
+#include "math/distance.h"
+#include "math/topk.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Costs measured with tests/bench, in multiply-adds of int8 for each of a row's values. */
+static const double CANONICAL = 50, CANONICAL_CALL = 4000;
+static const double FILL[MPIVF_FILTERS] = {120, 140, 100, 60};
+
+/* The sample at work. */
+struct sample {
+    struct mpivf_context *ctx;
+    const struct mpivf_choose *of;
+    size_t queries, rows, k;
+    struct mpivf_candidate *limit; /* owned, [queries]: the k-th distance */
+    uint32_t *keep;                /* owned, [rows] */
+    float *value;                  /* owned, [rows] */
+};
+
+/* The exact k-th distances; k shrinks with the sample, so that the tail looks like the whole's. */
+static mpivf_status
+find_limits(struct sample *s)
+{
+    const struct mpivf_choose *of = s->of;
+    struct mpivf_candidate *all =
+        mpivf_alloc(s->ctx, "a sample of rows", s->rows, sizeof *all);
+    if (all == NULL)
+        return MPIVF_MEMORY;
+    for (size_t q = 0; q < s->queries; q++) {
+        const float *query = of->query + q * of->dim;
+        double square = mpivf_square(query, of->dim);
+        for (size_t i = 0; i < s->rows; i++)
+            all[i] = (struct mpivf_candidate){
+                mpivf_distance(of->metric, query, square, of->row + i * of->dim, of->dim),
+                (int64_t)i};
+        mpivf_topk_select(all, s->rows, s->k);
+        s->limit[q] = all[0];
+        for (size_t i = 1; i < s->k; i++)
+            if (all[i].distance > s->limit[q].distance)
+                s->limit[q] = all[i];
+    }
+    mpivf_free(s->ctx, all);
+    return MPIVF_OK;
+}
+
+/* How many pairs a filter leaves for each neighbour wanted. Its bounds decide, not its loops. */
+static mpivf_status
+count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
+{
+    const struct mpivf_choose *of = s->of;
+    struct mpivf_queries queries;
+    struct mpivf_base base;
+    mpivf_compare compare = filter == MPIVF_FILTER_INT8    ? mpivf_kernel()->compare8
+                            : filter == MPIVF_FILTER_INT16 ? mpivf_kernel()->compare16
+                                                           : mpivf_kernel()->compare32;
+    filter = filter == MPIVF_FILTER_SGEMM ? MPIVF_FILTER_FLOAT32 : filter; /* the same bound */
+    mpivf_status status =
+        mpivf_queries_init(s->ctx, &queries, of->metric, filter, of->dim, s->queries);
+    mpivf_status more = mpivf_base_init(s->ctx, &base, of->metric, filter, of->dim, s->rows);
+    status = status ? status : more;
+    size_t kept = 0;
+    if (status == MPIVF_OK) {
+        mpivf_queries_fill(&queries, of->query, s->queries, of->centre);
+        mpivf_base_fill(&base, of->row, s->rows, of->centre, NULL, 0);
+        struct mpivf_panels panels = {base.word, base.term, base.scale, base.norm, base.rest,
+                                      (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL, base.steps};
+        for (size_t q = 0; q < s->queries; q++) {
+            struct mpivf_group group = {.n = 1};
+            for (size_t i = 0; i < MPIVF_GROUP; i++)
+                group.word[i] = queries.word + q * queries.steps * 4;
+            group.start[0] = queries.start[q];
+            group.scale[0] = queries.scale[q];
+            group.slope[0] = queries.slope[q];
+            group.rest[0] = queries.rest[q];
+            group.limit[0] = mpivf_prepare_limit(&queries, q, s->limit[q].distance);
+            group.keep[0] = s->keep;
+            group.value[0] = s->value;
+            compare(&panels, &group);
+            kept += group.kept[0];
+        }
+    }
+    mpivf_queries_clear(s->ctx, &queries);
+    mpivf_base_clear(s->ctx, &base);
+    *survivors = (double)kept / (double)(s->queries * s->k);
+    return status;
+}
+
+/* Multiply-adds of int8, over the dimension, that a query costs. */
+static double
+cost_of(const struct mpivf_choose *of, enum mpivf_filter filter, double survivors)
+{
+    double rows = (double)of->total_rows, left = (double)of->k * survivors;
+    double computed = left >= rows ? rows : left * (1 + log(rows / left));
+    return rows * (mpivf_filter_cost(filter) + FILL[filter] / (double)of->total_queries) +
+           computed * (CANONICAL + CANONICAL_CALL / (double)of->dim);
+}
+
+static mpivf_status
+choose_from(struct sample *s, struct mpivf_choice *choice)
+{
+    enum mpivf_filter forced = mpivf_filter_best(s->of->dim);
+    double best = INFINITY;
+    mpivf_status status = find_limits(s);
+    for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
+        enum mpivf_filter filter = (enum mpivf_filter)f;
+        double survivors;
+        if (!mpivf_filter_runs(filter, s->of->dim) || (getenv("MPIVF_FILTER") && filter != forced))
+            continue;
+        status = count_survivors(s, filter, &survivors);
+        double cost = cost_of(s->of, filter, survivors);
+        if (status == MPIVF_OK && cost < best) {
+            best = cost;
+            *choice = (struct mpivf_choice){filter, survivors};
+        }
+    }
+    return status;
+}
+
+mpivf_status
+mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
+                    struct mpivf_choice *choice)
+{
+    struct sample s = {.ctx = ctx, .of = choose};
+    *choice = (struct mpivf_choice){mpivf_filter_best(choose->dim), 0};
+    s.queries = choose->queries < MPIVF_CHOOSE_QUERIES ? choose->queries : MPIVF_CHOOSE_QUERIES;
+    s.rows = choose->rows < MPIVF_CHOOSE_ROWS ? choose->rows : MPIVF_CHOOSE_ROWS;
+    if (s.queries == 0 || s.rows == 0)
+        return MPIVF_OK;
+    double share = (double)choose->k * (double)s.rows / (double)choose->total_rows;
+    s.k = share < 1 ? 1 : share >= (double)s.rows ? s.rows : (size_t)share;
+    size_t padded = (s.rows + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
+    s.limit = mpivf_alloc(ctx, "a sample of rows", s.queries, sizeof *s.limit);
+    s.keep = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.keep);
+    s.value = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.value);
+    mpivf_status status =
+        s.limit && s.keep && s.value ? choose_from(&s, choice) : MPIVF_MEMORY;
+    mpivf_free(ctx, s.limit);
+    mpivf_free(ctx, s.keep);
+    mpivf_free(ctx, s.value);
+    return status;
+}
+
+static double
+seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+mpivf_status
+mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t dim, double *rate)
+{
+    static const double LONG_ENOUGH = 0.01;
+    enum { ROWS = 4 * MPIVF_PANEL };
+    struct mpivf_base base;
+    struct mpivf_queries queries;
+    double best = 0;
+    float *row = mpivf_alloc_zero(ctx, "a rate", ROWS * dim, sizeof *row);
+    float *product = mpivf_alloc(ctx, "a rate", MPIVF_GROUP * ROWS, sizeof *product);
+    mpivf_status status = mpivf_base_init(ctx, &base, MPIVF_L2, filter, dim, ROWS);
+    mpivf_status more = mpivf_queries_init(ctx, &queries, MPIVF_L2, filter, dim, MPIVF_GROUP);
+    status = !row || !product ? MPIVF_MEMORY : status ? status : more;
+    if (status == MPIVF_OK) {
+        mpivf_base_fill(&base, row, ROWS, row, NULL, 0);
+        mpivf_queries_fill(&queries, row, MPIVF_GROUP, row);
+        struct mpivf_panels panels = {base.word, base.term, base.scale, base.norm,
+                                      base.rest, ROWS / MPIVF_PANEL, base.steps};
+        struct mpivf_group group = {.n = MPIVF_GROUP};
+        for (size_t i = 0; i < MPIVF_GROUP; i++) {
+            group.word[i] = queries.word + i * queries.steps * 4;
+            group.limit[i] = -1; /* nothing is that near */
+        }
+        mpivf_compare compare = filter == MPIVF_FILTER_INT8    ? mpivf_kernel()->compare8
+                                : filter == MPIVF_FILTER_INT16 ? mpivf_kernel()->compare16
+                                                               : mpivf_kernel()->compare32;
+        double start = seconds(), now = start, last = start;
+        while (now - start < LONG_ENOUGH) { /* the best of several: others may have the processor */
+            for (int i = 0; i < 8; i++) {
+                if (filter == MPIVF_FILTER_SGEMM)
+                    mpivf_blas_products(row, MPIVF_GROUP, (float *)(void *)base.word, ROWS, dim,
+                                        product, ROWS);
+                else
+                    compare(&panels, &group);
+            }
+            now = seconds();
+            double once = 8 * 2.0 * MPIVF_GROUP * ROWS * (double)dim / (now - last);
+            best = once > best ? once : best;
+            last = now;
+        }
+    }
+    mpivf_queries_clear(ctx, &queries);
+    mpivf_base_clear(ctx, &base);
+    mpivf_free(ctx, row);
+    mpivf_free(ctx, product);
+    if (status == MPIVF_OK)
+        *rate = best;
+    return status;
+}

@@ -1,0 +1,38 @@
+/*
+ * choose: which filter is fastest for these vectors.
+ *
+ * A filter with a wider bound is faster and leaves more pairs to be computed. How many it leaves
+ * is counted on a sample; the rest is arithmetic on measured costs, so the same sample always
+ * gives the same choice. Whatever is chosen, results are the same.
+ */
+#ifndef MPIVF_MATH_CHOOSE_H
+#define MPIVF_MATH_CHOOSE_H
+
+#include "math/prepare.h"
+
+enum { MPIVF_CHOOSE_QUERIES = 32, MPIVF_CHOOSE_ROWS = 4032 };
+
+struct mpivf_choice {
+    enum mpivf_filter filter;
+    double survivors; /* pairs that it leaves for each neighbour wanted, on the sample */
+};
+
+/* What is going to be compared, and a sample of it. */
+struct mpivf_choose {
+    enum mpivf_metric metric;
+    size_t dim, k;
+    uint64_t total_rows, total_queries;
+    const float *query, *row, *centre; /* not owned */
+    size_t queries, rows; /* of the sample; MPIVF_CHOOSE_* are taken at most */
+};
+
+/* Memory for a while: about 4 x dim x MPIVF_CHOOSE_ROWS bytes. Local. MPIVF_MEMORY. */
+mpivf_status
+mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
+                    struct mpivf_choice *choice);
+
+/* Operations (a multiply-add is two) a second of one thread of this filter on data in its cache. */
+mpivf_status
+mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t dim, double *rate);
+
+#endif

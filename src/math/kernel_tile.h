@@ -1,0 +1,78 @@
+/*
+ * The register-blocked comparison of kernel.h, compiled once for each element type of a set.
+ * Before: TILE (its name), SUM (a vector of sums), START(x), DOT(sum, rows, query), TO_FLOAT(sum);
+ * of the set: LANES, floats, words, ROWS x WIDE vectors of sums in registers, load, spread_word,
+ * spread_float, less_product(c, a, b) = c - a b, survive(v, limit).
+ */
+static void
+TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
+{
+    enum { COLUMNS = LANES * WIDE };
+    size_t steps = panels->steps;
+    size_t kept[MPIVF_GROUP];
+    memcpy(kept, group->kept, sizeof kept);
+    for (size_t at = 0; at < panels->panels * MPIVF_PANEL; at += COLUMNS) {
+        const char *start = (const char *)panels->word +
+                            (at / MPIVF_PANEL * MPIVF_PANEL * steps + at % MPIVF_PANEL) * 4;
+        for (size_t first = 0; first < group->n; first += ROWS) {
+            const char *word = start;
+            const char *query[ROWS];
+            SUM sum[ROWS][WIDE];
+            UNROLL for (int r = 0; r < ROWS; r++)
+            {
+                query[r] = group->word[first + r];
+                UNROLL for (int c = 0; c < WIDE; c++) sum[r][c] = START(group->start[first + r]);
+            }
+            for (size_t s = 0; s < steps; s++, word += 4 * MPIVF_PANEL) {
+                words rows[WIDE];
+                UNROLL for (int c = 0; c < WIDE; c++) rows[c] = load_words(word + 4 * LANES * c);
+                UNROLL for (int r = 0; r < ROWS; r++)
+                {
+                    words one = spread_word(query[r] + 4 * s);
+                    UNROLL for (int c = 0; c < WIDE; c++) DOT(sum[r][c], rows[c], one);
+                }
+            }
+            floats term[WIDE], scale[WIDE], norm[WIDE], rest[WIDE];
+            UNROLL for (int c = 0; c < WIDE; c++)
+            {
+                term[c] = load_floats(panels->term + at + LANES * c);
+                scale[c] = load_floats(panels->scale + at + LANES * c);
+                norm[c] = load_floats(panels->norm + at + LANES * c);
+                rest[c] = load_floats(panels->rest + at + LANES * c);
+            }
+            UNROLL for (int r = 0; r < ROWS; r++)
+            {
+                size_t q = first + r;
+                floats value[WIDE];
+                uint64_t some = 0;
+                UNROLL for (int c = 0; c < WIDE; c++)
+                {
+                    floats product = scale[c] * TO_FLOAT(sum[r][c]);
+                    floats v = less_product(term[c], spread_float(group->scale[q]), product);
+                    v = less_product(v, spread_float(group->slope[q]), norm[c]);
+                    v = less_product(v, spread_float(group->rest[q]), rest[c]);
+                    value[c] = v;
+                    some |= (uint64_t)survive(v, spread_float(group->limit[q])) << (LANES * c);
+                }
+                if (__builtin_expect(some != 0, 0) && q < group->n) {
+                    float all[COLUMNS];
+                    memcpy(all, value, sizeof all);
+                    uint32_t *keep = group->keep[q];
+                    float *kept_value = group->value[q];
+                    for (size_t n = kept[q]; some; some &= some - 1) {
+                        int j = __builtin_ctzll(some);
+                        keep[n] = (uint32_t)(at + (size_t)j);
+                        kept_value[n++] = all[j];
+                        kept[q] = n;
+                    }
+                }
+            }
+        }
+    }
+    memcpy(group->kept, kept, sizeof kept);
+}
+#undef TILE
+#undef SUM
+#undef START
+#undef DOT
+#undef TO_FLOAT

@@ -1,0 +1,402 @@
+#include "math/prepare.h"
+
+#include "math/distance.h"
+
+#include <float.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double U = 0x1p-24;
+
+/*
+ * Sums of products of longer vectors could leave float32 on the way, and an infinity of the
+ * wrong sign would exclude a pair. Not-a-number in the comparison keeps it.
+ */
+static const double LARGEST = 1e37;
+
+/* Rows without a larger value are no integers but all residual: their scale could underflow. */
+static const float SMALLEST = 1e-18f;
+
+enum { INTEGER_DIM = 1 << 16 }; /* so many products of int8 fit 32 bits */
+
+static const char *const names[MPIVF_FILTERS] = {"int8", "int16", "float32", "sgemm"};
+
+const char *
+mpivf_filter_name(enum mpivf_filter filter)
+{
+    return names[filter];
+}
+
+bool
+mpivf_filter_runs(enum mpivf_filter filter, size_t dim)
+{
+    if (filter == MPIVF_FILTER_INT8)
+        return mpivf_kernel()->compare8 != NULL && dim <= INTEGER_DIM;
+    return filter != MPIVF_FILTER_INT16 || dim <= INTEGER_DIM;
+}
+
+enum mpivf_filter
+mpivf_filter_best(size_t dim)
+{
+    const char *forced = getenv("MPIVF_FILTER");
+    for (int f = 0; forced && f < MPIVF_FILTERS; f++)
+        if (strcmp(forced, names[f]) == 0 && mpivf_filter_runs((enum mpivf_filter)f, dim))
+            return (enum mpivf_filter)f;
+    enum mpivf_filter best = MPIVF_FILTER_SGEMM;
+    for (int f = 0; f < MPIVF_FILTERS; f++)
+        if (mpivf_filter_runs((enum mpivf_filter)f, dim) &&
+            mpivf_filter_cost((enum mpivf_filter)f) < mpivf_filter_cost(best))
+            best = (enum mpivf_filter)f;
+    return best;
+}
+
+double
+mpivf_filter_cost(enum mpivf_filter filter)
+{
+    /* measured with tests/bench: operations of int8 (int16 where there are none) for one of each */
+    static const double vnni[] = {1, 1.9, 3.8, 5}, vectors[] = {1, 1, 1.4, 1.6},
+                        plain[] = {10, 10, 12, 1};
+    const struct mpivf_kernel *kernel = mpivf_kernel();
+    if (kernel == mpivf_kernel_at(0))
+        return plain[filter];
+    return kernel->compare8 ? vnni[filter] : vectors[filter];
+}
+
+static double
+kappa(enum mpivf_filter filter, enum mpivf_metric metric, size_t dim)
+{
+    if (filter <= MPIVF_FILTER_INT16)
+        return 96 * U;
+    return 1.02 * ((metric == MPIVF_L2 ? (double)dim / 2 : (double)dim) + 12) * U;
+}
+
+/* Allowance for products that float32 rounds to nothing. */
+static double
+tiny(size_t dim)
+{
+    return ((double)dim + 16) * 0x1p-126;
+}
+
+static float
+round_up(double x)
+{
+    float f = (float)x;
+    return (double)f < x ? nextafterf(f, INFINITY) : f;
+}
+
+static size_t
+steps_of(enum mpivf_filter filter, size_t dim)
+{
+    size_t each = filter == MPIVF_FILTER_INT8 ? 4 : filter == MPIVF_FILTER_INT16 ? 2 : 1;
+    return (dim + each - 1) / each;
+}
+
+size_t
+mpivf_prepare_row_bytes(size_t dim)
+{
+    return dim * sizeof(float) + 4 * sizeof(double) + 4 * sizeof(float);
+}
+
+mpivf_status
+mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
+                   enum mpivf_metric metric, enum mpivf_filter filter, size_t dim, size_t capacity)
+{
+    static const char what[] = "the prepared queries";
+    *queries = (struct mpivf_queries){.metric = metric,
+                                      .filter = filter,
+                                      .dim = dim,
+                                      .steps = steps_of(filter, dim),
+                                      .capacity = capacity};
+    queries->word = mpivf_alloc(ctx, what, capacity * queries->steps, 4);
+    queries->work = mpivf_alloc(ctx, what, dim, sizeof *queries->work);
+    queries->start = mpivf_alloc(ctx, what, capacity, sizeof *queries->start);
+    queries->scale = mpivf_alloc(ctx, what, capacity, sizeof *queries->scale);
+    queries->slope = mpivf_alloc(ctx, what, capacity, sizeof *queries->slope);
+    queries->rest = mpivf_alloc(ctx, what, capacity, sizeof *queries->rest);
+    queries->shift = mpivf_alloc(ctx, what, capacity, sizeof *queries->shift);
+    queries->pad = mpivf_alloc(ctx, what, capacity, sizeof *queries->pad);
+    queries->square = mpivf_alloc(ctx, what, capacity, sizeof *queries->square);
+    queries->bend = mpivf_alloc(ctx, what, capacity, sizeof *queries->bend);
+    return queries->word && queries->work && queries->start && queries->scale && queries->slope &&
+                   queries->rest && queries->shift && queries->pad && queries->square && queries->bend
+               ? MPIVF_OK
+               : MPIVF_MEMORY;
+}
+
+void
+mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries)
+{
+    mpivf_free(ctx, queries->word);
+    mpivf_free(ctx, queries->work);
+    mpivf_free(ctx, queries->start);
+    mpivf_free(ctx, queries->scale);
+    mpivf_free(ctx, queries->slope);
+    mpivf_free(ctx, queries->rest);
+    mpivf_free(ctx, queries->shift);
+    mpivf_free(ctx, queries->pad);
+    mpivf_free(ctx, queries->square);
+    mpivf_free(ctx, queries->bend);
+    memset(queries, 0, sizeof *queries);
+}
+
+static size_t
+whole_panels(size_t rows)
+{
+    return (rows + MPIVF_PANEL - 1) / MPIVF_PANEL;
+}
+
+/* Bytes of one thread's work row: floats, then words. */
+static size_t
+work_bytes(const struct mpivf_base *base)
+{
+    return (base->dim * sizeof(float) + base->steps * 4 + 127) / 64 * 64;
+}
+
+mpivf_status
+mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_metric metric,
+                enum mpivf_filter filter, size_t dim, size_t capacity)
+{
+    static const char what[] = "the prepared rows";
+    size_t padded = whole_panels(capacity) * MPIVF_PANEL;
+    *base = (struct mpivf_base){.metric = metric,
+                                .filter = filter,
+                                .dim = dim,
+                                .steps = steps_of(filter, dim),
+                                .capacity = capacity,
+                                .threads = ctx->threads};
+    base->word = mpivf_alloc(ctx, what, padded * base->steps, 4);
+    base->work = mpivf_alloc(ctx, what, (size_t)ctx->threads, work_bytes(base));
+    base->term = mpivf_alloc(ctx, what, padded, sizeof *base->term);
+    base->scale = mpivf_alloc(ctx, what, padded, sizeof *base->scale);
+    base->norm = mpivf_alloc(ctx, what, padded, sizeof *base->norm);
+    base->rest = mpivf_alloc(ctx, what, padded, sizeof *base->rest);
+    return base->word && base->work && base->term && base->scale && base->norm && base->rest
+               ? MPIVF_OK
+               : MPIVF_MEMORY;
+}
+
+void
+mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base)
+{
+    mpivf_free(ctx, base->word);
+    mpivf_free(ctx, base->work);
+    mpivf_free(ctx, base->term);
+    mpivf_free(ctx, base->scale);
+    mpivf_free(ctx, base->norm);
+    mpivf_free(ctx, base->rest);
+    memset(base, 0, sizeof *base);
+}
+
+void
+mpivf_prepare_centre(enum mpivf_metric metric, const float *raw, size_t rows, size_t dim,
+                     float *centre)
+{
+    for (size_t i = 0; i < dim; i++) {
+        double sum = 0;
+        for (size_t r = 0; r < rows; r++)
+            sum += metric == MPIVF_COSINE ? 0 : raw[r * dim + i];
+        centre[i] = rows > 0 ? (float)(sum / (double)rows) : 0.0f;
+    }
+    if (metric != MPIVF_COSINE)
+        return;
+    for (size_t r = 0; r < rows; r++) {
+        double length = sqrt(mpivf_square(raw + r * dim, dim));
+        for (size_t i = 0; i < dim && length > 0; i++)
+            centre[i] += (float)(raw[r * dim + i] / length / (double)rows);
+    }
+}
+
+/* The work row of one raw row; centre NULL = leave where it is. */
+static void
+centred(enum mpivf_metric metric, const float *raw, size_t dim, const float *centre, float *work)
+{
+    double length = metric == MPIVF_COSINE ? sqrt(mpivf_square(raw, dim)) : 0;
+    if (metric == MPIVF_COSINE)
+        mpivf_scale(raw, dim, length > 0 ? 1 / length : 0, work);
+    else
+        memcpy(work, raw, dim * sizeof *work);
+    for (size_t i = 0; centre && i < dim; i++)
+        work[i] -= centre[i];
+}
+
+/* A work row as integers: their scale, and how long what they leave out can be. */
+struct integers {
+    float scale;
+    double rest;
+};
+
+static struct integers
+round_row(enum mpivf_filter filter, const float *work, size_t dim, double norm, void *out)
+{
+    const struct mpivf_kernel *kernel = mpivf_kernel();
+    float largest = norm * norm <= LARGEST ? kernel->largest(work, dim) : 0;
+    memset(out, 0, steps_of(filter, dim) * 4);
+    if (!(largest > SMALLEST))
+        return (struct integers){0, norm};
+    double scale = (double)largest / 127;
+    if (filter == MPIVF_FILTER_INT16) {
+        double by_norm = norm / (46340 - sqrt((double)dim) / 2 - 2);
+        scale = (double)largest / 32766 > by_norm ? (double)largest / 32766 : by_norm;
+    }
+    float rounded = (float)scale, inverse = (float)(1 / scale);
+    float squares = filter == MPIVF_FILTER_INT8 ? kernel->round8(work, dim, inverse, out)
+                                                : kernel->round16(work, dim, inverse, out);
+    double rest = sqrt((double)squares * (1 + ((double)dim / 16 + 32) * 2 * U));
+    return (struct integers){rounded, ((double)rounded * rest + 5 * U * norm) * (1 + 0x1p-40)};
+}
+
+static int32_t
+sum_of(const int8_t *x, size_t n)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+/* Fill the numbers of query i from its work row. */
+static void
+bound_query(struct mpivf_queries *queries, size_t i, const float *centre)
+{
+    size_t dim = queries->dim;
+    bool l2 = queries->metric == MPIVF_L2;
+    const float *work = queries->work;
+    void *word = queries->word + i * queries->steps * 4;
+    double k = kappa(queries->filter, queries->metric, dim), square = mpivf_square(work, dim);
+    double norm = sqrt(square) * (1 + 0x1p-40);
+    struct integers integers = {1, 0};
+    queries->start[i] = 0;
+    if (queries->filter <= MPIVF_FILTER_INT16)
+        integers = round_row(queries->filter, work, dim, norm, word);
+    else
+        memcpy(word, work, dim * sizeof *work);
+    if (queries->filter == MPIVF_FILTER_INT8) /* the other side is unsigned */
+        queries->start[i] = -128 * sum_of(word, dim);
+    queries->scale[i] = (l2 ? 2 : 1) * integers.scale;
+    queries->slope[i] =
+        square > LARGEST ? NAN : round_up((l2 ? 2 : 1) * (integers.rest + k * norm));
+    queries->rest[i] = round_up((l2 ? 2 : 1) * (norm + integers.rest));
+    queries->pad[i] = tiny(dim);
+    queries->square[i] =
+        queries->metric == MPIVF_COSINE ? mpivf_square(queries->raw + i * dim, dim) : 0;
+    queries->shift[i] = square * (1 - k);
+    queries->bend[i] = k * square;
+    if (l2)
+        return;
+    double inner = mpivf_kernel()->dot(work, centre, dim);
+    double reach = sqrt(mpivf_square(centre, dim));
+    queries->shift[i] = (queries->metric == MPIVF_COSINE ? 1.0 : 0.0) - inner;
+    queries->bend[i] = 0;
+    queries->pad[i] += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
+    if (queries->metric == MPIVF_COSINE)
+        queries->pad[i] += 4 * U;
+}
+
+void
+mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
+                   const float *centre)
+{
+    queries->raw = raw;
+    queries->rows = rows;
+    for (size_t i = 0; i < rows; i++) {
+        centred(queries->metric, raw + i * queries->dim, queries->dim,
+                queries->metric == MPIVF_L2 ? centre : NULL, queries->work);
+        bound_query(queries, i, centre);
+    }
+}
+
+/* Put a row of words where its panel has them. */
+static void
+place(struct mpivf_base *base, size_t row, const uint32_t *word, uint32_t flip)
+{
+    uint32_t *to = (uint32_t *)(void *)base->word +
+                   row / MPIVF_PANEL * MPIVF_PANEL * base->steps + row % MPIVF_PANEL;
+    for (size_t s = 0; s < base->steps; s++)
+        to[s * MPIVF_PANEL] = word[s] ^ flip;
+}
+
+static void
+fill_row(struct mpivf_base *base, size_t i, const float *centre, char *scratch)
+{
+    size_t dim = base->dim;
+    bool panels = base->filter != MPIVF_FILTER_SGEMM;
+    float *work = panels ? (float *)(void *)scratch : (float *)(void *)base->word + i * dim;
+    uint32_t *word = (uint32_t *)(void *)(scratch + dim * sizeof(float));
+    double k = kappa(base->filter, base->metric, dim);
+    centred(base->metric, base->raw + i * dim, dim, centre, work);
+    double square = mpivf_square(work, dim), norm = sqrt(square) * (1 + 0x1p-40);
+    struct integers integers = {1, 0};
+    if (base->filter <= MPIVF_FILTER_INT16) {
+        integers = round_row(base->filter, work, dim, norm, word);
+        place(base, i, word, base->filter == MPIVF_FILTER_INT8 ? 0x80808080u : 0);
+    } else if (panels) {
+        memcpy(word, work, dim * sizeof *work);
+        place(base, i, word, 0);
+    }
+    base->scale[i] = integers.scale;
+    base->rest[i] = round_up(integers.rest);
+    base->norm[i] = round_up(norm);
+    base->term[i] = !(square <= LARGEST)       ? NAN
+                    : base->metric != MPIVF_L2 ? 0.0f
+                                               : (float)(square * (1 - k));
+}
+
+/* Columns that no query can want. */
+static void
+fill_padding(struct mpivf_base *base, size_t from, size_t to)
+{
+    static const uint32_t nothing[MPIVF_PANEL];
+    for (size_t i = from; i < to; i++) {
+        uint32_t *at = (uint32_t *)(void *)base->word +
+                       i / MPIVF_PANEL * MPIVF_PANEL * base->steps + i % MPIVF_PANEL;
+        for (size_t s = 0; s < base->steps && base->filter != MPIVF_FILTER_SGEMM; s++)
+            at[s * MPIVF_PANEL] = nothing[0];
+        base->term[i] = INFINITY;
+        base->scale[i] = base->norm[i] = base->rest[i] = 0;
+    }
+}
+
+void
+mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
+                const int64_t *id, int64_t first)
+{
+    base->raw = raw;
+    base->rows = rows;
+    base->id = id;
+    base->first = first;
+    long panels = (long)whole_panels(rows);
+    int threads = panels > 64 ? base->threads : 1;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (long p = 0; p < panels; p++) {
+        char *scratch = base->work + (size_t)omp_get_thread_num() * work_bytes(base);
+        size_t start = (size_t)p * MPIVF_PANEL, end = start + MPIVF_PANEL;
+        for (size_t i = start; i < end && i < rows; i++)
+            fill_row(base, i, centre, scratch);
+        fill_padding(base, start < rows && rows < end ? rows : end, end);
+    }
+}
+
+float
+mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
+{
+    double value = limit - queries->shift[q] + queries->pad[q];
+    value += fabs(value) * 0x1p-40; /* the subtraction's own rounding */
+    value += (fabs(limit) < INFINITY ? fabs(limit) : 0) * 0x1p-50;
+    value += fabs(queries->shift[q]) * 0x1p-50;
+    return value < 3e38 ? round_up(value) : FLT_MAX; /* padding stays above it */
+}
+
+double
+mpivf_prepare_upper(const struct mpivf_queries *queries, size_t q, const struct mpivf_base *base,
+                    size_t row, float value)
+{
+    double norm = base->norm[row], k = kappa(base->filter, base->metric, base->dim);
+    double error = (double)queries->slope[q] * norm + (double)queries->rest[q] * base->rest[row] +
+                   queries->bend[q] + queries->pad[q];
+    if (base->metric == MPIVF_L2)
+        error += k * norm * norm;
+    double upper = mpivf_prepare_lower(queries, q, value) + 2.01 * error;
+    return isfinite(upper) ? upper : INFINITY;
+}

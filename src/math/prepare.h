@@ -1,0 +1,149 @@
+/*
+ * prepare: both sides of a comparison, brought into a form that bounds every distance cheaply.
+ *
+ * A filter approximates inner products of centred vectors and says how far off it can be. What
+ * the bound cannot exclude is computed canonically (distance.h), so every filter gives the result
+ * of the float64 brute force with ties by id, and only speed depends on which one is used.
+ *
+ * The bound. Let m be any centre, u = 2^-24, q' = fl(q - m), y' = fl(y - m) (for ip q' = q): each
+ * component is off by a relative u, so q - y differs from q' - y' by a vector no longer than
+ * u s, s = |q'| + |y'|. Let g be what the filter computes for <q', y'>.
+ *
+ *   int8, int16: q' = a Q + e, y' = b Y + f with Q, Y integer vectors and a, b floats of each row;
+ *     g = a b <Q, Y>, the integer sum exact. <q', y'> - g = <e, y'> + <a Q, f>, so by Cauchy and
+ *     Schwarz |<q', y'> - g| <= |e| |y'| + |a Q| |f|, with |a Q| <= |q'| + |e|. Residuals are
+ *     computed with the row and rounded up. int8 scales a row's largest value to 127; int16 scales
+ *     |Q| below 46340, so that a sum fits 32 bits whatever the dimension (it may wrap on the way).
+ *   float32, sgemm: in any order, fused or not, |g - <q', y'>| <= gamma_d |q'| |y'| with gamma_d =
+ *     d u / (1 - d u) (Higham 2002, 3.1), because sum |q'_i y'_i| <= |q'| |y'|; e = f = 0.
+ *
+ * l2: |q' - y'|^2 = |q'|^2 + |y'|^2 - 2 <q', y'>. Centring costs at most (2 u + u^2) s^2, rounding
+ * |y'|^2 to float u s^2, gamma_d s^2 / 2 where there is one. The comparison's float evaluation takes
+ * at most 8 roundings of partial sums: for floats less than 4 u s^2 in all, for integers, since |a Q|
+ * <= 2 |q'| and |e| <= |q'|, each is below 4.5 s^2. With the float64 rounding of the canonical
+ * distance (about d 2^-53) all of it is less than kappa s^2,
+ *     kappa = 1.02 (d / 2 + 12) u for floats, 96 u for integers.
+ * ip: the same with |q| |y'| for s^2 and kappa = 1.02 (d + 12) u, 96 u (the partial sums of
+ * integers are below 7 |q| |y'|); <q, m> is added in float64, at most d 2^-52 |q| (|m| + |y|) off.
+ * cosine is ip of unit vectors; rounding those to float costs 2.02 u more, counted as 4 u.
+ * Products too small for float32 are covered by (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37
+ * a sum could overflow, and the pair is computed.
+ */
+#ifndef MPIVF_MATH_PREPARE_H
+#define MPIVF_MATH_PREPARE_H
+
+#include "math/kernel.h"
+
+#include <mpivf/context.h>
+#include <mpivf/type.h>
+
+#include <stdbool.h>
+
+/* Fastest first, where the processor has dot products of integers. */
+enum mpivf_filter {
+    MPIVF_FILTER_INT8,
+    MPIVF_FILTER_INT16,
+    MPIVF_FILTER_FLOAT32,
+    MPIVF_FILTER_SGEMM, /* OpenBLAS: the reference, and for processors we have no loops for */
+    MPIVF_FILTERS
+};
+
+const char *
+mpivf_filter_name(enum mpivf_filter filter);
+
+/* Can this processor run it, for rows of this many values? */
+bool
+mpivf_filter_runs(enum mpivf_filter filter, size_t dim);
+
+/*
+ * The filter with the highest rate; one that MPIVF_FILTER=int8|int16|float32|sgemm names is taken
+ * where it runs.
+ */
+enum mpivf_filter
+mpivf_filter_best(size_t dim);
+
+/* Its operations cost about so many of int8's, on the instruction set in use. */
+double
+mpivf_filter_cost(enum mpivf_filter filter);
+
+/* The query side, prepared. */
+struct mpivf_queries {
+    enum mpivf_metric metric;
+    enum mpivf_filter filter;
+    size_t dim, steps, rows, capacity;
+    const float *raw; /* not owned, [rows, dim] */
+    char *word;       /* owned, [capacity, steps] words: what the filter sees */
+    float *work;      /* owned, [dim] */
+    int32_t *start;   /* owned, [capacity] and so the rest: */
+    float *scale;     /* of the integers, twice that for l2 */
+    float *slope;     /* error allowed for each unit of |y'| */
+    float *rest;      /* and for each unit of |f| */
+    double *shift;    /* what a compared value lacks to be a lower bound */
+    double *pad;      /* error that does not depend on y */
+    double *square;   /* <q, q>, canonical, cosine only */
+    double *bend;     /* the part of an upper bound that does not depend on y */
+};
+
+/* The side of the rows, prepared. */
+struct mpivf_base {
+    enum mpivf_metric metric;
+    enum mpivf_filter filter;
+    size_t dim, steps, rows, capacity;
+    int threads;
+    const float *raw; /* not owned, [rows, dim] */
+    char *word;       /* owned: panels (kernel.h), [rows, dim] floats for sgemm */
+    char *work;       /* owned: a row for each thread */
+    float *term;      /* owned: |y'|^2 less its error, l2 only */
+    float *scale;     /* owned: of the integers; 1 for floats */
+    float *norm;      /* owned: |y'| rounded up */
+    float *rest;      /* owned: |f| rounded up */
+    const int64_t *id; /* not owned, [rows]; NULL: id = first + row */
+    int64_t first;
+};
+
+/* Bytes a row takes on either side at most, raw rows not counted; padding adds MPIVF_PANEL rows. */
+size_t
+mpivf_prepare_row_bytes(size_t dim);
+
+mpivf_status
+mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
+                   enum mpivf_metric metric, enum mpivf_filter filter, size_t dim, size_t capacity);
+void
+mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries);
+
+/* Rows are prepared with ctx->threads threads. */
+mpivf_status
+mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_metric metric,
+                enum mpivf_filter filter, size_t dim, size_t capacity);
+void
+mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base);
+
+/* Mean of the rows as float32, a good centre; [dim]. For cosine, of the unit vectors. */
+void
+mpivf_prepare_centre(enum mpivf_metric metric, const float *raw, size_t rows, size_t dim,
+                     float *centre);
+
+/* Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides. */
+void
+mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
+                   const float *centre);
+void
+mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
+                const int64_t *id, int64_t first);
+
+/* The largest value of the filter's comparison that a distance of at most `limit` can have. */
+float
+mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit);
+
+/* The bounds on the canonical distance that a value of the comparison stands for. */
+static inline double
+mpivf_prepare_lower(const struct mpivf_queries *queries, size_t q, float value)
+{
+    return (double)value + queries->shift[q] - queries->pad[q];
+}
+
+double
+mpivf_prepare_upper(const struct mpivf_queries *queries, size_t q, const struct mpivf_base *base,
+                    size_t row, float value);
+
+#endif

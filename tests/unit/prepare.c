@@ -1,0 +1,438 @@
+/*
+ * The bounds against canonical distances, pair by pair: whatever a filter of any instruction set
+ * computes, the distance lies between the bounds, and the limit keeps the pair.
+ */
+#include "rows.h"
+
+#include "math/blas.h"
+#include "math/distance.h"
+#include "math/nearest.h"
+
+#include <float.h>
+
+enum { ROWS = 60, QUERIES = 8, PADDED = 2 * MPIVF_PANEL, SETS = 4 };
+
+static struct mpivf_context ctx;
+
+/* A query side and a row side of one shape. */
+struct pair_of {
+    struct mpivf_queries queries;
+    struct mpivf_base base;
+    float value[QUERIES][PADDED];
+};
+
+/* What is compared, and the canonical distances. */
+struct problem {
+    enum mpivf_metric metric;
+    size_t dim;
+    float *row, *query, *centre;
+    double distance[QUERIES][ROWS];
+    char what[160];
+};
+
+static void
+make_distances(struct problem *p)
+{
+    for (size_t q = 0; q < QUERIES; q++) {
+        const float *query = p->query + q * p->dim;
+        double square = mpivf_square(query, p->dim);
+        for (size_t j = 0; j < ROWS; j++)
+            p->distance[q][j] =
+                mpivf_distance(p->metric, query, square, p->row + j * p->dim, p->dim);
+    }
+}
+
+static void
+compare_words(struct pair_of *pair, mpivf_compare compare)
+{
+    const struct mpivf_base *base = &pair->base;
+    struct mpivf_panels panels = {base->word,  base->term, base->scale,  base->norm,
+                                  base->rest, 2,          base->steps};
+    struct mpivf_group group = {.n = QUERIES};
+    uint32_t keep[QUERIES][PADDED];
+    for (size_t q = 0; q < QUERIES; q++) {
+        group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
+        group.start[q] = pair->queries.start[q];
+        group.scale[q] = pair->queries.scale[q];
+        group.slope[q] = pair->queries.slope[q];
+        group.rest[q] = pair->queries.rest[q];
+        group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
+        group.keep[q] = keep[q];
+        group.value[q] = pair->value[q];
+    }
+    compare(&panels, &group);
+    for (size_t q = 0; q < QUERIES; q++)
+        assert_int_equal(group.kept[q], PADDED);
+}
+
+static void
+compare_products(struct pair_of *pair)
+{
+    const struct mpivf_queries *queries = &pair->queries;
+    const struct mpivf_base *base = &pair->base;
+    float product[QUERIES * ROWS];
+    mpivf_blas_products((const float *)(const void *)queries->word, QUERIES,
+                        (const float *)(const void *)base->word, ROWS, base->dim, product, ROWS);
+    for (size_t q = 0; q < QUERIES; q++)
+        for (size_t j = 0; j < ROWS; j++)
+            pair->value[q][j] = base->term[j] - queries->scale[q] * product[q * ROWS + j] -
+                                queries->slope[q] * base->norm[j];
+}
+
+/* Way s is set s; sgemm has but one. Is there such a way? */
+static bool
+compute(struct pair_of *pair, int s)
+{
+    const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+    enum mpivf_filter filter = pair->base.filter;
+    if (filter == MPIVF_FILTER_SGEMM) {
+        compare_products(pair);
+        return s == 0;
+    }
+    mpivf_compare compare = kernel == NULL                   ? NULL
+                            : filter == MPIVF_FILTER_INT8    ? kernel->compare8
+                            : filter == MPIVF_FILTER_INT16   ? kernel->compare16
+                                                             : kernel->compare32;
+    if (compare)
+        compare_words(pair, compare);
+    return compare != NULL;
+}
+
+static void
+assert_bounds(const struct problem *p, const struct pair_of *pair, size_t q, size_t j, int set)
+{
+    float value = pair->value[q][j];
+    double d = p->distance[q][j], lower = mpivf_prepare_lower(&pair->queries, q, value);
+    double upper = mpivf_prepare_upper(&pair->queries, q, &pair->base, j, value);
+    double limit = mpivf_prepare_limit(&pair->queries, q, d);
+    if (lower > d || !(upper >= d) || value > limit)
+        fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
+                 "%.9g, limit %.9g",
+                 p->what, mpivf_filter_name(pair->base.filter), set, q, j, d, lower, upper,
+                 (double)value, limit);
+}
+
+static void
+check_filter(const struct problem *p, enum mpivf_filter filter)
+{
+    static struct pair_of pair;
+    size_t dim = p->dim;
+    assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, p->metric, filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, p->metric, filter, dim, ROWS));
+    mpivf_queries_fill(&pair.queries, p->query, QUERIES, p->centre);
+    mpivf_base_fill(&pair.base, p->row, ROWS, p->centre, NULL, 0);
+    for (int s = 0; s < SETS; s++) {
+        if (!compute(&pair, s))
+            continue;
+        for (size_t q = 0; q < QUERIES; q++)
+            for (size_t j = 0; j < ROWS; j++)
+                assert_bounds(p, &pair, q, j, s);
+        for (size_t q = 0; q < QUERIES && filter != MPIVF_FILTER_SGEMM; q++)
+            for (size_t j = ROWS; j < PADDED; j++)
+                assert_true(!(pair.value[q][j] < INFINITY)); /* padding is never a neighbour */
+    }
+    mpivf_base_clear(&ctx, &pair.base);
+    mpivf_queries_clear(&ctx, &pair.queries);
+}
+
+/* Rows that the queries are, or nearly are: distances that are all rounding. */
+static void
+fill_problem(struct problem *p, const struct data *rows, const struct data *queries,
+             uint64_t stream)
+{
+    size_t dim = p->dim;
+    rows->fill(p->row, ROWS, dim, stream);
+    queries->fill(p->query, QUERIES, dim, stream + 1000);
+    memcpy(p->query, p->row + 7 * dim, dim * sizeof *p->row);
+    memcpy(p->query + dim, p->row + 9 * dim, dim * sizeof *p->row);
+    for (size_t j = 0; j < dim; j++) {
+        float *x = &p->query[dim + j];
+        if (draw(stream + 3, j) % 2 && fabsf(*x) < 1e38f)
+            *x = nextafterf(*x, draw(stream + 4, j) % 2 ? INFINITY : -INFINITY);
+    }
+    for (size_t j = 0; j < dim; j++) /* and one on the other side */
+        p->query[2 * dim + j] = -p->row[11 * dim + j];
+    make_distances(p);
+}
+
+enum centre { MEAN, ZERO, A_ROW, FAR_OFF, CENTRES };
+
+static void
+fill_centre(struct problem *p, enum centre which)
+{
+    static const char *const name[] = {"mean", "zero", "a row", "far off"};
+    size_t dim = p->dim, length = strlen(p->what);
+    if (which == MEAN)
+        mpivf_prepare_centre(p->metric, p->row, ROWS, dim, p->centre);
+    else if (which == ZERO)
+        memset(p->centre, 0, dim * sizeof *p->centre);
+    else if (which == A_ROW)
+        memcpy(p->centre, p->row + 7 * dim, dim * sizeof *p->centre);
+    else
+        fill_normal(p->centre, dim, 77, 1000, 0);
+    snprintf(p->what + length, sizeof p->what - length, ", centre %s", name[which]);
+}
+
+static void
+check(enum mpivf_metric metric, size_t dim, const struct data *rows, const struct data *queries,
+      uint64_t stream, enum centre first, enum centre last)
+{
+    struct problem p = {.metric = metric, .dim = dim};
+    p.row = room(ROWS * dim, sizeof *p.row);
+    p.query = room(QUERIES * dim, sizeof *p.query);
+    p.centre = room(dim, sizeof *p.centre);
+    fill_problem(&p, rows, queries, stream);
+    for (enum centre c = first; c <= last; c++) {
+        snprintf(p.what, sizeof p.what, "%s, %zu columns, %s in %s", mpivf_metric_name(metric), dim,
+                 queries->name, rows->name);
+        fill_centre(&p, c);
+        for (int filter = 0; filter < MPIVF_FILTERS; filter++)
+            check_filter(&p, (enum mpivf_filter)filter);
+    }
+    free(p.row);
+    free(p.query);
+    free(p.centre);
+}
+
+static void
+begin(void)
+{
+    mpivf_blas_init();
+    mpivf_context_init(&ctx);
+}
+
+/* Every kind against itself, in every shape and from every centre. */
+static void
+bounds_hold(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1, 2, 3, 4, 5, 16, 31, 100, 129};
+    begin();
+    for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
+        for (size_t kind = 0; kind < KINDS; kind++)
+            for (int metric = 0; metric < MPIVF_METRICS; metric++)
+                check((enum mpivf_metric)metric, dims[d], &kinds[kind], &kinds[kind],
+                      d * 100 + kind, MEAN, FAR_OFF);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+bounds_hold_wide(void **state)
+{
+    (void)state;
+    begin();
+    for (size_t kind = 0; kind < KINDS; kind++)
+        for (int metric = 0; metric < MPIVF_METRICS; metric++) {
+            enum centre one = (enum centre)((kind + (size_t)metric) % 2);
+            check((enum mpivf_metric)metric, 768, &kinds[kind], &kinds[kind], kind, one, one);
+            if (kind % 3 == (size_t)metric || kind > 14)
+                check((enum mpivf_metric)metric, 4096, &kinds[kind], &kinds[kind], kind, one, one);
+        }
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+/* Queries of one kind in rows of another. */
+static void
+bounds_hold_mixed(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1, 3, 4, 17, 64};
+    begin();
+    for (size_t a = 0; a < KINDS; a++)
+        for (size_t b = 0; b < KINDS; b++)
+            for (int metric = 0; metric < MPIVF_METRICS; metric++) {
+                enum centre one = (enum centre)((a + 3 * b) % CENTRES);
+                check((enum mpivf_metric)metric, dims[(a + 2 * b) % 5], &kinds[a], &kinds[b], a * b,
+                      one, one);
+            }
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+/* The largest dimension for integers: nothing wraps that has to fit. */
+static void
+bounds_hold_in_the_last_dimension(void **state)
+{
+    (void)state;
+    begin();
+    static const size_t hard[] = {0, 16, 17};
+    for (size_t i = 0; i < 3; i++)
+        check(i == 1 ? MPIVF_IP : MPIVF_L2, 1 << 16, &kinds[hard[i]], &kinds[hard[i]], 3, ZERO, ZERO);
+    assert_true(mpivf_filter_runs(MPIVF_FILTER_INT16, 1 << 16));
+    assert_false(mpivf_filter_runs(MPIVF_FILTER_INT16, (1 << 16) + 1));
+    assert_false(mpivf_filter_runs(MPIVF_FILTER_INT8, (1 << 16) + 1));
+    assert_true(mpivf_filter_runs(MPIVF_FILTER_FLOAT32, (1 << 16) + 1));
+}
+
+/* A bound that allows everything would hold too: these are the widths that speed rests on. */
+static void
+bounds_are_narrow(void **state)
+{
+    (void)state;
+    static const double most[MPIVF_FILTERS] = {0.05, 5e-4, 2e-5, 2e-5};
+    enum { DIM = 100 };
+    float *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
+    float centre[DIM];
+    static struct pair_of pair;
+    begin();
+    gaussian(row, ROWS, DIM, 1);
+    gaussian(query, QUERIES, DIM, 2);
+    for (int m = 0; m < MPIVF_METRICS; m++)
+        for (int f = 0; f < MPIVF_FILTERS; f++) {
+            enum mpivf_metric metric = (enum mpivf_metric)m;
+            enum mpivf_filter filter = (enum mpivf_filter)f;
+            assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, DIM, QUERIES));
+            assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, metric, filter, DIM, ROWS));
+            mpivf_prepare_centre(metric, row, ROWS, DIM, centre);
+            mpivf_queries_fill(&pair.queries, query, QUERIES, centre);
+            mpivf_base_fill(&pair.base, row, ROWS, centre, NULL, 0);
+            assert_true(compute(&pair, 0));
+            double size = metric == MPIVF_COSINE ? 1 : 2 * DIM, width = 0;
+            for (size_t q = 0; q < QUERIES; q++)
+                for (size_t j = 0; j < ROWS; j++) {
+                    float value = pair.value[q][j];
+                    double w = mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
+                               mpivf_prepare_lower(&pair.queries, q, value);
+                    width = w > width ? w : width;
+                }
+            if (!(width <= most[f] * size))
+                fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric),
+                         mpivf_filter_name(filter), width / size);
+            mpivf_base_clear(&ctx, &pair.base);
+            mpivf_queries_clear(&ctx, &pair.queries);
+        }
+    free(row);
+    free(query);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+limits_that_are_not_finite(void **state)
+{
+    (void)state;
+    struct mpivf_queries queries;
+    float query[2 * 4] = {1, 2, 3, 4, 3e38f, 3e38f, 3e38f, -3e38f}, centre[4] = {0};
+    begin();
+    for (int m = 0; m < MPIVF_METRICS; m++)
+        for (int f = 0; f < MPIVF_FILTERS; f++) {
+            assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, (enum mpivf_metric)m,
+                                               (enum mpivf_filter)f, 4, 2));
+            mpivf_queries_fill(&queries, query, 2, centre);
+            for (size_t q = 0; q < 2; q++) {
+                assert_true(mpivf_prepare_limit(&queries, q, INFINITY) == FLT_MAX);
+                assert_true(mpivf_prepare_limit(&queries, q, 1e300) == FLT_MAX);
+                assert_false(isnan(mpivf_prepare_limit(&queries, q, -1e300)));
+                assert_false(isnan(mpivf_prepare_limit(&queries, q, 0)));
+            }
+            mpivf_queries_clear(&ctx, &queries);
+        }
+}
+
+/* What a base holds of row i, told apart from its place. */
+static void
+assert_same_row(const struct mpivf_base *a, size_t i, const struct mpivf_base *b, size_t j)
+{
+    size_t panel = MPIVF_PANEL * a->steps;
+    const uint32_t *x = (const uint32_t *)(const void *)a->word, *y = (const void *)b->word;
+    x += i / MPIVF_PANEL * panel + i % MPIVF_PANEL;
+    y += j / MPIVF_PANEL * panel + j % MPIVF_PANEL;
+    for (size_t s = 0; s < a->steps && a->filter != MPIVF_FILTER_SGEMM; s++)
+        assert_int_equal(x[s * MPIVF_PANEL], y[s * MPIVF_PANEL]);
+    assert_true(a->term[i] == b->term[j] && a->scale[i] == b->scale[j]);
+    assert_true(a->norm[i] == b->norm[j] && a->rest[i] == b->rest[j]);
+}
+
+/* Many rows by two threads are the same as a row at a time. */
+static void
+rows_do_not_know_each_other(void **state)
+{
+    (void)state;
+    enum { MANY = 65 * MPIVF_PANEL + 5, DIM = 7 };
+    float *row = room(MANY * DIM, sizeof *row), centre[DIM];
+    struct mpivf_base many, one;
+    gaussian(row, MANY, DIM, 3);
+    begin();
+    for (int m = 0; m < MPIVF_METRICS; m++)
+        for (int f = 0; f < MPIVF_FILTERS; f++) {
+            enum mpivf_metric metric = (enum mpivf_metric)m;
+            ctx.threads = 2;
+            mpivf_prepare_centre(metric, row, MANY, DIM, centre);
+            assert_ok(&ctx,
+                      mpivf_base_init(&ctx, &many, metric, (enum mpivf_filter)f, DIM, MANY));
+            mpivf_base_fill(&many, row, MANY, centre, NULL, 0);
+            ctx.threads = 1;
+            assert_ok(&ctx, mpivf_base_init(&ctx, &one, metric, (enum mpivf_filter)f, DIM, 3));
+            for (size_t i = 0; i < MANY; i += 1 + i % 7) {
+                mpivf_base_fill(&one, row + i * DIM, 1, centre, NULL, 0);
+                assert_same_row(&many, i, &one, 0);
+            }
+            for (size_t i = MANY; i < 66 * MPIVF_PANEL; i++)
+                assert_true(many.term[i] == INFINITY);
+            mpivf_base_fill(&one, row, 0, centre, NULL, 0); /* none */
+            assert_int_equal(one.rows, 0);
+            mpivf_base_clear(&ctx, &many);
+            mpivf_base_clear(&ctx, &one);
+        }
+    free(row);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+memory_is_as_told(void **state)
+{
+    (void)state;
+    struct mpivf_queries queries;
+    struct mpivf_base base;
+    begin();
+    for (size_t dim = 1; dim < 300; dim += 13)
+        for (int f = 0; f < MPIVF_FILTERS; f++) {
+            enum { N = 1000 };
+            size_t fixed = 4096 + MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 8 * dim;
+            assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2, (enum mpivf_filter)f, dim,
+                                               N));
+            assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
+            mpivf_queries_clear(&ctx, &queries);
+            assert_ok(&ctx,
+                      mpivf_base_init(&ctx, &base, MPIVF_L2, (enum mpivf_filter)f, dim, N));
+            assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
+            mpivf_base_clear(&ctx, &base);
+            assert_int_equal(ctx.memory.used, 0);
+        }
+}
+
+static void
+the_filter_is_chosen(void **state)
+{
+    (void)state;
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        enum mpivf_filter filter = (enum mpivf_filter)f;
+        assert_int_equal(setenv("MPIVF_FILTER", mpivf_filter_name(filter), 1), 0);
+        if (mpivf_filter_runs(filter, 100))
+            assert_int_equal(mpivf_filter_best(100), filter);
+        enum mpivf_filter large = mpivf_filter_best((1 << 16) + 1);
+        assert_true(mpivf_filter_runs(large, (1 << 16) + 1));
+        assert_true(mpivf_filter_cost(filter) > 0);
+    }
+    unsetenv("MPIVF_FILTER");
+    enum mpivf_filter best = mpivf_filter_best(100);
+    assert_true(mpivf_filter_runs(best, 100));
+    for (int f = 0; f < MPIVF_FILTERS; f++)
+        if (mpivf_filter_runs((enum mpivf_filter)f, 100))
+            assert_true(mpivf_filter_cost(best) <= mpivf_filter_cost((enum mpivf_filter)f));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("prepare: the bounds hold", bounds_hold),
+        TEST("prepare: the bounds hold for wide rows", bounds_hold_wide),
+        TEST("prepare: the bounds hold for queries of another kind", bounds_hold_mixed),
+        TEST("prepare: the bounds hold in 65536 dimensions", bounds_hold_in_the_last_dimension),
+        TEST("prepare: the bounds are narrow", bounds_are_narrow),
+        TEST("prepare: limits that are not finite", limits_that_are_not_finite),
+        TEST("prepare: rows do not know each other", rows_do_not_know_each_other),
+        TEST("prepare: memory is as told", memory_is_as_told),
+        TEST("prepare: the filter is chosen", the_filter_is_chosen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
