@@ -9,7 +9,27 @@
 #define MPIVF_BUILD_H
 
 #include <mpivf/index.h>
+#include <mpivf/range.h>
 #include <mpivf/train.h>
+
+/* Rows as they were read, good or bad, before they are filed. */
+struct mpivf_watched {
+    const float *row;  /* [rows, dim] */
+    const int64_t *id; /* [rows] */
+    const struct mpivf_range *range; /* their places in the input, one range after the other */
+    size_t ranges;
+};
+
+/*
+ * Somebody who sees the rows that a build reads: `rows` for each batch of this rank, and `keep`
+ * before rows that were seen become a shard, after which they are not read again. Called on each
+ * rank by itself.
+ */
+struct mpivf_watch {
+    void *arg;
+    mpivf_status (*rows)(void *arg, const struct mpivf_watched *seen);
+    mpivf_status (*keep)(void *arg);
+};
 
 struct mpivf_build_options {
     struct mpivf_train_options train; /* its lists, sample... are not used with a model */
@@ -22,6 +42,7 @@ struct mpivf_build_options {
     int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */
     uint64_t fan_in;     /* shards joined at once, >= 2 */
     enum mpivf_read_mode read_mode;
+    const struct mpivf_watch *watch; /* NULL = nobody */
 };
 
 /* What a build came to. */

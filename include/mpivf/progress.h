@@ -35,6 +35,7 @@ struct mpivf_progress {
     const char *unit;            /* "rows" */
     uint64_t total, done;        /* over all ranks; total 0 = unknown */
     double start, shown;
+    double work, peak; /* operations a unit, and a second at most over all ranks; 0 = not told */
 };
 
 /* Open a phase. `total` units of work over all ranks are expected. Local. */

@@ -3,7 +3,15 @@
  *
  * The base is streamed once for each block of queries that the budget holds; memory does not
  * grow with it. The result is that of a float64 brute force over the float32 rows with ties
- * broken by id (math/nearest.h has the proof), whatever the ranks, threads and memory.
+ * broken by id (math/prepare.h has the proof), whatever the ranks, threads and memory.
+ *
+ * What is done is kept in OUT.work: each rank writes, now and then, the neighbours so far and
+ * which rows they were chosen from. The same command again goes on from there with any number of
+ * ranks; success removes the folder.
+ *
+ * Beside /neighbors and /distances the result has, per query, /ties: how many rows lie exactly as
+ * far as the k-th neighbour, itself included (0 when there are fewer than k rows), and /duplicates:
+ * how many rows equal the query, bit for bit.
  */
 #ifndef MPIVF_TRUTH_H
 #define MPIVF_TRUTH_H
@@ -12,20 +20,43 @@
 #include <mpivf/source.h>
 #include <mpivf/train.h>
 
+enum { MPIVF_PREFIXES = 16 };
+
+/* Further files with the same neighbours, as bits. */
+enum { MPIVF_TRUTH_XBIN = 1, MPIVF_TRUTH_VECS = 2 };
+
 struct mpivf_truth_options {
     uint64_t k;
     uint64_t queries; /* use so many, evenly spread; 0 = all */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
     enum mpivf_read_mode read_mode;
+    const char *ids;    /* FILE[:OBJECT] of one id a row; NULL: row numbers */
+    bool self;          /* every row of the base asks, its own row left out */
     bool force;
+    int also;           /* MPIVF_TRUTH_XBIN | MPIVF_TRUTH_VECS */
+    double checkpoint;  /* seconds between two times that progress is kept */
+    /*
+     * With prefixes, a truth for the first prefix[i] rows each, ascending, in one pass over the
+     * rows: OUT's stem, "-", prefix_name[i], OUT's ending.
+     */
+    uint64_t prefix[MPIVF_PREFIXES];
+    const char *prefix_name[MPIVF_PREFIXES];
+    size_t prefixes;
 };
 
 struct mpivf_truth_made {
     uint64_t queries, rows, rejected, passes; /* passes over the base */
+    uint64_t reused_rows;  /* (row, block of queries) work found done, in rows */
+    uint64_t duplicates;   /* queries that are rows of the base, bit for bit */
+    double survivors;      /* canonical distances computed for each neighbour wanted */
+    const char *filter;    /* rank 0's */
 };
 
-/* Write the k nearest base rows of each query to `out`, whole or not at all. Collective. */
+/*
+ * Write the k nearest base rows of each query to `out`, whole or not at all. `queries` is NULL
+ * with options->self. Collective.
+ */
 mpivf_status
 mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries, const char *out,
                 const struct mpivf_truth_options *options, struct mpivf_report *report,

@@ -122,13 +122,30 @@ file_batch(struct adding *a)
     return status;
 }
 
+/* Whoever watches keeps what it has first: rows of a shard are not read again. */
+static mpivf_status
+write_shard(struct adding *a)
+{
+    const struct mpivf_watch *watch = a->add->watch;
+    mpivf_status status = watch ? watch->keep(watch->arg) : MPIVF_OK;
+    return status ? status : mpivf_shard_write(&a->spill, a->add->folder);
+}
+
+static mpivf_status
+show_batch(const struct adding *a)
+{
+    const struct mpivf_watch *watch = a->add->watch;
+    struct mpivf_watched seen = {a->row, a->id, a->range, a->ranges};
+    return watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
+}
+
 /* Keep the batch, after making a shard of what is there when it does not fit. */
 static mpivf_status
 keep_batch(struct adding *a)
 {
     struct mpivf_spill *spill = &a->spill;
     if (!mpivf_spill_fits(spill, a->rows, a->ranges)) {
-        mpivf_status status = mpivf_shard_write(spill, a->add->folder);
+        mpivf_status status = write_shard(a);
         if (status)
             return status;
     }
@@ -151,13 +168,15 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report)
         if (status == MPIVF_OK)
             status = file_batch(&a);
         if (status == MPIVF_OK)
+            status = show_batch(&a);
+        if (status == MPIVF_OK)
             status = keep_batch(&a);
         progress.phase->rows += a.rows;
         more = a.slab.next < a.slab.pieces;
         status = mpivf_round_all(&progress, status, a.rows, &more);
     }
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_shard_write(&a.spill, add->folder));
+        status = mpivf_agree_all(par, write_shard(&a));
     progress.phase->bytes_read = add->source->bytes_read - read_before;
     progress.phase->bytes_written = a.spill.bytes_written;
     mpivf_phase_end(&progress);

@@ -10,6 +10,7 @@
 #include "build/shard.h"
 #include "index/coarse.h"
 
+#include <mpivf/build.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 #include <mpivf/train.h>
@@ -24,6 +25,7 @@ struct mpivf_add {
     size_t ranges;
     enum mpivf_bad_rows bad_rows;
     const char *folder; /* for the shards; not owned */
+    const struct mpivf_watch *watch; /* not owned; NULL = nobody */
 };
 
 /* Run it; shards are whole when it returns. Collective. */

@@ -1,7 +1,6 @@
 #include <mpivf/build.h>
 
 #include "build/add.h"
-#include "build/manifest.h"
 #include "build/ids.h"
 #include "build/merge.h"
 #include "build/model.h"
@@ -96,16 +95,14 @@ write_identity(const struct building *b, char *text, size_t size)
  * giving the index its name and removing the work folder: then *finished.
  */
 static mpivf_status
-check_output(const struct building *b, char *identity, bool *finished)
+check_output(const struct building *b, const char *identity, bool *finished)
 {
     struct mpivf_context *ctx = b->par->ctx;
     *finished = false;
     if (b->options->force || !mpivf_file_exists(b->path) || !mpivf_file_exists(b->folder))
         return mpivf_file_writable(ctx, b->path, b->options->force);
-    struct mpivf_work work = {.par = b->par, .identity = identity};
     struct mpivf_index index;
-    strcpy(work.folder, b->folder);
-    if (mpivf_manifest_check(ctx, &work) == MPIVF_OK) {
+    if (mpivf_claim_check(ctx, b->folder, identity) == MPIVF_OK) {
         *finished = mpivf_index_open(ctx, b->path, &index) == MPIVF_OK &&
                     index.meta.source_fingerprint == b->source_fingerprint &&
                     index.meta.ranges == 1 && index.range[0].row == b->want.row &&
@@ -190,7 +187,8 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
                             .coarse = &b->coarse,
                             .meta = shard_meta(b),
                             .bad_rows = b->options->train.bad_rows,
-                            .folder = b->folder};
+                            .folder = b->folder,
+                            .watch = b->options->watch};
     size_t most = b->work.ranges + 1;
     struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", most, sizeof *gap);
     struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", most, sizeof *set);
@@ -222,7 +220,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
     if (work->ranges != 1 || work->covered[0].row != b->want.row ||
         work->covered[0].rows != b->want.rows)
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows; remove the "
-                          "folder to start over", work->folder);
+                          "folder to start over", work->claim.folder);
     for (uint64_t i = 0; i < work->shards; i++) {
         built->rows += work->shard[i].rows;
         built->rejected += work->shard[i].rejected;
@@ -230,7 +228,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
     if (built->rejected > 0 && b->options->train.bad_rows == MPIVF_BAD_ROWS_FAIL)
         return mpivf_fail(ctx, MPIVF_INPUT, "an earlier run with --bad-rows skip left %llu rows out; "
                           "go on with skip, or remove the folder '%s'",
-                          (unsigned long long)built->rejected, work->folder);
+                          (unsigned long long)built->rejected, work->claim.folder);
     built->shards = work->shards;
     const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
@@ -243,7 +241,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
                                 .inputs = work->shards,
                                 .fan_in = b->options->fan_in,
                                 .model = b->options->model ? b->options->model : work->model,
-                                .folder = work->folder,
+                                .folder = work->claim.folder,
                                 .path = b->path,
                                 .consume = true};
     status = mpivf_merge_all(&merge, report);
@@ -261,7 +259,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     struct mpivf_context *ctx = par->ctx;
     char identity[1024];
     bool finished = false;
-    mpivf_status status = mpivf_work_folder(ctx, b->path, b->options->scratch, "work", b->folder);
+    mpivf_status status = mpivf_claim_folder(ctx, b->path, b->options->scratch, "work", b->folder);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
     if (status == MPIVF_OK)
@@ -340,8 +338,8 @@ mpivf_status
 mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch)
 {
     char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_work_folder(par->ctx, path, scratch, "work", folder);
+    mpivf_status status = mpivf_claim_folder(par->ctx, path, scratch, "work", folder);
     if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_folder_remove(par->ctx, folder, mpivf_work_owns, "manifest.json");
+        status = mpivf_claim_remove(par->ctx, folder, mpivf_work_owns);
     return mpivf_agree_all(par, status);
 }

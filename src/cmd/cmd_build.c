@@ -1,15 +1,19 @@
 #include "cmd/train_options.h"
 
-#include <mpivf/build.h>
+#include "io/claim.h"
+#include "measure/watch.h"
+
 #include <mpivf/report.h>
+
+#include <string.h>
 
 struct fields {
     struct mpivf_common common;
     struct mpivf_train_fields train;
-    const char *model, *ids, *scratch;
+    const char *model, *ids, *scratch, *truth;
     int codec, store;
     bool force;
-    int64_t part[2], fan_in;
+    int64_t part[2], fan_in, truth_k;
 };
 
 #define AT(field) offsetof(struct fields, field)
@@ -28,6 +32,9 @@ static const struct mpivf_option options[] = {
     {"scratch", 0, MPIVF_STRING, AT(scratch), NULL, 0, 0, "DIR",
      "shared folder for the work folder; default: beside INDEX"},
     {"fan-in", 0, MPIVF_INTEGER, AT(fan_in), "16", 2, 1024, "F", "shards joined at once"},
+    {"truth", 0, MPIVF_STRING, AT(truth), NULL, 0, 0, "QUERIES:OUT",
+     "also write to OUT the exact neighbours of QUERIES, from the rows as they are read"},
+    {"truth-k", 0, MPIVF_INTEGER, AT(truth_k), "100", 1, 10000, "K", "neighbours of --truth"},
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
@@ -45,6 +52,90 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
     if (built->index_bytes > 0)
         mpivf_call_set(call, "bytes_written_ratio",
                        json_real((double)built->bytes_written / (double)built->index_bytes));
+}
+
+/* The truth that is made on the way. */
+struct truth {
+    char queries[MPIVF_PATH];
+    const char *out; /* NULL: as if it had not been asked for */
+    uint64_t k;
+    bool wanted;
+    struct mpivf_truth_options options;
+    struct mpivf_watch watch;
+    struct mpivf_watch_state *state; /* owned */
+    struct mpivf_truth_made made;
+};
+
+/* Take QUERIES[:OBJECT]:OUT apart. */
+static mpivf_status
+split_truth(struct mpivf_call *call, struct truth *truth)
+{
+    const struct fields *f = call->fields;
+    struct mpivf_context *ctx = call->par->ctx;
+    const char *colon = strrchr(f->truth, ':');
+    if (colon == NULL || colon == f->truth || colon[1] == '\0')
+        return mpivf_fail(ctx, MPIVF_USAGE, "--truth '%s' is not QUERIES:OUT", f->truth);
+    if (f->part[1] > 0)
+        return mpivf_fail(ctx, MPIVF_USAGE, "--truth is over all rows: not with --part");
+    truth->out = colon + 1;
+    return mpivf_path(ctx, truth->queries, "%.*s", (int)(colon - f->truth), f->truth);
+}
+
+/* The metric of the index to come. */
+static mpivf_status
+metric_all(struct mpivf_call *call, enum mpivf_metric *metric)
+{
+    const struct fields *f = call->fields;
+    struct mpivf_index model;
+    *metric = (enum mpivf_metric)f->train.metric;
+    if (f->model == NULL)
+        return MPIVF_OK;
+    mpivf_status status = mpivf_index_open_all(call->par, f->model, &model);
+    if (status == MPIVF_OK)
+        *metric = model.meta.metric;
+    mpivf_index_close(&model);
+    return status;
+}
+
+/*
+ * Begin to watch. A build killed just before its end may have written the truth already and
+ * removed all traces of that work: then it stays.
+ */
+static mpivf_status
+truth_begin_all(struct mpivf_call *call, struct truth *truth)
+{
+    const struct fields *f = call->fields;
+    const struct mpivf_par *par = call->par;
+    const char *index = call->operand[1];
+    char work[2][MPIVF_PATH];
+    bool done = false;
+    mpivf_status status = split_truth(call, truth);
+    if (status == MPIVF_OK)
+        status = metric_all(call, &truth->options.metric);
+    if (status == MPIVF_OK)
+        status = mpivf_claim_folder(par->ctx, index, f->scratch, "work", work[0]);
+    if (status == MPIVF_OK)
+        status = mpivf_claim_folder(par->ctx, truth->out, NULL, "work", work[1]);
+    if (status == MPIVF_OK && par->rank == 0) {
+        status = mpivf_file_distinct(par->ctx, truth->out, index);
+        done = !f->force && mpivf_file_exists(truth->out) && mpivf_claim_exists(work[0]) &&
+               !mpivf_claim_exists(work[1]);
+        if (done)
+            mpivf_note(par->ctx, "'%s' is there and stays", truth->out);
+    }
+    status = mpivf_agree_all(par, status);
+    mpivf_bcast_all(par, &done, sizeof done);
+    if (status || done)
+        return status;
+    truth->wanted = true;
+    truth->options.k = truth->k;
+    truth->options.bad_rows = (enum mpivf_bad_rows)f->train.bad_rows;
+    truth->options.read_mode = (enum mpivf_read_mode)f->train.read_mode;
+    truth->options.ids = f->ids;
+    truth->options.force = f->force;
+    truth->options.checkpoint = 60;
+    return mpivf_watch_begin_all(par, call->operand[0], truth->queries, truth->out, &truth->options,
+                                 &truth->watch, &truth->state);
 }
 
 static mpivf_status
@@ -70,10 +161,21 @@ run_all(struct mpivf_call *call)
     mpivf_status status = mpivf_call_check_all(call, f->model, f->ids);
     if (status)
         return status;
-    status = mpivf_build_all(call->par, input, path, &o, &call->report, &built);
+    struct truth truth = {.k = (uint64_t)f->truth_k};
+    if (f->truth)
+        status = truth_begin_all(call, &truth);
+    o.watch = truth.state ? &truth.watch : NULL;
+    if (status == MPIVF_OK)
+        status = mpivf_build_all(call->par, input, path, &o, &call->report, &built);
+    mpivf_watch_end_all(&truth.state);
+    if (status == MPIVF_OK && truth.wanted)
+        status = mpivf_truth_all(call->par, input, truth.queries, truth.out, &truth.options,
+                                 &call->report, &truth.made);
     if (status)
         return status;
     show(call, &built);
+    if (truth.wanted)
+        mpivf_call_set(call, "truth", json_string(truth.out));
     mpivf_call_set(call, "index", json_string(path));
     status = mpivf_report_write_all(call->par, &call->report, path, call->line);
     return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);

@@ -3,42 +3,132 @@
 #include <mpivf/report.h>
 #include <mpivf/truth.h>
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES = 256 };
+
 struct fields {
     struct mpivf_common common;
     int64_t k, queries;
+    double checkpoint;
+    const char *prefix, *also, *ids;
     int metric, bad_rows, read_mode;
-    bool force;
+    bool self, force;
 };
 
 #define AT(field) offsetof(struct fields, field)
 
 static const struct mpivf_option options[] = {
     {"neighbours", 'k', MPIVF_INTEGER, AT(k), "100", 1, 10000, "K", "neighbours of a query"},
-    {"queries", 0, MPIVF_INTEGER, AT(queries), NULL, 1, 1e9, "N",
+    {"queries", 0, MPIVF_INTEGER, AT(queries), NULL, 1, 2e9, "N",
      "only N of the queries, evenly spread; default: all"},
+    {"self", 0, MPIVF_FLAG, AT(self), NULL, 0, 0, "",
+     "the rows of BASE ask, each row itself left out; no QUERIES then"},
+    {"prefix", 0, MPIVF_STRING, AT(prefix), NULL, 0, 0, "N,N,...",
+     "a truth for the first N rows each (100K, 1M, 1G), ascending: OUT-N"},
+    {"also", 0, MPIVF_STRING, AT(also), NULL, 0, 0, "xbin,vecs",
+     "other files with the same: OUT.bin (big-ann), OUT.ivecs with OUT.fvecs"},
+    {"ids", 0, MPIVF_STRING, AT(ids), NULL, 0, 0, "FILE[:OBJ]",
+     "one 64-bit id a row; default: row numbers"},
+    {"checkpoint", 0, MPIVF_REAL, AT(checkpoint), "60", 0, 86400, "SECONDS",
+     "keep progress so often; 0: after every read"},
     MPIVF_METRIC_OPTION(AT(metric)),
     MPIVF_BAD_ROWS_OPTION(AT(bad_rows)),
     MPIVF_READ_OPTION(AT(read_mode)),
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
+/* "250K", "1M", "1.5G": rows in powers of 1000. */
+static bool
+read_rows(const char *text, uint64_t *rows)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || !(value > 0))
+        return false;
+    if (*end == 'K' || *end == 'k')
+        value *= 1e3, end++;
+    else if (*end == 'M' || *end == 'm')
+        value *= 1e6, end++;
+    else if (*end == 'G' || *end == 'g')
+        value *= 1e9, end++;
+    *rows = (uint64_t)value;
+    return *end == '\0' && value < 1e18 && (double)*rows == value;
+}
+
+/* Take "1M,10M" apart in `names`, which the options then point into. */
+static mpivf_status
+read_prefixes(struct mpivf_context *ctx, const char *text, char names[NAMES],
+              struct mpivf_truth_options *o)
+{
+    if (text == NULL)
+        return MPIVF_OK;
+    if (strlen(text) >= NAMES)
+        return mpivf_fail(ctx, MPIVF_USAGE, "--prefix is too long");
+    strcpy(names, text);
+    char *rest = names;
+    for (char *name = strsep(&rest, ","); name; name = strsep(&rest, ",")) {
+        if (o->prefixes == MPIVF_PREFIXES)
+            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes at most %d numbers", MPIVF_PREFIXES);
+        if (strchr(name, '/') || !read_rows(name, &o->prefix[o->prefixes]))
+            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix '%s' is no number of rows like 250000, 100K, "
+                              "1M", name);
+        o->prefix_name[o->prefixes++] = name;
+    }
+    return MPIVF_OK;
+}
+
+static mpivf_status
+read_also(struct mpivf_context *ctx, const char *text, int *also)
+{
+    char names[NAMES];
+    if (text == NULL)
+        return MPIVF_OK;
+    snprintf(names, sizeof names, "%s", text);
+    char *rest = names;
+    for (char *name = strsep(&rest, ","); name; name = strsep(&rest, ",")) {
+        if (strcmp(name, "xbin") == 0)
+            *also |= MPIVF_TRUTH_XBIN;
+        else if (strcmp(name, "vecs") == 0)
+            *also |= MPIVF_TRUTH_VECS;
+        else
+            return mpivf_fail(ctx, MPIVF_USAGE, "--also '%s' is none of xbin, vecs", name);
+    }
+    return MPIVF_OK;
+}
+
 static mpivf_status
 run_all(struct mpivf_call *call)
 {
     const struct fields *f = call->fields;
-    const char *out = call->operand[2];
+    struct mpivf_context *ctx = call->par->ctx;
+    const char *out = call->operand[call->operands - 1];
+    char names[NAMES];
     struct mpivf_truth_made made;
     struct mpivf_truth_options o = {.k = (uint64_t)f->k,
                                     .queries = (uint64_t)f->queries,
                                     .metric = (enum mpivf_metric)f->metric,
                                     .bad_rows = (enum mpivf_bad_rows)f->bad_rows,
                                     .read_mode = (enum mpivf_read_mode)f->read_mode,
-                                    .force = f->force};
-    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
-    if (status)
-        return status;
-    status = mpivf_truth_all(call->par, call->operand[0], call->operand[1], out, &o,
-                                          &call->report, &made);
+                                    .ids = f->ids,
+                                    .self = f->self,
+                                    .force = f->force,
+                                    .checkpoint = f->checkpoint};
+    mpivf_status status = read_prefixes(ctx, f->prefix, names, &o);
+    if (status == MPIVF_OK)
+        status = read_also(ctx, f->also, &o.also);
+    if (status == MPIVF_OK && call->operands != (f->self ? 2 : 3))
+        status = mpivf_fail(ctx, MPIVF_USAGE, f->self ? "--self takes BASE and OUT only"
+                                                      : "expected BASE, QUERIES and OUT");
+    if (status == MPIVF_OK && f->self && f->ids)
+        status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --ids exclude each other");
+    if (status == MPIVF_OK)
+        status = mpivf_call_check_all(call, f->ids, NULL);
+    if (status == MPIVF_OK)
+        status = mpivf_truth_all(call->par, call->operand[0], f->self ? NULL : call->operand[1], out,
+                                 &o, &call->report, &made);
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)made.queries));
@@ -46,6 +136,10 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "rows", json_integer((json_int_t)made.rows));
     mpivf_call_set(call, "rejected", json_integer((json_int_t)made.rejected));
     mpivf_call_set(call, "passes", json_integer((json_int_t)made.passes));
+    mpivf_call_set(call, "reused_rows", json_integer((json_int_t)made.reused_rows));
+    mpivf_call_set(call, "queries_in_base", json_integer((json_int_t)made.duplicates));
+    mpivf_call_set(call, "filter", json_string(made.filter));
+    mpivf_call_set(call, "computed_per_neighbour", json_real(made.survivors));
     mpivf_call_set(call, "truth", json_string(out));
     return mpivf_report_write_all(call->par, &call->report, out, call->line);
 }
@@ -55,13 +149,17 @@ const struct mpivf_command mpivf_cmd_truth = {
     .name = "truth",
     .group = "Quality",
     .summary = "exact neighbours, to judge a search by",
-    .usage = "BASE[:OBJECT] QUERIES[:OBJECT] OUT [OPTIONS]\n\n"
+    .usage = "BASE[:OBJECT] QUERIES[:OBJECT] OUT [OPTIONS]\n"
+             "       mpivf truth BASE[:OBJECT] OUT --self [OPTIONS]\n\n"
              "Write the exact nearest rows of BASE ('train' when not named) for each of QUERIES\n"
-             "('test'), in the layout of ann-benchmarks: neighbors and distances. l2 distances are\n"
-             "not squared; ip is the negative inner product; ties go to the smaller id.",
+             "('test'), in the layout of ann-benchmarks: neighbors and distances, and for each query\n"
+             "ties (rows exactly as far as the last neighbour) and duplicates (rows equal to it).\n"
+             "l2 distances are not squared; ip is the negative inner product; ties go to the smaller\n"
+             "id. Progress is kept in OUT.work: the same command again goes on from there, with any\n"
+             "number of ranks.",
     .options = options,
     .fields = sizeof(struct fields),
-    .least = 3,
+    .least = 2,
     .most = 3,
     .run_all = run_all,
 };

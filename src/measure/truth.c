@@ -1,66 +1,70 @@
 #include <mpivf/truth.h>
 
+#include "io/claim.h"
 #include "math/distance.h"
-#include "math/nearest.h"
-#include "io/file.h"
+#include "measure/inquiry.h"
+#include "measure/publish.h"
+#include "measure/resume.h"
 #include "search/gather.h"
-#include "search/query.h"
 #include "source/slab.h"
 
 #include <string.h>
 
-enum { SLAB_MOST = 32 << 20, RANGES = 1024, CENTRE_ROWS = 1024, DEAL_SEED = 1 };
+enum { SLAB_MOST = 32 << 20, RANGES = 1024, DEAL_SEED = 1 };
+static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
 
 struct truth {
     const struct mpivf_par *par;
     const struct mpivf_truth_options *options;
-    struct mpivf_source base;
-    struct mpivf_query query;
-    struct mpivf_result result; /* rank 0 */
+    struct mpivf_inquiry inquiry;
+    struct mpivf_claim claim;
+    struct mpivf_pass_shape shape;
+    struct mpivf_pass pass;
     struct mpivf_slab slab;
-    struct mpivf_queries queries;
-    struct mpivf_base rows;
-    struct mpivf_topk topk;
-    struct mpivf_tile *tile; /* owned, one a thread */
-    size_t slab_rows;
-    float *row;                /* owned, [slab_rows] */
-    int64_t *id;               /* owned, [slab_rows] */
-    float *centre;             /* owned, [dim] */
+    size_t ranges;             /* of the batch */
     struct mpivf_range *range; /* owned, [RANGES] */
-    uint64_t block;            /* queries at a time */
-    uint64_t rejected;
+    float *row;                /* owned, [batch] */
+    uint64_t *number;          /* owned, [batch]: the rows' places in the base */
+    int64_t *id;               /* owned, [batch], with ids; else the numbers */
+    float *query;              /* owned, of the pass */
+    int64_t *own;              /* owned, [capacity], with self */
+    struct mpivf_resume resume;
 };
 
-/* Bytes a slab row takes in all. */
+/* ---- memory ---- */
+
+/* Bytes a row of a batch takes in all. */
 static size_t
-slab_row_bytes(const struct truth *t)
+batch_row_bytes(const struct truth *t)
 {
-    return mpivf_source_row_bytes(&t->base) + mpivf_nearest_row_bytes(t->base.dim) + sizeof(int64_t);
+    return mpivf_source_row_bytes(&t->inquiry.base) + mpivf_pass_row_bytes(&t->shape) +
+           2 * sizeof(int64_t);
 }
 
-/* Share the budget between the slab and the block of queries. */
+/* Share the budget between the rows at a time and the queries at a time. */
 static mpivf_status
 plan_memory(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
-    size_t each = mpivf_topk_query_bytes(t->options->k) + mpivf_gather_query_bytes(t->options->k) +
-                  mpivf_nearest_row_bytes(t->base.dim);
-    size_t pieces = t->base.blocks / (uint64_t)t->par->size + 2;
-    size_t fixed = (size_t)ctx->threads * (1 << 20) + (RANGES + pieces) * sizeof(struct mpivf_range) +
-                   (1 << 20);
-    size_t left = mpivf_memory_left(ctx), row = slab_row_bytes(t);
-    left = left > (size_t)8 << 30 ? (size_t)8 << 30 : left;
+    uint64_t rows = t->inquiry.prefix[t->inquiry.segments - 1];
+    size_t each = mpivf_pass_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
+                  mpivf_inquiry_query_bytes(&t->inquiry);
+    size_t pieces = t->inquiry.base.blocks / (uint64_t)t->par->size + 2;
+    size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
+                   (RANGES + 4 * pieces) * sizeof(struct mpivf_range);
+    size_t left = mpivf_memory_left(ctx), row = batch_row_bytes(t);
+    left = left > NO_LIMIT ? NO_LIMIT : left;
     if (left < fixed + 16 * each + 16 * row)
         return mpivf_fail(ctx, MPIVF_MEMORY, "the truth needs %.1f MiB of buffers at least, %.1f MiB "
                           "are left; raise --memory",
                           (double)(fixed + 16 * each + 16 * row) / 1048576, (double)left / 1048576);
     size_t slab = (left - fixed) / 4 < SLAB_MOST ? (left - fixed) / 4 : SLAB_MOST;
-    t->slab_rows = slab / row > 0 ? slab / row : 1;
-    if (t->slab_rows > t->base.rows)
-        t->slab_rows = t->base.rows;
-    t->block = (left - fixed - t->slab_rows * row) / each;
-    if (t->block > t->query.rows)
-        t->block = t->query.rows;
+    t->shape.batch = slab / row > 0 ? slab / row : 1;
+    if (t->shape.batch > rows)
+        t->shape.batch = rows;
+    t->shape.capacity = (left - fixed - t->shape.batch * row) / each;
+    if (t->shape.capacity > t->inquiry.queries)
+        t->shape.capacity = t->inquiry.queries;
     return MPIVF_OK;
 }
 
@@ -68,130 +72,257 @@ static mpivf_status
 allocate(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
-    size_t dim = t->base.dim;
-    t->row = mpivf_alloc(ctx, "the slab", t->slab_rows, mpivf_source_row_bytes(&t->base));
-    t->id = mpivf_alloc(ctx, "the slab", t->slab_rows, sizeof *t->id);
-    t->centre = mpivf_alloc_zero(ctx, "the centre", dim, sizeof *t->centre);
+    size_t batch = t->shape.batch;
     t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
-    t->tile = mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *t->tile);
-    if (!t->row || !t->id || !t->centre || !t->range || !t->tile)
-        return MPIVF_MEMORY;
-    mpivf_status status = mpivf_base_init(ctx, &t->rows, t->options->metric, dim, t->slab_rows);
-    for (int i = 0; i < ctx->threads && status == MPIVF_OK; i++)
-        status = mpivf_tile_init(ctx, &t->tile[i], dim);
-    if (status == MPIVF_OK)
-        status = mpivf_queries_init(ctx, &t->queries, t->options->metric, dim, t->block);
-    if (status == MPIVF_OK)
-        status = mpivf_topk_init(ctx, &t->topk, t->block, t->options->k);
-    return status;
+    t->row = mpivf_alloc(ctx, "the slab", batch, mpivf_source_row_bytes(&t->inquiry.base));
+    t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
+    t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
+                            : (int64_t *)(void *)t->number;
+    t->own = mpivf_alloc(ctx, "the queries", t->shape.capacity, sizeof *t->own);
+    return t->range && t->row && t->number && t->id && t->own
+               ? mpivf_pass_init(ctx, &t->pass, &t->shape)
+               : MPIVF_MEMORY;
 }
 
 static void
 clear(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
-    mpivf_topk_clear(ctx, &t->topk);
-    mpivf_queries_clear(ctx, &t->queries);
-    mpivf_base_clear(ctx, &t->rows);
-    for (int i = 0; t->tile && i < ctx->threads; i++)
-        mpivf_tile_clear(ctx, &t->tile[i]);
-    mpivf_free(ctx, t->tile);
-    mpivf_free(ctx, t->row);
-    mpivf_free(ctx, t->id);
-    mpivf_free(ctx, t->centre);
-    mpivf_free(ctx, t->range);
+    mpivf_pass_clear(&t->pass);
     mpivf_slab_clear(&t->slab);
-    mpivf_result_clear(&t->result);
-    mpivf_query_clear(&t->query);
-    mpivf_source_close_all(&t->base);
+    mpivf_resume_clear(&t->resume);
+    mpivf_free(ctx, t->range);
+    mpivf_free(ctx, t->row);
+    mpivf_free(ctx, t->id != (int64_t *)(void *)t->number ? t->id : NULL);
+    mpivf_free(ctx, t->number);
+    mpivf_free(ctx, t->own);
+    mpivf_free(ctx, t->query);
+    mpivf_claim_clear(&t->claim);
+    mpivf_inquiry_close_all(&t->inquiry);
 }
+
+/* ---- one batch of rows ---- */
 
 /* Move good rows together; what is left. */
 static mpivf_status
 drop_bad_rows(struct truth *t, uint64_t *rows)
 {
-    size_t dim = t->base.dim, kept = 0;
+    size_t dim = t->shape.dim, kept = 0;
     for (uint64_t i = 0; i < *rows; i++) {
         const float *row = t->row + i * dim;
-        if (mpivf_finite(row, dim)) {
-            if (kept != i)
-                memcpy(t->row + kept * dim, row, dim * sizeof *row);
-            t->id[kept++] = t->id[i];
+        if (!mpivf_finite(row, dim)) {
+            if (t->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
+                return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %llu has a value that is not finite; "
+                                  "--bad-rows skip leaves such rows out",
+                                  (unsigned long long)t->number[i]);
+            t->pass.rejected[mpivf_pass_segment(&t->shape, t->number[i])]++;
             continue;
         }
-        if (t->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
-            return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %lld has a value that is not finite; "
-                              "--bad-rows skip leaves such rows out", (long long)t->id[i]);
+        if (kept != i)
+            memcpy(t->row + kept * dim, row, dim * sizeof *row);
+        t->number[kept] = t->number[i];
+        t->id[kept++] = t->id[i];
     }
-    t->rejected += *rows - kept;
     *rows = kept;
     return MPIVF_OK;
 }
 
-/* The centre and with it the queries; any centre is right, a near one is fast. */
-static void
-prepare_queries(struct truth *t, uint64_t first, uint64_t n, uint64_t rows)
+/* Read the next batch and compare it. */
+static mpivf_status
+batch_all(struct truth *t, uint64_t *read)
 {
-    size_t some = rows < CENTRE_ROWS ? rows : CENTRE_ROWS;
-    mpivf_nearest_centre(t->options->metric, t->row, some, t->base.dim, t->centre);
-    mpivf_queries_fill(&t->queries, t->query.row + first * t->base.dim, n, t->centre);
+    struct mpivf_inquiry *inquiry = &t->inquiry;
+    uint64_t rows;
+    t->ranges = mpivf_slab_next(&t->slab, t->shape.batch, t->range, RANGES, &rows);
+    *read = rows;
+    mpivf_slab_rows(t->range, t->ranges, t->number);
+    mpivf_status status = mpivf_source_read_all(&inquiry->base, t->range, t->ranges, t->row);
+    if (t->options->ids) {
+        mpivf_status ids = mpivf_source_read_ids_all(&inquiry->ids, t->range, t->ranges, t->id);
+        status = status ? status : ids;
+    }
+    if (status == MPIVF_OK)
+        status = drop_bad_rows(t, &rows);
+    if (status == MPIVF_OK)
+        status = mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows);
+    if (status == MPIVF_OK)
+        status = mpivf_pass_cover(&t->pass, t->range, t->ranges);
+    return status;
 }
 
-/* One pass over the base for queries [first, first + n). */
+/* Begin the pass for the queries that were planned: load them and what is known of them. */
 static mpivf_status
-pass_all(struct truth *t, struct mpivf_progress *progress, uint64_t first, uint64_t n)
+begin_all(struct truth *t, bool *again)
 {
-    const struct mpivf_par *par = t->par;
-    mpivf_status status = mpivf_slab_init(&t->slab, &t->base, DEAL_SEED, NULL, 0);
-    bool ready = false;
-    t->rejected = 0;
-    t->topk.queries = n;
-    mpivf_topk_reset(&t->topk);
-    status = mpivf_agree_all(par, status);
+    struct mpivf_context *ctx = t->par->ctx;
+    uint64_t first = t->resume.chosen.first, n = t->resume.chosen.end - first;
+    mpivf_free(ctx, t->query);
+    t->query = NULL;
+    mpivf_status status = mpivf_inquiry_load_all(&t->inquiry, first, n, &t->query);
+    if (status)
+        return status;
+    for (uint64_t i = 0; i < n; i++)
+        t->own[i] = (int64_t)mpivf_inquiry_own(&t->inquiry, first + i);
+    mpivf_pass_begin(&t->pass, first, n, t->query, t->options->self ? t->own : NULL);
+    return mpivf_resume_take_over_all(&t->resume, again);
+}
+
+/* ---- one pass ---- */
+
+/* Deal the rows that no part has. */
+static mpivf_status
+deal(struct truth *t)
+{
+    struct mpivf_context *ctx = t->par->ctx;
+    const struct mpivf_parts_chosen *chosen = &t->resume.chosen;
+    uint64_t rows = t->inquiry.prefix[t->inquiry.segments - 1];
+    mpivf_slab_clear(&t->slab);
+    struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", chosen->ranges + 1, sizeof *gap);
+    if (gap == NULL)
+        return MPIVF_MEMORY;
+    size_t gaps = mpivf_range_gaps(chosen->covered, chosen->ranges, rows, gap);
+    mpivf_status status = mpivf_slab_init(&t->slab, &t->inquiry.base, DEAL_SEED, gap, gaps);
+    mpivf_free(ctx, gap);
+    return status;
+}
+
+static mpivf_status
+scan_all(struct truth *t, struct mpivf_progress *progress)
+{
+    mpivf_status status = mpivf_agree_all(t->par, deal(t));
     for (bool more = status == MPIVF_OK; more;) {
-        uint64_t rows;
-        size_t ranges = mpivf_slab_next(&t->slab, t->slab_rows, t->range, RANGES, &rows);
-        uint64_t read = rows;
-        mpivf_slab_rows(t->range, ranges, (uint64_t *)t->id);
-        status = mpivf_source_read_all(&t->base, t->range, ranges, t->row);
-        if (status == MPIVF_OK)
-            status = drop_bad_rows(t, &rows);
-        if (status == MPIVF_OK && rows > 0) {
-            if (!ready)
-                prepare_queries(t, first, n, rows);
-            ready = true;
-            mpivf_base_fill(&t->rows, t->row, rows, t->centre, t->id, 0);
-            mpivf_nearest_scan_threads(&t->queries, NULL, n, &t->rows, &t->topk, t->tile,
-                                       par->ctx->threads);
-        }
-        progress->phase->rows += rows;
+        uint64_t read;
+        status = batch_all(t, &read);
         more = t->slab.next < t->slab.pieces;
+        if (status == MPIVF_OK && more && mpivf_resume_due(&t->resume, t->options->checkpoint))
+            status = mpivf_resume_keep(&t->resume);
+        progress->phase->rows += read;
         status = mpivf_round_all(progress, status, read, &more);
     }
-    mpivf_slab_clear(&t->slab);
-    return status ? status
-                  : mpivf_gather_result_all(par, &t->topk, &t->result, first, t->options->metric);
+    return status;
+}
+
+/* Join the ranks' answers on rank 0. */
+static mpivf_status
+join_all(struct truth *t)
+{
+    const struct mpivf_par *par = t->par;
+    struct mpivf_pass *pass = &t->pass;
+    for (size_t s = 0; s < t->shape.segments; s++) {
+        struct mpivf_candidate *block = NULL;
+        mpivf_status status = mpivf_gather_block_all(par, &pass->topk[s], false, &block);
+        if (status)
+            return status;
+        if (block) {
+            mpivf_topk_reset(&pass->topk[s]);
+            for (uint64_t q = 0; q < pass->n; q++)
+                mpivf_topk_import(&pass->topk[s], q, block + q * (t->shape.k + 1));
+        }
+        mpivf_free(par->ctx, block);
+    }
+    mpivf_sum_to_root_all(par, pass->duplicates.count,
+                          pass->duplicates.segments * pass->duplicates.capacity);
+    mpivf_sum_to_root_all(par, (int64_t *)(void *)pass->rejected, MPIVF_PREFIXES);
+    return MPIVF_OK;
+}
+
+static mpivf_status
+pass_all(struct truth *t, struct mpivf_progress *progress)
+{
+    mpivf_status status = scan_all(t, progress);
+    if (status == MPIVF_OK)
+        status = join_all(t);
+    return mpivf_agree_all(t->par, status == MPIVF_OK && t->par->rank == 0 ? mpivf_resume_complete(&t->resume)
+                                                                           : status);
+}
+
+/* ---- all of it ---- */
+
+/* So that progress can tell how near the rate is to what the processors can do. */
+static mpivf_status
+set_peak_all(struct truth *t, struct mpivf_progress *progress)
+{
+    double rate = 0;
+    mpivf_status status = mpivf_filter_peak(t->par->ctx, mpivf_filter_best(t->shape.dim),
+                                            t->shape.dim, &rate);
+    double all = rate * t->par->ctx->threads;
+    progress->peak = (double)mpivf_total_all(t->par, (uint64_t)all);
+    progress->work = 2.0 * (double)t->shape.dim * (double)t->shape.capacity;
+    return mpivf_agree_all(t->par, status);
+}
+
+static mpivf_status
+answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made *made)
+{
+    struct mpivf_inquiry *inquiry = &t->inquiry;
+    struct mpivf_progress progress;
+    struct mpivf_ahead ahead;
+    mpivf_status status = mpivf_resume_look_all(&t->resume, &ahead);
+    if (status)
+        return status;
+    made->passes = ahead.passes;
+    made->reused_rows = ahead.reused;
+    mpivf_phase_begin(&progress, t->par, report, "truth", "rows", ahead.rows);
+    status = set_peak_all(t, &progress);
+    for (uint64_t first = 0; first < inquiry->queries && status == MPIVF_OK;) {
+        bool again = false;
+        status = mpivf_resume_plan_all(&t->resume, first);
+        if (status == MPIVF_OK && !t->resume.chosen.complete)
+            status = begin_all(t, &again);
+        if (status || again)
+            continue;
+        if (!t->resume.chosen.complete)
+            status = pass_all(t, &progress);
+        first = t->resume.chosen.end;
+    }
+    progress.phase->bytes_read = inquiry->base.bytes_read;
+    mpivf_phase_end(&progress);
+    made->survivors = (double)mpivf_total_all(t->par, mpivf_pass_computed(&t->pass)) /
+                      ((double)inquiry->queries * (double)t->shape.k);
+    made->filter = t->pass.chosen ? mpivf_filter_name(t->pass.choice.filter) : "none";
+    return status;
 }
 
 static mpivf_status
 open_all(struct truth *t, const char *base, const char *queries, const char *out)
 {
     const struct mpivf_par *par = t->par;
-    struct mpivf_context *ctx = par->ctx;
-    mpivf_status status = mpivf_agree_all(
-        par, par->rank == 0 ? mpivf_file_writable(ctx, out, t->options->force) : MPIVF_OK);
+    mpivf_status status =
+        mpivf_inquiry_open_all(&t->inquiry, par, base, queries, out, t->options);
+    if (status)
+        return status;
+    t->shape = (struct mpivf_pass_shape){.metric = t->options->metric,
+                                         .dim = t->inquiry.base.dim,
+                                         .k = t->options->k,
+                                         .segments = t->inquiry.segments,
+                                         .prefix = t->inquiry.prefix,
+                                         .queries = t->inquiry.queries};
+    status = mpivf_agree_all(par, plan_memory(t));
+    t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&t->base, par, base, "train", t->options->read_mode);
+        status = mpivf_claim_open_all(&t->claim, par, t->inquiry.folder, t->inquiry.identity);
     if (status == MPIVF_OK)
-        status = mpivf_query_load_all(par, queries, t->base.dim, base, t->options->read_mode,
-                                      t->options->queries, &t->query);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_result_init(ctx, &t->result, t->query.rows, t->options->k);
-    status = mpivf_agree_all(par, status);
+        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_write(&t->claim, json_object())
+                                                     : MPIVF_OK);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, plan_memory(t));
-    t->block = ~mpivf_max_u64_all(par, ~t->block); /* the smallest of all ranks */
+        status = mpivf_claim_seen_all(&t->claim);
     return status ? status : mpivf_agree_all(par, allocate(t));
+}
+
+static bool
+ours(const char *name)
+{
+    return mpivf_part_owns(name) || mpivf_claim_owns(name);
+}
+
+/* On rank 0: the outputs, then nothing else is left. */
+static mpivf_status
+end(struct truth *t, struct mpivf_published *published)
+{
+    mpivf_status status = mpivf_publish(&t->inquiry, published);
+    if (status == MPIVF_OK)
+        status = mpivf_claim_remove(t->par->ctx, t->claim.folder, ours);
+    return status;
 }
 
 mpivf_status
@@ -200,29 +331,19 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
                 struct mpivf_truth_made *made)
 {
     struct truth t = {.par = par, .options = options};
-    struct mpivf_progress progress;
+    t.resume = (struct mpivf_resume){.inquiry = &t.inquiry, .pass = &t.pass};
+    struct mpivf_published published = {0};
     memset(made, 0, sizeof *made);
     mpivf_status status = open_all(&t, base, queries, out);
-    if (status == MPIVF_OK) {
-        uint64_t passes = (t.query.rows + t.block - 1) / t.block;
-        mpivf_phase_begin(&progress, par, report, "truth", "rows", passes * t.base.rows);
-        for (uint64_t first = 0; first < t.query.rows && status == MPIVF_OK; first += t.block) {
-            uint64_t left = t.query.rows - first;
-            status = pass_all(&t, &progress, first, left < t.block ? left : t.block);
-        }
-        progress.phase->bytes_read = t.base.bytes_read;
-        mpivf_phase_end(&progress);
-        made->passes = passes;
-        made->queries = t.query.rows;
-        made->rejected = mpivf_total_all(par, t.rejected);
-        made->rows = t.base.rows - made->rejected;
-    }
-    if (status == MPIVF_OK && par->rank == 0) {
-        t.result.metric = options->metric;
-        t.result.rows = made->rows;
-        t.result.exact = true;
-        status = mpivf_result_write(&t.result, out, "truth");
-    }
+    if (status == MPIVF_OK)
+        status = answer_all(&t, report, made);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, par->rank == 0 ? end(&t, &published) : MPIVF_OK);
+    mpivf_bcast_all(par, &published, sizeof published);
+    made->queries = t.inquiry.queries;
+    made->rows = published.rows;
+    made->rejected = published.rejected;
+    made->duplicates = published.duplicates;
     clear(&t);
-    return mpivf_agree_all(par, status);
+    return status;
 }

@@ -31,16 +31,19 @@ show(struct mpivf_progress *progress, double now)
     if (seconds < QUIET || now - progress->shown < (bar ? BAR_EVERY : LOG_EVERY))
         return;
     progress->shown = now;
-    char total[32] = "", left[32] = "";
+    char total[32] = "", left[32] = "", share[48] = "";
     if (progress->total > 0 && rate > 0) {
         snprintf(total, sizeof total, " of %llu", (unsigned long long)progress->total);
         snprintf(left, sizeof left, ", %.0f s left",
                  (double)(progress->total - progress->done) / rate);
     }
+    if (progress->peak > 0)
+        snprintf(share, sizeof share, ", %.0f %% of the kernel's peak",
+                 100 * rate * progress->work / progress->peak);
     /* a leading \r asks the note function to write over the last line */
-    mpivf_note(progress->par->ctx, "%s%s: %llu%s %s, %.0f %s/s%s", bar ? "\r" : "",
+    mpivf_note(progress->par->ctx, "%s%s: %llu%s %s, %.0f %s/s%s%s", bar ? "\r" : "",
                progress->phase->name, (unsigned long long)progress->done, total, progress->unit,
-               rate, progress->unit, left);
+               rate, progress->unit, share, left);
 }
 
 mpivf_status

@@ -1,0 +1,105 @@
+#include "measure/duplicates.h"
+
+#include "io/checksum.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* A power of two that leaves half of the slots free. */
+static size_t
+slots_for(size_t queries)
+{
+    size_t slots = 16;
+    while (slots < 2 * queries)
+        slots *= 2;
+    return slots;
+}
+
+size_t
+mpivf_duplicates_bytes(size_t queries, size_t segments)
+{
+    return slots_for(queries) * sizeof(uint32_t) +
+           queries * (sizeof(uint64_t) + sizeof(uint32_t) + segments * sizeof(int64_t));
+}
+
+mpivf_status
+mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates, size_t dim,
+                      size_t capacity, size_t segments)
+{
+    static const char what[] = "the table of queries";
+    *duplicates = (struct mpivf_duplicates){
+        .dim = dim, .capacity = capacity, .segments = segments, .slots = slots_for(capacity)};
+    duplicates->hash = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->hash);
+    duplicates->slot = mpivf_alloc(ctx, what, duplicates->slots, sizeof *duplicates->slot);
+    duplicates->like = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->like);
+    duplicates->count = mpivf_alloc(ctx, what, segments * capacity, sizeof *duplicates->count);
+    return duplicates->hash && duplicates->slot && duplicates->like && duplicates->count
+               ? MPIVF_OK
+               : MPIVF_MEMORY;
+}
+
+void
+mpivf_duplicates_clear(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates)
+{
+    mpivf_free(ctx, duplicates->hash);
+    mpivf_free(ctx, duplicates->slot);
+    mpivf_free(ctx, duplicates->like);
+    mpivf_free(ctx, duplicates->count);
+    memset(duplicates, 0, sizeof *duplicates);
+}
+
+/* The slot that has a row like this one, or the free one where it belongs. */
+static size_t
+find(const struct mpivf_duplicates *duplicates, const float *row, uint64_t hash)
+{
+    size_t bytes = duplicates->dim * sizeof *row, at = hash & (duplicates->slots - 1);
+    for (;; at = (at + 1) & (duplicates->slots - 1)) {
+        uint32_t there = duplicates->slot[at];
+        if (there == 0 ||
+            (duplicates->hash[there - 1] == hash &&
+             memcmp(duplicates->query + (there - 1) * duplicates->dim, row, bytes) == 0))
+            return at;
+    }
+}
+
+void
+mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const float *query, size_t queries)
+{
+    duplicates->query = query;
+    duplicates->queries = queries;
+    memset(duplicates->slot, 0, duplicates->slots * sizeof *duplicates->slot);
+    memset(duplicates->count, 0,
+           duplicates->segments * duplicates->capacity * sizeof *duplicates->count);
+    for (size_t q = 0; q < queries; q++) {
+        const float *row = query + q * duplicates->dim;
+        duplicates->hash[q] = mpivf_checksum_of(row, duplicates->dim * sizeof *row);
+        size_t at = find(duplicates, row, duplicates->hash[q]);
+        if (duplicates->slot[at] == 0)
+            duplicates->slot[at] = (uint32_t)q + 1;
+        duplicates->like[q] = duplicates->slot[at] - 1;
+    }
+}
+
+void
+mpivf_duplicates_rows(struct mpivf_duplicates *duplicates, size_t segment, const float *row,
+                      size_t rows, int threads)
+{
+    int64_t *count = duplicates->count + segment * duplicates->capacity;
+    size_t dim = duplicates->dim;
+#pragma omp parallel for num_threads(threads) if (threads > 1 && rows > 1024)
+    for (size_t i = 0; i < rows; i++) {
+        uint64_t hash = mpivf_checksum_of(row + i * dim, dim * sizeof *row);
+        uint32_t there = duplicates->slot[find(duplicates, row + i * dim, hash)];
+        if (there == 0)
+            continue;
+#pragma omp atomic
+        count[there - 1]++;
+    }
+}
+
+void
+mpivf_duplicates_add(struct mpivf_duplicates *duplicates, size_t segment, size_t q, int64_t count)
+{
+    if (duplicates->like[q] == q) /* those that equal it have the same count */
+        duplicates->count[segment * duplicates->capacity + q] += count;
+}

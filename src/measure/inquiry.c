@@ -1,0 +1,217 @@
+#include "measure/inquiry.h"
+
+#include "io/claim.h"
+#include "io/result.h"
+#include "math/distance.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where a path's ending (.h5, .hdf5) begins; its end when it has none. */
+static size_t
+stem_length(const char *path)
+{
+    size_t length = strlen(path);
+    static const char *const endings[] = {".h5", ".hdf5"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(endings[i]);
+        if (length > n && strcmp(path + length - n, endings[i]) == 0)
+            return length - n;
+    }
+    return length;
+}
+
+mpivf_status
+mpivf_inquiry_output(const struct mpivf_inquiry *inquiry, size_t s, char *path)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    const char *out = inquiry->out;
+    int stem = (int)stem_length(out);
+    if (inquiry->options->prefixes == 0)
+        return mpivf_path(ctx, path, "%s", out);
+    return mpivf_path(ctx, path, "%.*s-%s%s", stem, out, inquiry->options->prefix_name[s], out + stem);
+}
+
+/* ---- checks ---- */
+
+static mpivf_status
+set_prefixes(struct mpivf_inquiry *inquiry)
+{
+    const struct mpivf_truth_options *options = inquiry->options;
+    uint64_t rows = inquiry->base.rows;
+    inquiry->segments = options->prefixes > 0 ? options->prefixes : 1;
+    inquiry->prefix[0] = rows;
+    for (size_t i = 0; i < options->prefixes; i++) {
+        if (options->prefix[i] > rows)
+            return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE, "--prefix %s is more than the %llu rows "
+                              "of the base", options->prefix_name[i], (unsigned long long)rows);
+        if (options->prefix[i] == 0 || (i > 0 && options->prefix[i] <= options->prefix[i - 1]))
+            return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE,
+                              "--prefix takes numbers of rows that ascend");
+        inquiry->prefix[i] = options->prefix[i];
+    }
+    return MPIVF_OK;
+}
+
+static mpivf_status
+check_query(struct mpivf_inquiry *inquiry, const char *base, const char *queries)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    uint64_t most = inquiry->options->queries;
+    if (inquiry->query.dim != inquiry->base.dim)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
+                          queries, (unsigned long long)inquiry->query.dim, base,
+                          (unsigned long long)inquiry->base.dim);
+    inquiry->queries = most > 0 && most < inquiry->query.rows ? most : inquiry->query.rows;
+    if (inquiry->queries > INT32_MAX)
+        return mpivf_fail(ctx, MPIVF_USAGE, "%llu queries are more than one run takes; --queries N "
+                          "takes N of them", (unsigned long long)inquiry->queries);
+    return MPIVF_OK;
+}
+
+static mpivf_status
+open_ids_all(struct mpivf_inquiry *inquiry)
+{
+    const struct mpivf_truth_options *options = inquiry->options;
+    if (options->ids == NULL)
+        return MPIVF_OK;
+    mpivf_status status = mpivf_source_open_ids_all(&inquiry->ids, inquiry->par, options->ids, "id",
+                                                    options->read_mode);
+    if (status == MPIVF_OK && inquiry->ids.rows != inquiry->base.rows)
+        status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows",
+                            options->ids, (unsigned long long)inquiry->ids.rows,
+                            (unsigned long long)inquiry->base.rows);
+    return status;
+}
+
+/*
+ * Everything that shapes the bytes of the truth. --bad-rows is not in it: work done under fail
+ * met no bad row and is good for skip; the other way is refused at the end.
+ */
+static mpivf_status
+write_identity_all(struct mpivf_inquiry *inquiry)
+{
+    const struct mpivf_truth_options *o = inquiry->options;
+    uint64_t base, query, ids = 0;
+    mpivf_status status = mpivf_source_fingerprint_all(&inquiry->base, &base);
+    if (status == MPIVF_OK)
+        status = mpivf_source_fingerprint_all(&inquiry->query, &query);
+    if (status == MPIVF_OK && o->ids)
+        status = mpivf_source_fingerprint_all(&inquiry->ids, &ids);
+    if (status)
+        return status;
+    int n = snprintf(inquiry->identity, sizeof inquiry->identity,
+                     "{\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
+                     "\"%016" PRIx64 "\", \"number of queries\": %" PRIu64 ", \"self\": %s, "
+                     "\"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
+                     base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
+                     mpivf_metric_name(o->metric));
+    for (size_t s = 0; s < inquiry->segments; s++)
+        n += snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "%s%" PRIu64,
+                      s ? ", " : "", inquiry->prefix[s]);
+    snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "]}");
+    return MPIVF_OK;
+}
+
+/* Outputs must not be there, unless an earlier run of this very command was about to end. */
+static mpivf_status
+check_outputs(const struct mpivf_inquiry *inquiry, const char *base, const char *queries)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    const char *input[] = {base, queries, inquiry->options->ids};
+    int also = inquiry->options->also;
+    bool force = inquiry->options->force;
+    char path[MPIVF_PATH], output[MPIVF_PATH];
+    mpivf_status status = MPIVF_OK;
+    if (mpivf_claim_exists(inquiry->folder)) {
+        force |= mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK;
+        mpivf_forgive(ctx);
+    }
+    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
+        status = mpivf_inquiry_output(inquiry, s, path);
+        for (int i = 0; i < mpivf_result_outputs(also) && status == MPIVF_OK; i++) {
+            status = mpivf_result_output(ctx, path, also, i, output);
+            if (status == MPIVF_OK)
+                status = mpivf_file_writable(ctx, output, force);
+            for (int j = 0; j < 3 && status == MPIVF_OK; j++)
+                if (input[j])
+                    status = mpivf_file_distinct(ctx, output, input[j]);
+        }
+    }
+    return status;
+}
+
+/* What would only be found out at the end. */
+static mpivf_status
+check_also(const struct mpivf_inquiry *inquiry)
+{
+    if (inquiry->options->also == 0)
+        return MPIVF_OK;
+    if (inquiry->options->ids)
+        return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE, "--also writes ids of 32 bits: not with --ids");
+    if (inquiry->base.rows > (uint64_t)INT32_MAX + 1)
+        return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE, "--also writes ids of 32 bits, and there are "
+                          "%llu rows; use the .h5 file", (unsigned long long)inquiry->base.rows);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
+                       const char *queries, const char *out,
+                       const struct mpivf_truth_options *options)
+{
+    *inquiry = (struct mpivf_inquiry){.par = par, .options = options, .out = out};
+    enum mpivf_read_mode mode = options->read_mode;
+    mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", inquiry->folder);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_source_open_all(&inquiry->base, par, base, "train", mode);
+    if (status == MPIVF_OK)
+        status = mpivf_source_open_all(&inquiry->query, par, options->self ? base : queries,
+                                       options->self ? "train" : "test", mode);
+    if (status == MPIVF_OK)
+        status = check_query(inquiry, base, queries);
+    if (status == MPIVF_OK)
+        status = open_ids_all(inquiry);
+    if (status == MPIVF_OK)
+        status = set_prefixes(inquiry);
+    if (status == MPIVF_OK)
+        status = check_also(inquiry);
+    if (status == MPIVF_OK)
+        status = write_identity_all(inquiry);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, par->rank == 0 ? check_outputs(inquiry, base, queries) : MPIVF_OK);
+    return status;
+}
+
+void
+mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry)
+{
+    mpivf_source_close_all(&inquiry->ids);
+    mpivf_source_close_all(&inquiry->query);
+    mpivf_source_close_all(&inquiry->base);
+}
+
+size_t
+mpivf_inquiry_query_bytes(const struct mpivf_inquiry *inquiry)
+{
+    return mpivf_source_row_bytes(&inquiry->query) + sizeof(struct mpivf_range) + sizeof(int64_t);
+}
+
+mpivf_status
+mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, float **query)
+{
+    size_t dim = inquiry->query.dim;
+    mpivf_status status =
+        mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, query);
+    for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
+        if (!mpivf_finite(*query + i * dim, dim)) {
+            status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
+                                "query %llu has a value that is not finite",
+                                (unsigned long long)(first + i));
+            mpivf_free(inquiry->par->ctx, *query);
+            *query = NULL;
+        }
+    return status;
+}

@@ -1,0 +1,408 @@
+#include "measure/part.h"
+
+#include "io/checksum.h"
+#include "io/file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The head: words, then the ranges. */
+enum {
+    MAGIC,
+    VERSION,
+    FIRST,
+    QUERIES,
+    K,
+    SEGMENTS,
+    RANGES,
+    REJECTED,
+    BODY_SUM = REJECTED + MPIVF_PREFIXES,
+    HEAD_SUM,
+    WORDS
+};
+static const uint64_t MARK = 0x31747261706d7669; /* "ivmpart1" where the byte order is ours */
+enum { FORMAT = 1, PIECE = 1 << 18, MOST_RANGES = 1 << 28 };
+
+static uint64_t
+head_bytes(const struct mpivf_part *part)
+{
+    return WORDS * sizeof(uint64_t) + part->ranges * sizeof(struct mpivf_range);
+}
+
+static uint64_t
+row_bytes(const struct mpivf_part *part)
+{
+    return (part->k + 2) * sizeof(struct mpivf_candidate);
+}
+
+/* Rows at a time, so that a piece is about PIECE bytes. */
+static uint64_t
+piece_rows(const struct mpivf_part *part)
+{
+    uint64_t rows = PIECE / row_bytes(part);
+    return rows > 0 ? rows : 1;
+}
+
+static uint64_t
+head_sum(const uint64_t head[WORDS], const struct mpivf_range *range)
+{
+    uint64_t sums[2] = {mpivf_checksum_of(head, HEAD_SUM * sizeof *head),
+                        mpivf_checksum_of(range, head[RANGES] * sizeof *range)};
+    return mpivf_checksum_of(sums, sizeof sums);
+}
+
+bool
+mpivf_part_owns(const char *name)
+{
+    return strncmp(name, "part-", 5) == 0 || strcmp(name, "lock") == 0 ||
+           strncmp(name, "manifest.json", 13) == 0;
+}
+
+/* ---- writing ---- */
+
+/* Queries [at, at + n) of segment s as rows of the file. */
+static void
+make_rows(const struct mpivf_answers *answers, size_t s, uint64_t at, uint64_t n,
+          struct mpivf_candidate *row)
+{
+    struct mpivf_topk part = answers->topk[s];
+    size_t k = part.k;
+    for (uint64_t q = at; q < at + n; q++, row += k + 2) {
+        struct mpivf_topk one = part;
+        one.queries = 1;
+        one.entry += q * part.room;
+        one.count += q;
+        one.limit += q;
+        one.tied += q;
+        mpivf_topk_export(&one, row);
+        row[k + 1] = (struct mpivf_candidate){0, mpivf_duplicates_of(answers->duplicates, s, q)};
+    }
+}
+
+static mpivf_status
+write_body(struct mpivf_context *ctx, const struct mpivf_file *file, const struct mpivf_part *part,
+           const struct mpivf_answers *answers, uint64_t *sum)
+{
+    uint64_t piece = piece_rows(part), offset = head_bytes(part);
+    struct mpivf_candidate *row = mpivf_alloc(ctx, "a part", piece, row_bytes(part));
+    struct mpivf_checksum *running = mpivf_checksum_create(ctx);
+    mpivf_status status = row && running ? MPIVF_OK : MPIVF_MEMORY;
+    if (running)
+        mpivf_checksum_start(running);
+    for (uint64_t s = 0; s < part->segments; s++)
+        for (uint64_t at = 0; at < part->queries && status == MPIVF_OK; at += piece) {
+            uint64_t n = part->queries - at < piece ? part->queries - at : piece;
+            make_rows(answers, s, at, n, row);
+            mpivf_checksum_add(running, row, n * row_bytes(part));
+            status = mpivf_file_write(ctx, file, row, n * row_bytes(part), offset);
+            offset += n * row_bytes(part);
+        }
+    if (status == MPIVF_OK)
+        *sum = mpivf_checksum_value(running);
+    mpivf_checksum_destroy(ctx, &running);
+    mpivf_free(ctx, row);
+    return status;
+}
+
+mpivf_status
+mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_part *part,
+                 const struct mpivf_answers *answers)
+{
+    uint64_t head[WORDS] = {MARK,    FORMAT,         part->first, part->queries,
+                            part->k, part->segments, part->ranges};
+    char partial[MPIVF_PATH], path[MPIVF_PATH];
+    /* no other rank has these rows */
+    mpivf_status status = mpivf_path(ctx, partial, "%s/part-%" PRIu64 "-%" PRIx64 ".partial", folder,
+                                     part->first, part->ranges ? part->range[0].row : UINT64_MAX);
+    struct mpivf_file file = {.fd = -1, .path = partial};
+    memcpy(head + REJECTED, part->rejected, sizeof part->rejected);
+    if (status == MPIVF_OK)
+        status = mpivf_file_create(ctx, partial, &file);
+    if (status == MPIVF_OK)
+        status = write_body(ctx, &file, part, answers, &head[BODY_SUM]);
+    head[HEAD_SUM] = head_sum(head, part->range);
+    if (status == MPIVF_OK)
+        status = mpivf_file_write(ctx, &file, head, sizeof head, 0);
+    if (status == MPIVF_OK)
+        status = mpivf_file_write(ctx, &file, part->range, part->ranges * sizeof *part->range,
+                                  sizeof head);
+    snprintf(part->name, sizeof part->name, "part-%" PRIu64 "-%" PRIu64 "-%016" PRIx64, part->first,
+             part->first + part->queries, head[HEAD_SUM]);
+    if (status == MPIVF_OK)
+        status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
+    return mpivf_file_finish(ctx, &file, path, status);
+}
+
+/* ---- reading ---- */
+
+mpivf_status
+mpivf_part_rows(struct mpivf_context *ctx, const struct mpivf_file *file,
+                const struct mpivf_part *part, uint64_t segment, uint64_t first, uint64_t n,
+                struct mpivf_candidate *row)
+{
+    uint64_t offset =
+        head_bytes(part) + (segment * part->queries + first) * row_bytes(part);
+    return mpivf_file_read(ctx, file, row, n * row_bytes(part), offset);
+}
+
+/* Those rows of a piece that are asked for. */
+static void
+offer(const struct mpivf_part *part, uint64_t s, uint64_t at, uint64_t n, uint64_t first,
+      uint64_t end, const struct mpivf_candidate *row, const struct mpivf_answers *answers)
+{
+    size_t k = part->k;
+    for (uint64_t i = 0; i < n; i++, row += k + 2) {
+        uint64_t query = part->first + at + i;
+        if (query < first || query >= end)
+            continue;
+        mpivf_topk_import(&answers->topk[s], query - first, row);
+        mpivf_duplicates_add(answers->duplicates, s, query - first, row[k + 1].id);
+    }
+}
+
+static mpivf_status
+read_body(struct mpivf_context *ctx, const struct mpivf_file *file, const struct mpivf_part *part,
+          uint64_t first, uint64_t end, const struct mpivf_answers *answers, uint64_t *sum)
+{
+    uint64_t piece = piece_rows(part);
+    struct mpivf_candidate *row = mpivf_alloc(ctx, "a part", piece, row_bytes(part));
+    struct mpivf_checksum *running = mpivf_checksum_create(ctx);
+    mpivf_status status = row && running ? MPIVF_OK : MPIVF_MEMORY;
+    if (running)
+        mpivf_checksum_start(running);
+    for (uint64_t s = 0; s < part->segments; s++)
+        for (uint64_t at = 0; at < part->queries && status == MPIVF_OK; at += piece) {
+            uint64_t n = part->queries - at < piece ? part->queries - at : piece;
+            status = mpivf_part_rows(ctx, file, part, s, at, n, row);
+            if (status)
+                break;
+            mpivf_checksum_add(running, row, n * row_bytes(part));
+            offer(part, s, at, n, first, end, row, answers);
+        }
+    if (status == MPIVF_OK)
+        *sum = mpivf_checksum_value(running);
+    mpivf_checksum_destroy(ctx, &running);
+    mpivf_free(ctx, row);
+    return status;
+}
+
+mpivf_status
+mpivf_part_read(struct mpivf_context *ctx, const char *folder, const struct mpivf_part *part,
+                uint64_t first, uint64_t n, const struct mpivf_answers *answers, bool *damaged)
+{
+    char path[MPIVF_PATH];
+    uint64_t head[WORDS], sum = 0;
+    struct mpivf_file file = {.fd = -1};
+    *damaged = false;
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
+    if (status == MPIVF_OK)
+        status = mpivf_file_open(ctx, path, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_file_read(ctx, &file, head, sizeof head, 0);
+    if (status == MPIVF_OK)
+        status = read_body(ctx, &file, part, first, first + n, answers, &sum);
+    mpivf_file_drop(&file);
+    if (status == MPIVF_CORRUPT) { /* shorter than it says */
+        mpivf_forgive(ctx);
+        status = MPIVF_OK;
+        *damaged = true;
+    }
+    if (status == MPIVF_OK && sum != head[BODY_SUM])
+        *damaged = true;
+    return status;
+}
+
+mpivf_status
+mpivf_part_remove(struct mpivf_context *ctx, const char *folder, const char *name)
+{
+    char path[MPIVF_PATH];
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", folder, name);
+    return status ? status : mpivf_file_remove(ctx, path);
+}
+
+/* ---- all of a folder ---- */
+
+struct listing {
+    const char *folder;
+    uint64_t k, segments;
+    struct mpivf_parts *parts;
+};
+
+/* Read the head of part->name; *good when it is one. */
+static mpivf_status
+read_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *part, bool *good)
+{
+    uint64_t head[WORDS] = {0};
+    struct mpivf_file file = {.fd = -1};
+    *good = false;
+    mpivf_status status = mpivf_file_open(ctx, path, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_file_read(ctx, &file, head, sizeof head, 0);
+    if (status == MPIVF_OK && head[MAGIC] == MARK && head[VERSION] == FORMAT &&
+        head[RANGES] < MOST_RANGES) {
+        part->first = head[FIRST];
+        part->queries = head[QUERIES];
+        part->k = head[K];
+        part->segments = head[SEGMENTS];
+        memcpy(part->rejected, head + REJECTED, sizeof part->rejected);
+        part->ranges = head[RANGES];
+        part->range = mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *part->range);
+        status = part->range ? mpivf_file_read(ctx, &file, part->range,
+                                               part->ranges * sizeof *part->range, sizeof head)
+                             : MPIVF_MEMORY;
+        *good = status == MPIVF_OK && head[HEAD_SUM] == head_sum(head, part->range);
+        part->rows = *good ? mpivf_range_rows(part->range, part->ranges) : 0;
+    }
+    mpivf_file_drop(&file);
+    if (status == MPIVF_CORRUPT) {
+        mpivf_forgive(ctx);
+        status = MPIVF_OK;
+    }
+    if (!*good) {
+        mpivf_free(ctx, part->range);
+        part->range = NULL;
+    }
+    return status;
+}
+
+static mpivf_status
+keep(struct mpivf_context *ctx, struct mpivf_parts *parts, const struct mpivf_part *part)
+{
+    if (parts->parts == parts->room) {
+        size_t room = parts->room ? 2 * parts->room : 16;
+        struct mpivf_part *more = mpivf_alloc(ctx, "the list of parts", room, sizeof *more);
+        if (more == NULL)
+            return MPIVF_MEMORY;
+        if (parts->parts > 0)
+            memcpy(more, parts->part, parts->parts * sizeof *more);
+        mpivf_free(ctx, parts->part);
+        parts->part = more;
+        parts->room = room;
+    }
+    parts->part[parts->parts++] = *part;
+    return MPIVF_OK;
+}
+
+static mpivf_status
+visit(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    struct listing *listing = arg;
+    struct mpivf_part part = {.range = NULL};
+    char path[MPIVF_PATH];
+    size_t length = strlen(name);
+    bool good;
+    if (strncmp(name, "part-", 5) != 0)
+        return MPIVF_OK;
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", listing->folder, name);
+    if (status)
+        return status;
+    if ((length > 8 && strcmp(name + length - 8, ".partial") == 0) || length >= MPIVF_PART_NAME)
+        return mpivf_file_remove(ctx, path);
+    strcpy(part.name, name);
+    status = read_head(ctx, path, &part, &good);
+    if (status == MPIVF_OK && (!good || part.k != listing->k || part.segments != listing->segments)) {
+        mpivf_note(ctx, "'%s' is damaged; its rows are compared again", path);
+        mpivf_free(ctx, part.range);
+        return mpivf_file_remove(ctx, path);
+    }
+    if (status == MPIVF_OK)
+        status = keep(ctx, listing->parts, &part);
+    if (status)
+        mpivf_free(ctx, part.range);
+    return status;
+}
+
+/* Most rows first: of overlapping parts the larger is the newer. */
+static int
+by_rows(const void *a, const void *b)
+{
+    const struct mpivf_part *x = a, *y = b;
+    if (x->rows != y->rows)
+        return x->rows < y->rows ? 1 : -1;
+    return strcmp(x->name, y->name);
+}
+
+mpivf_status
+mpivf_parts_list(struct mpivf_context *ctx, const char *folder, uint64_t k, uint64_t segments,
+                 struct mpivf_parts *parts)
+{
+    struct listing listing = {folder, k, segments, parts};
+    *parts = (struct mpivf_parts){.part = NULL};
+    mpivf_status status = mpivf_folder_list(ctx, folder, visit, &listing);
+    if (parts->parts > 1)
+        qsort(parts->part, parts->parts, sizeof *parts->part, by_rows);
+    return status;
+}
+
+void
+mpivf_parts_clear(struct mpivf_context *ctx, struct mpivf_parts *parts)
+{
+    for (size_t i = 0; i < parts->parts; i++)
+        mpivf_free(ctx, parts->part[i].range);
+    mpivf_free(ctx, parts->part);
+    *parts = (struct mpivf_parts){.part = NULL};
+}
+
+/* ---- choosing ---- */
+
+static bool
+has(const struct mpivf_part *part, uint64_t query)
+{
+    return part->first <= query && query - part->first < part->queries;
+}
+
+/* Where the range that starts at chosen->first has to end. */
+static void
+find_end(const struct mpivf_parts *parts, uint64_t queries, uint64_t most, uint64_t rows,
+         struct mpivf_parts_chosen *chosen)
+{
+    uint64_t first = chosen->first;
+    chosen->end = queries - first < most ? queries : first + most;
+    for (size_t i = 0; i < parts->parts; i++) {
+        const struct mpivf_part *part = &parts->part[i];
+        if (has(part, first) && part->rows == rows) {
+            chosen->end = part->first + part->queries;
+            chosen->complete = true;
+            return;
+        }
+        uint64_t edge = has(part, first) ? part->first + part->queries : part->first;
+        if (edge > first && edge < chosen->end)
+            chosen->end = edge;
+    }
+}
+
+mpivf_status
+mpivf_parts_plan(struct mpivf_context *ctx, const struct mpivf_parts *parts, uint64_t first,
+                 uint64_t queries, uint64_t most, uint64_t rows, struct mpivf_parts_chosen *chosen)
+{
+    size_t room = 0;
+    *chosen = (struct mpivf_parts_chosen){.first = first};
+    find_end(parts, queries, most, rows, chosen);
+    for (size_t i = 0; i < parts->parts; i++)
+        room += parts->part[i].ranges;
+    chosen->chosen = mpivf_alloc(ctx, "the list of parts", parts->parts, sizeof *chosen->chosen);
+    chosen->covered = mpivf_alloc(ctx, "row ranges", room, sizeof *chosen->covered);
+    if (!chosen->chosen || !chosen->covered)
+        return MPIVF_MEMORY;
+    for (size_t i = 0; i < parts->parts; i++) {
+        const struct mpivf_part *part = &parts->part[i];
+        if (!has(part, first) ||
+            mpivf_range_common(chosen->covered, chosen->ranges, part->range, part->ranges) > 0)
+            continue;
+        chosen->chosen[chosen->count++] = i;
+        memcpy(chosen->covered + chosen->ranges, part->range, part->ranges * sizeof *part->range);
+        chosen->ranges =
+            mpivf_range_normalise(chosen->covered, chosen->ranges + part->ranges, NULL);
+    }
+    return MPIVF_OK;
+}
+
+void
+mpivf_parts_chosen_clear(struct mpivf_context *ctx, struct mpivf_parts_chosen *chosen)
+{
+    mpivf_free(ctx, chosen->chosen);
+    mpivf_free(ctx, chosen->covered);
+    *chosen = (struct mpivf_parts_chosen){.first = 0};
+}

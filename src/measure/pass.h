@@ -1,0 +1,90 @@
+/*
+ * pass: what one rank knows of the answers to a range of queries while base rows go by.
+ *
+ * Rows are cut into segments by their number, segment s ending before row prefix[s], and each
+ * segment has its own k best: the truth of a prefix is the join of its segments, and every row is
+ * compared once.
+ */
+#ifndef MPIVF_MEASURE_PASS_H
+#define MPIVF_MEASURE_PASS_H
+
+#include "math/choose.h"
+#include "math/nearest.h"
+#include "measure/part.h"
+
+struct mpivf_pass_shape {
+    enum mpivf_metric metric;
+    size_t dim, k;
+    size_t segments;
+    const uint64_t *prefix; /* not owned, [segments], ascending */
+    uint64_t queries;       /* in all, of which `capacity` at a time */
+    size_t capacity;
+    size_t batch; /* rows at a time, at most */
+};
+
+struct mpivf_pass {
+    struct mpivf_context *ctx; /* not owned */
+    struct mpivf_pass_shape shape;
+    struct mpivf_choice choice;
+    struct mpivf_topk topk[MPIVF_PREFIXES]; /* of each segment */
+    struct mpivf_duplicates duplicates;
+    struct mpivf_queries queries;
+    struct mpivf_base base;
+    struct mpivf_tile *tile; /* owned, one a thread */
+    float *centre;           /* owned, [dim] */
+    uint64_t first, n;       /* the range of queries */
+    const float *query;      /* not owned, [n, dim] */
+    const int64_t *own;      /* not owned, [n]: ids that queries must not find; NULL: none */
+    struct mpivf_range *covered; /* owned set, grows */
+    size_t ranges, room;
+    uint64_t rejected[MPIVF_PREFIXES];
+    bool chosen; /* the filter, by the first rows */
+    bool ready;  /* the queries are prepared */
+    bool fresh;  /* nothing was added since the last part */
+};
+
+/* Bytes of buffers: for each query at a time, for each row of a batch, and beside them. */
+size_t
+mpivf_pass_query_bytes(const struct mpivf_pass_shape *shape);
+size_t
+mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape);
+size_t
+mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads);
+
+/* Release with mpivf_pass_clear, also after failure. Local. */
+mpivf_status
+mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
+                const struct mpivf_pass_shape *shape);
+void
+mpivf_pass_clear(struct mpivf_pass *pass);
+
+/* Begin with queries [first, first + n), whose rows the caller keeps, and no base rows. */
+void
+mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const float *query,
+                 const int64_t *own);
+
+/*
+ * Compare up to `batch` rows, all finite; number[i], ascending, is the row's place in the base
+ * and id[i] what is to be found. Local.
+ */
+mpivf_status
+mpivf_pass_rows(struct mpivf_pass *pass, const float *row, const uint64_t *number,
+                const int64_t *id, size_t rows);
+
+/* Remember that these rows were compared. Local. */
+mpivf_status
+mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges);
+
+/* The segment of a row; `segments` when it is in none. */
+size_t
+mpivf_pass_segment(const struct mpivf_pass_shape *shape, uint64_t number);
+
+/* The answers, to be written or read. */
+struct mpivf_answers
+mpivf_pass_answers(struct mpivf_pass *pass);
+
+/* Canonical distances computed so far. */
+uint64_t
+mpivf_pass_computed(const struct mpivf_pass *pass);
+
+#endif

@@ -1,0 +1,219 @@
+#include "measure/resume.h"
+
+#include <string.h>
+
+static const double KEEP_SHARE = 50;
+
+void
+mpivf_resume_clear(struct mpivf_resume *r)
+{
+    mpivf_parts_chosen_clear(r->inquiry->par->ctx, &r->chosen);
+    mpivf_parts_clear(r->inquiry->par->ctx, &r->parts);
+}
+
+/* ---- going on ---- */
+
+/* Rank 0's list and choice on every rank. */
+static mpivf_status
+share_parts_all(struct mpivf_resume *r)
+{
+    const struct mpivf_par *par = r->inquiry->par;
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_parts_chosen *chosen = &r->chosen;
+    uint64_t facts[6] = {chosen->first, chosen->end, chosen->count, chosen->ranges,
+                         chosen->complete, r->parts.parts};
+    mpivf_bcast_all(par, facts, sizeof facts);
+    mpivf_status status = MPIVF_OK;
+    if (par->rank != 0) {
+        *chosen = (struct mpivf_parts_chosen){.first = facts[0],
+                                              .end = facts[1],
+                                              .count = facts[2],
+                                              .ranges = facts[3],
+                                              .complete = facts[4] != 0};
+        r->parts = (struct mpivf_parts){.parts = facts[5]};
+        chosen->chosen = mpivf_alloc(ctx, "the list of parts", facts[2], sizeof *chosen->chosen);
+        chosen->covered = mpivf_alloc(ctx, "row ranges", facts[3], sizeof *chosen->covered);
+        r->parts.part = mpivf_alloc_zero(ctx, "the list of parts", facts[5], sizeof *r->parts.part);
+        if (!chosen->chosen || !chosen->covered || !r->parts.part)
+            status = MPIVF_MEMORY;
+        if (!r->parts.part)
+            r->parts.parts = 0;
+    }
+    status = mpivf_agree_all(par, status);
+    if (status)
+        return status;
+    mpivf_bcast_all(par, chosen->chosen, chosen->count * sizeof *chosen->chosen);
+    mpivf_bcast_all(par, chosen->covered, chosen->ranges * sizeof *chosen->covered);
+    for (size_t i = 0; i < r->parts.parts; i++) {
+        struct mpivf_part *part = &r->parts.part[i];
+        struct mpivf_range *range = part->range;
+        mpivf_bcast_all(par, part, sizeof *part);
+        part->range = par->rank == 0 ? range
+                                     : mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *range);
+        status = mpivf_agree_all(par, part->range ? MPIVF_OK : MPIVF_MEMORY);
+        if (status)
+            return status;
+        mpivf_bcast_all(par, part->range, part->ranges * sizeof *range);
+    }
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_resume_plan_all(struct mpivf_resume *r, uint64_t first)
+{
+    struct mpivf_context *ctx = r->pass->ctx;
+    const struct mpivf_inquiry *inquiry = r->inquiry;
+    mpivf_parts_chosen_clear(ctx, &r->chosen);
+    mpivf_parts_clear(ctx, &r->parts);
+    mpivf_status status = MPIVF_OK;
+    if (r->inquiry->par->rank == 0) {
+        status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments, &r->parts);
+        if (status == MPIVF_OK)
+            status = mpivf_parts_plan(ctx, &r->parts, first, inquiry->queries, r->pass->shape.capacity,
+                                      inquiry->prefix[inquiry->segments - 1], &r->chosen);
+    }
+    status = mpivf_agree_all(r->inquiry->par, status);
+    return status ? status : share_parts_all(r);
+}
+
+/* Take this rank's share of the parts over. A damaged one is removed: *damaged. */
+static mpivf_status
+take_over(struct mpivf_resume *r, bool *damaged)
+{
+    struct mpivf_context *ctx = r->pass->ctx;
+    struct mpivf_answers answers = mpivf_pass_answers(r->pass);
+    mpivf_status status = MPIVF_OK;
+    *damaged = false;
+    for (size_t i = (size_t)r->inquiry->par->rank; i < r->chosen.count && status == MPIVF_OK;
+         i += (size_t)r->inquiry->par->size) {
+        const struct mpivf_part *part = &r->parts.part[r->chosen.chosen[i]];
+        bool bad;
+        status = mpivf_part_read(ctx, r->inquiry->folder, part, r->pass->first, r->pass->n, &answers, &bad);
+        if (status == MPIVF_OK && bad) {
+            *damaged = true;
+            mpivf_note(ctx, "'%s/%s' is damaged; its rows are compared again", r->inquiry->folder,
+                       part->name);
+            status = mpivf_part_remove(ctx, r->inquiry->folder, part->name);
+        }
+        if (status == MPIVF_OK)
+            status = mpivf_pass_cover(r->pass, part->range, part->ranges);
+        for (size_t s = 0; s < r->pass->shape.segments; s++)
+            r->pass->rejected[s] += part->rejected[s];
+    }
+    r->pass->fresh = true;
+    return status;
+}
+
+mpivf_status
+mpivf_resume_take_over_all(struct mpivf_resume *r, bool *again)
+{
+    bool damaged = false;
+    r->mine[0] = '\0';
+    r->kept_at = mpivf_seconds();
+    mpivf_status status = mpivf_agree_all(r->inquiry->par, take_over(r, &damaged));
+    *again = mpivf_total_all(r->inquiry->par, damaged) > 0;
+    return status;
+}
+
+mpivf_status
+mpivf_resume_look_all(struct mpivf_resume *r, struct mpivf_ahead *ahead)
+{
+    const struct mpivf_inquiry *inquiry = r->inquiry;
+    struct mpivf_context *ctx = r->pass->ctx;
+    uint64_t rows = inquiry->prefix[inquiry->segments - 1], facts[3] = {0};
+    struct mpivf_parts parts = {.part = NULL};
+    mpivf_status status = MPIVF_OK;
+    if (r->inquiry->par->rank == 0)
+        status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments, &parts);
+    for (uint64_t first = 0; r->inquiry->par->rank == 0 && first < inquiry->queries && status == MPIVF_OK;) {
+        struct mpivf_parts_chosen chosen;
+        status = mpivf_parts_plan(ctx, &parts, first, inquiry->queries, r->pass->shape.capacity, rows,
+                                  &chosen);
+        uint64_t done = mpivf_range_rows(chosen.covered, chosen.ranges);
+        facts[0] += rows - done;
+        facts[1] += !chosen.complete;
+        facts[2] += done;
+        first = chosen.end;
+        mpivf_parts_chosen_clear(ctx, &chosen);
+    }
+    mpivf_parts_clear(ctx, &parts);
+    status = mpivf_agree_all(r->inquiry->par, status);
+    mpivf_bcast_all(r->inquiry->par, facts, sizeof facts);
+    *ahead = (struct mpivf_ahead){facts[0], facts[1], facts[2]};
+    return status;
+}
+
+/* ---- keeping ---- */
+
+/* Is this part only about queries of the pass? */
+static bool
+inside(const struct mpivf_resume *r, const struct mpivf_part *part)
+{
+    return part->first >= r->pass->first &&
+           part->first + part->queries <= r->pass->first + r->pass->n;
+}
+
+mpivf_status
+mpivf_resume_keep(struct mpivf_resume *r)
+{
+    struct mpivf_context *ctx = r->pass->ctx;
+    double start = mpivf_seconds();
+    struct mpivf_pass *pass = r->pass;
+    if (pass->fresh)
+        return MPIVF_OK;
+    struct mpivf_part part = {.first = pass->first,
+                              .queries = pass->n,
+                              .k = r->pass->shape.k,
+                              .segments = r->pass->shape.segments,
+                              .ranges = pass->ranges,
+                              .range = pass->covered};
+    memcpy(part.rejected, pass->rejected, sizeof part.rejected);
+    struct mpivf_answers answers = mpivf_pass_answers(pass);
+    mpivf_status status = mpivf_part_write(ctx, r->inquiry->folder, &part, &answers);
+    if (status == MPIVF_OK && r->mine[0] && strcmp(r->mine, part.name) != 0)
+        status = mpivf_part_remove(ctx, r->inquiry->folder, r->mine);
+    if (status)
+        return status;
+    strcpy(r->mine, part.name);
+    for (size_t i = 0; i < r->chosen.count && status == MPIVF_OK; i++) {
+        struct mpivf_part *taken = &r->parts.part[r->chosen.chosen[i]];
+        if (i % (size_t)r->inquiry->par->size != (size_t)r->inquiry->par->rank || taken->name[0] == '\0' ||
+            !inside(r, taken) || strcmp(taken->name, r->mine) == 0)
+            continue;
+        status = mpivf_part_remove(ctx, r->inquiry->folder, taken->name);
+        taken->name[0] = '\0';
+    }
+    pass->fresh = true;
+    r->kept_at = mpivf_seconds();
+    r->keeping = r->kept_at - start;
+    return status;
+}
+
+bool
+mpivf_resume_due(const struct mpivf_resume *r, double every)
+{
+    double since = mpivf_seconds() - r->kept_at;
+    return every == 0 || (since >= every && since >= KEEP_SHARE * r->keeping);
+}
+
+mpivf_status
+mpivf_resume_complete(struct mpivf_resume *r)
+{
+    struct mpivf_context *ctx = r->pass->ctx;
+    struct mpivf_range all = {0, r->inquiry->prefix[r->inquiry->segments - 1]};
+    struct mpivf_parts others;
+    r->mine[0] = '\0';
+    r->chosen.count = 0;
+    r->pass->ranges = 0;
+    mpivf_status status = mpivf_pass_cover(r->pass, &all, 1);
+    if (status == MPIVF_OK)
+        status = mpivf_resume_keep(r);
+    if (status)
+        return status;
+    status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments, &others);
+    for (size_t i = 0; i < others.parts && status == MPIVF_OK; i++)
+        if (inside(r, &others.part[i]) && strcmp(others.part[i].name, r->mine) != 0)
+            status = mpivf_part_remove(ctx, r->inquiry->folder, others.part[i].name);
+    mpivf_parts_clear(ctx, &others);
+    return status;
+}
