@@ -94,7 +94,8 @@ size_t
 mpivf_coarse_scratch(const struct mpivf_coarse *coarse, size_t probes)
 {
     size_t row = mpivf_topk_query_bytes(probes) + mpivf_prepare_row_bytes(coarse->dim);
-    return (size_t)coarse->threads * (batch_rows(probes) * row + sizeof(struct lookup) + 2048);
+    return (size_t)coarse->threads * (batch_rows(probes) * row + coarse->dim * sizeof(float) +
+                                      sizeof(struct lookup) + 2048);
 }
 
 mpivf_status

@@ -56,10 +56,8 @@ count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
     const struct mpivf_choose *of = s->of;
     struct mpivf_queries queries;
     struct mpivf_base base;
-    mpivf_compare compare = filter == MPIVF_FILTER_INT8    ? mpivf_kernel()->compare8
-                            : filter == MPIVF_FILTER_INT16 ? mpivf_kernel()->compare16
-                                                           : mpivf_kernel()->compare32;
     filter = filter == MPIVF_FILTER_SGEMM ? MPIVF_FILTER_FLOAT32 : filter; /* the same bound */
+    mpivf_compare compare = mpivf_filter_compare(filter);
     mpivf_status status =
         mpivf_queries_init(s->ctx, &queries, of->metric, filter, of->dim, s->queries);
     mpivf_status more = mpivf_base_init(s->ctx, &base, of->metric, filter, of->dim, s->rows);
@@ -154,14 +152,44 @@ seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Best operations a second of several short runs: others may have the processor for a while. */
+static double
+measure(const struct mpivf_queries *queries, const struct mpivf_base *base, float *product)
+{
+    static const double LONG_ENOUGH = 0.01;
+    enum { TIMES = 8 };
+    struct mpivf_panels panels = {base->word, base->term, base->scale, base->norm,
+                                  base->rest, base->rows / MPIVF_PANEL, base->steps};
+    struct mpivf_group group = {.n = MPIVF_GROUP};
+    mpivf_compare compare = mpivf_filter_compare(base->filter);
+    double best = 0, start = seconds(), now = start, last = start;
+    for (size_t i = 0; i < MPIVF_GROUP; i++) {
+        group.word[i] = queries->word + i * queries->steps * 4;
+        group.limit[i] = -1; /* nothing is that near */
+    }
+    while (now - start < LONG_ENOUGH) {
+        for (int i = 0; i < TIMES; i++) {
+            if (compare)
+                compare(&panels, &group);
+            else
+                mpivf_blas_products((float *)(void *)queries->word, MPIVF_GROUP,
+                                    (float *)(void *)base->word, base->rows, base->dim, product,
+                                    base->rows);
+        }
+        now = seconds();
+        double rate = TIMES * 2.0 * MPIVF_GROUP * (double)(base->rows * base->dim) / (now - last);
+        best = rate > best ? rate : best;
+        last = now;
+    }
+    return best;
+}
+
 mpivf_status
 mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t dim, double *rate)
 {
-    static const double LONG_ENOUGH = 0.01;
     enum { ROWS = 4 * MPIVF_PANEL };
     struct mpivf_base base;
     struct mpivf_queries queries;
-    double best = 0;
     float *row = mpivf_alloc_zero(ctx, "a rate", ROWS * dim, sizeof *row);
     float *product = mpivf_alloc(ctx, "a rate", MPIVF_GROUP * ROWS, sizeof *product);
     mpivf_status status = mpivf_base_init(ctx, &base, MPIVF_L2, filter, dim, ROWS);
@@ -170,36 +198,11 @@ mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t di
     if (status == MPIVF_OK) {
         mpivf_base_fill(&base, row, ROWS, row, NULL, 0);
         mpivf_queries_fill(&queries, row, MPIVF_GROUP, row);
-        struct mpivf_panels panels = {base.word, base.term, base.scale, base.norm,
-                                      base.rest, ROWS / MPIVF_PANEL, base.steps};
-        struct mpivf_group group = {.n = MPIVF_GROUP};
-        for (size_t i = 0; i < MPIVF_GROUP; i++) {
-            group.word[i] = queries.word + i * queries.steps * 4;
-            group.limit[i] = -1; /* nothing is that near */
-        }
-        mpivf_compare compare = filter == MPIVF_FILTER_INT8    ? mpivf_kernel()->compare8
-                                : filter == MPIVF_FILTER_INT16 ? mpivf_kernel()->compare16
-                                                               : mpivf_kernel()->compare32;
-        double start = seconds(), now = start, last = start;
-        while (now - start < LONG_ENOUGH) { /* the best of several: others may have the processor */
-            for (int i = 0; i < 8; i++) {
-                if (filter == MPIVF_FILTER_SGEMM)
-                    mpivf_blas_products(row, MPIVF_GROUP, (float *)(void *)base.word, ROWS, dim,
-                                        product, ROWS);
-                else
-                    compare(&panels, &group);
-            }
-            now = seconds();
-            double once = 8 * 2.0 * MPIVF_GROUP * ROWS * (double)dim / (now - last);
-            best = once > best ? once : best;
-            last = now;
-        }
+        *rate = measure(&queries, &base, product);
     }
     mpivf_queries_clear(ctx, &queries);
     mpivf_base_clear(ctx, &base);
     mpivf_free(ctx, row);
     mpivf_free(ctx, product);
-    if (status == MPIVF_OK)
-        *rate = best;
     return status;
 }

@@ -193,15 +193,6 @@ scan_products(const struct scan *s, const uint32_t *subset, size_t first, size_t
     }
 }
 
-static mpivf_compare
-compare_of(enum mpivf_filter filter)
-{
-    const struct mpivf_kernel *kernel = mpivf_kernel();
-    return filter == MPIVF_FILTER_INT8    ? kernel->compare8
-           : filter == MPIVF_FILTER_INT16 ? kernel->compare16
-                                          : kernel->compare32;
-}
-
 void
 mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
                    const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile)
@@ -220,7 +211,7 @@ mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_
         rows = base->rows - at < block ? base->rows - at : block;
         if (base->filter != MPIVF_FILTER_SGEMM) {
             scan_block(&s, of->subset, of->first, of->n, at,
-                       (rows + MPIVF_PANEL - 1) / MPIVF_PANEL, compare_of(base->filter));
+                       (rows + MPIVF_PANEL - 1) / MPIVF_PANEL, mpivf_filter_compare(base->filter));
             continue;
         }
         for (size_t start = 0; start < of->n; start += TILE_QUERIES)

@@ -52,6 +52,16 @@ mpivf_filter_best(size_t dim)
     return best;
 }
 
+mpivf_compare
+mpivf_filter_compare(enum mpivf_filter filter)
+{
+    const struct mpivf_kernel *kernel = mpivf_kernel();
+    return filter == MPIVF_FILTER_INT8      ? kernel->compare8
+           : filter == MPIVF_FILTER_INT16   ? kernel->compare16
+           : filter == MPIVF_FILTER_FLOAT32 ? kernel->compare32
+                                            : NULL;
+}
+
 double
 mpivf_filter_cost(enum mpivf_filter filter)
 {
@@ -97,6 +107,14 @@ size_t
 mpivf_prepare_row_bytes(size_t dim)
 {
     return dim * sizeof(float) + 4 * sizeof(double) + 4 * sizeof(float);
+}
+
+size_t
+mpivf_prepare_fixed_bytes(size_t dim, int threads)
+{
+    /* work rows of both, and the padding of the last panel */
+    return dim * sizeof(float) + (size_t)threads * (2 * dim * sizeof(float) + 128) +
+           MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 1024;
 }
 
 mpivf_status

@@ -62,6 +62,10 @@ mpivf_filter_runs(enum mpivf_filter filter, size_t dim);
 enum mpivf_filter
 mpivf_filter_best(size_t dim);
 
+/* Its loops on the instruction set in use; NULL for sgemm. */
+mpivf_compare
+mpivf_filter_compare(enum mpivf_filter filter);
+
 /* Its operations cost about so many of int8's, on the instruction set in use. */
 double
 mpivf_filter_cost(enum mpivf_filter filter);
@@ -101,9 +105,13 @@ struct mpivf_base {
     int64_t first;
 };
 
-/* Bytes a row takes on either side at most, raw rows not counted; padding adds MPIVF_PANEL rows. */
+/* Bytes a row takes on either side at most, raw rows not counted. */
 size_t
 mpivf_prepare_row_bytes(size_t dim);
+
+/* Bytes that both sides together take beside their rows. */
+size_t
+mpivf_prepare_fixed_bytes(size_t dim, int threads);
 
 mpivf_status
 mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,

@@ -20,9 +20,9 @@ mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape)
 size_t
 mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads)
 {
-    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 12 * shape->dim + 4096) +
-           2 * SAMPLE_BYTES + shape->dim * 8 + MPIVF_PANEL * mpivf_prepare_row_bytes(shape->dim) +
-           (1 << 20);
+    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) +
+           2 * SAMPLE_BYTES + shape->dim * sizeof(float) +
+           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + (1 << 20);
 }
 
 mpivf_status

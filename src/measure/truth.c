@@ -186,6 +186,20 @@ deal(struct truth *t)
     return status;
 }
 
+/* So that progress can tell how near the rate is to what the processors can do. */
+static mpivf_status
+set_peak_all(struct truth *t, struct mpivf_progress *progress)
+{
+    double rate = 0;
+    enum mpivf_filter filter =
+        t->pass.chosen ? t->pass.choice.filter : mpivf_filter_best(t->shape.dim);
+    mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
+    double all = rate * t->par->ctx->threads;
+    progress->peak = (double)mpivf_total_all(t->par, (uint64_t)all);
+    progress->work = 2.0 * (double)t->shape.dim * (double)t->pass.n;
+    return mpivf_agree_all(t->par, status);
+}
+
 static mpivf_status
 scan_all(struct truth *t, struct mpivf_progress *progress)
 {
@@ -198,6 +212,10 @@ scan_all(struct truth *t, struct mpivf_progress *progress)
             status = mpivf_resume_keep(&t->resume);
         progress->phase->rows += read;
         status = mpivf_round_all(progress, status, read, &more);
+        if (more && progress->peak == 0) { /* now that every rank knows its filter */
+            status = set_peak_all(t, progress);
+            more = status == MPIVF_OK;
+        }
     }
     return status;
 }
@@ -238,19 +256,6 @@ pass_all(struct truth *t, struct mpivf_progress *progress)
 
 /* ---- all of it ---- */
 
-/* So that progress can tell how near the rate is to what the processors can do. */
-static mpivf_status
-set_peak_all(struct truth *t, struct mpivf_progress *progress)
-{
-    double rate = 0;
-    mpivf_status status = mpivf_filter_peak(t->par->ctx, mpivf_filter_best(t->shape.dim),
-                                            t->shape.dim, &rate);
-    double all = rate * t->par->ctx->threads;
-    progress->peak = (double)mpivf_total_all(t->par, (uint64_t)all);
-    progress->work = 2.0 * (double)t->shape.dim * (double)t->shape.capacity;
-    return mpivf_agree_all(t->par, status);
-}
-
 static mpivf_status
 answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made *made)
 {
@@ -263,7 +268,6 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
     made->passes = ahead.passes;
     made->reused_rows = ahead.reused;
     mpivf_phase_begin(&progress, t->par, report, "truth", "rows", ahead.rows);
-    status = set_peak_all(t, &progress);
     for (uint64_t first = 0; first < inquiry->queries && status == MPIVF_OK;) {
         bool again = false;
         status = mpivf_resume_plan_all(&t->resume, first);

@@ -35,9 +35,10 @@ buffer_rows(const struct mpivf_index_meta *meta)
 }
 
 size_t
-mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta)
+mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
 {
-    return buffer_rows(meta) * row_bytes(meta) + (meta->lists + 1) * sizeof(uint64_t) + 8192;
+    return buffer_rows(meta) * row_bytes(meta) + (meta->lists + 1) * sizeof(uint64_t) + 8192 +
+           mpivf_prepare_fixed_bytes(meta->dim, threads);
 }
 
 /* The first list of a rank's share of the work, counted as rows times queries. */

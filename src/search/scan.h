@@ -50,6 +50,6 @@ mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_pro
 
 /* Bytes of buffers beside the queries. */
 size_t
-mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta);
+mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
 
 #endif

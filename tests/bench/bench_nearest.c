@@ -1,11 +1,13 @@
 /*
- * The rate of sgemm on these cores, and of what stands on it: exact search, assignment, and the
- * kernels beside memcpy. usage: bench_nearest [rows] [threads]; seconds are the best of three.
+ * The rate of sgemm on these cores, and beside it the filters, exact search, assignment, and the
+ * kernels beside memcpy. usage: bench_nearest [rows] [threads] [d...]; rows 0: sgemm only; seconds
+ * are the best of three.
  */
 #include "base/rng.h"
 #include "index/coarse.h"
 #include "math/blas.h"
 #include "math/distance.h"
+#include "math/choose.h"
 #include "math/kernel.h"
 
 #include <cblas.h>
@@ -113,6 +115,48 @@ fill(float *row, size_t n, size_t dim, uint64_t seed)
     }
 }
 
+/* Each filter on data in its cache. */
+static void
+print_filters(struct bench *b, double sgemm)
+{
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        double rate;
+        if (!mpivf_filter_runs((enum mpivf_filter)f, b->dim) ||
+            mpivf_filter_peak(&b->ctx, (enum mpivf_filter)f, b->dim, &rate))
+            continue;
+        rate *= 1e-9 * b->ctx.threads;
+        printf("        %-7s of %-8s      %7.1f G/s, %.2f of sgemm (one thread x %d)\n",
+               mpivf_filter_name((enum mpivf_filter)f), mpivf_kernel()->name, rate, rate / sgemm,
+               b->ctx.threads);
+    }
+}
+
+static double
+sgemm_rate(struct bench *b)
+{
+    return 2e-9 * QUERIES * LISTS * (double)b->dim / best_of(run_sgemm, b);
+}
+
+/* Only sgemm. */
+static int
+bench_sgemm(size_t dim, int threads)
+{
+    struct bench b = {.dim = dim};
+    mpivf_context_init(&b.ctx);
+    b.ctx.threads = threads;
+    b.row = mpivf_alloc_zero(&b.ctx, "rows", LISTS * dim, sizeof(float));
+    b.query = mpivf_alloc_zero(&b.ctx, "queries", QUERIES * dim, sizeof(float));
+    b.out = mpivf_alloc_zero(&b.ctx, "products", (size_t)QUERIES * LISTS, sizeof(float));
+    if (!b.row || !b.query || !b.out)
+        return 1;
+    double rate = sgemm_rate(&b);
+    printf("d=%-5zu sgemm %7.1f GF/s (%s, %d threads)\n", dim, rate, mpivf_blas_core(), threads);
+    mpivf_free(&b.ctx, b.row);
+    mpivf_free(&b.ctx, b.query);
+    mpivf_free(&b.ctx, b.out);
+    return 0;
+}
+
 static int
 bench_dim(size_t dim, size_t rows, int threads)
 {
@@ -137,13 +181,14 @@ bench_dim(size_t dim, size_t rows, int threads)
     mpivf_coarse_ready(&b.coarse);
     mpivf_queries_fill(&b.queries, b.query, QUERIES, b.coarse.centre);
 
-    double sgemm = 2e-9 * QUERIES * LISTS * (double)dim / best_of(run_sgemm, &b);
+    double sgemm = sgemm_rate(&b);
+    printf("d=%-5zu sgemm %7.1f GF/s (%s, %d threads)\n", dim, sgemm, mpivf_blas_core(), threads);
+    print_filters(&b, sgemm);
     double scan = 2e-9 * QUERIES * (double)(rows * dim) / best_of(run_scan, &b);
     double assign = 2e-9 * LISTS * (double)(rows * dim) / best_of(run_assign, &b);
     double copy = 1e-9 * LISTS * (double)(dim * sizeof(float)) / best_of(run_copy, &b);
     double square = 1e-9 * (double)(rows * dim * sizeof(float)) / best_of(run_square, &b);
     double filter = 1e-9 * QUERIES * LISTS * sizeof(float) / best_of(run_filter, &b);
-    printf("d=%-5zu sgemm %7.1f GF/s (%s, %d threads)\n", dim, sgemm, mpivf_blas_core(), threads);
     printf("        exact top-%d of %zu rows %7.1f GF/s, %.2f of sgemm\n", K, rows, scan, scan / sgemm);
     printf("        assign to %d lists    %7.1f GF/s, %.2f of sgemm\n", LISTS, assign, assign / sgemm);
     printf("        canonical distance %6.1f GB/s, %.2f of memcpy (one thread, %s)\n", square,
@@ -155,18 +200,20 @@ bench_dim(size_t dim, size_t rows, int threads)
 int
 main(int argc, char **argv)
 {
-    static const size_t dims[] = {128, 256, 784};
+    static const size_t usual[] = {128, 256, 784};
     size_t rows = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
     int threads = argc > 2 ? atoi(argv[2]) : omp_get_num_procs();
-    if (rows < LISTS) {
+    if (rows > 0 && rows < LISTS) {
         fprintf(stderr, "bench_nearest: at least %d rows\n", LISTS);
         return 2;
     }
     if (getenv("OPENBLAS_CORETYPE"))
         printf("OPENBLAS_CORETYPE is set: sgemm may be slower than it could be\n");
     mpivf_blas_init();
-    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
-        if (bench_dim(dims[i], rows * 128 / dims[i] + LISTS, threads))
+    for (int i = 0; i < (argc > 3 ? argc - 3 : 3); i++) {
+        size_t dim = argc > 3 ? strtoul(argv[3 + i], NULL, 10) : usual[i];
+        if (rows > 0 ? bench_dim(dim, rows * 128 / dim + LISTS, threads) : bench_sgemm(dim, threads))
             return 1;
+    }
     return 0;
 }

@@ -46,7 +46,7 @@ def line(name, seconds, rate, unit, base, base_name):
 
 
 def main(folder):
-    out = subprocess.run([os.environ["SGEMM"], "8192", str(RANKS)], check=True,
+    out = subprocess.run([os.environ["SGEMM"], "0", str(RANKS)], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     sgemm = float(re.search(r"d=128 +sgemm +([0-9.]+)", out).group(1))
     vectors, index, truth, result = (os.path.join(folder, n) for n in ("v.h5", "i.h5", "t.h5", "r.h5"))

@@ -1,10 +1,10 @@
-/* Lists for rows: by canonical distance, ties to the smaller list, the same for add and search. */
+/* Lists for rows: by canonical distance, ties to the smaller, for add as for search. */
 #include "testing.h"
 
 #include "index/coarse.h"
 #include "math/distance.h"
 
-enum { LISTS = 60, DIM = 9, ROWS = 1500 };
+enum { LISTS = 60, DIM = 520, ROWS = 1500 };
 
 static struct mpivf_context ctx;
 
@@ -16,18 +16,21 @@ make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
     assert_ok(&ctx, mpivf_coarse_init(&ctx, coarse, metric, LISTS, DIM));
     fill_normal(coarse->centroid, (size_t)LISTS * DIM, 1, 1, 3);
     for (size_t l = 40; l < 50; l++) /* doubled centroids: ties for every row */
-        memcpy(coarse->centroid + l * DIM, coarse->centroid + (l - 40) * DIM, DIM * sizeof(float));
+        memcpy(coarse->centroid + l * DIM, coarse->centroid + (l - 40) * DIM,
+               DIM * sizeof(float));
     for (size_t l = 0; l < LISTS && metric != MPIVF_L2; l++)
         mpivf_normalise(coarse->centroid + l * DIM, DIM, coarse->centroid + l * DIM);
     mpivf_coarse_ready(coarse);
 }
 
 static void
-naive(const struct mpivf_coarse *coarse, const float *row, struct mpivf_candidate entry[LISTS])
+naive(const struct mpivf_coarse *coarse, const float *row,
+      struct mpivf_candidate entry[LISTS])
 {
     enum mpivf_metric metric = coarse->metric == MPIVF_L2 ? MPIVF_L2 : MPIVF_IP;
     for (int l = 0; l < LISTS; l++) {
-        entry[l].distance = mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
+        entry[l].distance =
+            mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
         entry[l].id = l;
     }
     qsort(entry, LISTS, sizeof *entry, nearer);
@@ -71,7 +74,8 @@ as_naive(void **state)
 {
     (void)state;
     for (int filter = 0; filter < MPIVF_FILTERS; filter++) {
-        assert_int_equal(setenv("MPIVF_FILTER", mpivf_filter_name((enum mpivf_filter)filter), 1), 0);
+        assert_int_equal(
+            setenv("MPIVF_FILTER", mpivf_filter_name((enum mpivf_filter)filter), 1), 0);
         for (int metric = 0; metric < MPIVF_METRICS; metric++) {
             check((enum mpivf_metric)metric, 1, 1);
             check((enum mpivf_metric)metric, 2, 7);
@@ -88,10 +92,12 @@ ties_to_the_smaller(void **state)
     struct mpivf_coarse coarse;
     uint32_t list[20];
     make_coarse(&coarse, MPIVF_L2, 1);
-    assert_ok(&ctx, mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list, NULL));
+    assert_ok(&ctx,
+              mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list, NULL));
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(list[i], i);
-    assert_ok(&ctx, mpivf_coarse_probe(&coarse, coarse.centroid + 40 * DIM, 10, 2, list, NULL));
+    assert_ok(&ctx,
+              mpivf_coarse_probe(&coarse, coarse.centroid + 40 * DIM, 10, 2, list, NULL));
     for (uint32_t i = 0; i < 10; i++)
         assert_true(list[2 * i] == i && list[2 * i + 1] == 40 + i);
     mpivf_coarse_clear(&coarse);
@@ -161,7 +167,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST("coarse: probing and assigning are the naive search", as_naive),
         TEST("coarse: ties go to the smaller list", ties_to_the_smaller),
-        TEST("coarse: the length of a row does not matter for cosine", length_does_not_matter),
+        TEST("coarse: the length of a row does not matter for cosine",
+             length_does_not_matter),
         TEST("coarse: the fingerprint sees one bit", fingerprint_sees_one_bit),
         TEST("coarse: no memory is an error", no_memory),
     };

@@ -1,4 +1,4 @@
-/* Every instruction set against the definitions in kernel.h, to the bit where bits count. */
+/* Every instruction set against the definitions in kernel.h. */
 #include "testing.h"
 
 #include "math/kernel.h"
@@ -65,7 +65,8 @@ same_bits_in_every_set(void **state)
                 assert_same_bits(kernel->square(a + off, b, dim),
                                  by_definition(a + off, b, dim, true), kernel->name, dim);
                 assert_same_bits(kernel->dot(a, b + off, dim),
-                                 by_definition(a, b + off, dim, false), kernel->name, dim);
+                                 by_definition(a, b + off, dim, false), kernel->name,
+                                 dim);
             }
         }
     }
@@ -100,7 +101,8 @@ no_columns(void **state)
         assert_int_equal(kernel->filter(a, b, a, 0, 2, 1, 0, keep), 0);
         assert_true(kernel->dot(a, b, 0) == 0 && kernel->square(a, b, 0) == 0);
         assert_true(kernel->largest(a, 0) == 0);
-        assert_true(kernel->round8(a, 0, 1, NULL) == 0 && kernel->round16(a, 0, 1, NULL) == 0);
+        assert_true(kernel->round8(a, 0, 1, NULL) == 0 &&
+                    kernel->round16(a, 0, 1, NULL) == 0);
     }
 }
 
@@ -173,7 +175,7 @@ largest_is_its_definition(void **state)
 
 /* ---- rounding ---- */
 
-/* Values within +-most / inverse; in every other round many are half-way between integers. */
+/* Values within +-most / inverse; in odd rounds many are half-way between integers. */
 static void
 fill_to_round(float *x, size_t dim, uint64_t round, float inverse, double most)
 {
@@ -207,13 +209,13 @@ assert_sum(float got, double want, size_t dim, const char *set)
 {
     double tolerance = ((double)dim / 16 + 8) * 0x1p-23 * want + 1e-37;
     if (!(fabs((double)got - want) <= tolerance))
-        fail_msg("%s, %zu values: the residuals are %.9g instead of %.9g", set, dim, (double)got,
-                 want);
+        fail_msg("%s, %zu values: the residuals are %.9g instead of %.9g", set, dim,
+                 (double)got, want);
 }
 
 static void
-check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim, float inverse,
-               bool bytes)
+check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim,
+               float inverse, bool bytes)
 {
     static int want[MOST];
     static int8_t small[MOST + 1];
@@ -283,7 +285,8 @@ word_at(enum element element, uint64_t stream, uint64_t i)
 {
     uint64_t word = draw(stream, i);
     if (element != FLOATS)
-        return draw(stream + 1, i / 8) % 5 ? (uint32_t)word : 0x80008000u; /* the ends, too */
+        return draw(stream + 1, i / 8) % 5 ? (uint32_t)word
+                                           : 0x80008000u; /* the ends, too */
     float x = (float)mpivf_random_normal(stream, MPIVF_FOR_NOISE, i);
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -304,7 +307,8 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
           uint64_t round, bool plain)
 {
     w->element = element;
-    w->panels = (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->rest, panels, steps};
+    w->panels =
+        (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->rest, panels, steps};
     for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
         w->row[i] = word_at(element, 10 * round, i);
     fill_normal(w->term, COLUMNS, 10 * round + 2, 3, 1);
@@ -322,7 +326,8 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
         for (size_t s = 0; s < steps; s++)
             w->query[q][s] = word_at(element, 10 * round + 6 + q, s);
         group->word[q] = w->query[q < n ? q : n - 1];
-        group->start[q] = element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
+        group->start[q] =
+            element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
         group->scale[q] = (float)(plain ? 1 : size * (1 + (double)q / 3));
         group->slope[q] = plain ? 0 : 0.01f * (float)(q + 1);
         group->rest[q] = plain ? 0 : 0.02f * (float)(q + 1);
@@ -349,7 +354,8 @@ sum_of(const struct work *w, size_t q, size_t column)
     int64_t sum = w->group.start[q];
     for (size_t s = 0; s < w->panels.steps; s++) {
         size_t place = column / MPIVF_PANEL * w->panels.steps + s;
-        uint32_t row = w->row[place * MPIVF_PANEL + column % MPIVF_PANEL], query = w->query[q][s];
+        uint32_t row = w->row[place * MPIVF_PANEL + column % MPIVF_PANEL],
+                 query = w->query[q][s];
         for (int i = 0; i < 4 && w->element == BYTES; i++)
             sum += (int64_t)(uint8_t)(row >> 8 * i) * (int8_t)(query >> 8 * i);
         for (int i = 0; i < 2 && w->element == SHORTS; i++)
@@ -391,11 +397,14 @@ check_kept(const struct work *w, size_t before, const char *set)
             bool kept = at < g->kept[q] && w->keep[q][at] == j;
             bool sure = !(fabs(want.value - g->limit[q]) <= want.tolerance);
             if (sure && kept != !(want.value > g->limit[q]))
-                fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set, w->element, j,
-                         want.value, kept ? "kept" : "dropped", (double)g->limit[q]);
+                fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set,
+                         w->element, j, want.value, kept ? "kept" : "dropped",
+                         (double)g->limit[q]);
             double got = kept ? w->value[q][at] : 0;
-            if (kept && isfinite(want.value) && !(fabs(got - want.value) <= want.tolerance))
-                fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got, want.value);
+            if (kept && isfinite(want.value) &&
+                !(fabs(got - want.value) <= want.tolerance))
+                fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got,
+                         want.value);
             if (kept && !isfinite(want.value))
                 assert_true(isnan(want.value) ? isnan(got) : got == want.value);
             assert_false(kept && got > g->limit[q]);
@@ -434,7 +443,8 @@ sums_of_integers_are_exact(void **state)
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 240; round++) {
         enum element element = round / 15 % 2 ? BYTES : SHORTS;
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, true);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round,
+                  true);
         for (int s = 0; s < SETS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL || compare_of(kernel, element) == NULL)
@@ -447,8 +457,9 @@ sums_of_integers_are_exact(void **state)
                     int32_t sum = (int32_t)(uint32_t)(uint64_t)sum_of(w, q, j);
                     assert_int_equal(w->keep[q][j], j);
                     if (w->value[q][j] != 0 - (float)sum)
-                        fail_msg("%s, element %d, %zu steps: %.9g instead of %d", kernel->name,
-                                 element, w->panels.steps, (double)w->value[q][j], -sum);
+                        fail_msg("%s, element %d, %zu steps: %.9g instead of %d",
+                                 kernel->name, element, w->panels.steps,
+                                 (double)w->value[q][j], -sum);
                 }
             }
         }
@@ -472,7 +483,8 @@ comparing_is_its_definition(void **state)
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 450; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round / 3 % 8, round, false);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round / 3 % 8,
+                  round, false);
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = (q + round) % 3 ? middle(w, q < w->group.n ? q : 0, round)
                                                 : limits[(round / 3 + q) % 6];
@@ -486,11 +498,13 @@ static void
 comparing_odd_values(void **state)
 {
     (void)state;
-    static const float odd[] = {NAN, INFINITY, -INFINITY}, limits[] = {INFINITY, FLT_MAX, NAN, 0};
+    static const float odd[] = {NAN, INFINITY, -INFINITY},
+                       limits[] = {INFINITY, FLT_MAX, NAN, 0};
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 270; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, false);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round,
+                  false);
         float *part[] = {w->term, w->scale, w->norm, w->rest, w->term, w->term};
         for (size_t j = 0; j < COLUMNS; j++) {
             uint64_t which = draw(round + 1, j) % 24;

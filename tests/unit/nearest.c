@@ -1,7 +1,7 @@
 /*
- * The scan against the definition: every canonical distance, sorted by (distance, id). The bits
- * of the distances, the ids and the count of ties have to be the same for all data and every
- * filter, however it is cut into sets. MPIVF_KERNEL in the environment says for which kernels.
+ * The scan against the definition: every canonical distance, sorted by (distance, id).
+ * The bits of the distances, the ids and the count of ties have to be the same for all
+ * data and every filter, however it is cut into sets. MPIVF_KERNEL says which kernels.
  */
 #include "rows.h"
 
@@ -9,7 +9,8 @@
 #include "math/distance.h"
 #include "math/nearest.h"
 
-enum { ROWS = 1500, QUERIES = 103, THREADS = 2 }; /* more than a block of rows, one of queries */
+/* More than a block of rows and one of queries. */
+enum { ROWS = 1500, QUERIES = 103, THREADS = 2 };
 
 static struct mpivf_context ctx;
 
@@ -17,13 +18,14 @@ static struct mpivf_context ctx;
 
 /* All rows of each query in order, [QUERIES, ROWS]. */
 static void
-brute_force(enum mpivf_metric metric, const float *query, const float *row, const int64_t *id,
-            size_t dim, struct mpivf_candidate *all)
+brute_force(enum mpivf_metric metric, const float *query, const float *row,
+            const int64_t *id, size_t dim, struct mpivf_candidate *all)
 {
     for (size_t q = 0; q < QUERIES; q++) {
         double square = mpivf_square(query + q * dim, dim);
         for (size_t i = 0; i < ROWS; i++) {
-            double d = mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
+            double d =
+                mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
             all[q * ROWS + i] = (struct mpivf_candidate){d, id[i]};
         }
         qsort(all + q * ROWS, ROWS, sizeof *all, nearer);
@@ -32,7 +34,8 @@ brute_force(enum mpivf_metric metric, const float *query, const float *row, cons
 
 /* The k best of one query but `own`, and the ties beyond, [k + 1]. */
 static void
-expect(const struct mpivf_candidate *all, int64_t own, size_t k, struct mpivf_candidate *want)
+expect(const struct mpivf_candidate *all, int64_t own, size_t k,
+       struct mpivf_candidate *want)
 {
     size_t n = 0;
     for (size_t i = 0; i < k; i++)
@@ -72,8 +75,8 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
     struct mpivf_base base;
     struct mpivf_tile tile[THREADS] = {0};
     float *centre = room(dim, sizeof *centre);
-    assert_ok(&ctx,
-              mpivf_queries_init(&ctx, &queries, scan->metric, scan->filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, scan->metric, scan->filter, dim,
+                                       QUERIES));
     assert_ok(&ctx, mpivf_base_init(&ctx, &base, scan->metric, scan->filter, dim, ROWS));
     for (int t = 0; t < THREADS; t++)
         assert_ok(&ctx, mpivf_tile_init(&ctx, &tile[t], dim));
@@ -102,12 +105,13 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
 }
 
 static void
-assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *want, size_t k,
-             size_t q, const struct scan *scan, const char *what)
+assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *want,
+             size_t k, size_t q, const struct scan *scan, const char *what)
 {
     for (size_t i = 0; i <= k; i++)
         if (got[i].id != want[i].id || got[i].distance != want[i].distance)
-            fail_msg("%s, %s, k %zu, query %zu, place %zu: %lld at %.17g instead of %lld at %.17g",
+            fail_msg("%s, %s, k %zu, query %zu, place %zu: %lld at %.17g instead of %lld "
+                     "at %.17g",
                      what, mpivf_filter_name(scan->filter), k, q, i, (long long)got[i].id,
                      got[i].distance, (long long)want[i].id, want[i].distance);
 }
@@ -158,14 +162,15 @@ check_filters(struct scan scan, const struct mpivf_candidate *all, const char *w
     for (uint32_t q = QUERIES; q-- > 0;) {
         if (q % 3 != 1)
             subset[asked++] = q;
-        own[q] = q % 4 == 3 ? -1 : q % 4 == 2 ? scan.id[q] : all[q * ROWS].id; /* the nearest */
+        own[q] = q % 4 == 3 ? -1 : q % 4 == 2 ? scan.id[q] : all[q * ROWS].id;
     }
     for (int f = 0; f < MPIVF_FILTERS; f++) {
         scan.filter = (enum mpivf_filter)f;
         if (!mpivf_filter_runs(scan.filter, scan.dim))
             continue;
         for (size_t i = 0; i < 2; i++, turn++) {
-            scan.k = ks[(turn + (size_t)f) % 7 % 4]; /* all rows, which is slow, less often */
+            /* all rows, which is slow, less often */
+            scan.k = ks[(turn + (size_t)f) % 7 % 4];
             scan.own = turn % 2 ? own : NULL;
             scan.subset = turn / 2 % 2 ? subset : NULL;
             scan.n = scan.subset ? asked : QUERIES;
@@ -176,20 +181,23 @@ check_filters(struct scan scan, const struct mpivf_candidate *all, const char *w
 }
 
 static void
-check(const struct data *base_data, const struct data *query_data, enum mpivf_metric metric,
-      size_t dim)
+check(const struct data *base_data, const struct data *query_data,
+      enum mpivf_metric metric, size_t dim)
 {
-    float *row = room(ROWS * dim, sizeof *row), *query = room(QUERIES * dim, sizeof *query);
+    float *row = room(ROWS * dim, sizeof *row);
+    float *query = room(QUERIES * dim, sizeof *query);
     struct mpivf_candidate *all = room((size_t)QUERIES * ROWS, sizeof *all);
     int64_t *id = make_ids();
     base_data->fill(row, ROWS, dim, 1 + dim);
     query_data->fill(query, QUERIES, dim, 1000 + dim);
-    memcpy(query, row + 17 * dim, 3 * dim * sizeof *query); /* rows that are in the base */
+    /* rows that are in the base */
+    memcpy(query, row + 17 * dim, 3 * dim * sizeof *query);
     brute_force(metric, query, row, id, dim, all);
     char what[128];
     snprintf(what, sizeof what, "%s, %s in %s, %zu columns", mpivf_metric_name(metric),
              query_data->name, base_data->name, dim);
-    struct scan scan = {.metric = metric, .dim = dim, .query = query, .row = row, .id = id};
+    struct scan scan = {
+        .metric = metric, .dim = dim, .query = query, .row = row, .id = id};
     check_filters(scan, all, what);
     free(row);
     free(query);
@@ -250,7 +258,8 @@ exact_mixed(void **state)
                                      {2, 0}, {0, 8}, {8, 15}, {13, 15}, {15, 14}};
     mpivf_context_init(&ctx);
     for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)
-        check(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)(i % MPIVF_METRICS), 16);
+        check(&kinds[pair[i][0]], &kinds[pair[i][1]],
+              (enum mpivf_metric)(i % MPIVF_METRICS), 16);
 }
 
 /* Thousands of rows at exactly the k-th distance, in one set, several and none. */
@@ -265,7 +274,7 @@ ties_are_counted(void **state)
             check(&equal, &equal, (enum mpivf_metric)metric, dim);
 }
 
-/* Query (2e20, 2e20), rows (-a, b) and (a, -b): each product overflows, their sum is small. */
+/* Query (2e20, 2e20), rows (-a, b), (a, -b): products overflow, their sum is small. */
 static void
 cancelling_rows(float *x, size_t rows, size_t dim, uint64_t stream)
 {
@@ -298,15 +307,22 @@ few_are_computed(void **state)
 {
     (void)state;
     enum { DIM = 16 };
-    float *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
+    float *row = room(ROWS * DIM, sizeof *row);
+    float *query = room(QUERIES * DIM, sizeof *query);
     struct mpivf_candidate *all = room((size_t)QUERIES * ROWS, sizeof *all);
     int64_t *id = make_ids();
     mpivf_context_init(&ctx);
     gaussian(row, ROWS, DIM, 1);
     gaussian(query, QUERIES, DIM, 2);
     for (int m = 0; m < MPIVF_METRICS; m++) {
-        struct scan scan = {.metric = (enum mpivf_metric)m, .dim = DIM, .query = query, .row = row,
-                            .id = id, .k = 10, .n = QUERIES, .threads = 1 + m % 2};
+        struct scan scan = {.metric = (enum mpivf_metric)m,
+                            .dim = DIM,
+                            .query = query,
+                            .row = row,
+                            .id = id,
+                            .k = 10,
+                            .n = QUERIES,
+                            .threads = 1 + m % 2};
         brute_force(scan.metric, query, row, id, DIM, all);
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             scan.filter = (enum mpivf_filter)f;
@@ -315,7 +331,8 @@ few_are_computed(void **state)
             uint64_t computed = compare(scan, all, "few are computed");
             if (computed < QUERIES * 10 || computed > QUERIES * ROWS / 16)
                 fail_msg("%s, %s: %g of all pairs", mpivf_metric_name(scan.metric),
-                         mpivf_filter_name(scan.filter), (double)computed / (QUERIES * ROWS));
+                         mpivf_filter_name(scan.filter),
+                         (double)computed / (QUERIES * ROWS));
         }
     }
     free(row);
@@ -330,7 +347,8 @@ float_alone_is_wrong(void **state)
 {
     (void)state;
     enum { DIM = 16 };
-    float *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
+    float *row = room(ROWS * DIM, sizeof *row);
+    float *query = room(QUERIES * DIM, sizeof *query);
     float *product = room((size_t)QUERIES * ROWS, sizeof *product);
     size_t wrong = 0;
     common_offset(row, ROWS, DIM, 1);
@@ -342,7 +360,8 @@ float_alone_is_wrong(void **state)
         float expanded_least = INFINITY;
         for (size_t i = 0; i < ROWS; i++) {
             double d = mpivf_distance(MPIVF_L2, query + q * DIM, 0, row + i * DIM, DIM);
-            float expanded = (float)mpivf_square(row + i * DIM, DIM) - 2 * product[q * ROWS + i];
+            float expanded =
+                (float)mpivf_square(row + i * DIM, DIM) - 2 * product[q * ROWS + i];
             best = d < least ? i : best;
             least = d < least ? d : least;
             found = expanded < expanded_least ? i : found;
@@ -366,7 +385,8 @@ main(void)
         TEST("nearest: 768 columns", exact_wide),
         TEST("nearest: ties are counted", ties_are_counted),
         TEST("nearest: queries of another size than the rows", exact_mixed),
-        TEST("nearest: sums that overflow on the way", exact_when_sums_overflow_on_the_way),
+        TEST("nearest: sums that overflow on the way",
+             exact_when_sums_overflow_on_the_way),
         TEST("nearest: few distances are computed", few_are_computed),
         TEST("nearest: float32 alone finds wrong neighbours", float_alone_is_wrong),
     };

@@ -1,4 +1,4 @@
-/* rows: kinds of data that are hard on float32 or on integers, for the tests of prepare and nearest. */
+/* rows: kinds of data that are hard on float32 or on integers. */
 #ifndef MPIVF_TESTS_ROWS_H
 #define MPIVF_TESTS_ROWS_H
 
@@ -11,10 +11,10 @@ struct data {
     void (*fill)(float *x, size_t rows, size_t dim, uint64_t stream);
 };
 
-#define NORMAL_ROWS(name, scale, offset)                                                           \
-    static inline void name(float *x, size_t rows, size_t dim, uint64_t stream)                    \
-    {                                                                                              \
-        fill_normal(x, rows * dim, stream, scale, offset);                                         \
+#define NORMAL_ROWS(name, scale, offset)                                                 \
+    static inline void name(float *x, size_t rows, size_t dim, uint64_t stream)          \
+    {                                                                                    \
+        fill_normal(x, rows * dim, stream, scale, offset);                               \
     }
 
 NORMAL_ROWS(gaussian, 1, 0)
@@ -41,7 +41,8 @@ few_whole_numbers(float *x, size_t rows, size_t dim, uint64_t stream)
     fill_whole(x, rows * dim, stream, 3);
     for (size_t i = 0; i < rows; i++) /* in many dimensions they would all differ */
         if (draw(stream + 1, i) % 4 > 0)
-            memcpy(x + i * dim, x + draw(stream + 2, i) % 10 % rows * dim, dim * sizeof *x);
+            memcpy(x + i * dim, x + draw(stream + 2, i) % 10 % rows * dim,
+                   dim * sizeof *x);
 }
 
 /* All rows are one of two. */
@@ -103,9 +104,10 @@ heavy_tails(float *x, size_t rows, size_t dim, uint64_t stream)
 }
 
 /*
- * With the largest value 127 (32766 in odd rows) the others are half-way between two integers,
- * all to the same side: what rounding takes away (0.5) or adds (1.5) is parallel to what is left,
- * the worst case of Cauchy and Schwarz. To a large sum float32 adds the small products in vain.
+ * With the largest value 127 (32766 in odd rows) the others are half-way between two
+ * integers, all to the same side: what rounding takes away (0.5) or adds (1.5) lies along
+ * what is left, the worst case of Cauchy and Schwarz. To a large sum float32 adds the
+ * small products in vain.
  */
 static inline void
 half_way(float *x, size_t rows, size_t dim, uint64_t stream)
