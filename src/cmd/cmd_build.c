@@ -118,6 +118,8 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
         status = mpivf_claim_folder(par->ctx, truth->out, NULL, "work", work[1]);
     if (status == MPIVF_OK && par->rank == 0) {
         status = mpivf_file_distinct(par->ctx, truth->out, index);
+        if (status == MPIVF_OK && f->model)
+            status = mpivf_file_distinct(par->ctx, truth->out, f->model);
         done = !f->force && mpivf_file_exists(truth->out) && mpivf_claim_exists(work[0]) &&
                !mpivf_claim_exists(work[1]);
         if (done)

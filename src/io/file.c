@@ -291,6 +291,24 @@ mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force)
     return MPIVF_OK;
 }
 
+/* Would both be the same file, if they were there? */
+static bool
+same_place(const char *a, const char *b)
+{
+    struct stat folder[2];
+    const char *path[2] = {a, b}, *name[2];
+    for (int i = 0; i < 2; i++) {
+        char parent[MPIVF_PATH];
+        const char *slash = strrchr(path[i], '/');
+        name[i] = slash ? slash + 1 : path[i];
+        snprintf(parent, sizeof parent, "%.*s.", (int)(name[i] - path[i]), path[i]);
+        if (stat(parent, &folder[i]) < 0)
+            return false;
+    }
+    return folder[0].st_dev == folder[1].st_dev && folder[0].st_ino == folder[1].st_ino &&
+           strcmp(name[0], name[1]) == 0;
+}
+
 mpivf_status
 mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *input)
 {
@@ -298,8 +316,8 @@ mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *i
     char file[MPIVF_PATH];
     const char *colon = mpivf_file_exists(input) ? NULL : strrchr(input, ':');
     snprintf(file, sizeof file, "%.*s", (int)(colon ? colon - input : (ptrdiff_t)strlen(input)), input);
-    if (stat(output, &out) < 0 || stat(file, &in) < 0 || out.st_dev != in.st_dev ||
-        out.st_ino != in.st_ino)
+    bool there = stat(output, &out) == 0 && stat(file, &in) == 0;
+    if (there ? out.st_dev != in.st_dev || out.st_ino != in.st_ino : !same_place(output, file))
         return MPIVF_OK;
     return mpivf_fail(ctx, MPIVF_USAGE, "the output '%s' is also an input", output);
 }

@@ -5,7 +5,6 @@
 #include "math/topk.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -102,13 +101,14 @@ cost_of(const struct mpivf_choose *of, enum mpivf_filter filter, double survivor
 static mpivf_status
 choose_from(struct sample *s, struct mpivf_choice *choice)
 {
-    enum mpivf_filter forced = mpivf_filter_best(s->of->dim);
+    enum mpivf_filter forced = MPIVF_FILTERS;
     double best = INFINITY;
     mpivf_status status = find_limits(s);
+    bool only = mpivf_filter_forced(s->of->dim, &forced);
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         enum mpivf_filter filter = (enum mpivf_filter)f;
         double survivors;
-        if (!mpivf_filter_runs(filter, s->of->dim) || (getenv("MPIVF_FILTER") && filter != forced))
+        if (!mpivf_filter_runs(filter, s->of->dim) || (only && filter != forced))
             continue;
         status = count_survivors(s, filter, &survivors);
         double cost = cost_of(s->of, filter, survivors);

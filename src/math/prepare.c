@@ -37,14 +37,24 @@ mpivf_filter_runs(enum mpivf_filter filter, size_t dim)
     return filter != MPIVF_FILTER_INT16 || dim <= INTEGER_DIM;
 }
 
+bool
+mpivf_filter_forced(size_t dim, enum mpivf_filter *filter)
+{
+    const char *name = getenv("MPIVF_FILTER");
+    for (int f = 0; name && f < MPIVF_FILTERS; f++)
+        if (strcmp(name, names[f]) == 0 && mpivf_filter_runs((enum mpivf_filter)f, dim)) {
+            *filter = (enum mpivf_filter)f;
+            return true;
+        }
+    return false;
+}
+
 enum mpivf_filter
 mpivf_filter_best(size_t dim)
 {
-    const char *forced = getenv("MPIVF_FILTER");
-    for (int f = 0; forced && f < MPIVF_FILTERS; f++)
-        if (strcmp(forced, names[f]) == 0 && mpivf_filter_runs((enum mpivf_filter)f, dim))
-            return (enum mpivf_filter)f;
     enum mpivf_filter best = MPIVF_FILTER_SGEMM;
+    if (mpivf_filter_forced(dim, &best))
+        return best;
     for (int f = 0; f < MPIVF_FILTERS; f++)
         if (mpivf_filter_runs((enum mpivf_filter)f, dim) &&
             mpivf_filter_cost((enum mpivf_filter)f) < mpivf_filter_cost(best))

@@ -55,10 +55,11 @@ mpivf_filter_name(enum mpivf_filter filter);
 bool
 mpivf_filter_runs(enum mpivf_filter filter, size_t dim);
 
-/*
- * The filter with the highest rate; one that MPIVF_FILTER=int8|int16|float32|sgemm names is taken
- * where it runs.
- */
+/* Does MPIVF_FILTER=int8|int16|float32|sgemm name one that runs? */
+bool
+mpivf_filter_forced(size_t dim, enum mpivf_filter *filter);
+
+/* The filter with the highest rate, or the one that is forced. */
 enum mpivf_filter
 mpivf_filter_best(size_t dim);
 

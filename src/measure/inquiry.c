@@ -161,14 +161,15 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
                        const char *queries, const char *out,
                        const struct mpivf_truth_options *options)
 {
-    *inquiry = (struct mpivf_inquiry){.par = par, .options = options, .out = out};
+    *inquiry = (struct mpivf_inquiry){
+        .par = par, .options = options, .out = out, .asking = options->self ? base : queries};
     enum mpivf_read_mode mode = options->read_mode;
     mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", inquiry->folder);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&inquiry->base, par, base, "train", mode);
     if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&inquiry->query, par, options->self ? base : queries,
+        status = mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
                                        options->self ? "train" : "test", mode);
     if (status == MPIVF_OK)
         status = check_query(inquiry, base, queries);
@@ -208,8 +209,10 @@ mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
         if (!mpivf_finite(*query + i * dim, dim)) {
             status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
-                                "query %llu has a value that is not finite",
-                                (unsigned long long)(first + i));
+                                "query %llu of '%s' has a value that is not finite",
+                                (unsigned long long)mpivf_source_spread(
+                                    inquiry->query.rows, inquiry->queries, first + i),
+                                inquiry->asking);
             mpivf_free(inquiry->par->ctx, *query);
             *query = NULL;
         }

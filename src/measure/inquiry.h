@@ -13,6 +13,7 @@ struct mpivf_inquiry {
     const struct mpivf_par *par;               /* not owned */
     const struct mpivf_truth_options *options; /* not owned */
     const char *out;                           /* not owned */
+    const char *asking;                        /* not owned, the name of the queries */
     struct mpivf_source base, query, ids;
     uint64_t queries;                /* of them, evenly spread over the source */
     uint64_t prefix[MPIVF_PREFIXES]; /* where segments of the base end; the last = rows compared */

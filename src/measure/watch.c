@@ -162,6 +162,7 @@ static mpivf_status
 open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *base,
          const char *queries, const char *out, const struct mpivf_truth_options *options)
 {
+    w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
     mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, out, options);
     if (status)
         return status;
@@ -171,7 +172,6 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
                                          .segments = w->inquiry.segments,
                                          .prefix = w->inquiry.prefix,
                                          .queries = w->inquiry.queries};
-    w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
     status = mpivf_agree_all(par, plan_memory(w));
     if (status)
         w->later = 0;

@@ -2,6 +2,36 @@
 
 #include <string.h>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+
+/* Eight at a time, as exact as one by one. How many were done; front to back, also in place. */
+__attribute__((target("avx,f16c"))) static size_t
+halves_at_once(const char *raw, size_t n, float *out)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m128i eight;
+        memcpy(&eight, raw + 2 * i, sizeof eight);
+        __m256 wide = _mm256_cvtph_ps(eight);
+        memcpy(out + i, &wide, sizeof wide);
+    }
+    return i;
+}
+#endif
+
+/* How many of the first halves a faster way has done. */
+static size_t
+fast_halves(bool swapped, const void *raw, size_t n, float *out)
+{
+#ifdef __x86_64__
+    if (!swapped && __builtin_cpu_supports("f16c"))
+        return halves_at_once(raw, n, out);
+#endif
+    (void)swapped, (void)raw, (void)n, (void)out;
+    return 0;
+}
+
 float
 mpivf_half_to_float(uint16_t half)
 {
@@ -54,7 +84,7 @@ mpivf_half_from_float(float value)
 
 #define NO_SWAP(u) (u)
 #define FOR_EACH(ctype, utype, swap, expression)                                                   \
-    for (size_t i = 0; i < n; i++) {                                                               \
+    for (size_t i = done; i < n; i++) {                                                               \
         FETCH(ctype, utype, swap)                                                                  \
         out[i] = expression;                                                                       \
     }                                                                                              \
@@ -63,6 +93,7 @@ mpivf_half_from_float(float value)
 void
 mpivf_decode_f32(enum mpivf_type type, bool swapped, const void *raw, size_t n, float *out)
 {
+    size_t done = type == MPIVF_F16 ? fast_halves(swapped, raw, n, out) : 0;
     switch (type) {
     case MPIVF_F16:
         FOR_EACH(uint16_t, uint16_t, __builtin_bswap16, mpivf_half_to_float(v));
@@ -90,6 +121,7 @@ mpivf_decode_f32(enum mpivf_type type, bool swapped, const void *raw, size_t n, 
 void
 mpivf_decode_i64(enum mpivf_type type, bool swapped, const void *raw, size_t n, int64_t *out)
 {
+    const size_t done = 0;
     switch (type) {
     case MPIVF_I32:
         FOR_EACH(int32_t, uint32_t, __builtin_bswap32, v);

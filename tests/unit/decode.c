@@ -50,6 +50,27 @@ every_half(void **state)
     }
 }
 
+/* Many at once, at the end of the buffer that they are decoded into, as when a file is read. */
+static void
+every_half_at_once(void **state)
+{
+    (void)state;
+    enum { ALL = 65536 };
+    float *out = room(ALL, sizeof *out);
+    uint16_t *raw = (uint16_t *)(void *)(out + ALL / 2);
+    for (unsigned half = 0; half < ALL; half++)
+        raw[half] = (uint16_t)half;
+    mpivf_decode_f32(MPIVF_F16, false, raw, ALL, out);
+    for (unsigned half = 0; half < ALL; half++) {
+        float x = mpivf_half_to_float((uint16_t)half);
+        if (isnan(x))
+            assert_true(isnan(out[half]));
+        else
+            assert_memory_equal(&x, &out[half], sizeof x);
+    }
+    free(out);
+}
+
 /* To nearest, ties to the even one, by halving [0, 65520) over the sorted positive halves. */
 static unsigned
 nearest_half(double x)
@@ -213,6 +234,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("decode: each of 65536 halves", every_half),
+        TEST("decode: all halves at once, in place", every_half_at_once),
         TEST("decode: rounding random floats to halves", round_to_half),
         TEST("decode: rounding at every boundary", round_at_boundaries),
         TEST("decode: every vector type, both byte orders, in place", floats_in_place),
