@@ -80,6 +80,13 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
                           size_t ranges, int64_t *buffer);
 
 /*
+ * Have the system fetch these rows while something else is done, where rows are read at offsets;
+ * elsewhere nothing. They are to be read next. Local.
+ */
+void
+mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges);
+
+/*
  * Of `count` rows, evenly spread over the source (number i is row i * rows / count), numbers
  * [first, first + n), on every rank; owned by the caller (mpivf_free). 1 <= count <= rows. For
  * queries. Collective; the status is agreed.

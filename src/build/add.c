@@ -13,6 +13,7 @@ struct adding {
     struct mpivf_spill spill;
     size_t batch_rows;
     struct mpivf_range *range; /* owned, [BATCH_RANGES] */
+    struct mpivf_range *ahead; /* owned, [BATCH_RANGES]: the next batch */
     size_t ranges;
     uint64_t rows;  /* of the batch */
     float *row;     /* owned, [batch_rows] rows of the source's buffer size */
@@ -28,7 +29,7 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
     struct mpivf_context *ctx = add->par->ctx;
     size_t left = mpivf_memory_left(ctx);
     size_t fixed = mpivf_spill_fixed_bytes(&add->meta) + mpivf_coarse_scratch(add->coarse, 1) +
-                   BATCH_RANGES * sizeof(struct mpivf_range) + 4096;
+                   2 * BATCH_RANGES * sizeof(struct mpivf_range) + 4096;
     size_t row = mpivf_source_row_bytes(add->source) + sizeof(uint32_t) + sizeof(int64_t);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
     left = left > NO_LIMIT ? NO_LIMIT : left;
@@ -68,10 +69,11 @@ adding_init(struct adding *a)
     if (status)
         return status;
     a->range = mpivf_alloc(ctx, "ranges", BATCH_RANGES, sizeof *a->range);
+    a->ahead = mpivf_alloc(ctx, "ranges", BATCH_RANGES, sizeof *a->ahead);
     a->row = mpivf_alloc(ctx, "the read buffer", a->batch_rows, mpivf_source_row_bytes(add->source));
     a->list = mpivf_alloc(ctx, "the read buffer", a->batch_rows, sizeof *a->list);
     a->id = mpivf_alloc(ctx, "the read buffer", a->batch_rows, sizeof *a->id);
-    return a->range && a->row && a->list && a->id ? MPIVF_OK : MPIVF_MEMORY;
+    return a->range && a->ahead && a->row && a->list && a->id ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 static void
@@ -81,6 +83,7 @@ adding_clear(struct adding *a)
     mpivf_slab_clear(&a->slab);
     mpivf_spill_clear(&a->spill);
     mpivf_free(ctx, a->range);
+    mpivf_free(ctx, a->ahead);
     mpivf_free(ctx, a->row);
     mpivf_free(ctx, a->list);
     mpivf_free(ctx, a->id);
@@ -93,6 +96,8 @@ read_batch_all(struct adding *a)
     const struct mpivf_add *add = a->add;
     a->ranges = mpivf_slab_next(&a->slab, a->batch_rows, a->range, BATCH_RANGES, &a->rows);
     mpivf_status status = mpivf_source_read_all(add->source, a->range, a->ranges, a->row);
+    size_t next = mpivf_slab_peek(&a->slab, a->batch_rows, a->ahead, BATCH_RANGES);
+    mpivf_source_ahead(add->source, a->ahead, next); /* the disk works while we file the batch */
     if (add->ids == NULL) {
         mpivf_slab_rows(a->range, a->ranges, (uint64_t *)a->id);
         return status;

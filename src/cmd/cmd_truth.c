@@ -54,8 +54,10 @@ read_rows(const char *text, uint64_t *rows)
         value *= 1e6, end++;
     else if (*end == 'G' || *end == 'g')
         value *= 1e9, end++;
+    if (*end != '\0' || !(value < 1e18))
+        return false;
     *rows = (uint64_t)value;
-    return *end == '\0' && value < 1e18 && (double)*rows == value;
+    return (double)*rows == value;
 }
 
 /* Take "1M,10M" apart in `names`, which the options then point into. */

@@ -94,6 +94,12 @@ mpivf_file_read(struct mpivf_context *ctx, const struct mpivf_file *file, void *
     return MPIVF_OK;
 }
 
+void
+mpivf_file_ahead(const struct mpivf_file *file, uint64_t offset, uint64_t bytes)
+{
+    (void)posix_fadvise(file->fd, (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED); /* a hint */
+}
+
 mpivf_status
 mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const void *data,
                  size_t bytes, uint64_t offset)

@@ -39,6 +39,10 @@ mpivf_status
 mpivf_file_read(struct mpivf_context *ctx, const struct mpivf_file *file, void *data, size_t bytes,
                 uint64_t offset);
 
+/* Ask the system to fetch bytes that will be read soon. */
+void
+mpivf_file_ahead(const struct mpivf_file *file, uint64_t offset, uint64_t bytes);
+
 mpivf_status
 mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const void *data,
                  size_t bytes, uint64_t offset);

@@ -23,6 +23,7 @@ struct truth {
     struct mpivf_slab slab;
     size_t ranges;             /* of the batch */
     struct mpivf_range *range; /* owned, [RANGES] */
+    struct mpivf_range *ahead; /* owned, [RANGES]: the next batch */
     float *row;                /* owned, [batch] */
     uint64_t *number;          /* owned, [batch]: the rows' places in the base */
     int64_t *id;               /* owned, [batch], with ids; else the numbers */
@@ -51,7 +52,7 @@ plan_memory(struct truth *t)
                   mpivf_inquiry_query_bytes(&t->inquiry);
     size_t pieces = t->inquiry.base.blocks / (uint64_t)t->par->size + 2;
     size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
-                   (RANGES + 4 * pieces) * sizeof(struct mpivf_range);
+                   (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
     size_t left = mpivf_memory_left(ctx), row = batch_row_bytes(t);
     left = left > NO_LIMIT ? NO_LIMIT : left;
     if (left < fixed + 16 * each + 16 * row)
@@ -74,12 +75,13 @@ allocate(struct truth *t)
     struct mpivf_context *ctx = t->par->ctx;
     size_t batch = t->shape.batch;
     t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
+    t->ahead = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->ahead);
     t->row = mpivf_alloc(ctx, "the slab", batch, mpivf_source_row_bytes(&t->inquiry.base));
     t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
     t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
                             : (int64_t *)(void *)t->number;
     t->own = mpivf_alloc(ctx, "the queries", t->shape.capacity, sizeof *t->own);
-    return t->range && t->row && t->number && t->id && t->own
+    return t->range && t->ahead && t->row && t->number && t->id && t->own
                ? mpivf_pass_init(ctx, &t->pass, &t->shape)
                : MPIVF_MEMORY;
 }
@@ -92,6 +94,7 @@ clear(struct truth *t)
     mpivf_slab_clear(&t->slab);
     mpivf_resume_clear(&t->resume);
     mpivf_free(ctx, t->range);
+    mpivf_free(ctx, t->ahead);
     mpivf_free(ctx, t->row);
     mpivf_free(ctx, t->id != (int64_t *)(void *)t->number ? t->id : NULL);
     mpivf_free(ctx, t->number);
@@ -143,6 +146,10 @@ batch_all(struct truth *t, uint64_t *read)
     }
     if (status == MPIVF_OK)
         status = drop_bad_rows(t, &rows);
+    if (status == MPIVF_OK) {
+        size_t next = mpivf_slab_peek(&t->slab, t->shape.batch, t->ahead, RANGES);
+        mpivf_source_ahead(&inquiry->base, t->ahead, next); /* the disk works while we compare */
+    }
     if (status == MPIVF_OK)
         status = mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows);
     if (status == MPIVF_OK)

@@ -39,6 +39,9 @@ struct mpivf_source_ops {
 
     /* Release source->state. Collective. */
     void (*close_all)(struct mpivf_source *source);
+
+    /* As mpivf_source_ahead; NULL = cannot. Local. */
+    void (*ahead)(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges);
 };
 
 extern const struct mpivf_source_ops mpivf_source_npy, mpivf_source_hdf5;

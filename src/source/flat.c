@@ -16,9 +16,20 @@ flat_close_all(struct mpivf_source *source)
     mpivf_free(ctx, source->state);
 }
 
-/* What an HDF5 source becomes when its dataset can be read at its offset. */
-static const struct mpivf_source_ops flat = {"flat", NULL, NULL, NULL, mpivf_source_flat_read_all,
-                                             flat_close_all};
+static void
+flat_ahead(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
+{
+    const struct mpivf_source_state *state = source->state;
+    for (size_t i = 0; i < ranges; i++)
+        mpivf_file_ahead(&state->file, state->offset + range[i].row * state->row_bytes,
+                         range[i].rows * state->row_bytes);
+}
+
+/* What a source becomes whose rows can be read at their offsets. */
+static const struct mpivf_source_ops flat = {.name = "flat",
+                                             .read_all = mpivf_source_flat_read_all,
+                                             .close_all = flat_close_all,
+                                             .ahead = flat_ahead};
 
 mpivf_status
 mpivf_source_flat_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan)

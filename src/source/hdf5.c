@@ -57,4 +57,4 @@ hdf5_close_all(struct mpivf_source *source)
 }
 
 const struct mpivf_source_ops mpivf_source_hdf5 = {
-    "hdf5", mpivf_h5_is, hdf5_describe, hdf5_open_all, hdf5_read_all, hdf5_close_all};
+    "hdf5", mpivf_h5_is, hdf5_describe, hdf5_open_all, hdf5_read_all, hdf5_close_all, NULL};

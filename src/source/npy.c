@@ -136,4 +136,4 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
 }
 
 const struct mpivf_source_ops mpivf_source_npy = {
-    "npy", npy_is, npy_describe, mpivf_source_flat_open_all, mpivf_source_flat_read_all, NULL};
+    "npy", npy_is, npy_describe, mpivf_source_flat_open_all, mpivf_source_flat_read_all, NULL, NULL};

@@ -81,25 +81,45 @@ mpivf_slab_clear(struct mpivf_slab *slab)
     *slab = (struct mpivf_slab){0};
 }
 
+/* The next pieces as ranges, in reading order. */
+static size_t
+look(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
+     size_t most_ranges, uint64_t *rows)
+{
+    size_t ranges = 0;
+    *rows = 0;
+    for (size_t at = slab->next; at < slab->pieces && ranges < most_ranges; at++) {
+        struct mpivf_range piece = slab->piece[at];
+        uint64_t room = most_rows - *rows, take = piece.rows < room ? piece.rows : room;
+        /* a piece is split only when it does not fit an empty batch: whole chunks are read once */
+        if (take == 0 || (take < piece.rows && ranges > 0))
+            break;
+        range[ranges++] = (struct mpivf_range){piece.row, take};
+        *rows += take;
+    }
+    return ranges;
+}
+
 size_t
 mpivf_slab_next(struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
                 size_t most_ranges, uint64_t *rows)
 {
-    size_t ranges = 0;
-    *rows = 0;
-    while (slab->next < slab->pieces && ranges < most_ranges && *rows < most_rows) {
+    size_t ranges = look(slab, most_rows, range, most_ranges, rows);
+    for (size_t i = 0; i < ranges; i++) {
         struct mpivf_range *piece = &slab->piece[slab->next];
-        uint64_t room = most_rows - *rows, take = piece->rows < room ? piece->rows : room;
-        /* a piece is split only when it does not fit an empty batch: whole chunks are read once */
-        if (take < piece->rows && ranges > 0)
-            break;
-        range[ranges++] = (struct mpivf_range){piece->row, take};
-        *rows += take;
-        piece->row += take;
-        piece->rows -= take;
-        if (piece->rows == 0)
-            slab->next++;
+        piece->row += range[i].rows;
+        piece->rows -= range[i].rows;
+        slab->next += piece->rows == 0;
     }
+    return mpivf_range_normalise(range, ranges, NULL);
+}
+
+size_t
+mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
+                size_t most_ranges)
+{
+    uint64_t rows;
+    size_t ranges = look(slab, most_rows, range, most_ranges, &rows);
     return mpivf_range_normalise(range, ranges, NULL);
 }
 

@@ -41,6 +41,11 @@ size_t
 mpivf_slab_next(struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
                 size_t most_ranges, uint64_t *rows);
 
+/* What mpivf_slab_next would give, which stays to be given. Local. */
+size_t
+mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
+                size_t most_ranges);
+
 /*
  * Row numbers of one batch: `range` as read, so that the i-th row of the buffer is row_of[i].
  */

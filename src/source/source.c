@@ -180,6 +180,13 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
     return status;
 }
 
+void
+mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
+{
+    if (source->ops->ahead)
+        source->ops->ahead(source, range, ranges);
+}
+
 mpivf_status
 mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
                           size_t ranges, int64_t *buffer)

@@ -19,10 +19,13 @@ make_source(struct mpivf_par *par, uint64_t rows, uint64_t block_rows, int rank,
 static uint64_t
 count_rows(struct mpivf_slab *slab, uint64_t most_rows, size_t most_ranges, int seen[MOST_ROWS])
 {
-    struct mpivf_range range[MOST_RANGES];
+    struct mpivf_range range[MOST_RANGES], peek[MOST_RANGES];
     uint64_t row_of[MOST_ROWS], rows, all = 0;
     for (;;) {
+        size_t ahead = mpivf_slab_peek(slab, most_rows, peek, most_ranges);
         size_t ranges = mpivf_slab_next(slab, most_rows, range, most_ranges, &rows);
+        assert_int_equal(ahead, ranges);
+        assert_memory_equal(peek, range, ranges * sizeof *range);
         assert_true(rows <= most_rows && ranges <= most_ranges);
         assert_int_equal(mpivf_range_rows(range, ranges), rows);
         if (rows == 0)
