@@ -7,7 +7,7 @@
  *
  * What is done is kept in OUT.work: each rank writes, now and then, the neighbours so far and
  * which rows they were chosen from. The same command again goes on from there with any number of
- * ranks; success removes the folder.
+ * ranks.
  *
  * Beside /neighbors and /distances the result has, per query, /ties: how many rows lie exactly as
  * far as the k-th neighbour, itself included (0 when there are fewer than k rows), and /duplicates:
@@ -47,19 +47,26 @@ struct mpivf_truth_options {
 
 struct mpivf_truth_made {
     uint64_t queries, rows, rejected, passes; /* passes over the base */
-    uint64_t reused_rows;  /* (row, block of queries) work found done, in rows */
-    uint64_t duplicates;   /* queries that are rows of the base, bit for bit */
+    uint64_t reused_rows; /* rows, over all passes, that earlier runs seem to have done */
+    uint64_t duplicates;  /* queries that are rows of the base, bit for bit */
     double survivors;      /* canonical distances computed for each neighbour wanted */
     const char *filter;    /* rank 0's */
 };
 
 /*
  * Write the k nearest base rows of each query to `out`, whole or not at all. `queries` is NULL
- * with options->self. Collective.
+ * with options->self. After success mpivf_truth_clean_all removes the work folder. Collective.
  */
 mpivf_status
 mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries, const char *out,
                 const struct mpivf_truth_options *options, struct mpivf_report *report,
                 struct mpivf_truth_made *made);
+
+/*
+ * Remove the work folder, once everything about the truth has been told. Until then the same truth
+ * comes back at once with what is there. Collective.
+ */
+mpivf_status
+mpivf_truth_clean_all(const struct mpivf_par *par, const char *out);
 
 #endif

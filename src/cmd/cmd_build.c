@@ -1,6 +1,6 @@
 #include "cmd/train_options.h"
 
-#include "io/claim.h"
+#include "io/file.h"
 #include "measure/watch.h"
 
 #include <mpivf/report.h>
@@ -57,9 +57,8 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
 /* The truth that is made on the way. */
 struct truth {
     char queries[MPIVF_PATH];
-    const char *out; /* NULL: as if it had not been asked for */
+    const char *out;
     uint64_t k;
-    bool wanted;
     struct mpivf_truth_options options;
     struct mpivf_watch watch;
     struct mpivf_watch_state *state; /* owned */
@@ -97,45 +96,25 @@ metric_all(struct mpivf_call *call, enum mpivf_metric *metric)
     return status;
 }
 
-/*
- * Begin to watch. A build killed just before its end may have written the truth already and
- * removed all traces of that work: then it stays.
- */
 static mpivf_status
 truth_begin_all(struct mpivf_call *call, struct truth *truth)
 {
     const struct fields *f = call->fields;
     const struct mpivf_par *par = call->par;
-    const char *index = call->operand[1];
-    char work[2][MPIVF_PATH];
-    bool done = false;
     mpivf_status status = split_truth(call, truth);
     if (status == MPIVF_OK)
         status = metric_all(call, &truth->options.metric);
     if (status == MPIVF_OK)
-        status = mpivf_claim_folder(par->ctx, index, f->scratch, "work", work[0]);
-    if (status == MPIVF_OK)
-        status = mpivf_claim_folder(par->ctx, truth->out, NULL, "work", work[1]);
-    if (status == MPIVF_OK && par->rank == 0) {
-        status = mpivf_file_distinct(par->ctx, truth->out, index);
-        if (status == MPIVF_OK && f->model)
-            status = mpivf_file_distinct(par->ctx, truth->out, f->model);
-        done = !f->force && mpivf_file_exists(truth->out) && mpivf_claim_exists(work[0]) &&
-               !mpivf_claim_exists(work[1]);
-        if (done)
-            mpivf_note(par->ctx, "'%s' is there and stays", truth->out);
-    }
-    status = mpivf_agree_all(par, status);
-    mpivf_bcast_all(par, &done, sizeof done);
-    if (status || done)
+        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_file_distinct(par->ctx, truth->out,
+                                                                           call->operand[1])
+                                                     : MPIVF_OK);
+    if (status)
         return status;
-    truth->wanted = true;
     truth->options.k = truth->k;
     truth->options.bad_rows = (enum mpivf_bad_rows)f->train.bad_rows;
     truth->options.read_mode = (enum mpivf_read_mode)f->train.read_mode;
     truth->options.ids = f->ids;
     truth->options.force = f->force;
-    truth->options.checkpoint = 60;
     return mpivf_watch_begin_all(par, call->operand[0], truth->queries, truth->out, &truth->options,
                                  &truth->watch, &truth->state);
 }
@@ -170,17 +149,21 @@ run_all(struct mpivf_call *call)
     if (status == MPIVF_OK)
         status = mpivf_build_all(call->par, input, path, &o, &call->report, &built);
     mpivf_watch_end_all(&truth.state);
-    if (status == MPIVF_OK && truth.wanted)
+    if (status == MPIVF_OK && f->truth)
         status = mpivf_truth_all(call->par, input, truth.queries, truth.out, &truth.options,
                                  &call->report, &truth.made);
     if (status)
         return status;
     show(call, &built);
-    if (truth.wanted)
+    if (f->truth)
         mpivf_call_set(call, "truth", json_string(truth.out));
     mpivf_call_set(call, "index", json_string(path));
     status = mpivf_report_write_all(call->par, &call->report, path, call->line);
-    return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);
+    if (status == MPIVF_OK)
+        status = mpivf_build_clean_all(call->par, path, f->scratch);
+    if (status == MPIVF_OK && f->truth) /* last: until then the truth is known to be this build's */
+        status = mpivf_truth_clean_all(call->par, truth.out);
+    return status;
 }
 
 extern const struct mpivf_command mpivf_cmd_build;

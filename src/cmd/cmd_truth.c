@@ -126,6 +126,9 @@ run_all(struct mpivf_call *call)
                                                       : "expected BASE, QUERIES and OUT");
     if (status == MPIVF_OK && f->self && f->ids)
         status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --ids exclude each other");
+    if (status == MPIVF_OK && f->self && o.bad_rows == MPIVF_BAD_ROWS_SKIP)
+        status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --bad-rows skip exclude each other: a bad row "
+                            "has no neighbours; leave such rows out of BASE");
     if (status == MPIVF_OK)
         status = mpivf_call_check_all(call, f->ids, NULL);
     if (status == MPIVF_OK)
@@ -143,7 +146,8 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "filter", json_string(made.filter));
     mpivf_call_set(call, "computed_per_neighbour", json_real(made.survivors));
     mpivf_call_set(call, "truth", json_string(out));
-    return mpivf_report_write_all(call->par, &call->report, out, call->line);
+    status = mpivf_report_write_all(call->par, &call->report, out, call->line);
+    return status ? status : mpivf_truth_clean_all(call->par, out);
 }
 
 extern const struct mpivf_command mpivf_cmd_truth;

@@ -70,12 +70,7 @@ count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
         for (size_t q = 0; q < s->queries; q++) {
             struct mpivf_group group = {.n = 1};
             for (size_t i = 0; i < MPIVF_GROUP; i++)
-                group.word[i] = queries.word + q * queries.steps * 4;
-            group.start[0] = queries.start[q];
-            group.scale[0] = queries.scale[q];
-            group.slope[0] = queries.slope[q];
-            group.rest[0] = queries.rest[q];
-            group.limit[0] = mpivf_prepare_limit(&queries, q, s->limit[q].distance);
+                mpivf_prepare_group(&queries, q, s->limit[q].distance, &group, i);
             group.keep[0] = s->keep;
             group.value[0] = s->value;
             compare(&panels, &group);
@@ -163,10 +158,8 @@ measure(const struct mpivf_queries *queries, const struct mpivf_base *base, floa
     struct mpivf_group group = {.n = MPIVF_GROUP};
     mpivf_compare compare = mpivf_filter_compare(base->filter);
     double best = 0, start = seconds(), now = start, last = start;
-    for (size_t i = 0; i < MPIVF_GROUP; i++) {
-        group.word[i] = queries->word + i * queries->steps * 4;
-        group.limit[i] = -1; /* nothing is that near */
-    }
+    for (size_t i = 0; i < MPIVF_GROUP; i++)
+        mpivf_prepare_group(queries, i, -1, &group, i); /* nothing is that near */
     while (now - start < LONG_ENOUGH) {
         for (int i = 0; i < TIMES; i++) {
             if (compare)

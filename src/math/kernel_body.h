@@ -165,7 +165,7 @@ ROUND_ROW(round16, int16_t, shorts16)
 
 #define TILE compare32
 #define SUM floats
-#define START(x) spread_float(0 * (float)(x))
+#define START(x) ((void)(x), spread_float(0)) /* integers only begin elsewhere */
 #define DOT(sum, rows, one) DOT32(sum, rows, one)
 #define TO_FLOAT(sum) (sum)
 #include "math/kernel_tile.h"

@@ -1,8 +1,9 @@
 /*
  * The register-blocked comparison of kernel.h, compiled once for each element type of a set.
- * Before: TILE (its name), SUM (a vector of sums), START(x), DOT(sum, rows, query), TO_FLOAT(sum);
- * of the set: LANES, floats, words, ROWS x WIDE vectors of sums in registers, load, spread_word,
- * spread_float, less_product(c, a, b) = c - a b, survive(v, limit).
+ * Before: TILE (its name), SUM (a vector of sums), START(x), DOT(sum, rows, one), TO_FLOAT(sum); of
+ * the set: LANES, floats, words, ROWS x WIDE vectors of sums in registers, UNROLL, load_words,
+ * load_floats, spread_word, spread_int, spread_float, less_product(c, a, b) = c - a b,
+ * survive(v, limit) = the lanes where v > limit is not true.
  */
 static void
 TILE(const struct mpivf_panels *panels, struct mpivf_group *group)

@@ -135,12 +135,7 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
             size_t place = start + (i < group.n ? i : group.n - 1);
             size_t q = subset ? subset[place] : first + place;
             number[i] = q;
-            group.word[i] = queries->word + q * queries->steps * 4;
-            group.start[i] = queries->start[q];
-            group.scale[i] = queries->scale[q];
-            group.slope[i] = queries->slope[q];
-            group.rest[i] = queries->rest[q];
-            group.limit[i] = mpivf_prepare_limit(queries, q, s->topk->limit[q]);
+            mpivf_prepare_group(queries, q, s->topk->limit[q], &group, i);
             group.keep[i] = s->tile->keep + i * BLOCK_ROWS;
             group.value[i] = s->tile->value + i * BLOCK_ROWS;
         }

@@ -89,7 +89,8 @@ kappa(enum mpivf_filter filter, enum mpivf_metric metric, size_t dim)
 {
     if (filter <= MPIVF_FILTER_INT16)
         return 96 * U;
-    return 1.02 * ((metric == MPIVF_L2 ? (double)dim / 2 : (double)dim) + 12) * U;
+    double du = (double)dim * U, gamma = du < 0.5 ? du / (1 - du) : INFINITY;
+    return 1.02 * ((metric == MPIVF_L2 ? gamma / 2 : gamma) + 12 * U);
 }
 
 /* Allowance for products that float32 rounds to nothing. */
@@ -337,12 +338,16 @@ mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
 
 /* Put a row of words where its panel has them. */
 static void
-place(struct mpivf_base *base, size_t row, const uint32_t *word, uint32_t flip)
+place(struct mpivf_base *base, size_t row, const char *word, uint32_t flip)
 {
-    uint32_t *to = (uint32_t *)(void *)base->word +
-                   row / MPIVF_PANEL * MPIVF_PANEL * base->steps + row % MPIVF_PANEL;
-    for (size_t s = 0; s < base->steps; s++)
-        to[s * MPIVF_PANEL] = word[s] ^ flip;
+    char *to = base->word +
+               4 * (row / MPIVF_PANEL * MPIVF_PANEL * base->steps + row % MPIVF_PANEL);
+    for (size_t s = 0; s < base->steps; s++) {
+        uint32_t one;
+        memcpy(&one, word + 4 * s, sizeof one);
+        one ^= flip;
+        memcpy(to + 4 * MPIVF_PANEL * s, &one, sizeof one);
+    }
 }
 
 static void
@@ -351,7 +356,7 @@ fill_row(struct mpivf_base *base, size_t i, const float *centre, char *scratch)
     size_t dim = base->dim;
     bool panels = base->filter != MPIVF_FILTER_SGEMM;
     float *work = panels ? (float *)(void *)scratch : (float *)(void *)base->word + i * dim;
-    uint32_t *word = (uint32_t *)(void *)(scratch + dim * sizeof(float));
+    char *word = scratch + dim * sizeof(float);
     double k = kappa(base->filter, base->metric, dim);
     centred(base->metric, base->raw + i * dim, dim, centre, work);
     double square = mpivf_square(work, dim), norm = sqrt(square) * (1 + 0x1p-40);
@@ -375,12 +380,10 @@ fill_row(struct mpivf_base *base, size_t i, const float *centre, char *scratch)
 static void
 fill_padding(struct mpivf_base *base, size_t from, size_t to)
 {
-    static const uint32_t nothing[MPIVF_PANEL];
     for (size_t i = from; i < to; i++) {
-        uint32_t *at = (uint32_t *)(void *)base->word +
-                       i / MPIVF_PANEL * MPIVF_PANEL * base->steps + i % MPIVF_PANEL;
+        char *at = base->word + 4 * (i / MPIVF_PANEL * MPIVF_PANEL * base->steps + i % MPIVF_PANEL);
         for (size_t s = 0; s < base->steps && base->filter != MPIVF_FILTER_SGEMM; s++)
-            at[s * MPIVF_PANEL] = nothing[0];
+            memset(at + 4 * MPIVF_PANEL * s, 0, 4);
         base->term[i] = INFINITY;
         base->scale[i] = base->norm[i] = base->rest[i] = 0;
     }
@@ -414,6 +417,18 @@ mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
     value += (fabs(limit) < INFINITY ? fabs(limit) : 0) * 0x1p-50;
     value += fabs(queries->shift[q]) * 0x1p-50;
     return value < 3e38 ? round_up(value) : FLT_MAX; /* padding stays above it */
+}
+
+void
+mpivf_prepare_group(const struct mpivf_queries *queries, size_t q, double limit,
+                    struct mpivf_group *group, size_t i)
+{
+    group->word[i] = queries->word + q * queries->steps * 4;
+    group->start[i] = queries->start[q];
+    group->scale[i] = queries->scale[q];
+    group->slope[i] = queries->slope[q];
+    group->rest[i] = queries->rest[q];
+    group->limit[i] = mpivf_prepare_limit(queries, q, limit);
 }
 
 double

@@ -22,11 +22,12 @@
  * at most 8 roundings of partial sums: for floats less than 4 u s^2 in all, for integers, since |a Q|
  * <= 2 |q'| and |e| <= |q'|, each is below 4.5 s^2. With the float64 rounding of the canonical
  * distance (about d 2^-53) all of it is less than kappa s^2,
- *     kappa = 1.02 (d / 2 + 12) u for floats, 96 u for integers.
- * ip: the same with |q| |y'| for s^2 and kappa = 1.02 (d + 12) u, 96 u (the partial sums of
+ *     kappa = 1.02 (gamma_d / 2 + 12 u) for floats (infinite from d = 2^23 on), 96 u for integers.
+ * ip: the same with |q| |y'| for s^2 and kappa = 1.02 (gamma_d + 12 u), 96 u (the partial sums of
  * integers are below 7 |q| |y'|); <q, m> is added in float64, at most d 2^-52 |q| (|m| + |y|) off.
  * cosine is ip of unit vectors; rounding those to float costs 2.02 u more, counted as 4 u.
- * Products too small for float32 are covered by (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37
+ * The float64 rounding of norms, of lower bounds and of limits is in the factors 1 + 2^-40 and the
+ * terms of 2^-50 and 2^-51 beside them. Products too small for float32 are covered by (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37
  * a sum could overflow, and the pair is computed.
  */
 #ifndef MPIVF_MATH_PREPARE_H
@@ -139,6 +140,11 @@ mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
 void
 mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
                 const int64_t *id, int64_t first);
+
+/* Put query q into place i of a group, for rows of at most that distance. */
+void
+mpivf_prepare_group(const struct mpivf_queries *queries, size_t q, double limit,
+                    struct mpivf_group *group, size_t i);
 
 /* The largest value of the filter's comparison that a distance of at most `limit` can have. */
 float

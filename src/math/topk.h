@@ -4,7 +4,7 @@
  * Order is by (distance, id): neither the set of the k best nor the count of ties depends on the
  * order of arrival.
  *
- * Memory: 16 bytes x room a query, room = max(2 k, k + 64).
+ * Memory: 16 bytes x room + 20 a query, room = max(2 k, k + 64).
  */
 #ifndef MPIVF_MATH_TOPK_H
 #define MPIVF_MATH_TOPK_H

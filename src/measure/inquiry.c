@@ -1,6 +1,5 @@
 #include "measure/inquiry.h"
 
-#include "io/claim.h"
 #include "io/result.h"
 #include "math/distance.h"
 
@@ -87,7 +86,8 @@ open_ids_all(struct mpivf_inquiry *inquiry)
 
 /*
  * Everything that shapes the bytes of the truth. --bad-rows is not in it: work done under fail
- * met no bad row and is good for skip; the other way is refused at the end.
+ * met no bad row and is good for skip; the other way is refused at the end. Nor is --also: other
+ * files are made from the same answers.
  */
 static mpivf_status
 write_identity_all(struct mpivf_inquiry *inquiry)
@@ -192,6 +192,31 @@ mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry)
     mpivf_source_close_all(&inquiry->ids);
     mpivf_source_close_all(&inquiry->query);
     mpivf_source_close_all(&inquiry->base);
+}
+
+static mpivf_status
+refuse_part(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    const struct mpivf_inquiry *inquiry = arg;
+    if (strncmp(name, "part-", 5) != 0)
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' has parts but no manifest.json that tells whose they "
+                      "are; remove the folder", inquiry->folder);
+}
+
+mpivf_status
+mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim)
+{
+    const struct mpivf_par *par = inquiry->par;
+    mpivf_status status = mpivf_claim_open_all(claim, par, inquiry->folder, inquiry->identity);
+    if (status)
+        return status;
+    if (par->rank == 0 && !mpivf_claim_exists(inquiry->folder))
+        status = mpivf_folder_list(par->ctx, inquiry->folder, refuse_part, (void *)inquiry);
+    if (par->rank == 0 && status == MPIVF_OK)
+        status = mpivf_claim_write(claim, json_object());
+    status = mpivf_agree_all(par, status);
+    return status ? status : mpivf_claim_seen_all(claim);
 }
 
 size_t

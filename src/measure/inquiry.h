@@ -5,7 +5,7 @@
 #ifndef MPIVF_MEASURE_INQUIRY_H
 #define MPIVF_MEASURE_INQUIRY_H
 
-#include "io/file.h"
+#include "io/claim.h"
 
 #include <mpivf/truth.h>
 
@@ -32,6 +32,13 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
                        const struct mpivf_truth_options *options);
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
+
+/*
+ * Claim the folder of the work. MPIVF_MISMATCH when there are parts in it that are nobody's.
+ * Release with mpivf_claim_clear, also after failure. Collective, agreed.
+ */
+mpivf_status
+mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
 
 /*
  * Queries [first, first + n) on every rank, all finite; owned by the caller. Collective, agreed.

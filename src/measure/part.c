@@ -23,7 +23,7 @@ enum {
     WORDS
 };
 static const uint64_t MARK = 0x31747261706d7669; /* "ivmpart1" where the byte order is ours */
-enum { FORMAT = 1, PIECE = 1 << 18, MOST_RANGES = 1 << 28 };
+enum { FORMAT = 1, PIECE = 1 << 18 };
 
 static uint64_t
 head_bytes(const struct mpivf_part *part)
@@ -53,11 +53,18 @@ head_sum(const uint64_t head[WORDS], const struct mpivf_range *range)
     return mpivf_checksum_of(sums, sizeof sums);
 }
 
+/* part-FIRST-END-HASH, or part-FIRST-ROW.partial. */
 bool
 mpivf_part_owns(const char *name)
 {
-    return strncmp(name, "part-", 5) == 0 || strcmp(name, "lock") == 0 ||
-           strncmp(name, "manifest.json", 13) == 0;
+    uint64_t first, end, hash;
+    int length = 0;
+    if (sscanf(name, "part-%" SCNu64 "-%" SCNu64 "-%16" SCNx64 "%n", &first, &end, &hash, &length) == 3 &&
+        name[length] == '\0')
+        return true;
+    length = 0;
+    return sscanf(name, "part-%" SCNu64 "-%" SCNx64 ".partial%n", &first, &hash, &length) == 2 &&
+           length > 0 && name[length] == '\0';
 }
 
 /* ---- writing ---- */
@@ -117,9 +124,10 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
     mpivf_status status = mpivf_path(ctx, partial, "%s/part-%" PRIu64 "-%" PRIx64 ".partial", folder,
                                      part->first, part->ranges ? part->range[0].row : UINT64_MAX);
     struct mpivf_file file = {.fd = -1, .path = partial};
+    if (status)
+        return status;
     memcpy(head + REJECTED, part->rejected, sizeof part->rejected);
-    if (status == MPIVF_OK)
-        status = mpivf_file_create(ctx, partial, &file);
+    status = mpivf_file_create(ctx, partial, &file);
     if (status == MPIVF_OK)
         status = write_body(ctx, &file, part, answers, &head[BODY_SUM]);
     head[HEAD_SUM] = head_sum(head, part->range);
@@ -179,7 +187,8 @@ read_body(struct mpivf_context *ctx, const struct mpivf_file *file, const struct
             if (status)
                 break;
             mpivf_checksum_add(running, row, n * row_bytes(part));
-            offer(part, s, at, n, first, end, row, answers);
+            if (answers)
+                offer(part, s, at, n, first, end, row, answers);
         }
     if (status == MPIVF_OK)
         *sum = mpivf_checksum_value(running);
@@ -193,7 +202,7 @@ mpivf_part_read(struct mpivf_context *ctx, const char *folder, const struct mpiv
                 uint64_t first, uint64_t n, const struct mpivf_answers *answers, bool *damaged)
 {
     char path[MPIVF_PATH];
-    uint64_t head[WORDS], sum = 0;
+    uint64_t head[WORDS] = {0}, sum = 0;
     struct mpivf_file file = {.fd = -1};
     *damaged = false;
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
@@ -208,10 +217,17 @@ mpivf_part_read(struct mpivf_context *ctx, const char *folder, const struct mpiv
         mpivf_forgive(ctx);
         status = MPIVF_OK;
         *damaged = true;
+    } else if (status == MPIVF_OK) {
+        *damaged = sum != head[BODY_SUM];
     }
-    if (status == MPIVF_OK && sum != head[BODY_SUM])
-        *damaged = true;
     return status;
+}
+
+mpivf_status
+mpivf_part_check(struct mpivf_context *ctx, const char *folder, const struct mpivf_part *part,
+                 bool *damaged)
+{
+    return mpivf_part_read(ctx, folder, part, 0, 0, NULL, damaged);
 }
 
 mpivf_status
@@ -230,6 +246,20 @@ struct listing {
     struct mpivf_parts *parts;
 };
 
+/* Do the sizes in a head, which may be damaged, make the size of the file? */
+static bool
+fits(const uint64_t head[WORDS], uint64_t bytes)
+{
+    uint64_t ranges, row, rows, body, all;
+    return !__builtin_mul_overflow(head[RANGES], sizeof(struct mpivf_range), &ranges) &&
+           !__builtin_add_overflow(head[K], 2, &row) &&
+           !__builtin_mul_overflow(row, sizeof(struct mpivf_candidate), &row) &&
+           !__builtin_mul_overflow(head[SEGMENTS], head[QUERIES], &rows) &&
+           !__builtin_mul_overflow(row, rows, &body) &&
+           !__builtin_add_overflow(body, ranges, &all) &&
+           !__builtin_add_overflow(all, WORDS * sizeof(uint64_t), &all) && all == bytes;
+}
+
 /* Read the head of part->name; *good when it is one. */
 static mpivf_status
 read_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *part, bool *good)
@@ -237,11 +267,13 @@ read_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *part, 
     uint64_t head[WORDS] = {0};
     struct mpivf_file file = {.fd = -1};
     *good = false;
+    uint64_t bytes = 0;
     mpivf_status status = mpivf_file_open(ctx, path, &file);
     if (status == MPIVF_OK)
+        status = mpivf_file_size(ctx, path, &bytes);
+    if (status == MPIVF_OK)
         status = mpivf_file_read(ctx, &file, head, sizeof head, 0);
-    if (status == MPIVF_OK && head[MAGIC] == MARK && head[VERSION] == FORMAT &&
-        head[RANGES] < MOST_RANGES) {
+    if (status == MPIVF_OK && head[MAGIC] == MARK && head[VERSION] == FORMAT && fits(head, bytes)) {
         part->first = head[FIRST];
         part->queries = head[QUERIES];
         part->k = head[K];
@@ -293,7 +325,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
     char path[MPIVF_PATH];
     size_t length = strlen(name);
     bool good;
-    if (strncmp(name, "part-", 5) != 0)
+    if (!mpivf_part_owns(name))
         return MPIVF_OK;
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", listing->folder, name);
     if (status)
@@ -302,6 +334,10 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         return mpivf_file_remove(ctx, path);
     strcpy(part.name, name);
     status = read_head(ctx, path, &part, &good);
+    if (status && !mpivf_file_exists(path)) { /* a folder read from a cache: it has gone */
+        mpivf_forgive(ctx);
+        return MPIVF_OK;
+    }
     if (status == MPIVF_OK && (!good || part.k != listing->k || part.segments != listing->segments)) {
         mpivf_note(ctx, "'%s' is damaged; its rows are compared again", path);
         mpivf_free(ctx, part.range);

@@ -13,6 +13,7 @@
 #ifndef MPIVF_MEASURE_PART_H
 #define MPIVF_MEASURE_PART_H
 
+#include "io/file.h"
 #include "math/topk.h"
 #include "measure/duplicates.h"
 
@@ -52,6 +53,11 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
 mpivf_status
 mpivf_part_read(struct mpivf_context *ctx, const char *folder, const struct mpivf_part *part,
                 uint64_t first, uint64_t n, const struct mpivf_answers *answers, bool *damaged);
+
+/* Are the bytes of a part those written? Reads it. Local. */
+mpivf_status
+mpivf_part_check(struct mpivf_context *ctx, const char *folder, const struct mpivf_part *part,
+                 bool *damaged);
 
 /* Remove one; not there is fine. */
 mpivf_status
@@ -101,7 +107,6 @@ mpivf_part_owns(const char *name);
  * Rows [first, first + n) of segment s as written, [n, k + 2] into `row`. `first` counts from the
  * part's first query. Local.
  */
-struct mpivf_file;
 mpivf_status
 mpivf_part_rows(struct mpivf_context *ctx, const struct mpivf_file *file,
                 const struct mpivf_part *part, uint64_t segment, uint64_t first, uint64_t n,

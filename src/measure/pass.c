@@ -72,7 +72,7 @@ mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const floa
     pass->own = own;
     pass->ranges = 0;
     pass->ready = false;
-    pass->fresh = true;
+    pass->kept = true;
     memset(pass->rejected, 0, sizeof pass->rejected);
     for (size_t s = 0; s < pass->shape.segments; s++) {
         pass->topk[s].queries = n;
@@ -149,7 +149,7 @@ mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_
 {
     if (ranges == 0)
         return MPIVF_OK;
-    pass->fresh = false;
+    pass->kept = false;
     if (pass->ranges + ranges > pass->room) {
         size_t room = 2 * (pass->ranges + ranges);
         struct mpivf_range *more = mpivf_alloc(pass->ctx, "row ranges", room, sizeof *more);

@@ -40,7 +40,7 @@ struct mpivf_pass {
     uint64_t rejected[MPIVF_PREFIXES];
     bool chosen; /* the filter, by the first rows */
     bool ready;  /* the queries are prepared */
-    bool fresh;  /* nothing was added since the last part */
+    bool kept;   /* all of this is in parts */
 };
 
 /* Bytes of buffers: for each query at a time, for each row of a batch, and beside them. */

@@ -188,7 +188,7 @@ publish_parts(struct publishing *p, const struct mpivf_parts *parts)
     mpivf_status status = MPIVF_OK;
     while (first < inquiry->queries && status == MPIVF_OK) {
         const struct mpivf_part *next = NULL;
-        for (size_t i = 0; i < parts->parts; i++)
+        for (size_t i = 0; i < parts->parts && next == NULL; i++)
             if (parts->part[i].first == first && parts->part[i].rows == rows)
                 next = &parts->part[i];
         if (next == NULL)

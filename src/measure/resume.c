@@ -7,6 +7,8 @@ static const double KEEP_SHARE = 50;
 void
 mpivf_resume_clear(struct mpivf_resume *r)
 {
+    if (r->inquiry == NULL)
+        return;
     mpivf_parts_chosen_clear(r->inquiry->par->ctx, &r->chosen);
     mpivf_parts_clear(r->inquiry->par->ctx, &r->parts);
 }
@@ -58,20 +60,44 @@ share_parts_all(struct mpivf_resume *r)
     return MPIVF_OK;
 }
 
-mpivf_status
-mpivf_resume_plan_all(struct mpivf_resume *r, uint64_t first)
+static mpivf_status
+drop_damaged(struct mpivf_resume *r, const struct mpivf_part *part)
+{
+    struct mpivf_context *ctx = r->pass->ctx;
+    mpivf_note(ctx, "'%s/%s' is damaged; its rows are compared again", r->inquiry->folder, part->name);
+    return mpivf_part_remove(ctx, r->inquiry->folder, part->name);
+}
+
+/* *again when queries that seemed answered are not: their part was damaged and is gone. */
+static mpivf_status
+plan(struct mpivf_resume *r, uint64_t first, bool *again)
 {
     struct mpivf_context *ctx = r->pass->ctx;
     const struct mpivf_inquiry *inquiry = r->inquiry;
     mpivf_parts_chosen_clear(ctx, &r->chosen);
     mpivf_parts_clear(ctx, &r->parts);
+    *again = false;
+    mpivf_status status = mpivf_parts_list(ctx, inquiry->folder, r->pass->shape.k,
+                                           r->pass->shape.segments, &r->parts);
+    if (status == MPIVF_OK)
+        status = mpivf_parts_plan(ctx, &r->parts, first, inquiry->queries, r->pass->shape.capacity,
+                                  inquiry->prefix[inquiry->segments - 1], &r->chosen);
+    if (status == MPIVF_OK && r->chosen.complete) /* nobody reads it before it is published */
+        status = mpivf_part_check(ctx, inquiry->folder, &r->parts.part[r->chosen.chosen[0]], again);
+    return *again ? drop_damaged(r, &r->parts.part[r->chosen.chosen[0]]) : status;
+}
+
+mpivf_status
+mpivf_resume_plan_all(struct mpivf_resume *r, uint64_t first)
+{
     mpivf_status status = MPIVF_OK;
-    if (r->inquiry->par->rank == 0) {
-        status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments, &r->parts);
-        if (status == MPIVF_OK)
-            status = mpivf_parts_plan(ctx, &r->parts, first, inquiry->queries, r->pass->shape.capacity,
-                                      inquiry->prefix[inquiry->segments - 1], &r->chosen);
+    bool again = r->inquiry->par->rank == 0;
+    if (!again) {
+        mpivf_parts_chosen_clear(r->pass->ctx, &r->chosen);
+        mpivf_parts_clear(r->pass->ctx, &r->parts);
     }
+    while (again && status == MPIVF_OK)
+        status = plan(r, first, &again);
     status = mpivf_agree_all(r->inquiry->par, status);
     return status ? status : share_parts_all(r);
 }
@@ -91,16 +117,14 @@ take_over(struct mpivf_resume *r, bool *damaged)
         status = mpivf_part_read(ctx, r->inquiry->folder, part, r->pass->first, r->pass->n, &answers, &bad);
         if (status == MPIVF_OK && bad) {
             *damaged = true;
-            mpivf_note(ctx, "'%s/%s' is damaged; its rows are compared again", r->inquiry->folder,
-                       part->name);
-            status = mpivf_part_remove(ctx, r->inquiry->folder, part->name);
+            status = drop_damaged(r, part);
         }
         if (status == MPIVF_OK)
             status = mpivf_pass_cover(r->pass, part->range, part->ranges);
         for (size_t s = 0; s < r->pass->shape.segments; s++)
             r->pass->rejected[s] += part->rejected[s];
     }
-    r->pass->fresh = true;
+    r->pass->kept = true;
     return status;
 }
 
@@ -159,7 +183,7 @@ mpivf_resume_keep(struct mpivf_resume *r)
     struct mpivf_context *ctx = r->pass->ctx;
     double start = mpivf_seconds();
     struct mpivf_pass *pass = r->pass;
-    if (pass->fresh)
+    if (pass->kept)
         return MPIVF_OK;
     struct mpivf_part part = {.first = pass->first,
                               .queries = pass->n,
@@ -183,7 +207,7 @@ mpivf_resume_keep(struct mpivf_resume *r)
         status = mpivf_part_remove(ctx, r->inquiry->folder, taken->name);
         taken->name[0] = '\0';
     }
-    pass->fresh = true;
+    pass->kept = true;
     r->kept_at = mpivf_seconds();
     r->keeping = r->kept_at - start;
     return status;

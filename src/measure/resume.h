@@ -1,8 +1,8 @@
 /*
  * resume: going on from what earlier runs kept, and keeping what this one has.
  *
- * Rank 0 looks through the folder and plans (measure/part.h); the parts are shared out, rank r taking
- * over every part i with i mod ranks = r, and each rank goes on as if it had compared those rows.
+ * Rank 0 looks through the folder and plans (measure/part.h); the parts chosen are shared out, rank r
+ * taking over those numbered i with i mod ranks = r, and goes on as if it had compared their rows.
  */
 #ifndef MPIVF_MEASURE_RESUME_H
 #define MPIVF_MEASURE_RESUME_H

@@ -50,7 +50,7 @@ plan_memory(struct truth *t)
     uint64_t rows = t->inquiry.prefix[t->inquiry.segments - 1];
     size_t each = mpivf_pass_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
                   mpivf_inquiry_query_bytes(&t->inquiry);
-    size_t pieces = t->inquiry.base.blocks / (uint64_t)t->par->size + 2;
+    size_t pieces = t->inquiry.base.blocks + 2; /* going on, a rank may have ranges of all */
     size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
     size_t left = mpivf_memory_left(ctx), row = batch_row_bytes(t);
@@ -203,7 +203,6 @@ set_peak_all(struct truth *t, struct mpivf_progress *progress)
     mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
     progress->peak = (double)mpivf_total_all(t->par, (uint64_t)all);
-    progress->work = 2.0 * (double)t->shape.dim * (double)t->pass.n;
     return mpivf_agree_all(t->par, status);
 }
 
@@ -211,6 +210,7 @@ static mpivf_status
 scan_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = mpivf_agree_all(t->par, deal(t));
+    progress->work = 2.0 * (double)t->shape.dim * (double)t->pass.n;
     for (bool more = status == MPIVF_OK; more;) {
         uint64_t read;
         status = batch_all(t, &read);
@@ -311,29 +311,8 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
     status = mpivf_agree_all(par, plan_memory(t));
     t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)
-        status = mpivf_claim_open_all(&t->claim, par, t->inquiry.folder, t->inquiry.identity);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_write(&t->claim, json_object())
-                                                     : MPIVF_OK);
-    if (status == MPIVF_OK)
-        status = mpivf_claim_seen_all(&t->claim);
+        status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);
     return status ? status : mpivf_agree_all(par, allocate(t));
-}
-
-static bool
-ours(const char *name)
-{
-    return mpivf_part_owns(name) || mpivf_claim_owns(name);
-}
-
-/* On rank 0: the outputs, then nothing else is left. */
-static mpivf_status
-end(struct truth *t, struct mpivf_published *published)
-{
-    mpivf_status status = mpivf_publish(&t->inquiry, published);
-    if (status == MPIVF_OK)
-        status = mpivf_claim_remove(t->par->ctx, t->claim.folder, ours);
-    return status;
 }
 
 mpivf_status
@@ -349,7 +328,8 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     if (status == MPIVF_OK)
         status = answer_all(&t, report, made);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? end(&t, &published) : MPIVF_OK);
+        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_publish(&t.inquiry, &published)
+                                                     : MPIVF_OK);
     mpivf_bcast_all(par, &published, sizeof published);
     made->queries = t.inquiry.queries;
     made->rows = published.rows;
@@ -357,4 +337,20 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     made->duplicates = published.duplicates;
     clear(&t);
     return status;
+}
+
+static bool
+ours(const char *name)
+{
+    return mpivf_part_owns(name) || mpivf_claim_owns(name);
+}
+
+mpivf_status
+mpivf_truth_clean_all(const struct mpivf_par *par, const char *out)
+{
+    char folder[MPIVF_PATH];
+    mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", folder);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_claim_remove(par->ctx, folder, ours);
+    return mpivf_agree_all(par, status);
 }

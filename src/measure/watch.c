@@ -16,7 +16,7 @@ struct mpivf_watch_state {
     uint64_t *number;        /* owned, [batch] */
     struct mpivf_range *gap; /* owned: rows that no earlier run compared */
     size_t gaps;
-    size_t later; /* bytes set aside for what the first rows make */
+    size_t first, later; /* bytes of what the first rows make; those set aside for it */
     bool idle;    /* nothing to compare, or no queries that it could be done for at once */
 };
 
@@ -116,8 +116,9 @@ plan_memory(struct mpivf_watch_state *w)
                           "what is left is %.0f MiB; raise --memory, or run truth by itself",
                           (double)need / 1048576, (unsigned long long)w->inquiry.queries,
                           (double)mpivf_memory_left(ctx) / 2 / 1048576);
-    w->later = w->shape.batch * row + w->shape.capacity * mpivf_prepare_row_bytes(w->shape.dim) +
-               (4 << 20);
+    w->first = w->shape.batch * row + w->shape.capacity * mpivf_prepare_row_bytes(w->shape.dim) +
+               mpivf_prepare_fixed_bytes(w->shape.dim, ctx->threads) +
+               4 * w->inquiry.base.blocks * sizeof(struct mpivf_range) + (5 << 20);
     return MPIVF_OK;
 }
 
@@ -150,11 +151,9 @@ start_all(struct mpivf_watch_state *w)
     if (w->gap)
         w->gaps = mpivf_range_gaps(chosen->covered, chosen->ranges,
                                    w->inquiry.prefix[w->inquiry.segments - 1], w->gap);
-    size_t later = w->later;
-    w->later = 0;
-    status = w->gap && w->number ? mpivf_memory_reserve(ctx, "the truth", later) : MPIVF_MEMORY;
+    status = w->gap && w->number ? mpivf_memory_reserve(ctx, "the truth", w->first) : MPIVF_MEMORY;
     if (status == MPIVF_OK)
-        w->later = later;
+        w->later = w->first;
     return mpivf_agree_all(par, status);
 }
 
@@ -173,15 +172,8 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
                                          .prefix = w->inquiry.prefix,
                                          .queries = w->inquiry.queries};
     status = mpivf_agree_all(par, plan_memory(w));
-    if (status)
-        w->later = 0;
     if (status == MPIVF_OK)
-        status = mpivf_claim_open_all(&w->claim, par, w->inquiry.folder, w->inquiry.identity);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_write(&w->claim, json_object())
-                                                     : MPIVF_OK);
-    if (status == MPIVF_OK)
-        status = mpivf_claim_seen_all(&w->claim);
+        status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);
     return status ? status : start_all(w);
 }
 
@@ -191,6 +183,8 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
                       struct mpivf_watch *watch, struct mpivf_watch_state **state)
 {
     *state = mpivf_alloc_zero(par->ctx, "the watch", 1, sizeof **state);
+    if (*state)
+        (*state)->inquiry.par = par;
     mpivf_status status = mpivf_agree_all(par, *state ? MPIVF_OK : MPIVF_MEMORY);
     if (status)
         return status;
@@ -202,7 +196,7 @@ void
 mpivf_watch_end_all(struct mpivf_watch_state **state)
 {
     struct mpivf_watch_state *w = *state;
-    if (w == NULL || w->inquiry.par == NULL)
+    if (w == NULL)
         return;
     struct mpivf_context *ctx = w->inquiry.par->ctx;
     if (w->later > 0)
