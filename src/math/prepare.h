@@ -27,8 +27,9 @@
  * integers are below 7 |q| |y'|); <q, m> is added in float64, at most d 2^-52 |q| (|m| + |y|) off.
  * cosine is ip of unit vectors; rounding those to float costs 2.02 u more, counted as 4 u.
  * The float64 rounding of norms, of lower bounds and of limits is in the factors 1 + 2^-40 and the
- * terms of 2^-50 and 2^-51 beside them. Products too small for float32 are covered by (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37
- * a sum could overflow, and the pair is computed.
+ * terms of 2^-50 and 2^-51 beside them. Products too small for float32 are covered by
+ * (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37 a sum could overflow, and the pair is
+ * computed.
  */
 #ifndef MPIVF_MATH_PREPARE_H
 #define MPIVF_MATH_PREPARE_H

@@ -59,12 +59,12 @@ mpivf_part_owns(const char *name)
 {
     uint64_t first, end, hash;
     int length = 0;
-    if (sscanf(name, "part-%" SCNu64 "-%" SCNu64 "-%16" SCNx64 "%n", &first, &end, &hash, &length) == 3 &&
-        name[length] == '\0')
+    static const char whole[] = "part-%" SCNu64 "-%" SCNu64 "-%16" SCNx64 "%n";
+    static const char partial[] = "part-%" SCNu64 "-%" SCNx64 ".partial%n";
+    if (sscanf(name, whole, &first, &end, &hash, &length) == 3 && name[length] == '\0')
         return true;
     length = 0;
-    return sscanf(name, "part-%" SCNu64 "-%" SCNx64 ".partial%n", &first, &hash, &length) == 2 &&
-           length > 0 && name[length] == '\0';
+    return sscanf(name, partial, &first, &hash, &length) == 2 && length > 0 && name[length] == '\0';
 }
 
 /* ---- writing ---- */

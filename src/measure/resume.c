@@ -64,7 +64,8 @@ static mpivf_status
 drop_damaged(struct mpivf_resume *r, const struct mpivf_part *part)
 {
     struct mpivf_context *ctx = r->pass->ctx;
-    mpivf_note(ctx, "'%s/%s' is damaged; its rows are compared again", r->inquiry->folder, part->name);
+    mpivf_note(ctx, "'%s/%s' is damaged; its rows are compared again", r->inquiry->folder,
+               part->name);
     return mpivf_part_remove(ctx, r->inquiry->folder, part->name);
 }
 
@@ -114,7 +115,8 @@ take_over(struct mpivf_resume *r, bool *damaged)
          i += (size_t)r->inquiry->par->size) {
         const struct mpivf_part *part = &r->parts.part[r->chosen.chosen[i]];
         bool bad;
-        status = mpivf_part_read(ctx, r->inquiry->folder, part, r->pass->first, r->pass->n, &answers, &bad);
+        status = mpivf_part_read(ctx, r->inquiry->folder, part, r->pass->first, r->pass->n,
+                                 &answers, &bad);
         if (status == MPIVF_OK && bad) {
             *damaged = true;
             status = drop_damaged(r, part);
@@ -139,31 +141,38 @@ mpivf_resume_take_over_all(struct mpivf_resume *r, bool *again)
     return status;
 }
 
-mpivf_status
-mpivf_resume_look_all(struct mpivf_resume *r, struct mpivf_ahead *ahead)
+static mpivf_status
+look(const struct mpivf_resume *r, struct mpivf_ahead *ahead)
 {
     const struct mpivf_inquiry *inquiry = r->inquiry;
+    const struct mpivf_pass_shape *shape = &r->pass->shape;
     struct mpivf_context *ctx = r->pass->ctx;
-    uint64_t rows = inquiry->prefix[inquiry->segments - 1], facts[3] = {0};
-    struct mpivf_parts parts = {.part = NULL};
-    mpivf_status status = MPIVF_OK;
-    if (r->inquiry->par->rank == 0)
-        status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments, &parts);
-    for (uint64_t first = 0; r->inquiry->par->rank == 0 && first < inquiry->queries && status == MPIVF_OK;) {
+    uint64_t rows = inquiry->prefix[inquiry->segments - 1];
+    struct mpivf_parts parts;
+    mpivf_status status =
+        mpivf_parts_list(ctx, inquiry->folder, shape->k, shape->segments, &parts);
+    for (uint64_t first = 0; first < inquiry->queries && status == MPIVF_OK;) {
         struct mpivf_parts_chosen chosen;
-        status = mpivf_parts_plan(ctx, &parts, first, inquiry->queries, r->pass->shape.capacity, rows,
+        status = mpivf_parts_plan(ctx, &parts, first, inquiry->queries, shape->capacity, rows,
                                   &chosen);
         uint64_t done = mpivf_range_rows(chosen.covered, chosen.ranges);
-        facts[0] += rows - done;
-        facts[1] += !chosen.complete;
-        facts[2] += done;
+        ahead->rows += rows - done;
+        ahead->passes += !chosen.complete;
+        ahead->reused += done;
         first = chosen.end;
         mpivf_parts_chosen_clear(ctx, &chosen);
     }
     mpivf_parts_clear(ctx, &parts);
-    status = mpivf_agree_all(r->inquiry->par, status);
-    mpivf_bcast_all(r->inquiry->par, facts, sizeof facts);
-    *ahead = (struct mpivf_ahead){facts[0], facts[1], facts[2]};
+    return status;
+}
+
+mpivf_status
+mpivf_resume_look_all(struct mpivf_resume *r, struct mpivf_ahead *ahead)
+{
+    const struct mpivf_par *par = r->inquiry->par;
+    *ahead = (struct mpivf_ahead){.rows = 0};
+    mpivf_status status = mpivf_agree_all(par, par->rank == 0 ? look(r, ahead) : MPIVF_OK);
+    mpivf_bcast_all(par, ahead, sizeof *ahead);
     return status;
 }
 
@@ -199,10 +208,11 @@ mpivf_resume_keep(struct mpivf_resume *r)
     if (status)
         return status;
     strcpy(r->mine, part.name);
-    for (size_t i = 0; i < r->chosen.count && status == MPIVF_OK; i++) {
+    const struct mpivf_par *par = r->inquiry->par;
+    for (size_t i = (size_t)par->rank; i < r->chosen.count && status == MPIVF_OK;
+         i += (size_t)par->size) {
         struct mpivf_part *taken = &r->parts.part[r->chosen.chosen[i]];
-        if (i % (size_t)r->inquiry->par->size != (size_t)r->inquiry->par->rank || taken->name[0] == '\0' ||
-            !inside(r, taken) || strcmp(taken->name, r->mine) == 0)
+        if (taken->name[0] == '\0' || !inside(r, taken) || strcmp(taken->name, r->mine) == 0)
             continue;
         status = mpivf_part_remove(ctx, r->inquiry->folder, taken->name);
         taken->name[0] = '\0';
@@ -234,7 +244,8 @@ mpivf_resume_complete(struct mpivf_resume *r)
         status = mpivf_resume_keep(r);
     if (status)
         return status;
-    status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments, &others);
+    status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments,
+                              &others);
     for (size_t i = 0; i < others.parts && status == MPIVF_OK; i++)
         if (inside(r, &others.part[i]) && strcmp(others.part[i].name, r->mine) != 0)
             status = mpivf_part_remove(ctx, r->inquiry->folder, others.part[i].name);

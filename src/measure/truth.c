@@ -257,8 +257,9 @@ pass_all(struct truth *t, struct mpivf_progress *progress)
     mpivf_status status = scan_all(t, progress);
     if (status == MPIVF_OK)
         status = join_all(t);
-    return mpivf_agree_all(t->par, status == MPIVF_OK && t->par->rank == 0 ? mpivf_resume_complete(&t->resume)
-                                                                           : status);
+    if (status == MPIVF_OK && t->par->rank == 0)
+        status = mpivf_resume_complete(&t->resume);
+    return mpivf_agree_all(t->par, status);
 }
 
 /* ---- all of it ---- */
