@@ -34,6 +34,7 @@ struct mpivf_truth_options {
     const char *ids;    /* FILE[:OBJECT] of one id a row; NULL: row numbers */
     bool self;          /* every row of the base asks, its own row left out */
     bool force;
+    bool again;         /* outputs of this very truth may be there: then nothing is done */
     int also;           /* MPIVF_TRUTH_XBIN | MPIVF_TRUTH_VECS */
     double checkpoint;  /* seconds between two times that progress is kept */
     /*

@@ -1,6 +1,6 @@
 #include "cmd/train_options.h"
 
-#include "io/file.h"
+#include "io/claim.h"
 #include "measure/watch.h"
 
 #include <mpivf/report.h>
@@ -101,13 +101,17 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
 {
     const struct fields *f = call->fields;
     const struct mpivf_par *par = call->par;
+    char work[MPIVF_PATH];
     mpivf_status status = split_truth(call, truth);
     if (status == MPIVF_OK)
-        status = metric_all(call, &truth->options.metric);
+        status = mpivf_claim_folder(par->ctx, call->operand[1], f->scratch, "work", work);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_file_distinct(par->ctx, truth->out,
-                                                                           call->operand[1])
-                                                     : MPIVF_OK);
+        status = metric_all(call, &truth->options.metric);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_file_distinct(par->ctx, truth->out, call->operand[1]);
+    if (status == MPIVF_OK && par->rank == 0 && f->model)
+        status = mpivf_file_distinct(par->ctx, truth->out, f->model);
+    status = mpivf_agree_all(par, status);
     if (status)
         return status;
     truth->options.k = truth->k;
@@ -115,6 +119,7 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
     truth->options.read_mode = (enum mpivf_read_mode)f->train.read_mode;
     truth->options.ids = f->ids;
     truth->options.force = f->force;
+    truth->options.again = !f->force && mpivf_claim_exists(work); /* a build that goes on */
     return mpivf_watch_begin_all(par, call->operand[0], truth->queries, truth->out, &truth->options,
                                  &truth->watch, &truth->state);
 }
@@ -159,11 +164,9 @@ run_all(struct mpivf_call *call)
         mpivf_call_set(call, "truth", json_string(truth.out));
     mpivf_call_set(call, "index", json_string(path));
     status = mpivf_report_write_all(call->par, &call->report, path, call->line);
-    if (status == MPIVF_OK)
-        status = mpivf_build_clean_all(call->par, path, f->scratch);
-    if (status == MPIVF_OK && f->truth) /* last: until then the truth is known to be this build's */
+    if (status == MPIVF_OK && f->truth)
         status = mpivf_truth_clean_all(call->par, truth.out);
-    return status;
+    return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);
 }
 
 extern const struct mpivf_command mpivf_cmd_build;

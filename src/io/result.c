@@ -112,6 +112,7 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {.name = "k", .kind = MPIVF_H5_U64, .number = about->k},
         {.name = "rows", .kind = MPIVF_H5_U64, .number = about->rows},
         {.name = "exact", .kind = MPIVF_H5_U64, .number = about->exact},
+        {.name = "inquiry", .kind = MPIVF_H5_U64, .number = about->inquiry},
     };
     strcpy(attribute[0].text, distance_name(about->metric));
     strcpy(attribute[1].text, about->kind);
@@ -122,7 +123,7 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {"duplicates", MPIVF_I64, 1, {about->queries, 1}, 0},
     };
     mpivf_status status =
-        mpivf_h5_create(ctx, file->partial, attribute, 5, dataset, about->counts ? 4 : 2);
+        mpivf_h5_create(ctx, file->partial, attribute, about->inquiry ? 6 : 5, dataset, about->counts ? 4 : 2);
     for (int i = 0; i < 4; i++)
         writer->offset[i] = dataset[i].offset;
     return status ? status : mpivf_file_update(ctx, file->partial, &file->file);
@@ -173,6 +174,17 @@ mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *write
     for (int i = 1; i < writer->files && status == MPIVF_OK; i++)
         status = create_other(ctx, writer, i);
     return status ? mpivf_result_finish(ctx, writer, status) : MPIVF_OK;
+}
+
+bool
+mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t inquiry)
+{
+    struct mpivf_h5_attribute mark = {.name = "inquiry", .kind = MPIVF_H5_U64};
+    if (!mpivf_file_exists(path) || !mpivf_h5_is(path))
+        return false;
+    bool answers = mpivf_h5_describe(ctx, path, &mark, 1, NULL, 0) == MPIVF_OK && mark.number == inquiry;
+    mpivf_forgive(ctx);
+    return answers;
 }
 
 mpivf_status

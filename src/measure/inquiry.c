@@ -1,7 +1,9 @@
 #include "measure/inquiry.h"
 
+#include "io/checksum.h"
 #include "io/result.h"
 #include "math/distance.h"
+#include "measure/part.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -114,6 +116,28 @@ write_identity_all(struct mpivf_inquiry *inquiry)
     return MPIVF_OK;
 }
 
+uint64_t
+mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry)
+{
+    uint64_t mark = mpivf_checksum_of(inquiry->identity, strlen(inquiry->identity));
+    return mark ? mark : 1;
+}
+
+/* Are all outputs there, and of this very inquiry? */
+static mpivf_status
+look_for_answers(struct mpivf_inquiry *inquiry)
+{
+    char path[MPIVF_PATH];
+    mpivf_status status = MPIVF_OK;
+    inquiry->answered = inquiry->options->again && !mpivf_claim_exists(inquiry->folder);
+    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
+        status = mpivf_inquiry_output(inquiry, s, path);
+        inquiry->answered = inquiry->answered && status == MPIVF_OK &&
+                            mpivf_result_answers(inquiry->par->ctx, path, mpivf_inquiry_mark(inquiry));
+    }
+    return status;
+}
+
 /* Outputs must not be there, unless an earlier run of this very command was about to end. */
 static mpivf_status
 check_outputs(const struct mpivf_inquiry *inquiry, const char *base, const char *queries)
@@ -181,8 +205,13 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
         status = check_also(inquiry);
     if (status == MPIVF_OK)
         status = write_identity_all(inquiry);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? check_outputs(inquiry, base, queries) : MPIVF_OK);
+    if (status == MPIVF_OK && par->rank == 0) {
+        status = look_for_answers(inquiry);
+        if (status == MPIVF_OK && !inquiry->answered)
+            status = check_outputs(inquiry, base, queries);
+    }
+    status = mpivf_agree_all(par, status);
+    mpivf_bcast_all(par, &inquiry->answered, sizeof inquiry->answered);
     return status;
 }
 
@@ -217,6 +246,28 @@ mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim 
         status = mpivf_claim_write(claim, json_object());
     status = mpivf_agree_all(par, status);
     return status ? status : mpivf_claim_seen_all(claim);
+}
+
+static mpivf_status
+find_part(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    (void)ctx;
+    *(bool *)arg |= mpivf_part_owns(name);
+    return MPIVF_OK;
+}
+
+void
+mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    bool parts = false;
+    if (claim->par && inquiry->par->rank == 0 && claim->lock.fd >= 0 &&
+        mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK) { /* it is ours */
+        mpivf_status status = mpivf_folder_list(ctx, inquiry->folder, find_part, &parts);
+        if (status == MPIVF_OK && !parts)
+            (void)mpivf_claim_remove(ctx, inquiry->folder, mpivf_claim_owns);
+    }
+    mpivf_claim_clear(claim);
 }
 
 size_t

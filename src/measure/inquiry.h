@@ -20,6 +20,7 @@ struct mpivf_inquiry {
     size_t segments;
     char folder[MPIVF_PATH];
     char identity[1536]; /* JSON */
+    bool answered;       /* with options->again: the outputs are there */
 };
 
 /*
@@ -41,10 +42,21 @@ mpivf_status
 mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
 
 /*
+ * Leave the folder; when nothing was answered in it, remove it: what is asked next time may be
+ * something else. Local.
+ */
+void
+mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
+
+/*
  * Queries [first, first + n) on every rank, all finite; owned by the caller. Collective, agreed.
  */
 mpivf_status
 mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, float **query);
+
+/* A 64-bit mark of everything that is asked; in the outputs. Never 0. */
+uint64_t
+mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry);
 
 /* The row of the base that query i is, with options->self. */
 static inline uint64_t

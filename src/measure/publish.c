@@ -170,7 +170,8 @@ create_outputs(struct publishing *p)
                                            .rows = inquiry->prefix[s] - rejected,
                                            .most_id = inquiry->base.rows - 1,
                                            .exact = true,
-                                           .counts = true};
+                                           .counts = true,
+                                           .inquiry = mpivf_inquiry_mark(inquiry)};
         status = mpivf_inquiry_output(inquiry, s, path);
         if (status == MPIVF_OK)
             status = mpivf_result_create(p->ctx, &p->writer[s], path, &about, options->also);

@@ -301,7 +301,7 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
     const struct mpivf_par *par = t->par;
     mpivf_status status =
         mpivf_inquiry_open_all(&t->inquiry, par, base, queries, out, t->options);
-    if (status)
+    if (status || t->inquiry.answered)
         return status;
     t->shape = (struct mpivf_pass_shape){.metric = t->options->metric,
                                          .dim = t->inquiry.base.dim,
@@ -326,9 +326,9 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     struct mpivf_published published = {0};
     memset(made, 0, sizeof *made);
     mpivf_status status = open_all(&t, base, queries, out);
-    if (status == MPIVF_OK)
+    if (status == MPIVF_OK && !t.inquiry.answered)
         status = answer_all(&t, report, made);
-    if (status == MPIVF_OK)
+    if (status == MPIVF_OK && !t.inquiry.answered)
         status = mpivf_agree_all(par, par->rank == 0 ? mpivf_publish(&t.inquiry, &published)
                                                      : MPIVF_OK);
     mpivf_bcast_all(par, &published, sizeof published);
@@ -336,6 +336,8 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     made->rows = published.rows;
     made->rejected = published.rejected;
     made->duplicates = published.duplicates;
+    if (status)
+        mpivf_inquiry_leave(&t.inquiry, &t.claim);
     clear(&t);
     return status;
 }

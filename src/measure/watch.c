@@ -108,6 +108,8 @@ plan_memory(struct mpivf_watch_state *w)
     size_t row = mpivf_pass_row_bytes(&w->shape);
     w->shape.capacity = w->inquiry.queries;
     w->shape.batch = BATCH_BYTES / row > 0 ? BATCH_BYTES / row : 1;
+    if (w->shape.batch > w->inquiry.base.rows)
+        w->shape.batch = w->inquiry.base.rows;
     size_t each = mpivf_pass_query_bytes(&w->shape) + mpivf_inquiry_query_bytes(&w->inquiry);
     size_t need = mpivf_pass_fixed_bytes(&w->shape, ctx->threads) + w->shape.capacity * each +
                   w->shape.batch * row;
@@ -163,7 +165,8 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
 {
     w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
     mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, out, options);
-    if (status)
+    w->idle = w->inquiry.answered;
+    if (status || w->idle)
         return status;
     w->shape = (struct mpivf_pass_shape){.metric = options->metric,
                                          .dim = w->inquiry.base.dim,
@@ -189,7 +192,10 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
     if (status)
         return status;
     *watch = (struct mpivf_watch){.arg = *state, .rows = rows, .keep = keep};
-    return open_all(*state, par, base, queries, out, options);
+    status = open_all(*state, par, base, queries, out, options);
+    if (status)
+        mpivf_inquiry_leave(&(*state)->inquiry, &(*state)->claim);
+    return status;
 }
 
 void

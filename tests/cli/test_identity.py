@@ -5,7 +5,7 @@ import h5py
 import numpy
 import pytest
 
-from program import fails, memory, run, same, save
+from program import fails, memory, run, same, save, tight_memory
 
 LISTS = 40
 PARTS = 4
@@ -103,8 +103,8 @@ def test_little_memory_gives_the_same_bytes(tmp_path):
 
 def test_truth_in_many_passes_is_the_same(tmp_path, place):
     source = place / "in.h5"
-    told = run("truth", source, f"{source}:train", tmp_path / "little.t", "-k", 50, "--threads", 1,
-               "--memory", memory(9, 2), "--json", ranks=2).json()
+    words = ("truth", source, f"{source}:train", tmp_path / "little.t", "-k", 50, "--threads", 1)
+    told = run(*words, "--memory", tight_memory(*words, ranks=2), "--json", ranks=2).json()
     run("truth", source, f"{source}:train", tmp_path / "plenty.t", "-k", 50, ranks=2)
     assert told["passes"] > 1
     assert same(tmp_path / "plenty.t", tmp_path / "little.t")

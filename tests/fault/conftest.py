@@ -21,3 +21,22 @@ def scenarios(tmp_path_factory, fault_points):
 def root(tmp_path):
     """A folder for the cases, as text."""
     return os.fspath(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def jobs(scenarios, tmp_path_factory):
+    from truths import all_jobs
+    return all_jobs(os.path.dirname(scenarios["truth"].words("")[1]), tmp_path_factory.mktemp("tight"))
+
+
+@pytest.fixture(scope="session")
+def clean_truth(jobs, tmp_path_factory):
+    """clean_truth(name, ranks): the right bytes and the passes of a run that nobody disturbs."""
+    known = {}
+
+    def get(name, ranks):
+        if (name, ranks) not in known:
+            known[name, ranks] = jobs[name].clean(str(tmp_path_factory.mktemp("clean")), ranks)
+            assert known[name, ranks][0] == known[min(known, key=lambda key: key[0] != name)][0]
+        return known[name, ranks]
+    return get

@@ -63,7 +63,7 @@ def test_a_tiny_disk(scenarios, tmpfs, name, size):
     disk = tmpfs(size)
     fails(*scenarios[name].words(disk), says="mpivf", ranks=2,
           output=f"{disk}/{scenarios[name].output}")
-    assert os.listdir(disk) == []
+    assert set(os.listdir(disk)) <= ({"out.truth.work"} if name == "truth" else set())
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
