@@ -51,10 +51,11 @@ mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
                       const char *fallback, enum mpivf_read_mode mode);
 
-/* The same for a column of integers, one id a row. Collective. */
+/* The same for a column of integers, one id for each of `rows` rows. Collective. */
 mpivf_status
-mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                          const char *fallback, enum mpivf_read_mode mode);
+mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
+                          const char *name, const char *fallback, enum mpivf_read_mode mode,
+                          uint64_t rows);
 
 /* A source that is not open is fine. Collective. */
 void

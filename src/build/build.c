@@ -31,14 +31,10 @@ open_ids_all(struct building *b)
     uint64_t fingerprint;
     if (b->options->ids == NULL)
         return MPIVF_OK;
-    mpivf_status status =
-        mpivf_source_open_ids_all(&b->ids, par, b->options->ids, "id", b->options->read_mode);
-    if (status)
-        return status;
-    if (b->ids.rows != b->source.rows)
-        return mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows", b->options->ids,
-                          (unsigned long long)b->ids.rows, (unsigned long long)b->source.rows);
-    status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
+    mpivf_status status = mpivf_source_open_ids_all(&b->ids, par, b->options->ids, "id",
+                                                    b->options->read_mode, b->source.rows);
+    if (status == MPIVF_OK)
+        status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
     if (status == MPIVF_OK) {
         uint64_t both[2] = {b->source_fingerprint, fingerprint};
         b->source_fingerprint = mpivf_checksum_of(both, sizeof both);

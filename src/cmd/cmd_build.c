@@ -58,7 +58,6 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
 struct truth {
     char queries[MPIVF_PATH];
     const char *out;
-    uint64_t k;
     struct mpivf_truth_options options;
     struct mpivf_watch watch;
     struct mpivf_watch_state *state; /* owned */
@@ -114,7 +113,7 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
     status = mpivf_agree_all(par, status);
     if (status)
         return status;
-    truth->options.k = truth->k;
+    truth->options.k = (uint64_t)f->truth_k;
     truth->options.bad_rows = (enum mpivf_bad_rows)f->train.bad_rows;
     truth->options.read_mode = (enum mpivf_read_mode)f->train.read_mode;
     truth->options.ids = f->ids;
@@ -147,7 +146,7 @@ run_all(struct mpivf_call *call)
     mpivf_status status = mpivf_call_check_all(call, f->model, f->ids);
     if (status)
         return status;
-    struct truth truth = {.k = (uint64_t)f->truth_k};
+    struct truth truth = {.out = NULL};
     if (f->truth)
         status = truth_begin_all(call, &truth);
     o.watch = truth.state ? &truth.watch : NULL;

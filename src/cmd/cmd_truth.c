@@ -3,7 +3,6 @@
 #include <mpivf/report.h>
 #include <mpivf/truth.h>
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

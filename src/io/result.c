@@ -61,9 +61,8 @@ convention_of(int also, int i)
     return (enum mpivf_convention)c;
 }
 
-/* Bytes of a path without the ending of HDF5 files; a name is more than an ending. */
-static int
-stem_bytes(const char *path)
+int
+mpivf_result_stem(const char *path)
 {
     static const char *const ending[] = {".h5", ".hdf5"};
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -82,7 +81,7 @@ mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i
 {
     if (i == 0)
         return mpivf_path(ctx, output, "%s", path);
-    return mpivf_path(ctx, output, "%.*s%s", stem_bytes(path), path,
+    return mpivf_path(ctx, output, "%.*s%s", mpivf_result_stem(path), path,
                       mpivf_convention_ending(convention_of(also, i)));
 }
 
@@ -123,7 +122,8 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {"duplicates", MPIVF_I64, 1, {about->queries, 1}, 0},
     };
     mpivf_status status =
-        mpivf_h5_create(ctx, file->partial, attribute, about->inquiry ? 6 : 5, dataset, about->counts ? 4 : 2);
+        mpivf_h5_create(ctx, file->partial, attribute, about->inquiry ? 6 : 5, dataset,
+                        about->counts ? 4 : 2);
     for (int i = 0; i < 4; i++)
         writer->offset[i] = dataset[i].offset;
     return status ? status : mpivf_file_update(ctx, file->partial, &file->file);

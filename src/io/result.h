@@ -79,6 +79,10 @@ struct mpivf_result_writer {
 int
 mpivf_result_outputs(int also);
 
+/* Bytes of a path without a final .h5 or .hdf5; a name is more than an ending. */
+int
+mpivf_result_stem(const char *path);
+
 /*
  * The name of the i-th of them into MPIVF_PATH bytes: `path` itself, then, without a
  * final .h5 or .hdf5, with .bin for xbin, .ivecs and .fvecs for vecs. MPIVF_USAGE when it

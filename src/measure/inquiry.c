@@ -9,26 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where a path's ending (.h5, .hdf5) begins; its end when it has none. */
-static size_t
-stem_length(const char *path)
-{
-    size_t length = strlen(path);
-    static const char *const endings[] = {".h5", ".hdf5"};
-    for (size_t i = 0; i < 2; i++) {
-        size_t n = strlen(endings[i]);
-        if (length > n && strcmp(path + length - n, endings[i]) == 0)
-            return length - n;
-    }
-    return length;
-}
-
 mpivf_status
 mpivf_inquiry_output(const struct mpivf_inquiry *inquiry, size_t s, char *path)
 {
     struct mpivf_context *ctx = inquiry->par->ctx;
     const char *out = inquiry->out;
-    int stem = (int)stem_length(out);
+    int stem = mpivf_result_stem(out);
     if (inquiry->options->prefixes == 0)
         return mpivf_path(ctx, path, "%s", out);
     return mpivf_path(ctx, path, "%.*s-%s%s", stem, out, inquiry->options->prefix_name[s], out + stem);
@@ -77,13 +63,8 @@ open_ids_all(struct mpivf_inquiry *inquiry)
     const struct mpivf_truth_options *options = inquiry->options;
     if (options->ids == NULL)
         return MPIVF_OK;
-    mpivf_status status = mpivf_source_open_ids_all(&inquiry->ids, inquiry->par, options->ids, "id",
-                                                    options->read_mode);
-    if (status == MPIVF_OK && inquiry->ids.rows != inquiry->base.rows)
-        status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows",
-                            options->ids, (unsigned long long)inquiry->ids.rows,
-                            (unsigned long long)inquiry->base.rows);
-    return status;
+    return mpivf_source_open_ids_all(&inquiry->ids, inquiry->par, options->ids, "id",
+                                     options->read_mode, inquiry->base.rows);
 }
 
 /*
@@ -224,13 +205,11 @@ mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry)
 }
 
 static mpivf_status
-refuse_part(struct mpivf_context *ctx, void *arg, const char *name)
+find_part(struct mpivf_context *ctx, void *arg, const char *name)
 {
-    const struct mpivf_inquiry *inquiry = arg;
-    if (strncmp(name, "part-", 5) != 0)
-        return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' has parts but no manifest.json that tells whose they "
-                      "are; remove the folder", inquiry->folder);
+    (void)ctx;
+    *(bool *)arg |= mpivf_part_owns(name);
+    return MPIVF_OK;
 }
 
 mpivf_status
@@ -240,20 +219,16 @@ mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim 
     mpivf_status status = mpivf_claim_open_all(claim, par, inquiry->folder, inquiry->identity);
     if (status)
         return status;
+    bool parts = false;
     if (par->rank == 0 && !mpivf_claim_exists(inquiry->folder))
-        status = mpivf_folder_list(par->ctx, inquiry->folder, refuse_part, (void *)inquiry);
+        status = mpivf_folder_list(par->ctx, inquiry->folder, find_part, &parts);
+    if (parts)
+        status = mpivf_fail(par->ctx, MPIVF_MISMATCH, "'%s' has parts but no manifest.json that tells "
+                            "whose they are; remove the folder", inquiry->folder);
     if (par->rank == 0 && status == MPIVF_OK)
         status = mpivf_claim_write(claim, json_object());
     status = mpivf_agree_all(par, status);
     return status ? status : mpivf_claim_seen_all(claim);
-}
-
-static mpivf_status
-find_part(struct mpivf_context *ctx, void *arg, const char *name)
-{
-    (void)ctx;
-    *(bool *)arg |= mpivf_part_owns(name);
-    return MPIVF_OK;
 }
 
 void

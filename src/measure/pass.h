@@ -17,9 +17,8 @@ struct mpivf_pass_shape {
     size_t dim, k;
     size_t segments;
     const uint64_t *prefix; /* not owned, [segments], ascending */
-    uint64_t queries;       /* in all, of which `capacity` at a time */
-    size_t capacity;
-    size_t batch; /* rows at a time, at most */
+    size_t capacity; /* queries at a time, at most */
+    size_t batch;    /* rows at a time, at most */
 };
 
 struct mpivf_pass {

@@ -3,7 +3,6 @@
 #include "io/result.h"
 #include "math/distance.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { PIECE_BYTES = 1 << 20 };

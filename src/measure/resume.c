@@ -2,7 +2,17 @@
 
 #include <string.h>
 
-static const double KEEP_SHARE = 50;
+static const double KEEP_SHARE = 50; /* keeping takes a fiftieth of the time at most */
+
+struct mpivf_pass_shape
+mpivf_resume_shape(const struct mpivf_inquiry *inquiry)
+{
+    return (struct mpivf_pass_shape){.metric = inquiry->options->metric,
+                                     .dim = inquiry->base.dim,
+                                     .k = inquiry->options->k,
+                                     .segments = inquiry->segments,
+                                     .prefix = inquiry->prefix};
+}
 
 void
 mpivf_resume_clear(struct mpivf_resume *r)

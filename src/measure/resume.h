@@ -19,6 +19,10 @@ struct mpivf_resume {
     double kept_at, keeping;             /* seconds: when that was, and how long it took */
 };
 
+/* The shape of the passes of an inquiry, but for capacity and batch: the budget decides those. */
+struct mpivf_pass_shape
+mpivf_resume_shape(const struct mpivf_inquiry *inquiry);
+
 void
 mpivf_resume_clear(struct mpivf_resume *resume);
 

@@ -303,12 +303,7 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
         mpivf_inquiry_open_all(&t->inquiry, par, base, queries, out, t->options);
     if (status || t->inquiry.answered)
         return status;
-    t->shape = (struct mpivf_pass_shape){.metric = t->options->metric,
-                                         .dim = t->inquiry.base.dim,
-                                         .k = t->options->k,
-                                         .segments = t->inquiry.segments,
-                                         .prefix = t->inquiry.prefix,
-                                         .queries = t->inquiry.queries};
+    t->shape = mpivf_resume_shape(&t->inquiry);
     status = mpivf_agree_all(par, plan_memory(t));
     t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)

@@ -168,12 +168,7 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
     w->idle = w->inquiry.answered;
     if (status || w->idle)
         return status;
-    w->shape = (struct mpivf_pass_shape){.metric = options->metric,
-                                         .dim = w->inquiry.base.dim,
-                                         .k = options->k,
-                                         .segments = w->inquiry.segments,
-                                         .prefix = w->inquiry.prefix,
-                                         .queries = w->inquiry.queries};
+    w->shape = mpivf_resume_shape(&w->inquiry);
     status = mpivf_agree_all(par, plan_memory(w));
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);

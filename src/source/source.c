@@ -135,10 +135,15 @@ mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, 
 }
 
 mpivf_status
-mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                          const char *fallback, enum mpivf_read_mode mode)
+mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
+                          const char *name, const char *fallback, enum mpivf_read_mode mode,
+                          uint64_t rows)
 {
-    return open_all(source, par, name, fallback, true, mode);
+    mpivf_status status = open_all(source, par, name, fallback, true, mode);
+    if (status == MPIVF_OK && source->rows != rows)
+        status = mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows", name,
+                            (unsigned long long)source->rows, (unsigned long long)rows);
+    return status;
 }
 
 void
