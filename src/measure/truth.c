@@ -1,5 +1,6 @@
 #include <mpivf/truth.h>
 
+#include "build/ids.h"
 #include "io/claim.h"
 #include "math/distance.h"
 #include "measure/inquiry.h"
@@ -296,12 +297,17 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
 }
 
 static mpivf_status
-open_all(struct truth *t, const char *base, const char *queries, const char *out)
+open_all(struct truth *t, const char *base, const char *queries, const char *out,
+         struct mpivf_report *report)
 {
     const struct mpivf_par *par = t->par;
     mpivf_status status =
         mpivf_inquiry_open_all(&t->inquiry, par, base, queries, out, t->options);
     if (status || t->inquiry.answered)
+        return status;
+    if (t->options->ids) /* a negative one would stand for none; now, while there is memory */
+        status = mpivf_ids_check_all(par, &t->inquiry.ids, report);
+    if (status)
         return status;
     t->shape = mpivf_resume_shape(&t->inquiry);
     status = mpivf_agree_all(par, plan_memory(t));
@@ -320,7 +326,7 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     t.resume = (struct mpivf_resume){.inquiry = &t.inquiry, .pass = &t.pass};
     struct mpivf_published published = {0};
     memset(made, 0, sizeof *made);
-    mpivf_status status = open_all(&t, base, queries, out);
+    mpivf_status status = open_all(&t, base, queries, out, report);
     if (status == MPIVF_OK && !t.inquiry.answered)
         status = answer_all(&t, report, made);
     if (status == MPIVF_OK && !t.inquiry.answered)

@@ -194,6 +194,19 @@ def test_ids(tmp_path, place, metric, ranks):
     assert_exact(tmp_path / "t", rows, queries, metric, 60, exact=True, ids=ids)
 
 
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("id, says", [(-5, "the id -5 of row 700 is negative"),
+                                      (0, "the id 0 is given to two rows")])
+def test_bad_ids_are_refused(tmp_path, place, id, says, ranks):
+    """A negative id would be taken for a missing neighbour."""
+    ids = numpy.arange(3000)
+    ids[700] = id
+    save(tmp_path / "ids.h5", id=ids)
+    fails("truth", place / "in.h5", place / "in.h5", tmp_path / "t", "--ids", tmp_path / "ids.h5",
+          says=says, ranks=ranks, output=tmp_path / "t")
+    assert not os.path.exists(tmp_path / "t.work")
+
+
 @pytest.mark.parametrize("n", [1, 3, 99, 100, 5000])
 def test_some_queries_evenly_spread(tmp_path, place, n):
     rows, queries = rows_and_queries(place)
