@@ -26,8 +26,9 @@ struct mpivf_train_options {
 
 /* What came of it. */
 struct mpivf_trained {
-    uint64_t lists, sample, iterations, repaired;
-    double objective, first_objective; /* mean distance to the centroid */
+    uint64_t lists, sample, repaired;
+    uint64_t iterations, local; /* over all lists, among near ones */
+    double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
 };
 
 /* MPIVF_INPUT or MPIVF_USAGE when so many rows cannot be trained on like this. Local. */

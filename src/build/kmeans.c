@@ -1,294 +1,386 @@
 #include "build/kmeans.h"
 
-#include "base/rng.h"
-#include "build/smallest.h"
-#include "math/distance.h"
+#include "build/lloyd.h"
+#include "build/seeds.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums are int64 multiples of 1 / scale, so that they are exact and the same in any order. */
+enum {
+    FLAT_LISTS = 512, /* up to here two levels save nothing */
+    TOP_ROWS = 256,   /* a centroid of the upper level */
+    PART_ROWS = 64,   /* a list, for the first guess */
+    TOP_ITERATIONS = 10,
+    FINE_ITERATIONS = 6,
+    NEAR = 96, /* two panels */
+    /* What a row costs beside its comparisons, in comparisons: measured at 128 and 784 columns. */
+    GLOBAL_ROW = 400,
+    LOCAL_ROW = 600
+};
+static const double TOP_TOLERANCE = 0.005;
+
 struct kmeans {
     const struct mpivf_par *par;
-    const struct mpivf_sample *sample;
+    const struct mpivf_train_options *options;
+    struct mpivf_sample *sample;
     struct mpivf_coarse *coarse;
-    bool spherical;
-    uint64_t total; /* sampled rows of all ranks */
-    double scale, objective_scale;
-    uint32_t *list;    /* owned, [sample->rows] */
-    double *distance;  /* owned, [sample->rows] */
-    int64_t *sum;      /* owned: [lists, dim] sums, [lists] counts, [1] objective */
+    struct mpivf_lloyd lloyd;
+    struct mpivf_trained *trained;
+    double objective; /* of the last iteration */
 };
 
-static int64_t *
-counts(const struct kmeans *km)
+static uint64_t
+top_lists(uint64_t lists)
 {
-    return km->sum + km->coarse->lists * km->coarse->dim;
+    return (uint64_t)sqrt((double)lists);
 }
 
-static int64_t *
-objective(const struct kmeans *km)
+void
+mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE_LEVELS])
 {
-    return counts(km) + km->coarse->lists;
+    bool flat = lists <= FLAT_LISTS;
+    uint64_t top = TOP_ROWS * top_lists(lists), part = PART_ROWS * lists;
+    level[MPIVF_SAMPLE_TOP] = flat || top > wanted ? wanted : top;
+    level[MPIVF_SAMPLE_PART] = flat || part > wanted ? wanted : part;
+    level[MPIVF_SAMPLE_ALL] = wanted;
 }
 
-/* The largest power of two by which `total` values up to `most` can be summed in int64. */
-static double
-fixed_point_scale(uint64_t total, double most)
+size_t
+mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root)
 {
-    int bits_total, bits_most;
-    frexp((double)total, &bits_total);
-    frexp(most, &bits_most);
-    int shift = 62 - bits_total - bits_most;
-    return ldexp(1.0, shift > 1000 ? 1000 : shift);
-}
-
-static mpivf_status
-kmeans_init_all(struct kmeans *km)
-{
-    const struct mpivf_par *par = km->par;
-    const struct mpivf_sample *sample = km->sample;
-    struct mpivf_context *ctx = par->ctx;
-    size_t dim = km->coarse->dim;
-    double most = 0;
-    for (size_t i = 0; i < sample->rows * dim; i++)
-        most = fmax(most, fabs((double)sample->row[i]));
-    most = mpivf_max_all(par, most);
-    km->total = mpivf_total_all(par, sample->rows);
-    km->scale = fixed_point_scale(km->total, most);
-    km->objective_scale =
-        fixed_point_scale(km->total, km->spherical ? 2.0 : 4.0 * (double)dim * most * most);
-    km->list = mpivf_alloc(ctx, "the training", sample->rows, sizeof *km->list);
-    km->distance = mpivf_alloc(ctx, "the training", sample->rows, sizeof *km->distance);
-    return mpivf_agree_all(par, km->list && km->distance ? MPIVF_OK : MPIVF_MEMORY);
+    size_t near = lists > FLAT_LISTS ? lists * (NEAR * sizeof(uint32_t) + sizeof(uint64_t)) : 0;
+    size_t seeds = lists * ((root ? 2 : 1) * dim * sizeof(float) + 80);
+    size_t sums = mpivf_lloyd_bytes(lists, dim, root) + near;
+    return mpivf_coarse_bytes(lists, dim, threads) + (sums > seeds ? sums : seeds);
 }
 
 /* ---- the first centroids ---- */
 
-struct seeding {
-    uint64_t seed;
-    const uint64_t *key;
-};
-
-static uint64_t
-seed_hash(void *arg, size_t i)
-{
-    const struct seeding *s = arg;
-    return mpivf_random(s->seed, MPIVF_FOR_SEEDS, s->key[i]);
-}
-
-struct seeded {
-    uint64_t hash;
-    size_t from;
-};
-
-static int
-by_hash(const void *a, const void *b)
-{
-    const struct seeded *x = a, *y = b;
-    return (x->hash > y->hash) - (x->hash < y->hash);
-}
-
-/* On rank 0: centroids in the order of their hashes, whatever ranks they came from. */
-static void
-order_seeds(struct mpivf_coarse *coarse, struct seeded *order, const uint64_t *hash, const float *row)
-{
-    size_t bytes = coarse->dim * sizeof(float);
-    for (size_t i = 0; i < coarse->lists; i++)
-        order[i] = (struct seeded){hash[i], i};
-    qsort(order, coarse->lists, sizeof *order, by_hash);
-    for (size_t i = 0; i < coarse->lists; i++)
-        memcpy(coarse->centroid + i * coarse->dim, row + order[i].from * coarse->dim, bytes);
-}
-
-/* The sampled rows with the `lists` smallest hashes. Collective. */
+/* Seeds of the rows up to a level, by group when there are groups, become the centroids. */
 static mpivf_status
-seed_all(struct kmeans *km, uint64_t seed)
+seed_all(const struct kmeans *km, struct mpivf_coarse *coarse, enum mpivf_sample_level level,
+         size_t groups, const uint32_t *group, const uint64_t *first)
 {
-    const struct mpivf_par *par = km->par;
-    const struct mpivf_sample *sample = km->sample;
-    struct mpivf_context *ctx = par->ctx;
-    size_t lists = km->coarse->lists, dim = km->coarse->dim, mine = 0;
-    struct seeding seeding = {seed, sample->key};
-    uint64_t last = mpivf_smallest_all(par, seed_hash, &seeding, sample->rows, lists);
-    for (size_t i = 0; i < sample->rows; i++)
-        mine += seed_hash(&seeding, i) <= last;
+    struct mpivf_seeds seeds = {km->sample, level, km->options->seed, groups, group, first};
+    mpivf_status status = mpivf_seeds_all(km->par, &seeds, coarse->centroid);
+    if (status)
+        return status;
+    mpivf_bcast_all(km->par, coarse->centroid, coarse->lists * coarse->dim * sizeof(float));
+    memcpy(coarse->centre, km->sample->centre, coarse->dim * sizeof(float));
+    mpivf_coarse_refill(coarse);
+    return MPIVF_OK;
+}
 
-    size_t all = par->rank == 0 ? lists : 0;
-    uint64_t *hash = mpivf_alloc(ctx, "the seeds", mine + all, sizeof *hash);
-    float *row = mpivf_alloc(ctx, "the seeds", (mine + all) * dim, sizeof *row);
-    struct seeded *order = mpivf_alloc(ctx, "the seeds", all, sizeof *order);
-    mpivf_status status = mpivf_agree_all(par, hash && row && order ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK) {
-        size_t n = 0;
-        for (size_t i = 0; i < sample->rows; i++) {
-            uint64_t h = seed_hash(&seeding, i);
-            if (h > last)
-                continue;
-            hash[all + n] = h;
-            memcpy(row + (all + n) * dim, sample->row + i * dim, dim * sizeof *row);
-            n++;
-        }
-        mpivf_gather_to_root_all(par, hash + all, mine * sizeof *hash, hash);
-        mpivf_gather_to_root_all(par, row + all * dim, mine * dim * sizeof *row, row);
-        if (par->rank == 0)
-            order_seeds(km->coarse, order, hash, row);
-        mpivf_bcast_all(par, km->coarse->centroid, lists * dim * sizeof(float));
-        mpivf_coarse_ready(km->coarse);
+/* Train the upper level, a small k-means of its own. */
+static mpivf_status
+train_top_all(struct kmeans *km, struct mpivf_coarse *top)
+{
+    struct mpivf_lloyd lloyd = km->lloyd;
+    uint64_t first[2] = {0, top->lists};
+    double last = INFINITY;
+    lloyd.coarse = top;
+    lloyd.level = MPIVF_SAMPLE_TOP;
+    mpivf_status status = mpivf_lloyd_init_all(&lloyd);
+    if (status == MPIVF_OK)
+        status = seed_all(km, top, MPIVF_SAMPLE_TOP, 1, NULL, first);
+    for (int i = 0; i < TOP_ITERATIONS && status == MPIVF_OK; i++) {
+        struct mpivf_lloyd_step step;
+        status = mpivf_lloyd_all(&lloyd, 0, &step);
+        if (status || last - step.objective <= TOP_TOLERANCE * last)
+            break;
+        last = step.objective;
     }
-    mpivf_free(ctx, hash);
-    mpivf_free(ctx, row);
-    mpivf_free(ctx, order);
+    mpivf_lloyd_clear(&lloyd);
     return status;
 }
 
-/* ---- an iteration ---- */
-
-/* Sum this rank's rows by list; each thread has its own columns. */
-static void
-add_up(struct kmeans *km)
+/* Put the rows of the first guess into cells of the upper level, and count those of all ranks. */
+static mpivf_status
+find_cells_all(struct kmeans *km, struct mpivf_coarse *top, int64_t *count)
 {
-    const struct mpivf_sample *sample = km->sample;
-    size_t dim = km->coarse->dim;
-    memset(km->sum, 0, (km->coarse->lists * (dim + 1) + 1) * sizeof *km->sum);
-    for (size_t i = 0; i < sample->rows; i++) {
-        counts(km)[km->list[i]]++;
-        *objective(km) += llrint(km->distance[i] * km->objective_scale);
-    }
-#pragma omp parallel num_threads(km->coarse->threads)
-    {
-        size_t first = mpivf_share_first(dim, omp_get_thread_num(), omp_get_num_threads());
-        size_t end = mpivf_share_first(dim, omp_get_thread_num() + 1, omp_get_num_threads());
-        for (size_t i = 0; i < sample->rows; i++) {
-            int64_t *sum = km->sum + km->list[i] * dim;
-            const float *row = sample->row + i * dim;
-            for (size_t j = first; j < end; j++)
-                sum[j] += llrint((double)row[j] * km->scale);
-        }
-    }
-}
-
-/* On rank 0: the mean of each list that has rows, of unit length when spherical. */
-static void
-move_centroids(struct kmeans *km)
-{
-    size_t dim = km->coarse->dim;
-    for (size_t l = 0; l < km->coarse->lists; l++) {
-        float *centroid = km->coarse->centroid + l * dim;
-        const int64_t *sum = km->sum + l * dim;
-        int64_t rows = counts(km)[l];
-        for (size_t j = 0; j < dim && rows > 0; j++)
-            centroid[j] = (float)((double)sum[j] / km->scale / (double)rows);
-        if (km->spherical && rows > 0)
-            mpivf_normalise(centroid, dim, centroid);
-    }
-}
-
-/* On rank 0: give each empty list half of the largest. How many lists were empty. */
-static uint64_t
-repair_empty(struct kmeans *km)
-{
-    static const float NUDGE = 1.0f / 1024;
-    size_t dim = km->coarse->dim, lists = km->coarse->lists;
-    int64_t *count = counts(km);
-    uint64_t repaired = 0;
-    for (size_t empty = 0; empty < lists; empty++) {
-        size_t largest = 0;
-        if (count[empty] > 0)
-            continue;
-        for (size_t l = 1; l < lists; l++)
-            if (count[l] > count[largest])
-                largest = l;
-        if (count[largest] < 2)
+    struct mpivf_lloyd *lloyd = &km->lloyd;
+    size_t blocks = mpivf_sample_blocks(km->sample, MPIVF_SAMPLE_PART);
+    mpivf_status status = MPIVF_OK;
+    for (size_t b = 0; b < blocks && status == MPIVF_OK; b++) {
+        struct mpivf_sample_block block;
+        status = mpivf_sample_block(km->sample, b, &block);
+        if (status)
             break;
-        float *to = km->coarse->centroid + empty * dim, *from = km->coarse->centroid + largest * dim;
-        for (size_t j = 0; j < dim; j++) {
-            float nudge = from[j] * (j % 2 ? NUDGE : -NUDGE);
-            to[j] = from[j] + nudge;
-            from[j] -= nudge;
-        }
-        if (km->spherical) {
-            mpivf_normalise(to, dim, to);
-            mpivf_normalise(from, dim, from);
-        }
-        count[empty] = count[largest] / 2;
-        count[largest] -= count[empty];
-        repaired++;
+        uint32_t *cell = lloyd->list + block.first;
+        mpivf_coarse_reassign(top, block.rows, cell, lloyd->distance);
+        for (size_t i = 0; i < block.rows->rows; i++)
+            count[cell[i]]++;
     }
-    return repaired;
+    status = mpivf_agree_all(km->par, status);
+    if (status == MPIVF_OK)
+        mpivf_sum_all(km->par, count, top->lists);
+    return status;
 }
 
-/* What rank 0 tells after an update. */
-struct update {
-    double objective;
-    uint64_t repaired;
+/* A cell and what its share of the lists leaves over. */
+struct remainder {
+    uint64_t rest, cell;
 };
 
-static struct update
-update_all(struct kmeans *km)
+static int
+by_rest(const void *a, const void *b)
 {
-    const struct mpivf_par *par = km->par;
-    size_t lists = km->coarse->lists, dim = km->coarse->dim;
-    struct update update = {0};
-    mpivf_sum_to_root_all(par, km->sum, lists * (dim + 1) + 1);
-    if (par->rank == 0) {
-        double mean = (double)*objective(km) / km->objective_scale / (double)km->total;
-        update.objective = km->spherical ? 1.0 + mean : mean;
-        move_centroids(km);
-        update.repaired = repair_empty(km);
+    const struct remainder *x = a, *y = b;
+    if (x->rest != y->rest)
+        return x->rest < y->rest ? 1 : -1;
+    return (x->cell > y->cell) - (x->cell < y->cell);
+}
+
+/*
+ * Deal the lists to the cells: one to each that has rows, the others in proportion to the rows beyond
+ * the first, by largest remainder. No cell gets more lists than it has rows.
+ */
+static void
+deal_lists(const int64_t *count, size_t cells, uint64_t lists, struct remainder *remainder,
+           uint64_t *first)
+{
+    uint64_t rows = 0, left = lists;
+    for (size_t c = 0; c < cells; c++) {
+        rows += count[c] > 0 ? (uint64_t)count[c] - 1 : 0;
+        left -= count[c] > 0;
     }
-    mpivf_bcast_all(par, &update, sizeof update);
-    mpivf_bcast_all(par, km->coarse->centroid, lists * dim * sizeof(float));
-    mpivf_coarse_ready(km->coarse);
-    return update;
+    uint64_t spare = left;
+    for (size_t c = 0; c < cells; c++) {
+        uint64_t more = count[c] > 0 ? (uint64_t)count[c] - 1 : 0;
+        __uint128_t share = (__uint128_t)more * left;
+        first[c + 1] = (count[c] > 0) + (rows > 0 ? (uint64_t)(share / rows) : 0);
+        spare -= first[c + 1] - (count[c] > 0);
+        remainder[c] = (struct remainder){rows > 0 ? (uint64_t)(share % rows) : 0, c};
+    }
+    qsort(remainder, cells, sizeof *remainder, by_rest);
+    for (size_t c = 0; c < spare; c++)
+        first[remainder[c].cell + 1]++;
+    first[0] = 0;
+    for (size_t c = 0; c < cells; c++)
+        first[c + 1] += first[c];
+}
+
+/* Iterations in which a row of a cell is compared with the lists of that cell only. */
+static mpivf_status
+iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32_t *cell_of,
+                  uint32_t *all)
+{
+    struct mpivf_lloyd *lloyd = &km->lloyd;
+    struct mpivf_candidates candidates = {cells, first, all};
+    size_t most = 0, rows = mpivf_sample_rows(km->sample, MPIVF_SAMPLE_PART);
+    for (size_t c = 0; c < cells; c++) {
+        for (uint64_t l = first[c]; l < first[c + 1]; l++) {
+            cell_of[l] = (uint32_t)c;
+            all[l] = (uint32_t)l;
+        }
+        most = first[c + 1] - first[c] > most ? first[c + 1] - first[c] : most;
+    }
+    for (size_t i = 0; i < rows; i++) { /* from the cell to one of its lists */
+        uint32_t *list = &lloyd->list[mpivf_sample_place(km->sample, i)];
+        *list = (uint32_t)first[*list];
+    }
+    lloyd->level = MPIVF_SAMPLE_PART;
+    mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse, most));
+    for (int i = 0; i < FINE_ITERATIONS && status == MPIVF_OK; i++) {
+        struct mpivf_lloyd_step step;
+        status = mpivf_lloyd_among_all(lloyd, &candidates, cell_of, 0, &step);
+        km->objective = step.objective;
+        if (i == 0)
+            km->trained->first_objective = step.objective;
+    }
+    mpivf_coarse_picks_clear(km->coarse);
+    return status;
+}
+
+/* The first guess: cells of the upper level, cut into lists. */
+static mpivf_status
+guess_all(struct kmeans *km, size_t cells)
+{
+    static const char what[] = "the cells of the training";
+    const struct mpivf_par *par = km->par;
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_coarse top;
+    size_t lists = km->coarse->lists;
+    int64_t *count = mpivf_alloc_zero(ctx, what, cells, sizeof *count);
+    uint64_t *first = mpivf_alloc(ctx, what, cells + 1, sizeof *first);
+    struct remainder *remainder = mpivf_alloc(ctx, what, cells, sizeof *remainder);
+    uint32_t *cell_of = mpivf_alloc(ctx, what, 2 * lists, sizeof *cell_of);
+    mpivf_status status = mpivf_coarse_init(ctx, &top, km->coarse->metric, cells, km->coarse->dim);
+    if (!count || !first || !remainder || !cell_of)
+        status = MPIVF_MEMORY;
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = train_top_all(km, &top);
+    if (status == MPIVF_OK)
+        status = find_cells_all(km, &top, count);
+    mpivf_coarse_clear(&top);
+    if (status == MPIVF_OK) {
+        deal_lists(count, cells, lists, remainder, first);
+        status = seed_all(km, km->coarse, MPIVF_SAMPLE_PART, cells, km->lloyd.list, first);
+    }
+    if (status == MPIVF_OK)
+        status = iterate_cells_all(km, cells, first, cell_of, cell_of + lists);
+    mpivf_free(ctx, count);
+    mpivf_free(ctx, first);
+    mpivf_free(ctx, remainder);
+    mpivf_free(ctx, cell_of);
+    return status;
+}
+
+/* ---- refinement ---- */
+
+/* The lists near to each list. */
+struct near {
+    struct mpivf_candidates candidates;
+    uint64_t *start; /* owned, [lists + 1] */
+    uint32_t *list;  /* owned, [lists, each] */
+    size_t each;
+};
+
+static mpivf_status
+near_init_all(struct kmeans *km, struct near *near)
+{
+    struct mpivf_context *ctx = km->par->ctx;
+    size_t lists = km->coarse->lists;
+    near->each = NEAR < lists ? NEAR : lists;
+    near->start = mpivf_alloc(ctx, "the neighbours of lists", lists + 1, sizeof *near->start);
+    near->list = mpivf_alloc(ctx, "the neighbours of lists", lists * near->each, sizeof *near->list);
+    mpivf_status status = near->start && near->list ? MPIVF_OK : MPIVF_MEMORY;
+    if (status == MPIVF_OK)
+        status = mpivf_coarse_picks_init(km->coarse, near->each);
+    for (size_t l = 0; l <= lists && status == MPIVF_OK; l++)
+        near->start[l] = l * near->each;
+    near->candidates = (struct mpivf_candidates){lists, near->start, near->list};
+    return mpivf_agree_all(km->par, status);
+}
+
+static void
+near_clear(struct kmeans *km, struct near *near)
+{
+    mpivf_coarse_picks_clear(km->coarse);
+    mpivf_free(km->par->ctx, near->start);
+    mpivf_free(km->par->ctx, near->list);
+}
+
+/* Each rank looks up an even share of the lists. */
+static mpivf_status
+near_find_all(struct kmeans *km, struct near *near)
+{
+    enum { STEP = 4096 };
+    const struct mpivf_par *par = km->par;
+    struct mpivf_coarse *coarse = km->coarse;
+    size_t first = mpivf_share_first(coarse->lists, par->rank, par->size);
+    size_t n = mpivf_share_first(coarse->lists, par->rank + 1, par->size) - first;
+    uint32_t *mine = mpivf_alloc(par->ctx, "the neighbours of lists", n * near->each, sizeof *mine);
+    mpivf_status status = mine ? MPIVF_OK : MPIVF_MEMORY;
+    for (size_t at = 0; at < n && status == MPIVF_OK; at += STEP)
+        status = mpivf_coarse_probe(coarse, coarse->centroid + (first + at) * coarse->dim,
+                                    n - at < STEP ? n - at : STEP, near->each,
+                                    mine + at * near->each, NULL);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        mpivf_gather_all(par, mine, n * near->each * sizeof *mine, near->list);
+    mpivf_free(par->ctx, mine);
+    return status;
+}
+
+/* Note an iteration; the share of the objective that it has gained. */
+static double
+gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
+{
+    double gain = (km->objective - step->objective) / km->objective;
+    km->objective = km->trained->objective = step->objective;
+    km->trained->repaired += step->repaired;
+    return gain;
+}
+
+static mpivf_status
+global_all(struct kmeans *km, double *gain)
+{
+    struct mpivf_lloyd_step step;
+    mpivf_status status = mpivf_lloyd_all(&km->lloyd, 1, &step);
+    if (status == MPIVF_OK) {
+        *gain = step.repaired > 0 ? INFINITY : 0;
+        *gain += gain_of(km, &step);
+        km->trained->iterations++;
+    }
+    return status;
+}
+
+/* Local iterations while one gains at least `enough` of the objective. */
+static mpivf_status
+local_all(struct kmeans *km, struct near *near, double work, double enough)
+{
+    mpivf_status status = near_find_all(km, near);
+    for (double gain = INFINITY; status == MPIVF_OK && gain >= enough;) {
+        struct mpivf_lloyd_step step;
+        status = mpivf_lloyd_among_all(&km->lloyd, &near->candidates, NULL, work, &step);
+        if (status)
+            break;
+        gain = gain_of(km, &step);
+        km->trained->local++;
+    }
+    return status;
+}
+
+/* Global iterations, with local ones between them where those are cheaper. */
+static mpivf_status
+refine_all(struct kmeans *km)
+{
+    const struct mpivf_train_options *options = km->options;
+    size_t lists = km->coarse->lists;
+    double work = (double)(NEAR + LOCAL_ROW) / (double)(lists + GLOBAL_ROW), gain;
+    bool local = lists > FLAT_LISTS && work < 0.7;
+    struct near near = {0};
+    km->lloyd.level = MPIVF_SAMPLE_ALL;
+    mpivf_status status = local ? near_init_all(km, &near) : MPIVF_OK;
+    for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
+        status = global_all(km, &gain);
+        if (i == 0 && !(km->trained->first_objective > 0))
+            km->trained->first_objective = km->objective;
+        if (status || gain <= options->tolerance || i + 1 == options->iterations)
+            break; /* all ranks hold the same numbers */
+        if (local)
+            status = local_all(km, &near, work, work * fmax(fmin(gain, 1), options->tolerance));
+    }
+    near_clear(km, &near);
+    return status;
 }
 
 mpivf_status
-mpivf_kmeans_all(const struct mpivf_par *par, const struct mpivf_sample *sample,
+mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                  const struct mpivf_train_options *options, struct mpivf_progress *progress,
                  struct mpivf_coarse *coarse, struct mpivf_trained *trained)
 {
     struct kmeans km = {.par = par,
+                        .options = options,
                         .sample = sample,
                         .coarse = coarse,
-                        .spherical = options->metric != MPIVF_L2};
-    double last = INFINITY;
-    *trained = (struct mpivf_trained){.lists = coarse->lists};
-    mpivf_status status = kmeans_init_all(&km);
-    if (status == MPIVF_OK && km.total < coarse->lists)
-        status = mpivf_fail(par->ctx, MPIVF_INPUT, "%llu usable rows were sampled for %zu lists; "
-                            "ask for fewer --lists or a larger --sample",
-                            (unsigned long long)km.total, coarse->lists);
+                        .trained = trained,
+                        .objective = INFINITY};
+    km.lloyd = (struct mpivf_lloyd){.par = par,
+                                    .sample = sample,
+                                    .coarse = coarse,
+                                    .progress = progress,
+                                    .level = MPIVF_SAMPLE_ALL,
+                                    .spherical = options->metric != MPIVF_L2};
+    uint64_t lists = coarse->lists, cells = top_lists(lists), first[2] = {0, lists};
+    uint64_t total = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));
+    uint64_t part = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_PART));
+    uint64_t top = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_TOP));
+    *trained = (struct mpivf_trained){.lists = lists, .sample = total};
+    if (total < lists)
+        return mpivf_fail(par->ctx, MPIVF_INPUT, "%llu usable rows were sampled for %llu lists; "
+                          "ask for fewer --lists or a larger --sample", (unsigned long long)total,
+                          (unsigned long long)lists);
+    mpivf_status status = mpivf_lloyd_init_all(&km.lloyd);
+    if (status == MPIVF_OK && lists > FLAT_LISTS && top >= cells && part >= lists)
+        status = guess_all(&km, cells);
+    else if (status == MPIVF_OK)
+        status = seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
     if (status == MPIVF_OK)
-        status = seed_all(&km, options->seed);
-    if (status == MPIVF_OK) { /* only now: on rank 0 the seeds took as much */
-        size_t sums = coarse->lists * (coarse->dim + 1) + 1;
-        km.sum = mpivf_alloc(par->ctx, "the sums of the training", sums, sizeof *km.sum);
-        status = mpivf_agree_all(par, km.sum ? MPIVF_OK : MPIVF_MEMORY);
-    }
-    trained->sample = km.total;
-    for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
-        status = mpivf_coarse_assign(coarse, sample->row, sample->rows, km.list, km.distance);
-        bool more = true;
-        status = mpivf_round_all(progress, status, sample->rows, &more);
-        if (status)
-            break;
-        add_up(&km);
-        struct update update = update_all(&km);
-        trained->iterations = i + 1;
-        trained->repaired += update.repaired;
-        trained->objective = update.objective;
-        if (i == 0)
-            trained->first_objective = update.objective;
-        if (i > 0 && update.repaired == 0 &&
-            last - update.objective <= options->tolerance * last)
-            break; /* all ranks hold the same numbers */
-        last = update.objective;
-    }
-    mpivf_free(par->ctx, km.list);
-    mpivf_free(par->ctx, km.distance);
-    mpivf_free(par->ctx, km.sum);
+        status = refine_all(&km);
+    mpivf_lloyd_clear(&km.lloyd);
     return status;
 }

@@ -1,19 +1,37 @@
-/* kmeans: Lloyd's iterations over a sample that is spread over the ranks. */
+/*
+ * kmeans: from a sample to centroids, over all ranks.
+ *
+ * Few lists are trained by Lloyd's iterations from random rows. More are begun on two levels: the
+ * square root of so many centroids from few rows, each of their cells cut into lists in proportion
+ * to its rows (largest remainder), and iterations inside the cells. Then global iterations, in
+ * which every row finds its nearest of all centroids, alternate with local ones, in which it looks
+ * only among the 96 nearest to its own: each is used while it gains more for its cost.
+ *
+ * All decisions follow from objectives and counts that are the same on every rank, for every number
+ * of ranks and threads, and with any memory.
+ */
 #ifndef MPIVF_BUILD_KMEANS_H
 #define MPIVF_BUILD_KMEANS_H
 
-#include "build/sample.h"
+#include "build/draw.h"
 #include "index/coarse.h"
 
+/* How many rows to draw for each level, `wanted` in all. */
+void
+mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE_LEVELS]);
+
+/* Bytes that training takes on a rank beside the sample: about lists x (25 dim + 500) on rank 0. */
+size_t
+mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root);
+
 /*
- * Move the centroids of `coarse` (initialised, not yet set) from seeds drawn out of the sample
- * to a local minimum of the mean distance; spherical for ip and cosine, whose sample rows are
- * unit vectors. Empty lists are repaired by splitting the largest, ties to the smaller number.
- * The reported objective is of the centroids before the last update. Collective; the same
- * centroids on every rank and for every number of ranks.
+ * Move the centroids of `coarse` (initialised, not yet set) to a local minimum of the mean distance;
+ * spherical for ip and cosine, whose sample rows are unit vectors. The reported objective is of the
+ * centroids before the last update. MPIVF_INPUT when fewer rows were drawn than there are lists.
+ * Collective.
  */
 mpivf_status
-mpivf_kmeans_all(const struct mpivf_par *par, const struct mpivf_sample *sample,
+mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                  const struct mpivf_train_options *options, struct mpivf_progress *progress,
                  struct mpivf_coarse *coarse, struct mpivf_trained *trained);
 

@@ -1,181 +1,222 @@
 #include "build/sample.h"
 
-#include "base/rng.h"
-#include "build/smallest.h"
-#include "math/distance.h"
-#include "source/slab.h"
-
+#include <math.h>
 #include <string.h>
 
-enum { NEAR_BYTES = 64 << 10, MOST_RANGES = 4096, BUFFER = 16 << 20 };
-
-struct numbers {
-    uint64_t seed, first;
+enum {
+    BLOCK_MOST = 256 << 20, /* bytes of a block of a scratch file */
+    BLOCK_LEAST = 256,      /* rows */
+    CENTRE_ROWS = 4096      /* so many rows tell the mean well enough */
 };
+static const char what[] = "the training sample (a smaller --sample needs less)";
 
-static uint64_t
-hash_of_number(void *arg, size_t i)
-{
-    const struct numbers *numbers = arg;
-    return mpivf_random(numbers->seed, MPIVF_FOR_SAMPLE, numbers->first + i);
-}
-
-/* The hash at or below which `wanted` of the row numbers lie; every rank hashes an even share. */
-static uint64_t
-threshold_all(const struct mpivf_par *par, uint64_t seed, uint64_t rows, uint64_t wanted)
-{
-    uint64_t first = mpivf_share_first(rows, par->rank, par->size);
-    struct numbers numbers = {seed, first};
-    size_t count = mpivf_share_first(rows, par->rank + 1, par->size) - first;
-    return mpivf_smallest_all(par, hash_of_number, &numbers, count, wanted);
-}
-
-void
-mpivf_sample_clear(struct mpivf_context *ctx, struct mpivf_sample *sample)
-{
-    mpivf_free(ctx, sample->row);
-    mpivf_free(ctx, sample->key);
-    memset(sample, 0, sizeof *sample);
-}
-
-/* Reading the sample: from runs of the slab to runs around sampled rows. */
-struct reading {
-    struct mpivf_source *source;
-    struct mpivf_slab slab;
-    uint64_t seed, threshold;
-    uint64_t near;                     /* rows between two sampled ones that are read along */
-    struct mpivf_range run;            /* of the slab, what is left of it */
-    struct mpivf_range *range;         /* owned, [MOST_RANGES] */
-    size_t ranges;
-    float *buffer;                     /* owned */
-    uint64_t most_rows;
-};
-
-static bool
-drawn(const struct reading *r, uint64_t row)
-{
-    return mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row) <= r->threshold;
-}
-
-/* Choose the next ranges that hold sampled rows, a buffer's worth. False at the end. */
-static bool
-next_ranges(struct reading *r)
-{
-    uint64_t rows = 0, got;
-    r->ranges = 0;
-    for (;;) {
-        if (r->run.rows == 0 && mpivf_slab_next(&r->slab, UINT64_MAX, &r->run, 1, &got) == 0)
-            break;
-        uint64_t row = r->run.row, end = row + r->run.rows;
-        for (; row < end; row++) {
-            if (!drawn(r, row))
-                continue;
-            /* only inside a run: the rows between two runs are not this rank's */
-            struct mpivf_range *last = r->ranges > 0 ? &r->range[r->ranges - 1] : NULL;
-            last = last && last->row >= r->run.row ? last : NULL;
-            uint64_t gap = last && row >= last->row + last->rows ? row - (last->row + last->rows)
-                                                                 : UINT64_MAX;
-            uint64_t more = gap <= r->near ? gap + 1 : 1;
-            if (rows + more > r->most_rows || (gap > r->near && r->ranges == MOST_RANGES))
-                break;
-            rows += more;
-            if (gap <= r->near)
-                last->rows += more;
-            else
-                r->range[r->ranges++] = (struct mpivf_range){row, 1};
-        }
-        r->run = (struct mpivf_range){row, end - row};
-        if (row < end)
-            break; /* the buffer is full */
-    }
-    r->ranges = mpivf_range_normalise(r->range, r->ranges, NULL);
-    return r->ranges > 0;
-}
-
-/* Move the sampled rows of the buffer to the sample. */
-static mpivf_status
-keep_rows(struct reading *r, const struct mpivf_train_options *options, size_t capacity,
-          struct mpivf_sample *sample)
-{
-    size_t dim = r->source->dim;
-    const float *from = r->buffer;
-    for (size_t i = 0; i < r->ranges; i++)
-        for (uint64_t row = r->range[i].row; row < r->range[i].row + r->range[i].rows; row++, from += dim) {
-            if (!drawn(r, row))
-                continue;
-            if (!mpivf_finite(from, dim)) {
-                if (options->bad_rows == MPIVF_BAD_ROWS_SKIP)
-                    continue;
-                return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
-                                  "row %llu has a value that is not finite; --bad-rows skip leaves "
-                                  "such rows out", (unsigned long long)row);
-            }
-            if (sample->rows == capacity)
-                return mpivf_fail(r->source->par->ctx, MPIVF_INTERNAL, "the sample overflows");
-            float *to = sample->row + sample->rows * dim;
-            if (options->metric == MPIVF_L2)
-                memcpy(to, from, dim * sizeof *to);
-            else
-                mpivf_normalise(from, dim, to);
-            sample->key[sample->rows++] = mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row);
-        }
-    return MPIVF_OK;
-}
-
-/* How many rows of this rank's slab are drawn. */
+/* Bytes that a row takes while it is in memory: itself, prepared, and the training's state. */
 static size_t
-count_drawn(struct reading *r)
+row_bytes(const struct mpivf_sample *sample)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < r->slab.pieces; i++)
-        for (uint64_t k = 0; k < r->slab.piece[i].rows; k++)
-            n += drawn(r, r->slab.piece[i].row + k);
-    return n;
+    return sample->dim * sizeof(float) + MPIVF_SAMPLE_BLOCK_STATE +
+           mpivf_prepare_query_bytes(mpivf_filter_best(sample->dim), sample->dim);
 }
 
-static mpivf_status
-reading_init(struct reading *r, const struct mpivf_train_options *options,
-             struct mpivf_sample *sample, size_t *capacity)
+static bool
+streams(const struct mpivf_sample *sample)
 {
-    struct mpivf_context *ctx = r->source->par->ctx;
-    size_t row_bytes = mpivf_source_row_bytes(r->source);
-    mpivf_status status = mpivf_slab_init(&r->slab, r->source, options->seed, NULL, 0);
-    if (status)
-        return status;
-    *capacity = count_drawn(r);
-    r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
-    size_t left = mpivf_memory_left(ctx) / 4, bytes = left < BUFFER ? left : BUFFER;
-    r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
-    if (r->near >= r->most_rows)
-        r->near = r->most_rows - 1;
-    r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
-    r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows, row_bytes);
-    sample->row = mpivf_alloc(ctx, "the training sample (a smaller --sample needs less)", *capacity,
-                              r->source->dim * sizeof(float));
-    sample->key = mpivf_alloc(ctx, "the training sample (a smaller --sample needs less)", *capacity, sizeof(uint64_t));
-    return r->range && r->buffer && sample->row && sample->key ? MPIVF_OK : MPIVF_MEMORY;
+    return sample->file.fd >= 0;
+}
+
+/* Choose between memory and a scratch file. */
+static mpivf_status
+choose_store(struct mpivf_sample *sample, size_t memory)
+{
+    struct mpivf_context *ctx = sample->ctx;
+    size_t places = sample->first[MPIVF_SAMPLE_LEVELS], bytes = row_bytes(sample);
+    size_t fixed = places * (sizeof *sample->key + MPIVF_SAMPLE_ROW_STATE) +
+                   sample->dim * sizeof *sample->centre +
+                   MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(sample->dim, ctx->threads);
+    size_t left = memory > fixed ? memory - fixed : 0;
+    sample->block_rows = places;
+    if (left / bytes >= places)
+        return MPIVF_OK;
+    sample->block_rows = (left < BLOCK_MOST ? left : BLOCK_MOST) / bytes;
+    if (sample->block_rows < BLOCK_LEAST)
+        return mpivf_fail(ctx, MPIVF_MEMORY, "a sample of %zu rows needs %.1f MiB at least, %.1f MiB are "
+                          "left; raise --memory or ask for a smaller --sample", places,
+                          (double)(fixed + BLOCK_LEAST * bytes) / 1048576, (double)memory / 1048576);
+    mpivf_status status = mpivf_folder_space(ctx, sample->path,
+                                             (uint64_t)places * sample->dim * sizeof(float),
+                                             "a sample that is larger than the memory");
+    return status ? status : mpivf_file_nameless(ctx, sample->path, &sample->file);
 }
 
 mpivf_status
-mpivf_sample_read_all(const struct mpivf_par *par, struct mpivf_source *source,
-                      const struct mpivf_train_options *options, uint64_t wanted,
-                      struct mpivf_progress *progress, struct mpivf_sample *sample)
+mpivf_sample_init(struct mpivf_context *ctx, struct mpivf_sample *sample, enum mpivf_metric metric,
+                  size_t dim, const size_t room[MPIVF_SAMPLE_LEVELS], size_t memory, const char *path)
 {
-    struct reading r = {.source = source, .seed = options->seed};
-    size_t capacity = 0;
+    *sample = (struct mpivf_sample){
+        .ctx = ctx, .metric = metric, .dim = dim, .file.fd = -1, .loaded = SIZE_MAX};
+    mpivf_path_folder(path, sample->path);
+    for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
+        sample->first[l + 1] = sample->first[l] + room[l];
+    mpivf_status status = choose_store(sample, memory);
+    if (status)
+        return status;
+    size_t places = sample->first[MPIVF_SAMPLE_LEVELS];
+    sample->row = mpivf_alloc(ctx, what, sample->block_rows, dim * sizeof *sample->row);
+    sample->key = mpivf_alloc(ctx, what, places, sizeof *sample->key);
+    sample->centre = mpivf_alloc_zero(ctx, what, dim, sizeof *sample->centre);
+    return sample->row && sample->key && sample->centre ? MPIVF_OK : MPIVF_MEMORY;
+}
+
+void
+mpivf_sample_clear(struct mpivf_sample *sample)
+{
+    struct mpivf_context *ctx = sample->ctx;
+    if (ctx == NULL)
+        return;
+    for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
+        mpivf_queries_clear(ctx, &sample->prepared[l]);
+    mpivf_file_drop(&sample->file);
+    mpivf_free(ctx, sample->row);
+    mpivf_free(ctx, sample->key);
+    mpivf_free(ctx, sample->centre);
     memset(sample, 0, sizeof *sample);
-    r.threshold = threshold_all(par, r.seed, source->rows, wanted);
-    mpivf_status status = mpivf_agree_all(par, reading_init(&r, options, sample, &capacity));
-    for (bool more = status == MPIVF_OK; more;) {
-        size_t before = sample->rows;
-        more = next_ranges(&r);
-        status = mpivf_source_read_all(source, r.range, r.ranges, r.buffer);
-        if (status == MPIVF_OK)
-            status = keep_rows(&r, options, capacity, sample);
-        status = mpivf_round_all(progress, status, sample->rows - before, &more);
+}
+
+static mpivf_status
+transfer(struct mpivf_sample *sample, bool write, float *row, size_t place, size_t rows)
+{
+    uint64_t bytes = (uint64_t)rows * sample->dim * sizeof *row;
+    uint64_t offset = (uint64_t)place * sample->dim * sizeof *row;
+    if (write) {
+        sample->bytes_written += bytes;
+        return mpivf_file_write(sample->ctx, &sample->file, row, bytes, offset);
     }
-    mpivf_free(par->ctx, r.buffer);
-    mpivf_free(par->ctx, r.range);
-    mpivf_slab_clear(&r.slab);
+    sample->bytes_read += bytes;
+    return mpivf_file_read(sample->ctx, &sample->file, row, bytes, offset);
+}
+
+mpivf_status
+mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, const float *row,
+                 uint64_t key)
+{
+    size_t dim = sample->dim, place = sample->first[level] + sample->rows[level];
+    size_t seen = sample->rows[0] + sample->rows[1] + sample->rows[2];
+    if (place == sample->first[level + 1])
+        return mpivf_fail(sample->ctx, MPIVF_INTERNAL, "the sample overflows");
+    for (size_t j = 0; j < dim; j++)
+        sample->most = fmax(sample->most, fabs((double)row[j]));
+    for (size_t j = 0; j < dim && seen < CENTRE_ROWS; j++)
+        sample->centre[j] += (row[j] - sample->centre[j]) / (float)(seen + 1);
+    sample->key[place] = key;
+    sample->rows[level]++;
+    if (!streams(sample)) {
+        memcpy(sample->row + place * dim, row, dim * sizeof *row);
+        return MPIVF_OK;
+    }
+    /* a level's rows gather in its third of the buffer */
+    size_t part = sample->block_rows / MPIVF_SAMPLE_LEVELS, at = sample->rows[level] % part;
+    float *third = sample->row + (size_t)level * part * dim;
+    memcpy(third + (at > 0 ? at - 1 : part - 1) * dim, row, dim * sizeof *row);
+    return at > 0 ? MPIVF_OK : transfer(sample, true, third, place + 1 - part, part);
+}
+
+mpivf_status
+mpivf_sample_ready(struct mpivf_sample *sample)
+{
+    mpivf_status status = MPIVF_OK;
+    size_t part = sample->block_rows / MPIVF_SAMPLE_LEVELS;
+    for (int l = 0; l < MPIVF_SAMPLE_LEVELS && streams(sample) && status == MPIVF_OK; l++) {
+        size_t rest = sample->rows[l] % part;
+        status = transfer(sample, true, sample->row + (size_t)l * part * sample->dim,
+                          sample->first[l] + sample->rows[l] - rest, rest);
+    }
+    return status;
+}
+
+size_t
+mpivf_sample_rows(const struct mpivf_sample *sample, enum mpivf_sample_level level)
+{
+    size_t rows = 0;
+    for (int l = 0; l <= (int)level; l++)
+        rows += sample->rows[l];
+    return rows;
+}
+
+size_t
+mpivf_sample_place(const struct mpivf_sample *sample, size_t i)
+{
+    int l = 0;
+    for (; l < MPIVF_SAMPLE_ALL && i >= sample->rows[l]; l++)
+        i -= sample->rows[l];
+    return sample->first[l] + i;
+}
+
+mpivf_status
+mpivf_sample_row(struct mpivf_sample *sample, size_t place, float *row)
+{
+    if (streams(sample))
+        return transfer(sample, false, row, place, 1);
+    memcpy(row, sample->row + place * sample->dim, sample->dim * sizeof *row);
+    return MPIVF_OK;
+}
+
+static size_t
+level_blocks(const struct mpivf_sample *sample, int level)
+{
+    if (!streams(sample))
+        return 1; /* of any size */
+    return (sample->rows[level] + sample->block_rows - 1) / sample->block_rows;
+}
+
+size_t
+mpivf_sample_blocks(const struct mpivf_sample *sample, enum mpivf_sample_level level)
+{
+    size_t blocks = 0;
+    for (int l = 0; l <= (int)level; l++)
+        blocks += level_blocks(sample, l);
+    return blocks;
+}
+
+static mpivf_status
+prepare(struct mpivf_sample *sample, struct mpivf_queries *rows, const float *row, size_t n,
+        size_t room)
+{
+    if (rows->capacity == 0) {
+        mpivf_status status = mpivf_coarse_prepare(sample->ctx, rows, sample->metric, sample->dim, room);
+        if (status)
+            return status;
+    }
+    mpivf_queries_fill(rows, row, n, sample->centre);
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_block *block)
+{
+    size_t number = b;
+    int l = 0;
+    for (; number >= level_blocks(sample, l); l++)
+        number -= level_blocks(sample, l);
+    size_t at = number * sample->block_rows, left = sample->rows[l] - at;
+    size_t n = left < sample->block_rows ? left : sample->block_rows;
+    block->first = sample->first[l] + at;
+    if (!streams(sample)) {
+        struct mpivf_queries *rows = &sample->prepared[l];
+        block->rows = rows;
+        return rows->capacity > 0 || n == 0 /* once */
+                   ? MPIVF_OK
+                   : prepare(sample, rows, sample->row + block->first * sample->dim, n, n);
+    }
+    block->rows = &sample->prepared[0];
+    if (sample->loaded == b)
+        return MPIVF_OK;
+    sample->loaded = SIZE_MAX;
+    mpivf_status status = transfer(sample, false, sample->row, block->first, n);
+    uint64_t bytes = sample->dim * sizeof(float); /* the next is fetched while this one is used */
+    mpivf_file_ahead(&sample->file, (block->first + n) * bytes, n * bytes);
+    if (status == MPIVF_OK)
+        status = prepare(sample, &sample->prepared[0], sample->row, n, sample->block_rows);
+    if (status == MPIVF_OK)
+        sample->loaded = b;
     return status;
 }

@@ -1,25 +1,91 @@
-/* sample: the m rows with the smallest hashes of (seed, row number), read by all ranks. */
+/*
+ * sample: the rows that a quantizer is trained on, this rank's share.
+ *
+ * Rows stay in memory, prepared for comparison, when the budget has room for all of them; else
+ * they go to a scratch file without a name and come back block by block. Which of the two changes
+ * no result.
+ *
+ * A level is a part of the sample that is itself unbiased: each level's rows come before the next
+ * one's, so that work can begin with few rows.
+ */
 #ifndef MPIVF_BUILD_SAMPLE_H
 #define MPIVF_BUILD_SAMPLE_H
 
-#include <mpivf/train.h>
+#include "index/coarse.h"
+#include "io/file.h"
+
+enum mpivf_sample_level {
+    MPIVF_SAMPLE_TOP,  /* enough for the square root of the lists */
+    MPIVF_SAMPLE_PART, /* enough for a first guess of all lists */
+    MPIVF_SAMPLE_ALL,
+    MPIVF_SAMPLE_LEVELS
+};
 
 struct mpivf_sample {
-    float *row;    /* owned, [rows, dim] */
-    uint64_t *key; /* owned, [rows]: the hash that drew the row */
-    size_t rows;   /* on this rank */
+    struct mpivf_context *ctx; /* not owned */
+    enum mpivf_metric metric;
+    size_t dim;
+    size_t first[MPIVF_SAMPLE_LEVELS + 1]; /* places [first[l], first[l + 1]) are level l's */
+    size_t rows[MPIVF_SAMPLE_LEVELS];      /* that it has */
+    uint64_t *key;                         /* owned, [places]: the hash that drew the row */
+    float *row;                            /* owned: [places, dim], or a block's */
+    float *centre;                         /* owned, [dim]: about the mean, to prepare rows around */
+    double most;                           /* the largest |value| */
+    struct mpivf_file file;                /* the scratch file; fd -1 = in memory */
+    char path[MPIVF_PATH];                 /* of its folder, for messages */
+    size_t block_rows;                     /* of a block at most */
+    struct mpivf_queries prepared[MPIVF_SAMPLE_LEVELS]; /* owned; of a level, or [0] of a block */
+    size_t loaded;                         /* the block in memory, SIZE_MAX = none */
+    uint64_t bytes_read, bytes_written;    /* of the scratch file */
+};
+
+/* A block of the sample, prepared. */
+struct mpivf_sample_block {
+    size_t first; /* its rows are places first, first + 1... */
+    const struct mpivf_queries *rows;
 };
 
 /*
- * Read the sampled rows of this rank's slab; unit length for ip and cosine. Bad rows are an
- * error or left out. Release with mpivf_sample_clear, also after failure. Collective.
+ * Make room for so many rows of each level within `memory` bytes; the scratch file, if there has
+ * to be one, lies in the folder of `path`. MPIVF_MEMORY, MPIVF_IO. Release with
+ * mpivf_sample_clear, also after failure. Local.
  */
 mpivf_status
-mpivf_sample_read_all(const struct mpivf_par *par, struct mpivf_source *source,
-                      const struct mpivf_train_options *options, uint64_t wanted,
-                      struct mpivf_progress *progress, struct mpivf_sample *sample);
+mpivf_sample_init(struct mpivf_context *ctx, struct mpivf_sample *sample, enum mpivf_metric metric,
+                  size_t dim, const size_t room[MPIVF_SAMPLE_LEVELS], size_t memory,
+                  const char *path);
 
 void
-mpivf_sample_clear(struct mpivf_context *ctx, struct mpivf_sample *sample);
+mpivf_sample_clear(struct mpivf_sample *sample);
+
+/* Keep a row. Local. */
+mpivf_status
+mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, const float *row,
+                 uint64_t key);
+
+/* All rows have been put. Local. */
+mpivf_status
+mpivf_sample_ready(struct mpivf_sample *sample);
+
+/* Rows of the levels up to this one, of this rank. */
+size_t
+mpivf_sample_rows(const struct mpivf_sample *sample, enum mpivf_sample_level level);
+
+/* The place of row i of mpivf_sample_rows. */
+size_t
+mpivf_sample_place(const struct mpivf_sample *sample, size_t i);
+
+/* Copy the row at a place, which a block last held or not. Local. */
+mpivf_status
+mpivf_sample_row(struct mpivf_sample *sample, size_t place, float *row);
+
+/* How many blocks the levels up to this one have, and block number b of them. Local. */
+size_t
+mpivf_sample_blocks(const struct mpivf_sample *sample, enum mpivf_sample_level level);
+mpivf_status
+mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_block *block);
+
+/* Bytes a row takes beside the sample's while it is trained on (lloyd.h): in all, in a block. */
+enum { MPIVF_SAMPLE_ROW_STATE = 4, MPIVF_SAMPLE_BLOCK_STATE = 16 };
 
 #endif

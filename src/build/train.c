@@ -2,7 +2,6 @@
 
 #include "build/kmeans.h"
 #include "build/model.h"
-#include "build/sample.h"
 
 #include <math.h>
 #include <string.h>
@@ -43,10 +42,26 @@ mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *o
     return MPIVF_OK;
 }
 
+/* What is left for this rank's sample when everything else that training needs has its room. */
+static mpivf_status
+plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *memory)
+{
+    struct mpivf_context *ctx = par->ctx;
+    size_t left = mpivf_memory_left(ctx);
+    size_t need = mpivf_kmeans_bytes(lists, dim, ctx->threads, par->rank == 0);
+    if (left < need)
+        return mpivf_fail(ctx, MPIVF_MEMORY, "training %llu lists of %zu columns needs %.1f MiB and a "
+                          "sample, %.1f MiB are left; raise --memory or ask for fewer --lists",
+                          (unsigned long long)lists, dim, (double)need / 1048576,
+                          (double)left / 1048576);
+    *memory = left - need;
+    return MPIVF_OK;
+}
+
 /* Train `coarse` (initialised here; to be cleared also after failure). The same on every rank. */
 static mpivf_status
 train_all(const struct mpivf_par *par, struct mpivf_source *source,
-          const struct mpivf_train_options *options, struct mpivf_report *report,
+          const struct mpivf_train_options *options, struct mpivf_report *report, const char *path,
           struct mpivf_coarse *coarse, struct mpivf_trained *trained)
 {
     struct mpivf_context *ctx = par->ctx;
@@ -54,15 +69,21 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     struct mpivf_sample sample = {0};
     memset(coarse, 0, sizeof *coarse);
     uint64_t lists = lists_of(options, source->rows), wanted = sample_of(options, source->rows);
+    struct mpivf_draw draw = {.path = path};
     mpivf_status status = mpivf_train_check(ctx, options, source->rows);
+    if (status)
+        return status;
+    mpivf_kmeans_wanted(lists, wanted, draw.wanted);
+    status = mpivf_agree_all(par, plan_memory(par, lists, source->dim, &draw.memory));
     if (status)
         return status;
 
     uint64_t read_before = source->bytes_read;
     mpivf_phase_begin(&progress, par, report, "sample", "rows", wanted);
-    status = mpivf_sample_read_all(par, source, options, wanted, &progress, &sample);
-    progress.phase->rows = sample.rows;
+    status = mpivf_draw_all(par, source, options, &draw, &progress, &sample);
+    progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = source->bytes_read - read_before;
+    progress.phase->bytes_written = sample.bytes_written;
     mpivf_phase_end(&progress);
 
     mpivf_phase_begin(&progress, par, report, "k-means", "rows", wanted * options->iterations);
@@ -71,9 +92,10 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
             par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim));
     if (status == MPIVF_OK)
         status = mpivf_kmeans_all(par, &sample, options, &progress, coarse, trained);
-    progress.phase->rows = sample.rows;
+    progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
+    progress.phase->bytes_read = sample.bytes_read;
     mpivf_phase_end(&progress);
-    mpivf_sample_clear(ctx, &sample);
+    mpivf_sample_clear(&sample);
     return status;
 }
 
@@ -84,7 +106,7 @@ mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse coarse;
-    mpivf_status status = train_all(par, source, options, report, &coarse, trained);
+    mpivf_status status = train_all(par, source, options, report, path, &coarse, trained);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_model_write(ctx, path, &coarse, options, trained);
     mpivf_coarse_clear(&coarse);

@@ -1,7 +1,9 @@
 #include "index/coarse.h"
 
 #include "io/checksum.h"
+#include "math/distance.h"
 
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -32,6 +34,14 @@ mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum m
     return status;
 }
 
+size_t
+mpivf_coarse_bytes(size_t lists, size_t dim, int threads)
+{
+    size_t each = dim * sizeof(float) + mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
+    return (lists + MPIVF_PANEL) * each + mpivf_prepare_fixed_bytes(dim, threads) +
+           (size_t)threads * (mpivf_tile_bytes(dim) + sizeof(struct mpivf_tile)) + dim * 4 + 4096;
+}
+
 void
 mpivf_coarse_clear(struct mpivf_coarse *coarse)
 {
@@ -41,6 +51,7 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
     for (int t = 0; coarse->tile && t < coarse->threads; t++)
         mpivf_tile_clear(ctx, &coarse->tile[t]);
     mpivf_base_clear(ctx, &coarse->base);
+    mpivf_coarse_picks_clear(coarse);
     mpivf_free(ctx, coarse->tile);
     mpivf_free(ctx, coarse->centre);
     mpivf_free(ctx, coarse->centroid);
@@ -50,31 +61,79 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
 void
 mpivf_coarse_ready(struct mpivf_coarse *coarse)
 {
-    enum mpivf_metric metric = inner_metric(coarse->metric);
-    mpivf_prepare_centre(metric, coarse->centroid, coarse->lists, coarse->dim, coarse->centre);
+    mpivf_prepare_centre(inner_metric(coarse->metric), coarse->centroid, coarse->lists, coarse->dim,
+                         coarse->centre);
+    mpivf_coarse_refill(coarse);
+}
+
+void
+mpivf_coarse_refill(struct mpivf_coarse *coarse)
+{
     mpivf_base_fill(&coarse->base, coarse->centroid, coarse->lists, coarse->centre, NULL, 0);
 }
 
 /* What one thread needs to look up a batch of rows. */
 struct lookup {
     struct mpivf_queries queries;
-    struct mpivf_topk topk;
+    struct mpivf_topk topk; /* more than one probe */
+    double *distance;       /* owned, [batch]: one probe */
 };
 
+static size_t
+batch_rows(size_t probes)
+{
+    size_t rows = ((size_t)8 << 20) / mpivf_topk_query_bytes(probes); /* 8 MiB of entries a thread */
+    return probes == 1 || rows > BATCH ? BATCH : rows < 1 ? 1 : rows;
+}
+
+/* Bytes of a row in the hands of a thread. */
+static size_t
+lookup_row_bytes(const struct mpivf_coarse *coarse, size_t probes)
+{
+    return (probes > 1 ? mpivf_topk_query_bytes(probes) : sizeof(double)) +
+           mpivf_prepare_row_bytes(coarse->dim);
+}
+
+size_t
+mpivf_coarse_scratch(const struct mpivf_coarse *coarse, size_t probes)
+{
+    size_t threads = (size_t)coarse->threads;
+    return threads * (batch_rows(probes) * lookup_row_bytes(coarse, probes) +
+                      threads * coarse->dim * sizeof(float) + sizeof(struct lookup) + 2048);
+}
+
+static mpivf_status
+lookup_init(struct mpivf_coarse *coarse, struct lookup *lookup, size_t batch, size_t probes)
+{
+    struct mpivf_context *ctx = coarse->ctx;
+    mpivf_status status = mpivf_queries_init(ctx, &lookup->queries, inner_metric(coarse->metric),
+                                             coarse->base.filter, coarse->dim, batch);
+    if (status == MPIVF_OK && probes > 1)
+        return mpivf_topk_init(ctx, &lookup->topk, batch, probes);
+    lookup->distance = mpivf_alloc(ctx, "lookups", batch, sizeof *lookup->distance);
+    return status == MPIVF_OK && lookup->distance ? MPIVF_OK : MPIVF_MEMORY;
+}
+
 static void
-lookup_batch(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile,
-             const float *row, size_t n, size_t probes, uint32_t *list, double *distance)
+lookup_clear(struct mpivf_context *ctx, struct lookup *lookup)
+{
+    mpivf_queries_clear(ctx, &lookup->queries);
+    mpivf_topk_clear(ctx, &lookup->topk);
+    mpivf_free(ctx, lookup->distance);
+}
+
+static void
+lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile,
+            size_t n, size_t probes, uint32_t *list, double *distance)
 {
     struct mpivf_topk *topk = &lookup->topk;
-    mpivf_topk_reset(topk);
-    mpivf_queries_fill(&lookup->queries, row, n, coarse->centre);
     struct mpivf_scan_of all = {.n = n};
+    mpivf_topk_reset(topk);
     mpivf_nearest_scan(&lookup->queries, &all, &coarse->base, topk, tile);
     for (size_t i = 0; i < n; i++) {
         struct mpivf_candidate *entry = topk->entry + i * topk->room;
         mpivf_topk_settle(topk, i);
-        if (probes > 1)
-            mpivf_topk_sort(entry, probes);
+        mpivf_topk_sort(entry, probes);
         for (size_t p = 0; p < probes; p++) {
             list[i * probes + p] = (uint32_t)entry[p].id;
             if (distance)
@@ -83,19 +142,17 @@ lookup_batch(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_ti
     }
 }
 
-static size_t
-batch_rows(size_t probes)
+static void
+lookup_one(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile, size_t n,
+           uint32_t *list, double *distance)
 {
-    size_t rows = ((size_t)8 << 20) / mpivf_topk_query_bytes(probes); /* 8 MiB of entries a thread */
-    return rows < 1 ? 1 : rows > BATCH ? BATCH : rows;
-}
-
-size_t
-mpivf_coarse_scratch(const struct mpivf_coarse *coarse, size_t probes)
-{
-    size_t row = mpivf_topk_query_bytes(probes) + mpivf_prepare_row_bytes(coarse->dim);
-    return (size_t)coarse->threads * (batch_rows(probes) * row + coarse->dim * sizeof(float) +
-                                      sizeof(struct lookup) + 2048);
+    struct mpivf_best best = {distance ? distance : lookup->distance, list};
+    struct mpivf_scan_of all = {.n = n};
+    for (size_t i = 0; i < n; i++) {
+        best.distance[i] = INFINITY;
+        best.id[i] = MPIVF_COARSE_NONE;
+    }
+    mpivf_nearest_one(&lookup->queries, &all, &coarse->base, &best, tile);
 }
 
 mpivf_status
@@ -106,25 +163,24 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
     size_t batch = batch_rows(probes), threads = (size_t)coarse->threads;
     struct lookup *lookup = mpivf_alloc_zero(ctx, "lookups", threads, sizeof *lookup);
     mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
-    for (size_t t = 0; t < threads && status == MPIVF_OK; t++) {
-        status = mpivf_queries_init(ctx, &lookup[t].queries, inner_metric(coarse->metric),
-                                    coarse->base.filter, coarse->dim, batch);
-        if (status == MPIVF_OK)
-            status = mpivf_topk_init(ctx, &lookup[t].topk, batch, probes);
-    }
+    for (size_t t = 0; t < threads && status == MPIVF_OK; t++)
+        status = lookup_init(coarse, &lookup[t], batch, probes);
     if (status == MPIVF_OK) {
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
         for (size_t first = 0; first < n; first += batch) {
-            size_t t = (size_t)omp_get_thread_num(), rows = n - first < batch ? n - first : batch;
-            lookup_batch(coarse, &lookup[t], &coarse->tile[t], row + first * coarse->dim, rows,
-                         probes, list + first * probes,
-                         distance ? distance + first * probes : NULL);
+            int t = omp_get_thread_num();
+            size_t rows = n - first < batch ? n - first : batch;
+            uint32_t *to = list + first * probes;
+            double *far = distance ? distance + first * probes : NULL;
+            mpivf_queries_fill(&lookup[t].queries, row + first * coarse->dim, rows, coarse->centre);
+            if (probes > 1)
+                lookup_many(coarse, &lookup[t], &coarse->tile[t], rows, probes, to, far);
+            else
+                lookup_one(coarse, &lookup[t], &coarse->tile[t], rows, to, far);
         }
     }
-    for (size_t t = 0; lookup && t < threads; t++) {
-        mpivf_queries_clear(ctx, &lookup[t].queries);
-        mpivf_topk_clear(ctx, &lookup[t].topk);
-    }
+    for (size_t t = 0; lookup && t < threads; t++)
+        lookup_clear(ctx, &lookup[t]);
     mpivf_free(ctx, lookup);
     return status;
 }
@@ -134,6 +190,91 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
                     double *distance)
 {
     return mpivf_coarse_probe(coarse, row, n, 1, list, distance);
+}
+
+/* ---- rows that are prepared and have a list ---- */
+
+mpivf_status
+mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, enum mpivf_metric metric,
+                     size_t dim, size_t capacity)
+{
+    return mpivf_queries_init(ctx, rows, inner_metric(metric), mpivf_filter_best(dim), dim, capacity);
+}
+
+/* The distance to the list that each row has: what is farther need not be computed. */
+static void
+known_distances(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows,
+                const struct mpivf_scan_of *of, const struct mpivf_best *best)
+{
+    enum { AHEAD = 4 };
+    size_t dim = coarse->dim;
+    for (size_t i = 0; i < of->n; i++) {
+        size_t q = of->subset ? of->subset[i] : of->first + i;
+        if (of->subset && i + AHEAD < of->n) {
+            const float *next = rows->raw + of->subset[i + AHEAD] * dim;
+            for (size_t j = 0; j < dim; j += 16)
+                __builtin_prefetch(next + j);
+        }
+        best->distance[q] = INFINITY;
+        if (best->id[q] != MPIVF_COARSE_NONE)
+            best->distance[q] = mpivf_distance(rows->metric, rows->raw + q * dim, 0,
+                                               coarse->centroid + best->id[q] * dim, dim);
+    }
+}
+
+void
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list,
+                      double *distance)
+{
+    struct mpivf_best best = {distance, list};
+#pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
+    for (size_t first = 0; first < rows->rows; first += BATCH) {
+        size_t left = rows->rows - first;
+        struct mpivf_scan_of batch = {.first = first, .n = left < BATCH ? left : BATCH};
+        known_distances(coarse, rows, &batch, &best);
+        mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
+    }
+}
+
+mpivf_status
+mpivf_coarse_picks_init(struct mpivf_coarse *coarse, size_t candidates)
+{
+    struct mpivf_context *ctx = coarse->ctx;
+    coarse->pick = mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->pick);
+    mpivf_status status = coarse->pick ? MPIVF_OK : MPIVF_MEMORY;
+    for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
+        status = mpivf_base_init(ctx, &coarse->pick[t], inner_metric(coarse->metric),
+                                 coarse->base.filter, coarse->dim, candidates);
+    return status;
+}
+
+void
+mpivf_coarse_picks_clear(struct mpivf_coarse *coarse)
+{
+    for (int t = 0; coarse->pick && t < coarse->threads; t++)
+        mpivf_base_clear(coarse->ctx, &coarse->pick[t]);
+    mpivf_free(coarse->ctx, coarse->pick);
+    coarse->pick = NULL;
+}
+
+void
+mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
+                            const struct mpivf_queries *rows, const uint32_t *order,
+                            const uint64_t *start, uint32_t *list, double *distance)
+{
+    struct mpivf_best best = {distance, list};
+#pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
+    for (size_t g = 0; g < candidates->groups; g++) {
+        int thread = omp_get_thread_num();
+        struct mpivf_base *pick = &coarse->pick[thread];
+        if (start[g] == start[g + 1])
+            continue;
+        mpivf_base_pick(pick, &coarse->base, candidates->list + candidates->start[g],
+                        candidates->start[g + 1] - candidates->start[g]);
+        struct mpivf_scan_of group = {.subset = order + start[g], .n = start[g + 1] - start[g]};
+        known_distances(coarse, rows, &group, &best);
+        mpivf_nearest_one(rows, &group, pick, &best, &coarse->tile[thread]);
+    }
 }
 
 uint64_t

@@ -18,6 +18,7 @@ struct mpivf_coarse {
     float *centroid; /* owned, [lists, dim] */
     float *centre;   /* owned, [dim] */
     struct mpivf_base base;
+    struct mpivf_base *pick; /* owned, one a thread: candidates; NULL = none */
     struct mpivf_tile *tile; /* owned, one a thread */
     int threads;
 };
@@ -30,12 +31,18 @@ mpivf_status
 mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum mpivf_metric metric,
                   size_t lists, size_t dim);
 
+/* Bytes of it. */
+size_t
+mpivf_coarse_bytes(size_t lists, size_t dim, int threads);
+
 void
 mpivf_coarse_clear(struct mpivf_coarse *coarse);
 
-/* Prepare after the centroids have changed. */
+/* Prepare after the centroids have changed: around their mean, or the centre that is set. */
 void
 mpivf_coarse_ready(struct mpivf_coarse *coarse);
+void
+mpivf_coarse_refill(struct mpivf_coarse *coarse);
 
 /*
  * The `probes` nearest lists of each of n rows, nearest first, into list [n, probes];
@@ -50,6 +57,45 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 mpivf_status
 mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list,
                     double *distance);
+
+/* ---- training: rows that are prepared once and come with the list they are in ---- */
+
+#define MPIVF_COARSE_NONE UINT32_MAX
+
+/* Room for rows to be prepared (mpivf_queries_fill), around the centre of the quantizer. */
+mpivf_status
+mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, enum mpivf_metric metric,
+                     size_t dim, size_t capacity);
+
+/*
+ * The nearest list of each row, list[i] being the one it has or MPIVF_COARSE_NONE. All threads
+ * work.
+ */
+void
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list,
+                      double *distance);
+
+/* The lists that the rows of each group are compared with, ascending and different. */
+struct mpivf_candidates {
+    size_t groups;
+    const uint64_t *start; /* [groups + 1] */
+    const uint32_t *list;  /* those of group g are list[start[g]] .. list[start[g + 1] - 1] */
+};
+
+/* Room for so many candidates of a group. Cleared with the quantizer, or alone. */
+mpivf_status
+mpivf_coarse_picks_init(struct mpivf_coarse *coarse, size_t candidates);
+void
+mpivf_coarse_picks_clear(struct mpivf_coarse *coarse);
+
+/*
+ * For each row the nearest of the list it has and the candidates of its group, ties to the smaller
+ * list. The rows of group g are order[start[g]] .. order[start[g + 1] - 1]. All threads work.
+ */
+void
+mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
+                            const struct mpivf_queries *rows, const uint32_t *order,
+                            const uint64_t *start, uint32_t *list, double *distance);
 
 /* Bytes of scratch while probing. */
 size_t

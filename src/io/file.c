@@ -160,6 +160,22 @@ mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file
 }
 
 mpivf_status
+mpivf_file_nameless(struct mpivf_context *ctx, const char *folder, struct mpivf_file *file)
+{
+    char path[MPIVF_PATH];
+    mpivf_status status = mpivf_path(ctx, path, "%s/mpivf-XXXXXX", folder);
+    file->path = folder;
+    if (status)
+        return status;
+    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : mkostemp(path, O_CLOEXEC);
+    if (file->fd < 0)
+        return fail(ctx, "create a file in", folder);
+    if (unlink(path) < 0)
+        return fail(ctx, "remove", path);
+    return MPIVF_OK;
+}
+
+mpivf_status
 mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const struct mpivf_file *to)
 {
     char piece[1 << 14];

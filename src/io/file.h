@@ -87,6 +87,13 @@ mpivf_status
 mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file);
 
 /*
+ * An empty file in `folder` without a name: it goes when it is closed or the process ends. `folder`
+ * is kept for messages.
+ */
+mpivf_status
+mpivf_file_nameless(struct mpivf_context *ctx, const char *folder, struct mpivf_file *file);
+
+/*
  * Make `to` (empty) what `from` is: the same size and the bytes of its extents that are not
  * holes. The disk room of the whole is reserved where the file system can.
  */

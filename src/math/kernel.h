@@ -62,6 +62,12 @@ struct mpivf_kernel {
     float (*round16)(const float *x, size_t dim, float inverse, int16_t *out);
 
     /*
+     * sum_i += x_i * scale rounded to the nearest integer, ties to even; |x_i * scale| < 2^51. Sums of
+     * integers are the same in any order.
+     */
+    void (*add)(const float *x, size_t dim, double scale, int64_t *sum);
+
+    /*
      * The columns j < n for which term[j] - scale * product[j] - slope * norm[j] > limit is not
      * true (so not-a-number stays), ascending into keep. How many.
      */

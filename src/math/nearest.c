@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -42,19 +43,35 @@ mpivf_tile_clear(struct mpivf_context *ctx, struct mpivf_tile *tile)
     memset(tile, 0, sizeof *tile);
 }
 
-/* What one call works on. */
+/* What one call works on: topk or best. */
 struct scan {
     const struct mpivf_queries *queries;
     const struct mpivf_base *base;
     struct mpivf_topk *topk;
+    const struct mpivf_best *best;
     struct mpivf_tile *tile;
     const int64_t *own;
 };
 
+static double
+limit_of(const struct scan *s, size_t q)
+{
+    return s->topk ? s->topk->limit[q] : s->best->distance[q];
+}
+
 static int64_t
 id_of(const struct mpivf_base *base, size_t row)
 {
+    if (base->pick)
+        return base->pick[row];
     return base->id ? base->id[row] : base->first + (int64_t)row;
+}
+
+/* Has query q this row already, or must it not find it? */
+static bool
+passed_over(const struct scan *s, size_t q, int64_t id)
+{
+    return s->topk ? s->own && id == s->own[q] : id == s->best->id[q];
 }
 
 /*
@@ -64,11 +81,11 @@ id_of(const struct mpivf_base *base, size_t row)
 static double
 seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
 {
-    size_t k = s->topk->k;
+    size_t k = s->topk ? s->topk->k : 1;
     struct mpivf_candidate bound[BLOCK_ROWS];
     size_t n = 0;
     for (size_t i = 0; i < kept; i++) {
-        if (s->own && id_of(s->base, keep[i]) == s->own[q])
+        if (passed_over(s, q, id_of(s->base, keep[i])))
             continue;
         bound[n].distance = mpivf_prepare_upper(s->queries, q, s->base, keep[i], value[i]);
         bound[n++].id = 0;
@@ -88,6 +105,22 @@ seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *va
     return limit;
 }
 
+/* Offer query q a row: to topk, or to best, ties to the smaller id. */
+static void
+offer(const struct scan *s, size_t q, double distance, int64_t id)
+{
+    if (s->topk) {
+        mpivf_topk_add(s->topk, q, distance, id);
+        return;
+    }
+    double *least = &s->best->distance[q];
+    uint32_t *best = &s->best->id[q];
+    if (distance < *least || (distance == *least && id < *best)) {
+        *least = distance;
+        *best = (uint32_t)id;
+    }
+}
+
 /* Compute the survivors of query q canonically and offer them. */
 static void
 take(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
@@ -95,23 +128,40 @@ take(const struct scan *s, size_t q, const uint32_t *keep, const float *value, s
     const struct mpivf_queries *queries = s->queries;
     const struct mpivf_base *base = s->base;
     const float *query = queries->raw + q * queries->dim;
-    double limit = s->topk->limit[q];
-    if (kept > 1 && kept >= s->topk->k) {
+    double limit = limit_of(s, q);
+    if (kept > 1 && (s->topk == NULL || kept >= s->topk->k)) {
         double seeded = seed_limit(s, q, keep, value, kept);
         limit = seeded < limit ? seeded : limit;
     }
     for (size_t i = 0; i < kept; i++) {
-        size_t row = keep[i];
+        size_t row = keep[i], raw = base->pick ? base->pick[row] : row;
         if (mpivf_prepare_lower(queries, q, value[i]) > limit)
             continue;
-        if (s->own && id_of(base, row) == s->own[q])
+        if (passed_over(s, q, id_of(base, row)))
             continue;
-        double distance = mpivf_distance(queries->metric, query, queries->square[q],
-                                         base->raw + row * base->dim, base->dim);
+        double distance = mpivf_distance(queries->metric, query, queries->bound[q].square,
+                                         base->raw + raw * base->dim, base->dim);
         s->tile->computed++;
-        mpivf_topk_add(s->topk, q, distance, id_of(base, row));
+        offer(s, q, distance, id_of(base, row));
+        if (s->topk == NULL && s->best->distance[q] < limit)
+            limit = s->best->distance[q];
     }
-    mpivf_topk_tighten(s->topk, q);
+    if (s->topk)
+        mpivf_topk_tighten(s->topk, q);
+}
+
+/* Queries that lie apart come late from memory: ask before they are needed. */
+static void
+fetch_ahead(const struct scan *s, const uint32_t *subset, size_t n)
+{
+    enum { LINE = 64 };
+    const struct mpivf_queries *queries = s->queries;
+    for (size_t i = 0; i < n; i++) {
+        const char *word = queries->word + subset[i] * queries->steps * 4;
+        __builtin_prefetch(&queries->bound[subset[i]]);
+        for (size_t j = 0; j < queries->steps * 4; j += LINE)
+            __builtin_prefetch(word + j);
+    }
 }
 
 /* A block of panels against n queries, in groups. */
@@ -129,13 +179,16 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
                                 .panels = panels,
                                 .steps = base->steps};
     for (size_t start = 0; start < n; start += MPIVF_GROUP) {
+        if (subset && start + MPIVF_GROUP < n)
+            fetch_ahead(s, subset + start + MPIVF_GROUP,
+                        n - start < 2 * MPIVF_GROUP ? n - start - MPIVF_GROUP : MPIVF_GROUP);
         struct mpivf_group group = {.n = n - start < MPIVF_GROUP ? n - start : MPIVF_GROUP};
         size_t number[MPIVF_GROUP];
         for (size_t i = 0; i < MPIVF_GROUP; i++) {
             size_t place = start + (i < group.n ? i : group.n - 1);
             size_t q = subset ? subset[place] : first + place;
             number[i] = q;
-            mpivf_prepare_group(queries, q, s->topk->limit[q], &group, i);
+            mpivf_prepare_group(queries, q, limit_of(s, q), &group, i);
             group.keep[i] = s->tile->keep + i * BLOCK_ROWS;
             group.value[i] = s->tile->value + i * BLOCK_ROWS;
         }
@@ -175,12 +228,12 @@ scan_products(const struct scan *s, const uint32_t *subset, size_t first, size_t
         const float *product = s->tile->product + i * BLOCK_ROWS;
         uint32_t *keep = s->tile->keep;
         size_t kept = mpivf_kernel()->filter(
-            product, base->term + at, base->norm + at, columns, queries->scale[q],
-            queries->slope[q], mpivf_prepare_limit(queries, q, s->topk->limit[q]), keep);
+            product, base->term + at, base->norm + at, columns, queries->bound[q].scale,
+            queries->bound[q].slope, mpivf_prepare_limit(queries, q, limit_of(s, q)), keep);
         for (size_t j = 0; j < kept; j++) {
             size_t row = at + keep[j];
-            s->tile->value[j] = base->term[row] - queries->scale[q] * product[keep[j]] -
-                                queries->slope[q] * base->norm[row];
+            s->tile->value[j] = base->term[row] - queries->bound[q].scale * product[keep[j]] -
+                                queries->bound[q].slope * base->norm[row];
             keep[j] = (uint32_t)row;
         }
         if (kept > 0)
@@ -188,31 +241,47 @@ scan_products(const struct scan *s, const uint32_t *subset, size_t first, size_t
     }
 }
 
-void
-mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                   const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile)
+static void
+scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
 {
-    struct scan s = {queries, base, topk, tile, of->own};
+    const struct mpivf_base *base = s->base;
     size_t panels = BLOCK_BYTES / (base->steps * 4 * MPIVF_PANEL);
     panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
     size_t most = base->filter == MPIVF_FILTER_SGEMM ? BLOCK_ROWS : panels * MPIVF_PANEL;
     size_t rows, block = most;
-    if (of->n > 0 && topk->limit[of->subset ? of->subset[0] : of->first] == INFINITY) {
+    if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first) == INFINITY) {
         /* everything survives while there is no limit: begin with few rows */
-        block = (2 * topk->k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
+        block = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
         block = block < most ? block : most;
     }
     for (size_t at = 0; at < base->rows; at += rows, block = 2 * block < most ? 2 * block : most) {
         rows = base->rows - at < block ? base->rows - at : block;
         if (base->filter != MPIVF_FILTER_SGEMM) {
-            scan_block(&s, of->subset, of->first, of->n, at,
+            scan_block(s, of->subset, of->first, of->n, at,
                        (rows + MPIVF_PANEL - 1) / MPIVF_PANEL, mpivf_filter_compare(base->filter));
             continue;
         }
         for (size_t start = 0; start < of->n; start += TILE_QUERIES)
-            scan_products(&s, of->subset ? of->subset + start : NULL, of->first + start,
+            scan_products(s, of->subset ? of->subset + start : NULL, of->first + start,
                           of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES, at, rows);
     }
+}
+
+void
+mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
+                   const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile)
+{
+    struct scan s = {queries, base, topk, NULL, tile, of->own};
+    scan_all(&s, of, topk->k);
+}
+
+void
+mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
+                  const struct mpivf_base *base, const struct mpivf_best *best,
+                  struct mpivf_tile *tile)
+{
+    struct scan s = {queries, base, NULL, best, tile, NULL};
+    scan_all(&s, of, 1);
 }
 
 void

@@ -45,7 +45,22 @@ void
 mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
                    const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile);
 
-/* The same with `threads` threads, `tile` one for each. */
+/* The nearest row so far of each query: at INFINITY at first, ties to the smaller id. */
+struct mpivf_best {
+    double *distance;
+    uint32_t *id;
+};
+
+/*
+ * The same for the nearest row alone, ids below 2^32. A query that comes with a row and its
+ * distance saves work: what is farther is not computed, nor is that row. `of->own` is not used.
+ */
+void
+mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
+                  const struct mpivf_base *base, const struct mpivf_best *best,
+                  struct mpivf_tile *tile);
+
+/* mpivf_nearest_scan with `threads` threads, `tile` one for each. */
 void
 mpivf_nearest_scan_threads(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
                            const struct mpivf_base *base, struct mpivf_topk *topk,

@@ -121,10 +121,16 @@ mpivf_prepare_row_bytes(size_t dim)
 }
 
 size_t
+mpivf_prepare_query_bytes(enum mpivf_filter filter, size_t dim)
+{
+    return steps_of(filter, dim) * 4 + sizeof(struct mpivf_bounds);
+}
+
+size_t
 mpivf_prepare_fixed_bytes(size_t dim, int threads)
 {
     /* work rows of both, and the padding of the last panel */
-    return dim * sizeof(float) + (size_t)threads * (2 * dim * sizeof(float) + 128) +
+    return (size_t)threads * (3 * dim * sizeof(float) + 128) +
            MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 1024;
 }
 
@@ -137,21 +143,12 @@ mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
                                       .filter = filter,
                                       .dim = dim,
                                       .steps = steps_of(filter, dim),
-                                      .capacity = capacity};
+                                      .capacity = capacity,
+                                      .threads = ctx->threads};
     queries->word = mpivf_alloc(ctx, what, capacity * queries->steps, 4);
-    queries->work = mpivf_alloc(ctx, what, dim, sizeof *queries->work);
-    queries->start = mpivf_alloc(ctx, what, capacity, sizeof *queries->start);
-    queries->scale = mpivf_alloc(ctx, what, capacity, sizeof *queries->scale);
-    queries->slope = mpivf_alloc(ctx, what, capacity, sizeof *queries->slope);
-    queries->rest = mpivf_alloc(ctx, what, capacity, sizeof *queries->rest);
-    queries->shift = mpivf_alloc(ctx, what, capacity, sizeof *queries->shift);
-    queries->pad = mpivf_alloc(ctx, what, capacity, sizeof *queries->pad);
-    queries->square = mpivf_alloc(ctx, what, capacity, sizeof *queries->square);
-    queries->bend = mpivf_alloc(ctx, what, capacity, sizeof *queries->bend);
-    return queries->word && queries->work && queries->start && queries->scale && queries->slope &&
-                   queries->rest && queries->shift && queries->pad && queries->square && queries->bend
-               ? MPIVF_OK
-               : MPIVF_MEMORY;
+    queries->work = mpivf_alloc(ctx, what, (size_t)ctx->threads * dim, sizeof *queries->work);
+    queries->bound = mpivf_alloc(ctx, what, capacity, sizeof *queries->bound);
+    return queries->word && queries->work && queries->bound ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 void
@@ -159,14 +156,7 @@ mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries)
 {
     mpivf_free(ctx, queries->word);
     mpivf_free(ctx, queries->work);
-    mpivf_free(ctx, queries->start);
-    mpivf_free(ctx, queries->scale);
-    mpivf_free(ctx, queries->slope);
-    mpivf_free(ctx, queries->rest);
-    mpivf_free(ctx, queries->shift);
-    mpivf_free(ctx, queries->pad);
-    mpivf_free(ctx, queries->square);
-    mpivf_free(ctx, queries->bend);
+    mpivf_free(ctx, queries->bound);
     memset(queries, 0, sizeof *queries);
 }
 
@@ -222,18 +212,22 @@ void
 mpivf_prepare_centre(enum mpivf_metric metric, const float *raw, size_t rows, size_t dim,
                      float *centre)
 {
-    for (size_t i = 0; i < dim; i++) {
-        double sum = 0;
-        for (size_t r = 0; r < rows; r++)
-            sum += metric == MPIVF_COSINE ? 0 : raw[r * dim + i];
-        centre[i] = rows > 0 ? (float)(sum / (double)rows) : 0.0f;
-    }
-    if (metric != MPIVF_COSINE)
-        return;
-    for (size_t r = 0; r < rows; r++) {
-        double length = sqrt(mpivf_square(raw + r * dim, dim));
-        for (size_t i = 0; i < dim && length > 0; i++)
-            centre[i] += (float)(raw[r * dim + i] / length / (double)rows);
+    enum { WIDE = 256 }; /* sums of so many columns at a time stay near */
+    for (size_t first = 0; first < dim; first += WIDE) {
+        double sum[WIDE] = {0};
+        size_t n = dim - first < WIDE ? dim - first : WIDE;
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = raw + r * dim;
+            double scale = 1;
+            if (metric == MPIVF_COSINE) {
+                double length = sqrt(mpivf_square(row, dim));
+                scale = length > 0 ? 1 / length : 0;
+            }
+            for (size_t i = 0; i < n; i++)
+                sum[i] += scale * (double)row[first + i];
+        }
+        for (size_t i = 0; i < n; i++)
+            centre[first + i] = rows > 0 ? (float)(sum[i] / (double)rows) : 0.0f;
     }
 }
 
@@ -287,61 +281,70 @@ sum_of(const int8_t *x, size_t n)
 
 /* Fill the numbers of query i from its work row. */
 static void
-bound_query(struct mpivf_queries *queries, size_t i, const float *centre)
+bound_query(struct mpivf_queries *queries, size_t i, const float *work, const float *centre)
 {
     size_t dim = queries->dim;
     bool l2 = queries->metric == MPIVF_L2;
-    const float *work = queries->work;
     void *word = queries->word + i * queries->steps * 4;
     double k = kappa(queries->filter, queries->metric, dim), square = mpivf_square(work, dim);
     double norm = sqrt(square) * (1 + 0x1p-40);
     struct integers integers = {1, 0};
-    queries->start[i] = 0;
+    queries->bound[i].start = 0;
     if (queries->filter <= MPIVF_FILTER_INT16)
         integers = round_row(queries->filter, work, dim, norm, word);
     else
         memcpy(word, work, dim * sizeof *work);
     if (queries->filter == MPIVF_FILTER_INT8) /* the other side is unsigned */
-        queries->start[i] = -128 * sum_of(word, dim);
-    queries->scale[i] = (l2 ? 2 : 1) * integers.scale;
-    queries->slope[i] =
+        queries->bound[i].start = -128 * sum_of(word, dim);
+    queries->bound[i].scale = (l2 ? 2 : 1) * integers.scale;
+    queries->bound[i].slope =
         square > LARGEST ? NAN : round_up((l2 ? 2 : 1) * (integers.rest + k * norm));
-    queries->rest[i] = round_up((l2 ? 2 : 1) * (norm + integers.rest));
-    queries->pad[i] = tiny(dim);
-    queries->square[i] =
+    queries->bound[i].rest = round_up((l2 ? 2 : 1) * (norm + integers.rest));
+    queries->bound[i].pad = tiny(dim);
+    queries->bound[i].square =
         queries->metric == MPIVF_COSINE ? mpivf_square(queries->raw + i * dim, dim) : 0;
-    queries->shift[i] = square * (1 - k);
-    queries->bend[i] = k * square;
+    queries->bound[i].shift = square * (1 - k);
+    queries->bound[i].bend = k * square;
     if (l2)
         return;
     double inner = mpivf_kernel()->dot(work, centre, dim);
     double reach = sqrt(mpivf_square(centre, dim));
-    queries->shift[i] = (queries->metric == MPIVF_COSINE ? 1.0 : 0.0) - inner;
-    queries->bend[i] = 0;
-    queries->pad[i] += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
+    queries->bound[i].shift = (queries->metric == MPIVF_COSINE ? 1.0 : 0.0) - inner;
+    queries->bound[i].bend = 0;
+    queries->bound[i].pad += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
     if (queries->metric == MPIVF_COSINE)
-        queries->pad[i] += 4 * U;
+        queries->bound[i].pad += 4 * U;
 }
 
 void
 mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
                    const float *centre)
 {
+    size_t dim = queries->dim;
+    int threads = rows > 1024 ? queries->threads : 1;
     queries->raw = raw;
     queries->rows = rows;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t i = 0; i < rows; i++) {
-        centred(queries->metric, raw + i * queries->dim, queries->dim,
-                queries->metric == MPIVF_L2 ? centre : NULL, queries->work);
-        bound_query(queries, i, centre);
+        float *work = queries->work + (size_t)omp_get_thread_num() * dim;
+        centred(queries->metric, raw + i * dim, dim,
+                queries->metric == MPIVF_L2 ? centre : NULL, work);
+        bound_query(queries, i, work, centre);
     }
+}
+
+/* The first word of a row in its panel. */
+static char *
+word_at(const struct mpivf_base *base, size_t row)
+{
+    return base->word + 4 * (row / MPIVF_PANEL * MPIVF_PANEL * base->steps + row % MPIVF_PANEL);
 }
 
 /* Put a row of words where its panel has them. */
 static void
 place(struct mpivf_base *base, size_t row, const char *word, uint32_t flip)
 {
-    char *to = base->word +
-               4 * (row / MPIVF_PANEL * MPIVF_PANEL * base->steps + row % MPIVF_PANEL);
+    char *to = word_at(base, row);
     for (size_t s = 0; s < base->steps; s++) {
         uint32_t one;
         memcpy(&one, word + 4 * s, sizeof one);
@@ -381,7 +384,7 @@ static void
 fill_padding(struct mpivf_base *base, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
-        char *at = base->word + 4 * (i / MPIVF_PANEL * MPIVF_PANEL * base->steps + i % MPIVF_PANEL);
+        char *at = word_at(base, i);
         for (size_t s = 0; s < base->steps && base->filter != MPIVF_FILTER_SGEMM; s++)
             memset(at + 4 * MPIVF_PANEL * s, 0, 4);
         base->term[i] = INFINITY;
@@ -397,6 +400,7 @@ mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const fl
     base->rows = rows;
     base->id = id;
     base->first = first;
+    base->pick = NULL;
     long panels = (long)whole_panels(rows);
     int threads = panels > 64 ? base->threads : 1;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
@@ -409,13 +413,38 @@ mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const fl
     }
 }
 
+void
+mpivf_base_pick(struct mpivf_base *base, const struct mpivf_base *from, const uint32_t *pick,
+                size_t n)
+{
+    size_t steps = base->steps, stride = 4 * MPIVF_PANEL;
+    base->raw = from->raw;
+    base->rows = n;
+    base->pick = pick;
+    for (size_t i = 0; i < n; i++) {
+        if (base->filter == MPIVF_FILTER_SGEMM) {
+            memcpy(base->word + i * steps * 4, from->word + pick[i] * steps * 4, steps * 4);
+        } else {
+            char *to = word_at(base, i);
+            const char *at = word_at(from, pick[i]);
+            for (size_t s = 0; s < steps; s++)
+                memcpy(to + s * stride, at + s * stride, 4);
+        }
+        base->term[i] = from->term[pick[i]];
+        base->scale[i] = from->scale[pick[i]];
+        base->norm[i] = from->norm[pick[i]];
+        base->rest[i] = from->rest[pick[i]];
+    }
+    fill_padding(base, n, whole_panels(n) * MPIVF_PANEL);
+}
+
 float
 mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
 {
-    double value = limit - queries->shift[q] + queries->pad[q];
+    double value = limit - queries->bound[q].shift + queries->bound[q].pad;
     value += fabs(value) * 0x1p-40; /* the subtraction's own rounding */
     value += (fabs(limit) < INFINITY ? fabs(limit) : 0) * 0x1p-50;
-    value += fabs(queries->shift[q]) * 0x1p-50;
+    value += fabs(queries->bound[q].shift) * 0x1p-50;
     return value < 3e38 ? round_up(value) : FLT_MAX; /* padding stays above it */
 }
 
@@ -424,10 +453,10 @@ mpivf_prepare_group(const struct mpivf_queries *queries, size_t q, double limit,
                     struct mpivf_group *group, size_t i)
 {
     group->word[i] = queries->word + q * queries->steps * 4;
-    group->start[i] = queries->start[q];
-    group->scale[i] = queries->scale[q];
-    group->slope[i] = queries->slope[q];
-    group->rest[i] = queries->rest[q];
+    group->start[i] = queries->bound[q].start;
+    group->scale[i] = queries->bound[q].scale;
+    group->slope[i] = queries->bound[q].slope;
+    group->rest[i] = queries->bound[q].rest;
     group->limit[i] = mpivf_prepare_limit(queries, q, limit);
 }
 
@@ -436,8 +465,8 @@ mpivf_prepare_upper(const struct mpivf_queries *queries, size_t q, const struct 
                     size_t row, float value)
 {
     double norm = base->norm[row], k = kappa(base->filter, base->metric, base->dim);
-    double error = (double)queries->slope[q] * norm + (double)queries->rest[q] * base->rest[row] +
-                   queries->bend[q] + queries->pad[q];
+    double error = (double)queries->bound[q].slope * norm + (double)queries->bound[q].rest * base->rest[row] +
+                   queries->bound[q].bend + queries->bound[q].pad;
     if (base->metric == MPIVF_L2)
         error += k * norm * norm;
     double upper = mpivf_prepare_lower(queries, q, value) + 2.01 * error;

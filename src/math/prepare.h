@@ -73,22 +73,28 @@ mpivf_filter_compare(enum mpivf_filter filter);
 double
 mpivf_filter_cost(enum mpivf_filter filter);
 
+/* What a query brings to a comparison beside its words; one cache line. */
+struct mpivf_bounds {
+    double shift; /* what a compared value lacks to be a lower bound */
+    double pad;   /* error that does not depend on y */
+    double square; /* <q, q>, canonical, cosine only */
+    double bend;   /* the part of an upper bound that does not depend on y */
+    float scale;   /* of the integers, twice that for l2 */
+    float slope;   /* error allowed for each unit of |y'| */
+    float rest;    /* and for each unit of |f| */
+    int32_t start; /* where integer sums begin */
+};
+
 /* The query side, prepared. */
 struct mpivf_queries {
     enum mpivf_metric metric;
     enum mpivf_filter filter;
     size_t dim, steps, rows, capacity;
     const float *raw; /* not owned, [rows, dim] */
+    int threads;
     char *word;       /* owned, [capacity, steps] words: what the filter sees */
-    float *work;      /* owned, [dim] */
-    int32_t *start;   /* owned, [capacity] and so the rest: */
-    float *scale;     /* of the integers, twice that for l2 */
-    float *slope;     /* error allowed for each unit of |y'| */
-    float *rest;      /* and for each unit of |f| */
-    double *shift;    /* what a compared value lacks to be a lower bound */
-    double *pad;      /* error that does not depend on y */
-    double *square;   /* <q, q>, canonical, cosine only */
-    double *bend;     /* the part of an upper bound that does not depend on y */
+    float *work;      /* owned, [threads, dim] */
+    struct mpivf_bounds *bound; /* owned, [capacity] */
 };
 
 /* The side of the rows, prepared. */
@@ -106,11 +112,16 @@ struct mpivf_base {
     float *rest;      /* owned: |f| rounded up */
     const int64_t *id; /* not owned, [rows]; NULL: id = first + row */
     int64_t first;
+    const uint32_t *pick; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
 };
 
 /* Bytes a row takes on either side at most, raw rows not counted. */
 size_t
 mpivf_prepare_row_bytes(size_t dim);
+
+/* Bytes a query takes for this filter. */
+size_t
+mpivf_prepare_query_bytes(enum mpivf_filter filter, size_t dim);
 
 /* Bytes that both sides together take beside their rows. */
 size_t
@@ -142,6 +153,14 @@ void
 mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
                 const int64_t *id, int64_t first);
 
+/*
+ * Take over n of the rows that `from`, of the same shape and filter, has prepared; `pick` is kept
+ * by the caller while in use. A row's id is its number in `from`.
+ */
+void
+mpivf_base_pick(struct mpivf_base *base, const struct mpivf_base *from, const uint32_t *pick,
+                size_t n);
+
 /* Put query q into place i of a group, for rows of at most that distance. */
 void
 mpivf_prepare_group(const struct mpivf_queries *queries, size_t q, double limit,
@@ -155,7 +174,7 @@ mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
 static inline double
 mpivf_prepare_lower(const struct mpivf_queries *queries, size_t q, float value)
 {
-    return (double)value + queries->shift[q] - queries->pad[q];
+    return (double)value + queries->bound[q].shift - queries->bound[q].pad;
 }
 
 double

@@ -2,7 +2,7 @@
 #include "checks.h"
 
 #include "build/kmeans.h"
-#include "build/sample.h"
+#include "build/draw.h"
 #include "index/format.h"
 #include "math/distance.h"
 
@@ -30,22 +30,33 @@ make_file(struct checks *t, char path[128], uint64_t rows)
     CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_OK);
 }
 
-/* Sample `wanted` rows of the file with the ranks of `par`. */
+/* Sample `wanted` rows of the file with the ranks of `par`, in levels of a tenth, a third and all. */
 static mpivf_status
 sample_all(const struct mpivf_par *par, const char *path, const struct mpivf_train_options *options,
-           uint64_t wanted, struct mpivf_sample *sample)
+           uint64_t wanted, size_t memory, struct mpivf_sample *sample)
 {
     struct mpivf_source source;
     struct mpivf_report report = {0};
     struct mpivf_progress progress;
+    struct mpivf_draw draw = {{wanted / 10, wanted / 3, wanted}, memory, path};
     memset(sample, 0, sizeof *sample);
     mpivf_status status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
     mpivf_phase_begin(&progress, par, &report, "sample", "rows", wanted);
     if (status == MPIVF_OK)
-        status = mpivf_sample_read_all(par, &source, options, wanted, &progress, sample);
+        status = mpivf_draw_all(par, &source, options, &draw, &progress, sample);
     mpivf_phase_end(&progress);
     mpivf_source_close_all(&source);
     return status;
+}
+
+/* The keys of all levels, one after the other, into `key`; how many. */
+static size_t
+keys_of(const struct mpivf_sample *sample, uint64_t *key)
+{
+    size_t rows = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
+    for (size_t i = 0; i < rows; i++)
+        key[i] = sample->key[mpivf_sample_place(sample, i)];
+    return rows;
 }
 
 static int
@@ -61,22 +72,23 @@ check_union(struct checks *t, const char *path, uint64_t rows, uint64_t wanted)
 {
     struct mpivf_train_options options = options_of(MPIVF_L2);
     struct mpivf_sample sample;
-    static uint64_t hash[ROWS], found[4 * ROWS];
-    mpivf_status status = sample_all(&t->par, path, &options, wanted, &sample);
+    static uint64_t hash[ROWS], found[4 * ROWS], mine[ROWS];
+    mpivf_status status = sample_all(&t->par, path, &options, wanted, SIZE_MAX, &sample);
     CHECK(t, status == MPIVF_OK);
     for (uint64_t i = 0; i < rows; i++)
         hash[i] = mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i);
     qsort(hash, rows, sizeof *hash, by_value);
     uint64_t most = wanted < rows ? wanted : rows;
-    uint64_t total = mpivf_total_all(&t->par, sample.rows);
+    size_t rows_here = keys_of(&sample, mine);
+    uint64_t total = mpivf_total_all(&t->par, rows_here);
     CHECK(t, total == (status ? 0 : most));
     if (status == MPIVF_OK && total == most) {
-        mpivf_gather_all(&t->par, sample.key, sample.rows * sizeof *sample.key, found);
+        mpivf_gather_all(&t->par, mine, rows_here * sizeof *mine, found);
         qsort(found, total, sizeof *found, by_value);
         CHECK(t, memcmp(found, hash, total * sizeof *hash) == 0);
     }
     mpivf_forgive(&t->ctx);
-    mpivf_sample_clear(&t->ctx, &sample);
+    mpivf_sample_clear(&sample);
 }
 
 static void
@@ -110,16 +122,18 @@ sample_rows_fit_their_keys(struct checks *t)
     struct mpivf_source source;
     float *all = NULL;
     make_file(t, path, ROWS);
-    CHECK(t, sample_all(&t->par, path, &options, 300, &sample) == MPIVF_OK);
+    CHECK(t, sample_all(&t->par, path, &options, 300, SIZE_MAX, &sample) == MPIVF_OK);
     CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_OK);
     CHECK(t, mpivf_source_load_all(&source, source.rows, 0, source.rows, &all) == MPIVF_OK);
-    for (size_t s = 0; s < sample.rows; s++)
+    for (size_t s = 0; s < mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL); s++) {
+        size_t place = mpivf_sample_place(&sample, s);
         for (uint64_t i = 0; i < ROWS; i++)
-            if (mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i) == sample.key[s])
-                CHECK(t, memcmp(all + i * DIM, sample.row + s * DIM, DIM * sizeof *all) == 0);
+            if (mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i) == sample.key[place])
+                CHECK(t, memcmp(all + i * DIM, sample.row + place * DIM, DIM * sizeof *all) == 0);
+    }
     mpivf_source_close_all(&source);
     mpivf_free(&t->ctx, all);
-    mpivf_sample_clear(&t->ctx, &sample);
+    mpivf_sample_clear(&sample);
 }
 
 /* Rows are drawn evenly from the whole file, and for cosine they have unit length. */
@@ -132,13 +146,14 @@ sample_is_unbiased(struct checks *t)
     make_file(t, path, ROWS);
     for (options.seed = 0; options.seed < 8; options.seed++) {
         struct mpivf_sample sample;
-        CHECK(t, sample_all(&t->par, path, &options, 400, &sample) == MPIVF_OK);
-        for (size_t s = 0; s < sample.rows; s++) {
-            CHECK(t, fabs(mpivf_square(sample.row + s * DIM, DIM) - 1) < 1e-6);
+        CHECK(t, sample_all(&t->par, path, &options, 400, SIZE_MAX, &sample) == MPIVF_OK);
+        for (size_t s = 0; s < mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL); s++) {
+            size_t place = mpivf_sample_place(&sample, s);
+            CHECK(t, fabs(mpivf_square(sample.row + place * DIM, DIM) - 1) < 1e-6);
             for (uint64_t i = 0; i < ROWS / 4; i++)
-                low += mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i) == sample.key[s];
+                low += mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i) == sample.key[place];
         }
-        mpivf_sample_clear(&t->ctx, &sample);
+        mpivf_sample_clear(&sample);
     }
     low = mpivf_total_all(&t->par, low);
     CHECK(t, low > 680 && low < 920); /* 800 of 3200 expected, 5 standard deviations */

@@ -52,10 +52,10 @@ compare_words(struct pair_of *pair, mpivf_compare compare)
     uint32_t keep[QUERIES][PADDED];
     for (size_t q = 0; q < QUERIES; q++) {
         group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
-        group.start[q] = pair->queries.start[q];
-        group.scale[q] = pair->queries.scale[q];
-        group.slope[q] = pair->queries.slope[q];
-        group.rest[q] = pair->queries.rest[q];
+        group.start[q] = pair->queries.bound[q].start;
+        group.scale[q] = pair->queries.bound[q].scale;
+        group.slope[q] = pair->queries.bound[q].slope;
+        group.rest[q] = pair->queries.bound[q].rest;
         group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
         group.keep[q] = keep[q];
         group.value[q] = pair->value[q];
@@ -77,8 +77,8 @@ compare_products(struct pair_of *pair)
     for (size_t q = 0; q < QUERIES; q++)
         for (size_t j = 0; j < ROWS; j++)
             pair->value[q][j] = base->term[j] -
-                                queries->scale[q] * product[q * ROWS + j] -
-                                queries->slope[q] * base->norm[j];
+                                queries->bound[q].scale * product[q * ROWS + j] -
+                                queries->bound[q].slope * base->norm[j];
 }
 
 /* Way s is set s; sgemm has but one. Is there such a way? */

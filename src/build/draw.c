@@ -1,0 +1,200 @@
+#include "build/draw.h"
+
+#include "base/rng.h"
+#include "build/smallest.h"
+#include "math/distance.h"
+#include "source/slab.h"
+
+#include <string.h>
+
+enum { NEAR_BYTES = 64 << 10, MOST_RANGES = 4096, BUFFER = 16 << 20 };
+
+struct numbers {
+    uint64_t seed, first;
+};
+
+static uint64_t
+hash_of_number(void *arg, size_t i)
+{
+    const struct numbers *numbers = arg;
+    return mpivf_random(numbers->seed, MPIVF_FOR_SAMPLE, numbers->first + i);
+}
+
+/* The hash at or below which `wanted` of the row numbers lie; every rank hashes an even share. */
+static uint64_t
+threshold_all(const struct mpivf_par *par, uint64_t seed, uint64_t rows, uint64_t wanted)
+{
+    uint64_t first = mpivf_share_first(rows, par->rank, par->size);
+    struct numbers numbers = {seed, first};
+    size_t count = mpivf_share_first(rows, par->rank + 1, par->size) - first;
+    return mpivf_smallest_all(par, hash_of_number, &numbers, count, wanted);
+}
+
+/* Reading the sample: from runs of the slab to runs around sampled rows. */
+struct reading {
+    struct mpivf_source *source;
+    struct mpivf_slab slab;
+    uint64_t seed;
+    uint64_t threshold[MPIVF_SAMPLE_LEVELS]; /* hashes up to it are drawn for the level */
+    uint64_t near;                     /* rows between two sampled ones that are read along */
+    struct mpivf_range run;            /* of the slab, what is left of it */
+    struct mpivf_range *range;         /* owned, [MOST_RANGES] */
+    size_t ranges;
+    float *buffer;                     /* owned */
+    uint64_t most_rows;
+};
+
+static bool
+drawn(const struct reading *r, uint64_t row)
+{
+    return mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row) <= r->threshold[MPIVF_SAMPLE_ALL];
+}
+
+/* The level that a drawn hash is for. */
+static enum mpivf_sample_level
+level_of(const struct reading *r, uint64_t hash)
+{
+    int l = 0;
+    while (hash > r->threshold[l])
+        l++;
+    return (enum mpivf_sample_level)l;
+}
+
+/* Choose the next ranges that hold sampled rows, a buffer's worth. False at the end. */
+static bool
+next_ranges(struct reading *r)
+{
+    uint64_t rows = 0, got;
+    r->ranges = 0;
+    for (;;) {
+        if (r->run.rows == 0 && mpivf_slab_next(&r->slab, UINT64_MAX, &r->run, 1, &got) == 0)
+            break;
+        uint64_t row = r->run.row, end = row + r->run.rows;
+        for (; row < end; row++) {
+            if (!drawn(r, row))
+                continue;
+            /* only inside a run: the rows between two runs are not this rank's */
+            struct mpivf_range *last = r->ranges > 0 ? &r->range[r->ranges - 1] : NULL;
+            last = last && last->row >= r->run.row ? last : NULL;
+            uint64_t gap = last && row >= last->row + last->rows ? row - (last->row + last->rows)
+                                                                 : UINT64_MAX;
+            uint64_t more = gap <= r->near ? gap + 1 : 1;
+            if (rows + more > r->most_rows || (gap > r->near && r->ranges == MOST_RANGES))
+                break;
+            rows += more;
+            if (gap <= r->near)
+                last->rows += more;
+            else
+                r->range[r->ranges++] = (struct mpivf_range){row, 1};
+        }
+        r->run = (struct mpivf_range){row, end - row};
+        if (row < end)
+            break; /* the buffer is full */
+    }
+    r->ranges = mpivf_range_normalise(r->range, r->ranges, NULL);
+    return r->ranges > 0;
+}
+
+/* Move the sampled rows of the buffer to the sample; `unit` has room for a row. */
+static mpivf_status
+keep_rows(struct reading *r, const struct mpivf_train_options *options, float *unit,
+          struct mpivf_sample *sample)
+{
+    size_t dim = r->source->dim;
+    const float *from = r->buffer;
+    mpivf_status status = MPIVF_OK;
+    for (size_t i = 0; i < r->ranges; i++) {
+        uint64_t end = r->range[i].row + r->range[i].rows;
+        for (uint64_t row = r->range[i].row; row < end && status == MPIVF_OK; row++, from += dim) {
+            uint64_t hash = mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row);
+            if (hash > r->threshold[MPIVF_SAMPLE_ALL])
+                continue;
+            if (!mpivf_finite(from, dim)) {
+                if (options->bad_rows == MPIVF_BAD_ROWS_SKIP)
+                    continue;
+                return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
+                                  "row %llu has a value that is not finite; --bad-rows skip leaves "
+                                  "such rows out", (unsigned long long)row);
+            }
+            if (options->metric != MPIVF_L2)
+                mpivf_normalise(from, dim, unit);
+            status = mpivf_sample_put(sample, level_of(r, hash),
+                                      options->metric == MPIVF_L2 ? from : unit, hash);
+        }
+    }
+    return status;
+}
+
+/* How many rows of this rank's slab are drawn for each level. */
+static void
+count_drawn(struct reading *r, size_t count[MPIVF_SAMPLE_LEVELS])
+{
+    memset(count, 0, MPIVF_SAMPLE_LEVELS * sizeof *count);
+    for (size_t i = 0; i < r->slab.pieces; i++)
+        for (uint64_t k = 0; k < r->slab.piece[i].rows; k++) {
+            uint64_t hash = mpivf_random(r->seed, MPIVF_FOR_SAMPLE, r->slab.piece[i].row + k);
+            if (hash <= r->threshold[MPIVF_SAMPLE_ALL])
+                count[level_of(r, hash)]++;
+        }
+}
+
+static mpivf_status
+reading_init(struct reading *r, const struct mpivf_train_options *options,
+             const struct mpivf_draw *draw, struct mpivf_sample *sample)
+{
+    struct mpivf_context *ctx = r->source->par->ctx;
+    size_t row_bytes = mpivf_source_row_bytes(r->source), room[MPIVF_SAMPLE_LEVELS];
+    mpivf_status status = mpivf_slab_init(&r->slab, r->source, options->seed, NULL, 0);
+    if (status)
+        return status;
+    count_drawn(r, room);
+    r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
+    size_t left = mpivf_memory_left(ctx) / 4, bytes = left < BUFFER ? left : BUFFER;
+    r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
+    if (r->near >= r->most_rows)
+        r->near = r->most_rows - 1;
+    r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
+    r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows + 1, row_bytes);
+    if (!r->range || !r->buffer)
+        return MPIVF_MEMORY;
+    /* the buffer goes before training begins, when the state of the rows comes */
+    size_t memory = mpivf_memory_left(ctx);
+    return mpivf_sample_init(ctx, sample, options->metric, r->source->dim, room,
+                             draw->memory < memory ? draw->memory : memory, draw->path);
+}
+
+/* All ranks' thresholds. A part of the hashes is a part of the rows, nearly. */
+static void
+thresholds_all(struct reading *r, const struct mpivf_draw *draw)
+{
+    const uint64_t *wanted = draw->wanted;
+    uint64_t most = threshold_all(r->source->par, r->seed, r->source->rows, wanted[MPIVF_SAMPLE_ALL]);
+    for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
+        r->threshold[l] = wanted[l] >= wanted[MPIVF_SAMPLE_ALL]
+                              ? most
+                              : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
+}
+
+mpivf_status
+mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
+               const struct mpivf_train_options *options, const struct mpivf_draw *draw,
+               struct mpivf_progress *progress, struct mpivf_sample *sample)
+{
+    struct reading r = {.source = source, .seed = options->seed};
+    memset(sample, 0, sizeof *sample);
+    thresholds_all(&r, draw);
+    mpivf_status status = mpivf_agree_all(par, reading_init(&r, options, draw, sample));
+    for (bool more = status == MPIVF_OK; more;) {
+        size_t before = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
+        more = next_ranges(&r);
+        status = mpivf_source_read_all(source, r.range, r.ranges, r.buffer);
+        if (status == MPIVF_OK)
+            status = keep_rows(&r, options, r.buffer + r.most_rows * source->dim, sample);
+        status = mpivf_round_all(progress, status,
+                                 mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) - before, &more);
+    }
+    mpivf_free(par->ctx, r.buffer);
+    mpivf_free(par->ctx, r.range);
+    mpivf_slab_clear(&r.slab);
+    return status ? status : mpivf_agree_all(par, mpivf_sample_ready(sample));
+}

@@ -1,0 +1,75 @@
+/*
+ * lloyd: one iteration of k-means over a sample that is spread over the ranks.
+ *
+ * Every rank brings its rows to their nearest centroids, exactly, and sums them by list as 64-bit
+ * multiples of 1 / scale; rank 0 adds up the ranks' sums, moves the centroids and broadcasts them.
+ * Sums of integers are the same in any order, so centroids are the same on any number of ranks and
+ * threads and with any memory.
+ *
+ * Memory: 4 bytes a row of the sample; 16 bytes a row of a block of it; 8 (dim + 2) bytes a list, twice
+ * that on rank 0.
+ */
+#ifndef MPIVF_BUILD_LLOYD_H
+#define MPIVF_BUILD_LLOYD_H
+
+#include "build/sample.h"
+#include "index/coarse.h"
+
+#include <mpivf/progress.h>
+
+struct mpivf_lloyd {
+    const struct mpivf_par *par;     /* not owned */
+    struct mpivf_sample *sample;     /* not owned */
+    struct mpivf_coarse *coarse;     /* not owned; prepared around the sample's centre */
+    struct mpivf_progress *progress; /* not owned */
+    enum mpivf_sample_level level;   /* rows up to here take part */
+    bool spherical;                  /* centroids have unit length */
+    double scale, objective_scale;
+    uint32_t *list;   /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
+    uint32_t *order;  /* owned, [block rows]: by group */
+    uint32_t *old;    /* owned, [block rows]: where they were */
+    double *distance; /* owned, [block rows] */
+    uint64_t *start;  /* owned, [lists + 1]: of groups in order */
+    int64_t *sum;     /* owned: [lists, dim] changes of sums, [lists] of counts, [1] objective */
+    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts */
+    bool summed;      /* rows that have a list are in the sums */
+};
+
+/* What rank 0 tells after an iteration. */
+struct mpivf_lloyd_step {
+    double objective; /* mean distance of a row to its centroid, before that moved */
+    uint64_t rows;    /* that took part, of all ranks */
+    uint64_t repaired;
+};
+
+/*
+ * Fill what is owned; the caller has set the rest. Release with mpivf_lloyd_clear, also after
+ * failure. Collective.
+ */
+mpivf_status
+mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd);
+
+/* Bytes of it beside the sample's state. */
+size_t
+mpivf_lloyd_bytes(size_t lists, size_t dim, bool root);
+
+void
+mpivf_lloyd_clear(struct mpivf_lloyd *lloyd);
+
+/*
+ * Assign every row to the nearest of all lists and move the centroids. Lists that no row is in are
+ * repaired: each gets half of the largest, ties to the smaller number. `work` is what it counts for
+ * each row in the progress. Collective.
+ */
+mpivf_status
+mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step);
+
+/*
+ * The same, but a row is compared only with the candidates of its group, group_of[its list]
+ * (NULL: the list is the group). Every row has a list. Nothing is repaired. Collective.
+ */
+mpivf_status
+mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidates,
+                      const uint32_t *group_of, double work, struct mpivf_lloyd_step *step);
+
+#endif

@@ -1,0 +1,144 @@
+#include "build/seeds.h"
+
+#include "base/rng.h"
+#include "build/smallest.h"
+
+#include <stdlib.h>
+
+/* A row that may become a seed, or the number of the seed that it is. */
+struct candidate {
+    uint64_t hash, group;
+};
+
+static uint64_t
+hash_of(void *arg, size_t i)
+{
+    const struct mpivf_seeds *s = arg;
+    uint64_t key = s->sample->key[mpivf_sample_place(s->sample, i)];
+    return mpivf_random(s->seed, MPIVF_FOR_SEEDS, key);
+}
+
+static int
+by_hash(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/*
+ * On rank 0: give the smallest hashes of each group the numbers of its seeds; chosen candidates come
+ * first, with their numbers for groups, by hash. Are there enough of every group?
+ */
+static bool
+choose(const struct mpivf_seeds *s, struct candidate *candidate, size_t n, uint64_t *next)
+{
+    size_t chosen = 0;
+    for (size_t g = 0; g < s->groups; g++)
+        next[g] = s->first[g];
+    qsort(candidate, n, sizeof *candidate, by_hash);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t g = candidate[i].group;
+        if (next[g] < s->first[g + 1])
+            candidate[chosen++] = (struct candidate){candidate[i].hash, next[g]++};
+    }
+    return chosen == s->first[s->groups];
+}
+
+/* Bring this rank's rows with hashes up to `last` to rank 0, and choose there. Collective. */
+static mpivf_status
+choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t last,
+           struct candidate *chosen, bool *enough)
+{
+    struct mpivf_context *ctx = par->ctx;
+    size_t rows = mpivf_sample_rows(s->sample, s->level), mine = 0;
+    for (size_t i = 0; i < rows; i++)
+        mine += hash_of((void *)s, i) <= last;
+    size_t total = mpivf_total_all(par, mine), all = par->rank == 0 ? total : 0;
+    struct candidate *own = mpivf_alloc(ctx, "the seeds", mine, sizeof *own);
+    struct candidate *joined = mpivf_alloc(ctx, "the seeds", all, sizeof *joined);
+    uint64_t *next = mpivf_alloc(ctx, "the seeds", s->groups, sizeof *next);
+    mpivf_status status = mpivf_agree_all(par, own && joined && next ? MPIVF_OK : MPIVF_MEMORY);
+    if (status == MPIVF_OK) {
+        size_t n = 0;
+        for (size_t i = 0; i < rows; i++) {
+            uint64_t hash = hash_of((void *)s, i);
+            if (hash <= last)
+                own[n++] = (struct candidate){
+                    hash, s->group ? s->group[mpivf_sample_place(s->sample, i)] : 0};
+        }
+        mpivf_gather_to_root_all(par, own, mine * sizeof *own, joined);
+        *enough = par->rank == 0 && choose(s, joined, all, next);
+        for (size_t i = 0; *enough && i < s->first[s->groups]; i++)
+            chosen[i] = joined[i];
+        mpivf_bcast_all(par, enough, sizeof *enough);
+        mpivf_bcast_all(par, chosen, s->first[s->groups] * sizeof *chosen);
+    }
+    mpivf_free(ctx, own);
+    mpivf_free(ctx, joined);
+    mpivf_free(ctx, next);
+    return status;
+}
+
+static const struct candidate *
+find(const struct candidate *chosen, size_t n, uint64_t hash)
+{
+    struct candidate wanted = {hash, 0};
+    return bsearch(&wanted, chosen, n, sizeof *chosen, by_hash);
+}
+
+/* Bring the chosen rows to rank 0 and put them into their places. Collective. */
+static mpivf_status
+fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct candidate *chosen,
+          uint64_t last, float *row)
+{
+    struct mpivf_context *ctx = par->ctx;
+    size_t rows = mpivf_sample_rows(s->sample, s->level), dim = s->sample->dim, mine = 0;
+    size_t seeds = s->first[s->groups], all = par->rank == 0 ? seeds : 0;
+    for (size_t i = 0; i < rows; i++)
+        mine += hash_of((void *)s, i) <= last && find(chosen, seeds, hash_of((void *)s, i));
+    uint64_t *number = mpivf_alloc(ctx, "the seeds", mine + all, sizeof *number);
+    float *own = mpivf_alloc(ctx, "the seeds", (mine + all) * dim, sizeof *own);
+    mpivf_status status = number && own ? MPIVF_OK : MPIVF_MEMORY;
+    size_t n = 0;
+    for (size_t i = 0; i < rows && status == MPIVF_OK; i++) {
+        uint64_t hash = hash_of((void *)s, i);
+        const struct candidate *one = hash <= last ? find(chosen, seeds, hash) : NULL;
+        if (one == NULL)
+            continue;
+        number[all + n] = one->group;
+        status = mpivf_sample_row(s->sample, mpivf_sample_place(s->sample, i), own + (all + n) * dim);
+        n++;
+    }
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK) {
+        mpivf_gather_to_root_all(par, number + all, mine * sizeof *number, number);
+        mpivf_gather_to_root_all(par, own + all * dim, mine * dim * sizeof *own, own);
+        for (size_t i = 0; i < all; i++)
+            for (size_t j = 0; j < dim; j++)
+                row[number[i] * dim + j] = own[i * dim + j];
+    }
+    mpivf_free(ctx, number);
+    mpivf_free(ctx, own);
+    return status;
+}
+
+mpivf_status
+mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, float *row)
+{
+    struct mpivf_context *ctx = par->ctx;
+    size_t count = seeds->first[seeds->groups], rows = mpivf_sample_rows(seeds->sample, seeds->level);
+    struct candidate *chosen = mpivf_alloc(ctx, "the seeds", count, sizeof *chosen);
+    mpivf_status status = mpivf_agree_all(par, chosen ? MPIVF_OK : MPIVF_MEMORY);
+    bool enough = false;
+    uint64_t last = 0, total = mpivf_total_all(par, rows);
+    for (uint64_t wanted = 2 * count; status == MPIVF_OK && !enough; wanted *= 2) {
+        last = mpivf_smallest_all(par, hash_of, (void *)seeds, rows, wanted);
+        status = choose_all(par, seeds, last, chosen, &enough);
+        if (status == MPIVF_OK && !enough && wanted >= total)
+            status = mpivf_fail(ctx, MPIVF_INTERNAL, "a group has fewer rows than seeds");
+    }
+    if (status == MPIVF_OK)
+        status = fetch_all(par, seeds, chosen, last, row);
+    mpivf_free(ctx, chosen);
+    return status;
+}
