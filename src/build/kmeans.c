@@ -49,10 +49,20 @@ mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE
 size_t
 mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root)
 {
-    size_t near = lists > FLAT_LISTS ? lists * (NEAR * sizeof(uint32_t) + sizeof(uint64_t)) : 0;
-    size_t seeds = lists * ((root ? 2 : 1) * dim * sizeof(float) + 80);
-    size_t sums = mpivf_lloyd_bytes(lists, dim, root) + near;
-    return mpivf_coarse_bytes(lists, dim, threads) + (sums > seeds ? sums : seeds);
+    size_t cells = top_lists(lists), state = (lists + 1) * sizeof(uint64_t) + (64 << 10);
+    size_t sums = mpivf_lloyd_bytes(lists, dim, root), picks = mpivf_coarse_picks_bytes(dim, threads);
+    size_t top = mpivf_coarse_bytes(cells, dim, threads) + mpivf_lloyd_bytes(cells, dim, root) +
+                 cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
+    size_t seeds = mpivf_seeds_bytes(lists, dim, root) + top;
+    size_t cut = sums + picks + top;
+    size_t near = sums + picks + mpivf_coarse_scratch(dim, threads, NEAR) +
+                  lists * (2 * NEAR * sizeof(uint32_t) + sizeof(uint64_t));
+    size_t most = seeds > cut ? seeds : cut;
+    if (lists <= FLAT_LISTS)
+        most = mpivf_seeds_bytes(lists, dim, root) > sums ? mpivf_seeds_bytes(lists, dim, root) : sums;
+    else if (near > most)
+        most = near;
+    return mpivf_coarse_bytes(lists, dim, threads) + state + most;
 }
 
 /* ---- the first centroids ---- */
@@ -72,7 +82,7 @@ seed_all(const struct kmeans *km, struct mpivf_coarse *coarse, enum mpivf_sample
     return MPIVF_OK;
 }
 
-/* Train the upper level, a small k-means of its own. */
+/* Train the upper level: a small k-means that borrows everything but its centroids and sums. */
 static mpivf_status
 train_top_all(struct kmeans *km, struct mpivf_coarse *top)
 {
@@ -81,9 +91,7 @@ train_top_all(struct kmeans *km, struct mpivf_coarse *top)
     double last = INFINITY;
     lloyd.coarse = top;
     lloyd.level = MPIVF_SAMPLE_TOP;
-    mpivf_status status = mpivf_lloyd_init_all(&lloyd);
-    if (status == MPIVF_OK)
-        status = seed_all(km, top, MPIVF_SAMPLE_TOP, 1, NULL, first);
+    mpivf_status status = seed_all(km, top, MPIVF_SAMPLE_TOP, 1, NULL, first);
     for (int i = 0; i < TOP_ITERATIONS && status == MPIVF_OK; i++) {
         struct mpivf_lloyd_step step;
         status = mpivf_lloyd_all(&lloyd, 0, &step);
@@ -91,7 +99,8 @@ train_top_all(struct kmeans *km, struct mpivf_coarse *top)
             break;
         last = step.objective;
     }
-    mpivf_lloyd_clear(&lloyd);
+    mpivf_free(km->par->ctx, lloyd.sum);
+    mpivf_free(km->par->ctx, lloyd.whole);
     return status;
 }
 
@@ -168,20 +177,18 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
 {
     struct mpivf_lloyd *lloyd = &km->lloyd;
     struct mpivf_candidates candidates = {cells, first, all};
-    size_t most = 0, rows = mpivf_sample_rows(km->sample, MPIVF_SAMPLE_PART);
-    for (size_t c = 0; c < cells; c++) {
+    size_t rows = mpivf_sample_rows(km->sample, MPIVF_SAMPLE_PART);
+    for (size_t c = 0; c < cells; c++)
         for (uint64_t l = first[c]; l < first[c + 1]; l++) {
             cell_of[l] = (uint32_t)c;
             all[l] = (uint32_t)l;
         }
-        most = first[c + 1] - first[c] > most ? first[c + 1] - first[c] : most;
-    }
     for (size_t i = 0; i < rows; i++) { /* from the cell to one of its lists */
         uint32_t *list = &lloyd->list[mpivf_sample_place(km->sample, i)];
         *list = (uint32_t)first[*list];
     }
     lloyd->level = MPIVF_SAMPLE_PART;
-    mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse, most));
+    mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse));
     for (int i = 0; i < FINE_ITERATIONS && status == MPIVF_OK; i++) {
         struct mpivf_lloyd_step step;
         status = mpivf_lloyd_among_all(lloyd, &candidates, cell_of, 0, &step);
@@ -248,7 +255,7 @@ near_init_all(struct kmeans *km, struct near *near)
     near->list = mpivf_alloc(ctx, "the neighbours of lists", lists * near->each, sizeof *near->list);
     mpivf_status status = near->start && near->list ? MPIVF_OK : MPIVF_MEMORY;
     if (status == MPIVF_OK)
-        status = mpivf_coarse_picks_init(km->coarse, near->each);
+        status = mpivf_coarse_picks_init(km->coarse);
     for (size_t l = 0; l <= lists && status == MPIVF_OK; l++)
         near->start[l] = l * near->each;
     near->candidates = (struct mpivf_candidates){lists, near->start, near->list};

@@ -20,7 +20,7 @@
 void
 mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE_LEVELS]);
 
-/* Bytes that training takes on a rank beside the sample: about lists x (25 dim + 500) on rank 0. */
+/* Bytes that training takes on a rank beside the sample: about lists x (21 dim + 850) on rank 0. */
 size_t
 mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root);
 

@@ -5,10 +5,20 @@
 
 #include <stdlib.h>
 
+enum { MORE = 4 }; /* times as many hashes as seeds, at first */
+
 /* A row that may become a seed, or the number of the seed that it is. */
 struct candidate {
     uint64_t hash, group;
 };
+
+size_t
+mpivf_seeds_bytes(size_t seeds, size_t dim, bool root)
+{
+    size_t shares = root ? 2 : 1; /* rank 0 has its own and everybody's */
+    size_t hashes = (shares * 2 * MORE + 1) * sizeof(struct candidate);
+    return seeds * (hashes + shares * (dim * sizeof(float) + sizeof(uint64_t)) + sizeof(uint64_t)) + 4096;
+}
 
 static uint64_t
 hash_of(void *arg, size_t i)
@@ -131,7 +141,7 @@ mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, fl
     mpivf_status status = mpivf_agree_all(par, chosen ? MPIVF_OK : MPIVF_MEMORY);
     bool enough = false;
     uint64_t last = 0, total = mpivf_total_all(par, rows);
-    for (uint64_t wanted = 2 * count; status == MPIVF_OK && !enough; wanted *= 2) {
+    for (uint64_t wanted = MORE * count; status == MPIVF_OK && !enough; wanted *= 2) {
         last = mpivf_smallest_all(par, hash_of, (void *)seeds, rows, wanted);
         status = choose_all(par, seeds, last, chosen, &enough);
         if (status == MPIVF_OK && !enough && wanted >= total)

@@ -16,11 +16,15 @@ struct mpivf_seeds {
     const uint64_t *first;  /* [groups + 1]: group g has seeds first[g] .. first[g + 1] - 1 */
 };
 
+/* Bytes for so many seeds, where groups are not very uneven. */
+size_t
+mpivf_seeds_bytes(size_t seeds, size_t dim, bool root);
+
 /*
  * The rows with the smallest hashes of each group, in that order, into `row` [first[groups], dim] on
  * rank 0. Every group has that many rows over all ranks. The same for any number of ranks.
- * Memory: 16 bytes a row for the smallest 2 first[groups] hashes and more where groups are uneven,
- * 16 bytes a seed, and the rows of this rank's seeds. Collective.
+ * Memory: 16 bytes a row for the smallest 4 first[groups] hashes and more where groups are uneven,
+ * 16 bytes a seed, and the rows of this rank's seeds; on rank 0 of all ranks. Collective.
  */
 mpivf_status
 mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, float *row);

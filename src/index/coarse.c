@@ -7,7 +7,10 @@
 #include <omp.h>
 #include <string.h>
 
-enum { BATCH = 1024 }; /* rows a thread works on at a time */
+enum {
+    BATCH = 1024, /* rows a thread works on at a time */
+    PICKS = 1008  /* candidates, whole panels */
+};
 
 /* Length does not matter for the order of inner products, so cosine needs no unit rows here. */
 static enum mpivf_metric
@@ -86,20 +89,13 @@ batch_rows(size_t probes)
     return probes == 1 || rows > BATCH ? BATCH : rows < 1 ? 1 : rows;
 }
 
-/* Bytes of a row in the hands of a thread. */
-static size_t
-lookup_row_bytes(const struct mpivf_coarse *coarse, size_t probes)
-{
-    return (probes > 1 ? mpivf_topk_query_bytes(probes) : sizeof(double)) +
-           mpivf_prepare_row_bytes(coarse->dim);
-}
-
 size_t
-mpivf_coarse_scratch(const struct mpivf_coarse *coarse, size_t probes)
+mpivf_coarse_scratch(size_t dim, int threads, size_t probes)
 {
-    size_t threads = (size_t)coarse->threads;
-    return threads * (batch_rows(probes) * lookup_row_bytes(coarse, probes) +
-                      threads * coarse->dim * sizeof(float) + sizeof(struct lookup) + 2048);
+    size_t row = (probes > 1 ? mpivf_topk_query_bytes(probes) : sizeof(double)) +
+                 mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
+    return (size_t)threads * (batch_rows(probes) * row + (size_t)threads * dim * sizeof(float) +
+                              sizeof(struct lookup) + 2048);
 }
 
 static mpivf_status
@@ -237,15 +233,22 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *r
 }
 
 mpivf_status
-mpivf_coarse_picks_init(struct mpivf_coarse *coarse, size_t candidates)
+mpivf_coarse_picks_init(struct mpivf_coarse *coarse)
 {
     struct mpivf_context *ctx = coarse->ctx;
     coarse->pick = mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->pick);
     mpivf_status status = coarse->pick ? MPIVF_OK : MPIVF_MEMORY;
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
         status = mpivf_base_init(ctx, &coarse->pick[t], inner_metric(coarse->metric),
-                                 coarse->base.filter, coarse->dim, candidates);
+                                 coarse->base.filter, coarse->dim, PICKS);
     return status;
+}
+
+size_t
+mpivf_coarse_picks_bytes(size_t dim, int threads)
+{
+    return (size_t)threads * (PICKS * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
+                              mpivf_prepare_fixed_bytes(dim, threads) + 2048);
 }
 
 void
@@ -257,6 +260,22 @@ mpivf_coarse_picks_clear(struct mpivf_coarse *coarse)
     coarse->pick = NULL;
 }
 
+/* The rows of one group against its candidates, PICKS of them at a time. */
+static void
+reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t candidates,
+               const struct mpivf_queries *rows, const struct mpivf_scan_of *group,
+               const struct mpivf_best *best)
+{
+    int thread = omp_get_thread_num();
+    struct mpivf_base *pick = &coarse->pick[thread];
+    known_distances(coarse, rows, group, best);
+    for (size_t at = 0; at < candidates; at += PICKS) {
+        size_t n = candidates - at < PICKS ? candidates - at : PICKS;
+        mpivf_base_pick(pick, &coarse->base, candidate + at, n);
+        mpivf_nearest_one(rows, group, pick, best, &coarse->tile[thread]);
+    }
+}
+
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
                             const struct mpivf_queries *rows, const uint32_t *order,
@@ -265,15 +284,10 @@ mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_cand
     struct mpivf_best best = {distance, list};
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
     for (size_t g = 0; g < candidates->groups; g++) {
-        int thread = omp_get_thread_num();
-        struct mpivf_base *pick = &coarse->pick[thread];
-        if (start[g] == start[g + 1])
-            continue;
-        mpivf_base_pick(pick, &coarse->base, candidates->list + candidates->start[g],
-                        candidates->start[g + 1] - candidates->start[g]);
         struct mpivf_scan_of group = {.subset = order + start[g], .n = start[g + 1] - start[g]};
-        known_distances(coarse, rows, &group, &best);
-        mpivf_nearest_one(rows, &group, pick, &best, &coarse->tile[thread]);
+        if (group.n > 0)
+            reassign_group(coarse, candidates->list + candidates->start[g],
+                           candidates->start[g + 1] - candidates->start[g], rows, &group, &best);
     }
 }
 

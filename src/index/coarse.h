@@ -82,9 +82,11 @@ struct mpivf_candidates {
     const uint32_t *list;  /* those of group g are list[start[g]] .. list[start[g + 1] - 1] */
 };
 
-/* Room for so many candidates of a group. Cleared with the quantizer, or alone. */
+/* Room to compare with candidates, and its bytes. Cleared with the quantizer, or alone. */
 mpivf_status
-mpivf_coarse_picks_init(struct mpivf_coarse *coarse, size_t candidates);
+mpivf_coarse_picks_init(struct mpivf_coarse *coarse);
+size_t
+mpivf_coarse_picks_bytes(size_t dim, int threads);
 void
 mpivf_coarse_picks_clear(struct mpivf_coarse *coarse);
 
@@ -99,7 +101,7 @@ mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_cand
 
 /* Bytes of scratch while probing. */
 size_t
-mpivf_coarse_scratch(const struct mpivf_coarse *coarse, size_t probes);
+mpivf_coarse_scratch(size_t dim, int threads, size_t probes);
 
 /* A 64-bit mark of metric, shape and centroids. */
 uint64_t

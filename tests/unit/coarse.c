@@ -51,7 +51,7 @@ check(enum mpivf_metric metric, int threads, size_t probes)
     ctx.memory.peak = before;
     assert_ok(&ctx, mpivf_coarse_probe(&coarse, row, ROWS, probes, list, distance));
     assert_int_equal(ctx.memory.used, before);
-    assert_true(ctx.memory.peak - before <= mpivf_coarse_scratch(&coarse, probes));
+    assert_true(ctx.memory.peak - before <= mpivf_coarse_scratch(coarse.dim, coarse.threads, probes));
     assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, ROWS, one, NULL));
     for (size_t i = 0; i < ROWS; i++) {
         naive(&coarse, row + i * DIM, want);
