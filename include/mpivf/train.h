@@ -20,6 +20,7 @@ struct mpivf_train_options {
     uint64_t seed;
     uint64_t iterations; /* at most */
     double tolerance;    /* stop when the objective gains less than this share */
+    uint64_t max_list;   /* rows of a list at most, by what the sample tells; 0 = any */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
 };
@@ -27,6 +28,7 @@ struct mpivf_train_options {
 /* What came of it. */
 struct mpivf_trained {
     uint64_t lists, sample, repaired;
+    uint64_t split; /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
     double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
 };

@@ -66,16 +66,17 @@ static void
 write_identity(const struct building *b, char *text, size_t size)
 {
     const struct mpivf_build_options *o = b->options;
-    char model[160];
+    char model[256];
     if (o->model)
         snprintf(model, sizeof model, "\"model\": \"%016llx\"",
                  (unsigned long long)b->model.meta.model_fingerprint);
     else
         snprintf(model, sizeof model,
                  "\"lists\": %llu, \"sample\": %llu, \"iterations\": %llu, \"tolerance\": %.17g, "
-                 "\"metric\": \"%s\"",
+                 "\"max_list\": %llu, \"metric\": \"%s\"",
                  (unsigned long long)o->train.lists, (unsigned long long)o->train.sample,
                  (unsigned long long)o->train.iterations, o->train.tolerance,
+                 (unsigned long long)o->train.max_list,
                  mpivf_metric_name(o->train.metric));
     snprintf(text, size,
              "{\"source\": \"%016llx\", \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
@@ -327,7 +328,14 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
         mpivf_source_close_all(&b->source);
     }
     mpivf_free(ctx, b);
-    return status ? status : describe_all(par, path, built);
+    if (status == MPIVF_OK)
+        status = describe_all(par, path, built);
+    uint64_t most = options->train.max_list;
+    if (status == MPIVF_OK && par->rank == 0 && most > 0 && built->spread.largest > most)
+        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
+                   "or the sample did not show them all", (unsigned long long)built->spread.largest,
+                   (unsigned long long)most);
+    return status;
 }
 
 mpivf_status

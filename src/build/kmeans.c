@@ -1,6 +1,8 @@
 #include "build/kmeans.h"
 
+#include "build/balance.h"
 #include "build/lloyd.h"
+#include "build/near.h"
 #include "build/seeds.h"
 
 #include <math.h>
@@ -13,7 +15,6 @@ enum {
     PART_ROWS = 64,   /* a list, for the first guess */
     TOP_ITERATIONS = 10,
     FINE_ITERATIONS = 6,
-    NEAR = 96, /* two panels */
     /* What a row costs beside its comparisons, in comparisons: measured at 128 and 784 columns. */
     GLOBAL_ROW = 400,
     LOCAL_ROW = 600
@@ -55,8 +56,7 @@ mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root)
                  cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
     size_t seeds = mpivf_seeds_bytes(lists, dim, root) + top;
     size_t cut = sums + picks + top;
-    size_t near = sums + picks + mpivf_coarse_scratch(dim, threads, NEAR) +
-                  lists * (2 * NEAR * sizeof(uint32_t) + sizeof(uint64_t));
+    size_t near = sums + mpivf_near_bytes(lists, dim, threads);
     size_t most = seeds > cut ? seeds : cut;
     if (lists <= FLAT_LISTS)
         most = mpivf_seeds_bytes(lists, dim, root) > sums ? mpivf_seeds_bytes(lists, dim, root) : sums;
@@ -237,61 +237,6 @@ guess_all(struct kmeans *km, size_t cells)
 
 /* ---- refinement ---- */
 
-/* The lists near to each list. */
-struct near {
-    struct mpivf_candidates candidates;
-    uint64_t *start; /* owned, [lists + 1] */
-    uint32_t *list;  /* owned, [lists, each] */
-    size_t each;
-};
-
-static mpivf_status
-near_init_all(struct kmeans *km, struct near *near)
-{
-    struct mpivf_context *ctx = km->par->ctx;
-    size_t lists = km->coarse->lists;
-    near->each = NEAR < lists ? NEAR : lists;
-    near->start = mpivf_alloc(ctx, "the neighbours of lists", lists + 1, sizeof *near->start);
-    near->list = mpivf_alloc(ctx, "the neighbours of lists", lists * near->each, sizeof *near->list);
-    mpivf_status status = near->start && near->list ? MPIVF_OK : MPIVF_MEMORY;
-    if (status == MPIVF_OK)
-        status = mpivf_coarse_picks_init(km->coarse);
-    for (size_t l = 0; l <= lists && status == MPIVF_OK; l++)
-        near->start[l] = l * near->each;
-    near->candidates = (struct mpivf_candidates){lists, near->start, near->list};
-    return mpivf_agree_all(km->par, status);
-}
-
-static void
-near_clear(struct kmeans *km, struct near *near)
-{
-    mpivf_coarse_picks_clear(km->coarse);
-    mpivf_free(km->par->ctx, near->start);
-    mpivf_free(km->par->ctx, near->list);
-}
-
-/* Each rank looks up an even share of the lists. */
-static mpivf_status
-near_find_all(struct kmeans *km, struct near *near)
-{
-    enum { STEP = 4096 };
-    const struct mpivf_par *par = km->par;
-    struct mpivf_coarse *coarse = km->coarse;
-    size_t first = mpivf_share_first(coarse->lists, par->rank, par->size);
-    size_t n = mpivf_share_first(coarse->lists, par->rank + 1, par->size) - first;
-    uint32_t *mine = mpivf_alloc(par->ctx, "the neighbours of lists", n * near->each, sizeof *mine);
-    mpivf_status status = mine ? MPIVF_OK : MPIVF_MEMORY;
-    for (size_t at = 0; at < n && status == MPIVF_OK; at += STEP)
-        status = mpivf_coarse_probe(coarse, coarse->centroid + (first + at) * coarse->dim,
-                                    n - at < STEP ? n - at : STEP, near->each,
-                                    mine + at * near->each, NULL);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        mpivf_gather_all(par, mine, n * near->each * sizeof *mine, near->list);
-    mpivf_free(par->ctx, mine);
-    return status;
-}
-
 /* Note an iteration; the share of the objective that it has gained. */
 static double
 gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
@@ -317,9 +262,9 @@ global_all(struct kmeans *km, double *gain)
 
 /* Local iterations while one gains at least `enough` of the objective. */
 static mpivf_status
-local_all(struct kmeans *km, struct near *near, double work, double enough)
+local_all(struct kmeans *km, struct mpivf_near *near, double work, double enough)
 {
-    mpivf_status status = near_find_all(km, near);
+    mpivf_status status = mpivf_near_find_all(near);
     for (double gain = INFINITY; status == MPIVF_OK && gain >= enough;) {
         struct mpivf_lloyd_step step;
         status = mpivf_lloyd_among_all(&km->lloyd, &near->candidates, NULL, work, &step);
@@ -331,17 +276,35 @@ local_all(struct kmeans *km, struct near *near, double work, double enough)
     return status;
 }
 
+/* Cut lists that are too large, and say so when some stay. */
+static mpivf_status
+cap_all(struct kmeans *km, uint64_t most)
+{
+    struct mpivf_balanced balanced;
+    mpivf_status status = mpivf_balance_all(&km->lloyd, km->options->seed, most, &balanced);
+    if (status)
+        return status;
+    km->trained->lists = km->coarse->lists;
+    km->trained->split = balanced.added;
+    if (balanced.largest > most && km->par->rank == 0)
+        mpivf_note(km->par->ctx, "the largest list has %llu of the sampled rows after %llu rounds of "
+                   "cutting, %llu were wanted at most: its rows are equal, or nearly",
+                   (unsigned long long)balanced.largest, (unsigned long long)balanced.rounds,
+                   (unsigned long long)most);
+    return MPIVF_OK;
+}
+
 /* Global iterations, with local ones between them where those are cheaper. */
 static mpivf_status
 refine_all(struct kmeans *km)
 {
     const struct mpivf_train_options *options = km->options;
     size_t lists = km->coarse->lists;
-    double work = (double)(NEAR + LOCAL_ROW) / (double)(lists + GLOBAL_ROW), gain;
+    double work = (double)(MPIVF_NEAR + LOCAL_ROW) / (double)(lists + GLOBAL_ROW), gain;
     bool local = lists > FLAT_LISTS && work < 0.7;
-    struct near near = {0};
+    struct mpivf_near near = {0};
     km->lloyd.level = MPIVF_SAMPLE_ALL;
-    mpivf_status status = local ? near_init_all(km, &near) : MPIVF_OK;
+    mpivf_status status = local ? mpivf_near_init_all(&near, km->par, km->coarse) : MPIVF_OK;
     for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
         status = global_all(km, &gain);
         if (i == 0 && !(km->trained->first_objective > 0))
@@ -351,14 +314,15 @@ refine_all(struct kmeans *km)
         if (local)
             status = local_all(km, &near, work, work * fmax(fmin(gain, 1), options->tolerance));
     }
-    near_clear(km, &near);
+    mpivf_near_clear(&near);
     return status;
 }
 
 mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
-                 const struct mpivf_train_options *options, struct mpivf_progress *progress,
-                 struct mpivf_coarse *coarse, struct mpivf_trained *trained)
+                 const struct mpivf_train_options *options, uint64_t most,
+                 struct mpivf_progress *progress, struct mpivf_coarse *coarse,
+                 struct mpivf_trained *trained)
 {
     struct kmeans km = {.par = par,
                         .options = options,
@@ -388,6 +352,8 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
         status = seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
     if (status == MPIVF_OK)
         status = refine_all(&km);
+    if (status == MPIVF_OK && most > 0)
+        status = cap_all(&km, most);
     mpivf_lloyd_clear(&km.lloyd);
     return status;
 }

@@ -49,7 +49,27 @@ most_rows(const struct mpivf_sample *sample)
     return most < sample->block_rows ? most : sample->block_rows;
 }
 
-static bool
+mpivf_status
+mpivf_lloyd_room(struct mpivf_lloyd *lloyd)
+{
+    lloyd->start = mpivf_alloc(lloyd->par->ctx, "the training", lloyd->coarse->lists + 1,
+                               sizeof *lloyd->start);
+    lloyd->summed = false;
+    return lloyd->start ? MPIVF_OK : MPIVF_MEMORY;
+}
+
+void
+mpivf_lloyd_shed(struct mpivf_lloyd *lloyd)
+{
+    struct mpivf_context *ctx = lloyd->par->ctx;
+    mpivf_free(ctx, lloyd->start);
+    mpivf_free(ctx, lloyd->sum);
+    mpivf_free(ctx, lloyd->whole);
+    lloyd->start = NULL;
+    lloyd->sum = lloyd->whole = NULL;
+}
+
+static mpivf_status
 allocate(struct mpivf_lloyd *lloyd)
 {
     static const char what[] = "the training";
@@ -60,12 +80,11 @@ allocate(struct mpivf_lloyd *lloyd)
     lloyd->order = mpivf_alloc(ctx, what, block, sizeof *lloyd->order);
     lloyd->old = mpivf_alloc(ctx, what, block, sizeof *lloyd->old);
     lloyd->distance = mpivf_alloc(ctx, what, block, sizeof *lloyd->distance);
-    lloyd->start = mpivf_alloc(ctx, what, lloyd->coarse->lists + 1, sizeof *lloyd->start);
-    if (!lloyd->list || !lloyd->order || !lloyd->old || !lloyd->distance || !lloyd->start)
-        return false;
+    if (!lloyd->list || !lloyd->order || !lloyd->old || !lloyd->distance)
+        return MPIVF_MEMORY;
     for (size_t i = 0; i < places; i++)
         lloyd->list[i] = MPIVF_COARSE_NONE;
-    return true;
+    return mpivf_lloyd_room(lloyd);
 }
 
 /* The sums come with the first iteration, when what the seeds took is free again. */
@@ -93,8 +112,7 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     lloyd->scale = fixed_point_scale(total, most);
     lloyd->objective_scale =
         fixed_point_scale(total, lloyd->spherical ? 2.0 : 4.0 * (double)dim * most * most);
-    lloyd->summed = false;
-    return mpivf_agree_all(par, allocate(lloyd) ? MPIVF_OK : MPIVF_MEMORY);
+    return mpivf_agree_all(par, allocate(lloyd));
 }
 
 void
@@ -105,9 +123,13 @@ mpivf_lloyd_clear(struct mpivf_lloyd *lloyd)
     mpivf_free(ctx, lloyd->order);
     mpivf_free(ctx, lloyd->old);
     mpivf_free(ctx, lloyd->distance);
-    mpivf_free(ctx, lloyd->start);
-    mpivf_free(ctx, lloyd->sum);
-    mpivf_free(ctx, lloyd->whole);
+    mpivf_lloyd_shed(lloyd);
+}
+
+const int64_t *
+mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd)
+{
+    return lloyd->whole + lloyd->coarse->lists * lloyd->coarse->dim;
 }
 
 /* ---- sums ---- */
@@ -179,7 +201,7 @@ move_centroids(struct mpivf_lloyd *lloyd)
     for (size_t l = 0; l < lloyd->coarse->lists; l++) {
         float *centroid = lloyd->coarse->centroid + l * dim;
         const int64_t *sum = lloyd->whole + l * dim;
-        int64_t rows = lloyd->whole[lloyd->coarse->lists * dim + l];
+        int64_t rows = mpivf_lloyd_counts(lloyd)[l];
         for (size_t j = 0; j < dim && rows > 0; j++)
             centroid[j] = (float)((double)sum[j] / lloyd->scale / (double)rows);
         if (lloyd->spherical && rows > 0)
@@ -237,7 +259,7 @@ repair_empty(struct mpivf_lloyd *lloyd)
     int64_t *count = counts(lloyd); /* no longer in use, and so is start */
     uint32_t *heap = (uint32_t *)(void *)lloyd->start;
     uint64_t repaired = 0;
-    memcpy(count, lloyd->whole + lists * lloyd->coarse->dim, lists * sizeof *count);
+    memcpy(count, mpivf_lloyd_counts(lloyd), lists * sizeof *count);
     for (size_t l = 0; l < lists; l++)
         if (count[l] > 0)
             heap[n++] = (uint32_t)l;
@@ -278,8 +300,9 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
         step->objective = lloyd->spherical ? 1.0 + mean : mean;
         step->rows = rows;
         join_changes(lloyd);
-        move_centroids(lloyd);
-        if (repair)
+        if (!lloyd->still)
+            move_centroids(lloyd);
+        if (repair && !lloyd->still)
             step->repaired = repair_empty(lloyd);
     }
     mpivf_bcast_all(par, step, sizeof *step);

@@ -33,7 +33,18 @@ struct mpivf_lloyd {
     int64_t *sum;     /* owned: [lists, dim] changes of sums, [lists] of counts, [1] objective */
     int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts */
     bool summed;      /* rows that have a list are in the sums */
+    bool still;       /* set by the caller: assign and sum, but move no centroid */
 };
+
+/* Let go of what depends on the number of lists, and make room again after that has changed. */
+void
+mpivf_lloyd_shed(struct mpivf_lloyd *lloyd);
+mpivf_status
+mpivf_lloyd_room(struct mpivf_lloyd *lloyd);
+
+/* On rank 0: the rows that each list had in the last iteration, [lists]. */
+const int64_t *
+mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd);
 
 /* What rank 0 tells after an iteration. */
 struct mpivf_lloyd_step {

@@ -42,6 +42,18 @@ mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *o
     return MPIVF_OK;
 }
 
+/*
+ * Rows of the sample in a list that is full, less three standard deviations of the drawing, so that
+ * few lists that look full are more than that.
+ */
+static uint64_t
+most_sampled(const struct mpivf_train_options *options, uint64_t sampled, uint64_t rows)
+{
+    double share = (double)sampled / (double)rows, full = (double)options->max_list * share;
+    double most = full - 3 * sqrt(full * (1 - share));
+    return options->max_list == 0 ? 0 : most < 2 ? 2 : (uint64_t)most;
+}
+
 /* What is left for this rank's sample when everything else that training needs has its room. */
 static mpivf_status
 plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *memory)
@@ -91,7 +103,8 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
         status = mpivf_agree_all(
             par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim));
     if (status == MPIVF_OK)
-        status = mpivf_kmeans_all(par, &sample, options, &progress, coarse, trained);
+        status = mpivf_kmeans_all(par, &sample, options, most_sampled(options, wanted, source->rows),
+                                  &progress, coarse, trained);
     progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = sample.bytes_read;
     mpivf_phase_end(&progress);

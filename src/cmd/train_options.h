@@ -7,7 +7,7 @@
 #include <mpivf/train.h>
 
 struct mpivf_train_fields {
-    int64_t lists, sample, iterations, seed;
+    int64_t lists, sample, iterations, seed, max_list;
     double tolerance;
     int metric, bad_rows, read_mode;
 };
@@ -24,6 +24,8 @@ struct mpivf_train_fields {
          "of k-means, at most"},                                                                   \
         {"tolerance", 0, MPIVF_REAL, MPIVF_TRAIN_FIELD(at, tolerance), "0.001", 0, 1, "X",         \
          "stop when the objective gains less than this share"},                                    \
+        {"max-list", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, max_list), NULL, 1, 1e12, "ROWS",     \
+         "cut lists that would have more rows, judged by the sample: there will be more lists"},   \
         {"seed", 's', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, seed), "1", 0, 1e15, "S",               \
          "of everything random"},                                                                  \
         MPIVF_BAD_ROWS_OPTION(MPIVF_TRAIN_FIELD(at, bad_rows)),                                    \
@@ -37,6 +39,7 @@ mpivf_train_options_of(const struct mpivf_train_fields *f)
                                         .seed = (uint64_t)f->seed,
                                         .iterations = (uint64_t)f->iterations,
                                         .tolerance = f->tolerance,
+                                        .max_list = (uint64_t)f->max_list,
                                         .metric = (enum mpivf_metric)f->metric,
                                         .bad_rows = (enum mpivf_bad_rows)f->bad_rows};
 }
@@ -51,6 +54,9 @@ mpivf_trained_show(struct mpivf_call *call, const struct mpivf_trained *trained)
     mpivf_call_set(call, "iterations", json_integer((json_int_t)trained->iterations));
     mpivf_call_set(call, "first_objective", json_real(trained->first_objective));
     mpivf_call_set(call, "objective", json_real(trained->objective));
+    mpivf_call_set(call, "local_iterations", json_integer((json_int_t)trained->local));
+    if (trained->split > 0)
+        mpivf_call_set(call, "split_lists", json_integer((json_int_t)trained->split));
     mpivf_call_set(call, "repaired_lists", json_integer((json_int_t)trained->repaired));
 }
 

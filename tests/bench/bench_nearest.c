@@ -4,8 +4,8 @@
  * are the best of three.
  */
 #include "base/rng.h"
+#include "bench/core.h"
 #include "index/coarse.h"
-#include "math/blas.h"
 #include "math/distance.h"
 #include "math/choose.h"
 #include "math/kernel.h"
@@ -207,8 +207,7 @@ main(int argc, char **argv)
         fprintf(stderr, "bench_nearest: at least %d rows\n", LISTS);
         return 2;
     }
-    if (getenv("OPENBLAS_CORETYPE"))
-        printf("OPENBLAS_CORETYPE is set: sgemm may be slower than it could be\n");
+    bench_core(argv);
     mpivf_blas_init();
     for (int i = 0; i < (argc > 3 ? argc - 3 : 3); i++) {
         size_t dim = argc > 3 ? strtoul(argv[3 + i], NULL, 10) : usual[i];

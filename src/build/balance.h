@@ -1,0 +1,30 @@
+/*
+ * balance: no list with too many rows.
+ *
+ * Lists that hold more of the sample than they may are cut: some of their rows become centroids
+ * beside them, local and global iterations follow, and the sizes are counted again. So there are
+ * more lists than were asked for. Rows that are all the same cannot be parted.
+ */
+#ifndef MPIVF_BUILD_BALANCE_H
+#define MPIVF_BUILD_BALANCE_H
+
+#include "build/lloyd.h"
+
+/* What came of it. */
+struct mpivf_balanced {
+    uint64_t rounds, added; /* lists */
+    uint64_t largest;       /* rows of the sample in the largest list */
+};
+
+/*
+ * Cut the lists of lloyd->coarse, which grows, until none holds more than `most` rows of the sample,
+ * or cutting no longer helps, or there are MPIVF_MOST_LISTS. Memory: while the quantizer grows, the
+ * larger one beside it. Collective.
+ */
+mpivf_status
+mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
+                  struct mpivf_balanced *balanced);
+
+enum { MPIVF_MOST_LISTS = 1 << 20 };
+
+#endif
