@@ -14,12 +14,13 @@ enum {
     TOP_ROWS = 256,   /* a centroid of the upper level */
     PART_ROWS = 64,   /* a list, for the first guess */
     TOP_ITERATIONS = 10,
-    FINE_ITERATIONS = 6,
+    FINE_ITERATIONS = 10,
     /* What a row costs beside its comparisons, in comparisons: measured at 128 and 784 columns. */
     GLOBAL_ROW = 400,
     LOCAL_ROW = 600
 };
-static const double TOP_TOLERANCE = 0.005;
+static const double TOP_TOLERANCE = 0.005, FINE_TOLERANCE = 0.003;
+static const double RICH = 0.02; /* a global iteration may be expected to gain so much at first */
 
 struct kmeans {
     const struct mpivf_par *par;
@@ -95,7 +96,7 @@ train_top_all(struct kmeans *km, struct mpivf_coarse *top)
     for (int i = 0; i < TOP_ITERATIONS && status == MPIVF_OK; i++) {
         struct mpivf_lloyd_step step;
         status = mpivf_lloyd_all(&lloyd, 0, &step);
-        if (status || last - step.objective <= TOP_TOLERANCE * last)
+        if (status || step.objective >= (1 - TOP_TOLERANCE) * last)
             break;
         last = step.objective;
     }
@@ -189,12 +190,15 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
     }
     lloyd->level = MPIVF_SAMPLE_PART;
     mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse));
+    double last = INFINITY;
     for (int i = 0; i < FINE_ITERATIONS && status == MPIVF_OK; i++) {
         struct mpivf_lloyd_step step;
         status = mpivf_lloyd_among_all(lloyd, &candidates, cell_of, 0, &step);
-        km->objective = step.objective;
         if (i == 0)
             km->trained->first_objective = step.objective;
+        if (status || step.objective >= (1 - FINE_TOLERANCE) * last)
+            break;
+        last = step.objective;
     }
     mpivf_coarse_picks_clear(km->coarse);
     return status;
@@ -237,14 +241,14 @@ guess_all(struct kmeans *km, size_t cells)
 
 /* ---- refinement ---- */
 
-/* Note an iteration; the share of the objective that it has gained. */
+/* Note an iteration; the share of the objective that it has gained, INFINITY for the first. */
 static double
 gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
 {
-    double gain = (km->objective - step->objective) / km->objective;
+    double last = km->objective;
     km->objective = km->trained->objective = step->objective;
     km->trained->repaired += step->repaired;
-    return gain;
+    return step->repaired > 0 || last == INFINITY ? INFINITY : (last - step->objective) / last;
 }
 
 static mpivf_status
@@ -252,12 +256,12 @@ global_all(struct kmeans *km, double *gain)
 {
     struct mpivf_lloyd_step step;
     mpivf_status status = mpivf_lloyd_all(&km->lloyd, 1, &step);
-    if (status == MPIVF_OK) {
-        *gain = step.repaired > 0 ? INFINITY : 0;
-        *gain += gain_of(km, &step);
-        km->trained->iterations++;
-    }
-    return status;
+    if (status)
+        return status;
+    *gain = gain_of(km, &step);
+    if (km->trained->iterations++ == 0 && !(km->trained->first_objective > 0))
+        km->trained->first_objective = step.objective;
+    return MPIVF_OK;
 }
 
 /* Local iterations while one gains at least `enough` of the objective. */
@@ -307,12 +311,10 @@ refine_all(struct kmeans *km)
     mpivf_status status = local ? mpivf_near_init_all(&near, km->par, km->coarse) : MPIVF_OK;
     for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
         status = global_all(km, &gain);
-        if (i == 0 && !(km->trained->first_objective > 0))
-            km->trained->first_objective = km->objective;
-        if (status || gain <= options->tolerance || i + 1 == options->iterations)
+        if (status || gain <= options->tolerance)
             break; /* all ranks hold the same numbers */
         if (local)
-            status = local_all(km, &near, work, work * fmax(fmin(gain, 1), options->tolerance));
+            status = local_all(km, &near, work, work * fmax(fmin(gain, RICH), options->tolerance));
     }
     mpivf_near_clear(&near);
     return status;

@@ -1,7 +1,6 @@
 #include "index/coarse.h"
 
 #include "io/checksum.h"
-#include "math/distance.h"
 
 #include <math.h>
 #include <omp.h>
@@ -92,19 +91,20 @@ batch_rows(size_t probes)
 size_t
 mpivf_coarse_scratch(size_t dim, int threads, size_t probes)
 {
-    size_t row = (probes > 1 ? mpivf_topk_query_bytes(probes) : sizeof(double)) +
+    size_t row = mpivf_topk_query_bytes(probes) + sizeof(double) +
                  mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
     return (size_t)threads * (batch_rows(probes) * row + (size_t)threads * dim * sizeof(float) +
                               sizeof(struct lookup) + 2048);
 }
 
+/* 0 probes: the nearest list alone, without its distance. */
 static mpivf_status
 lookup_init(struct mpivf_coarse *coarse, struct lookup *lookup, size_t batch, size_t probes)
 {
     struct mpivf_context *ctx = coarse->ctx;
     mpivf_status status = mpivf_queries_init(ctx, &lookup->queries, inner_metric(coarse->metric),
                                              coarse->base.filter, coarse->dim, batch);
-    if (status == MPIVF_OK && probes > 1)
+    if (status == MPIVF_OK && probes > 0)
         return mpivf_topk_init(ctx, &lookup->topk, batch, probes);
     lookup->distance = mpivf_alloc(ctx, "lookups", batch, sizeof *lookup->distance);
     return status == MPIVF_OK && lookup->distance ? MPIVF_OK : MPIVF_MEMORY;
@@ -140,9 +140,9 @@ lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_til
 
 static void
 lookup_one(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile, size_t n,
-           uint32_t *list, double *distance)
+           uint32_t *list)
 {
-    struct mpivf_best best = {distance ? distance : lookup->distance, list};
+    struct mpivf_best best = {lookup->distance, list};
     struct mpivf_scan_of all = {.n = n};
     for (size_t i = 0; i < n; i++) {
         best.distance[i] = INFINITY;
@@ -156,11 +156,12 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
                    uint32_t *list, double *distance)
 {
     struct mpivf_context *ctx = coarse->ctx;
+    bool many = probes > 1 || distance; /* distances are canonical */
     size_t batch = batch_rows(probes), threads = (size_t)coarse->threads;
     struct lookup *lookup = mpivf_alloc_zero(ctx, "lookups", threads, sizeof *lookup);
     mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
     for (size_t t = 0; t < threads && status == MPIVF_OK; t++)
-        status = lookup_init(coarse, &lookup[t], batch, probes);
+        status = lookup_init(coarse, &lookup[t], batch, many ? probes : 0);
     if (status == MPIVF_OK) {
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
         for (size_t first = 0; first < n; first += batch) {
@@ -169,10 +170,10 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
             uint32_t *to = list + first * probes;
             double *far = distance ? distance + first * probes : NULL;
             mpivf_queries_fill(&lookup[t].queries, row + first * coarse->dim, rows, coarse->centre);
-            if (probes > 1)
+            if (many)
                 lookup_many(coarse, &lookup[t], &coarse->tile[t], rows, probes, to, far);
             else
-                lookup_one(coarse, &lookup[t], &coarse->tile[t], rows, to, far);
+                lookup_one(coarse, &lookup[t], &coarse->tile[t], rows, to);
         }
     }
     for (size_t t = 0; lookup && t < threads; t++)
@@ -213,8 +214,8 @@ known_distances(const struct mpivf_coarse *coarse, const struct mpivf_queries *r
         }
         best->distance[q] = INFINITY;
         if (best->id[q] != MPIVF_COARSE_NONE)
-            best->distance[q] = mpivf_distance(rows->metric, rows->raw + q * dim, 0,
-                                               coarse->centroid + best->id[q] * dim, dim);
+            best->distance[q] = mpivf_nearest_distance(rows->metric, rows->raw + q * dim,
+                                                       coarse->centroid + best->id[q] * dim, dim);
     }
 }
 

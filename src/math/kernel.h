@@ -51,6 +51,9 @@ struct mpivf_kernel {
     /* sum a_i b_i in float64. */
     double (*dot)(const float *a, const float *b, size_t dim);
 
+    /* sum (a_i - b_i)^2 in float32: 64 lanes, element i in lane i mod 64, folded by halves. */
+    float (*near)(const float *a, const float *b, size_t dim);
+
     /* max |x_i|; x is finite. */
     float (*largest)(const float *x, size_t dim);
 

@@ -130,6 +130,36 @@ fold_floats(floats16 s)
     return lane[0];
 }
 
+static inline floats16
+difference16(const float *a, const float *b)
+{
+    floats16 x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x - y;
+}
+
+static float
+near(const float *a, const float *b, size_t dim)
+{
+    floats16 s[4] = {{0}};
+    size_t i = 0, k = 0;
+    for (; i + 64 <= dim; i += 64)
+        for (k = 0; k < 4; k++) {
+            floats16 x = difference16(a + i + 16 * k, b + i + 16 * k);
+            s[k] += x * x;
+        }
+    for (k = 0; i + 16 <= dim; i += 16, k++) {
+        floats16 x = difference16(a + i, b + i);
+        s[k] += x * x;
+    }
+    for (int lane = 0; i < dim; i++, lane++) {
+        float x = a[i] - b[i];
+        s[k][lane] += x * x;
+    }
+    return fold_floats((s[0] + s[2]) + (s[1] + s[3]));
+}
+
 #define ROUND_ROW(name, type, types)                                                               \
     static float name(const float *x, size_t dim, float inverse, type *out)                        \
     {                                                                                              \
@@ -214,4 +244,4 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 
 const struct mpivf_kernel KERNEL_SYMBOL(KERNEL);
 const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {
-    KERNEL_NAME(KERNEL), square, dot, largest, round8, round16, add, filter, compare8, compare16, compare32};
+    KERNEL_NAME(KERNEL), square, dot, near, largest, round8, round16, add, filter, compare8, compare16, compare32};

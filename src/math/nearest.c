@@ -53,10 +53,46 @@ struct scan {
     const int64_t *own;
 };
 
+/*
+ * How far the distance that mpivf_nearest_one computes can be from the canonical one. For l2 it is a
+ * float32 sum of squares, none negative: with u = 2^-24 each term is off by 3 u, and is added in at
+ * most dim / 64 + 7 steps, so all is off by a share of (dim / 64 + 11) u, with second orders and the
+ * canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small; squares
+ * below the normal range lose 2^-150 each. Of what overflows nothing is known. Inner products are
+ * canonical.
+ */
+static double
+upper_of(const struct scan *s, double distance)
+{
+    double dim = (double)s->base->dim;
+    if (s->base->metric != MPIVF_L2)
+        return distance;
+    return distance <= 3e38 ? distance * (1 + (dim / 64 + 13) * 1.02 * 0x1p-24) + (dim + 64) * 0x1p-148
+                            : INFINITY;
+}
+
+static double
+lower_of(const struct scan *s, double distance)
+{
+    double dim = (double)s->base->dim;
+    if (s->base->metric != MPIVF_L2)
+        return distance;
+    return distance <= 3e38 ? distance * (1 - (dim / 64 + 13) * 1.02 * 0x1p-24) - (dim + 64) * 0x1p-148
+                            : -INFINITY;
+}
+
+double
+mpivf_nearest_distance(enum mpivf_metric metric, const float *query, const float *row, size_t dim)
+{
+    return metric == MPIVF_L2 ? (double)mpivf_kernel()->near(query, row, dim)
+                              : mpivf_distance(metric, query, 0, row, dim);
+}
+
+/* No row that is farther can be among those wanted. */
 static double
 limit_of(const struct scan *s, size_t q)
 {
-    return s->topk ? s->topk->limit[q] : s->best->distance[q];
+    return s->topk ? s->topk->limit[q] : upper_of(s, s->best->distance[q]);
 }
 
 static int64_t
@@ -105,29 +141,53 @@ seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *va
     return limit;
 }
 
-/* Offer query q a row: to topk, or to best, ties to the smaller id. */
+/* Offer row number `raw` to query q's topk. */
 static void
-offer(const struct scan *s, size_t q, double distance, int64_t id)
+offer(const struct scan *s, size_t q, size_t raw, int64_t id)
 {
-    if (s->topk) {
-        mpivf_topk_add(s->topk, q, distance, id);
-        return;
-    }
-    double *least = &s->best->distance[q];
-    uint32_t *best = &s->best->id[q];
-    if (distance < *least || (distance == *least && id < *best)) {
-        *least = distance;
-        *best = (uint32_t)id;
-    }
+    const struct mpivf_queries *queries = s->queries;
+    size_t dim = queries->dim;
+    double distance = mpivf_distance(queries->metric, queries->raw + q * dim,
+                                     queries->bound[q].square, s->base->raw + raw * dim, dim);
+    mpivf_topk_add(s->topk, q, distance, id);
 }
 
-/* Compute the survivors of query q canonically and offer them. */
+/* Is row `id` nearer to query q than the best so far, where the quick distances cannot tell? */
+static bool
+nearer(const struct scan *s, size_t q, uint32_t id)
+{
+    const struct mpivf_queries *queries = s->queries;
+    size_t dim = queries->dim;
+    const float *query = queries->raw + q * dim;
+    double one = mpivf_distance(queries->metric, query, 0, s->base->raw + id * dim, dim);
+    double other =
+        mpivf_distance(queries->metric, query, 0, s->base->raw + s->best->id[q] * dim, dim);
+    return one < other || (one == other && id < s->best->id[q]);
+}
+
+/* Offer a row, whose id is its number, to the best of query q. */
+static void
+offer_best(const struct scan *s, size_t q, uint32_t id)
+{
+    const struct mpivf_queries *queries = s->queries;
+    double *best = &s->best->distance[q];
+    double distance = mpivf_nearest_distance(queries->metric, queries->raw + q * queries->dim,
+                                             s->base->raw + id * queries->dim, queries->dim);
+    if (s->best->id[q] != UINT32_MAX) {
+        if (lower_of(s, distance) > upper_of(s, *best))
+            return;
+        if (!(upper_of(s, distance) < lower_of(s, *best)) && !nearer(s, q, id))
+            return;
+    }
+    *best = distance;
+    s->best->id[q] = id;
+}
+
+/* Compute the survivors of query q and offer them. */
 static void
 take(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
 {
-    const struct mpivf_queries *queries = s->queries;
     const struct mpivf_base *base = s->base;
-    const float *query = queries->raw + q * queries->dim;
     double limit = limit_of(s, q);
     if (kept > 1 && (s->topk == NULL || kept >= s->topk->k)) {
         double seeded = seed_limit(s, q, keep, value, kept);
@@ -135,16 +195,18 @@ take(const struct scan *s, size_t q, const uint32_t *keep, const float *value, s
     }
     for (size_t i = 0; i < kept; i++) {
         size_t row = keep[i], raw = base->pick ? base->pick[row] : row;
-        if (mpivf_prepare_lower(queries, q, value[i]) > limit)
+        if (mpivf_prepare_lower(s->queries, q, value[i]) > limit)
             continue;
         if (passed_over(s, q, id_of(base, row)))
             continue;
-        double distance = mpivf_distance(queries->metric, query, queries->bound[q].square,
-                                         base->raw + raw * base->dim, base->dim);
         s->tile->computed++;
-        offer(s, q, distance, id_of(base, row));
-        if (s->topk == NULL && s->best->distance[q] < limit)
-            limit = s->best->distance[q];
+        if (s->topk) {
+            offer(s, q, raw, id_of(base, row));
+            continue;
+        }
+        offer_best(s, q, (uint32_t)raw);
+        double now = limit_of(s, q);
+        limit = now < limit ? now : limit;
     }
     if (s->topk)
         mpivf_topk_tighten(s->topk, q);

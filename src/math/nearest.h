@@ -45,20 +45,27 @@ void
 mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
                    const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile);
 
-/* The nearest row so far of each query: at INFINITY at first, ties to the smaller id. */
+/*
+ * The nearest row so far of each query, ties to the smaller: UINT32_MAX at INFINITY at first. The row
+ * is that of the canonical distance; the distance that is told is computed faster, in float32 for
+ * l2, and is the same on every instruction set.
+ */
 struct mpivf_best {
     double *distance;
     uint32_t *id;
 };
 
 /*
- * The same for the nearest row alone, ids below 2^32. A query that comes with a row and its
- * distance saves work: what is farther is not computed, nor is that row. `of->own` is not used.
+ * The same for the nearest row alone. Ids are numbers in base->raw. A query that comes with a row
+ * and its distance (mpivf_nearest_distance) saves work: what is farther is not computed, nor is that
+ * row. Not for cosine; `of->own` is not used.
  */
 void
 mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
                   const struct mpivf_base *base, const struct mpivf_best *best,
                   struct mpivf_tile *tile);
+double
+mpivf_nearest_distance(enum mpivf_metric metric, const float *query, const float *row, size_t dim);
 
 /* mpivf_nearest_scan with `threads` threads, `tile` one for each. */
 void
