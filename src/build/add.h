@@ -1,8 +1,9 @@
 /*
  * add: read this rank's slab, file each row under its list, and spill sorted shards.
  *
- * Memory follows the budget: a read buffer and a spill of whatever is left; when the spill is
- * full it becomes a shard. How often that happens changes no byte of the index.
+ * While a batch is filed the next one is read. Memory follows the budget: read buffers and a spill
+ * of whatever is left; when the spill is full it becomes a shard. How often that happens changes no
+ * byte of the index.
  */
 #ifndef MPIVF_BUILD_ADD_H
 #define MPIVF_BUILD_ADD_H
