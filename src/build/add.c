@@ -14,6 +14,7 @@ struct adding {
     struct mpivf_spill spill;
     struct mpivf_batch *batch; /* the reader's, at hand */
     uint32_t *list;            /* owned, of the batch's rows */
+    struct mpivf_occupancy occupancy;
 };
 
 /* Share what is left of the budget between the batches and the spill. */
@@ -57,6 +58,8 @@ adding_init(struct adding *a)
     size_t batch_rows = 0, spill_rows = 0;
     mpivf_status status =
         mpivf_slab_init(&a->slab, add->source, add->meta.seed, add->set, add->ranges);
+    if (status == MPIVF_OK)
+        status = mpivf_occupancy_init(ctx, &a->occupancy, add->meta.lists);
     if (status == MPIVF_OK)
         status = plan_memory(a, &batch_rows, &spill_rows);
     if (status == MPIVF_OK)
@@ -143,6 +146,7 @@ keep_batch(struct adding *a)
     }
     mpivf_spill_cover(spill, batch->range, batch->ranges);
     mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
+    mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
     return MPIVF_OK;
 }
 
@@ -163,8 +167,22 @@ add_batch_all(struct adding *a)
     return status ? status : ahead;
 }
 
+static mpivf_status
+compare_slabs_all(const struct adding *a, struct mpivf_difference *difference)
+{
+    const struct mpivf_par *par = a->add->par;
+    mpivf_status status = mpivf_occupancy_compare_all(par, &a->occupancy, difference);
+    if (status == MPIVF_OK && difference->large && par->rank == 0)
+        mpivf_note(par->ctx, "the slabs of the ranks differ: %.1f %% of rank %d's rows would have to "
+                   "change lists to look like the whole, %.1f %% when rows are in random order; the "
+                   "input looks sorted and its blocks are coarse: see mpivf shuffle",
+                   100 * difference->found, difference->rank, 100 * difference->expected);
+    return status;
+}
+
 mpivf_status
-mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report)
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
+              struct mpivf_difference *difference)
 {
     const struct mpivf_par *par = add->par;
     struct adding a = {.add = add};
@@ -184,5 +202,8 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report)
     progress.phase->bytes_written = a.spill.bytes_written;
     mpivf_phase_end(&progress);
     adding_clear(&a);
+    if (status == MPIVF_OK) /* now that there is room */
+        status = compare_slabs_all(&a, difference);
+    mpivf_occupancy_clear(&a.occupancy);
     return status;
 }
