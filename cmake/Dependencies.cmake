@@ -1,6 +1,7 @@
 # What mpivf stands on; jobs/setup.sh installs it on Debian.
 find_package(MPI REQUIRED COMPONENTS C)
 find_package(OpenMP REQUIRED COMPONENTS C)
+find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi hdf5-mpi hdf5)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)

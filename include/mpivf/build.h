@@ -52,6 +52,11 @@ struct mpivf_built {
     uint64_t rows, rejected, reused_rows; /* reused: found in shards of an earlier run */
     uint64_t shards, rounds;
     uint64_t bytes_written, index_bytes; /* shards and index together, the index alone */
+    /*
+     * The largest share of a rank's rows, of those that were read now, that would have to change
+     * lists to look like the whole; and what it would be about with rows in random order.
+     */
+    double slab_difference, slab_difference_expected;
 };
 
 /*

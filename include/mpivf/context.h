@@ -4,6 +4,10 @@
  * A context carries the text of the first error, the memory budget, the thread count and a
  * place for notes. There is no global state: two contexts do not know of each other.
  *
+ * Threads of a process may share a context: failures are recorded and memory is taken and given
+ * back by any of them at any time. The rest is for one thread at a time, and so is reading the
+ * error, once those that may fail have ended.
+ *
  * Errors are data. A fallible function returns a status and has written, where the cause was
  * known, one line into the context: lower case, no full stop, the subject in quotes, the cure
  * where there is one. Callers pass the status on. Outputs are set only on success.
@@ -12,6 +16,7 @@
 #ifndef MPIVF_CONTEXT_H
 #define MPIVF_CONTEXT_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +47,7 @@ struct mpivf_memory {
 struct mpivf_context {
     char error[MPIVF_TEXT]; /* the first failure; "" when there is none */
     struct mpivf_memory memory;
+    pthread_mutex_t lock; /* of the two above */
     int threads;                              /* >= 1, of this process */
     int rank;                                 /* of this process, for fault points only */
     void (*note)(void *arg, const char *line); /* warnings and progress, may be NULL */
@@ -54,7 +60,7 @@ mpivf_context_init(struct mpivf_context *ctx);
 
 /*
  * Record a failure and return its status. The first text stays: what fails while cleaning up
- * does not hide the cause. Not to be called from several threads at once.
+ * does not hide the cause.
  */
 mpivf_status
 mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, ...)
@@ -76,7 +82,7 @@ mpivf_exit_code(mpivf_status status);
 /*
  * Memory out of the budget, 64-byte aligned, not cleared. `what` names it in the error text.
  * NULL when count * size is too large, the limit is reached or the machine refuses; the error
- * is then recorded. Zero bytes give a valid pointer. Local, not thread safe.
+ * is then recorded. Zero bytes give a valid pointer. Local.
  */
 void *
 mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t size);

@@ -19,11 +19,13 @@ struct mpivf_par {
     MPI_Comm comm;             /* owned duplicate */
     int rank, size;
     int node_rank, node_size; /* among the ranks that share memory with this one */
+    bool aside; /* another thread may talk MPI too, while this one does not */
 };
 
 /*
- * Start MPI for a program (funneled threads) and stop it. `ctx` is linked to the world.
- * Collective over all processes.
+ * Start MPI for a program and stop it. `ctx` is linked to the world. Threads may take turns to talk
+ * MPI where it allows that (par->aside), else only the one that is here. Collective over all
+ * processes.
  */
 void
 mpivf_par_start_all(struct mpivf_par *par, int *argc, char ***argv, struct mpivf_context *ctx);

@@ -36,6 +36,7 @@ struct mpivf_source {
     bool swapped;        /* bytes in the other order than this machine's */
     uint64_t chunk_rows; /* 0 = any row can be read alone */
     uint64_t block_rows, blocks;
+    bool collective;     /* all ranks read together */
     uint64_t bytes_read; /* so far, by this rank */
     const struct mpivf_source_ops *ops;
     struct mpivf_source_state *state; /* owned */
@@ -67,8 +68,8 @@ mpivf_source_row_bytes(const struct mpivf_source *source);
 
 /*
  * Read ranges of rows, ascending and apart, into `buffer` (sum of rows x
- * mpivf_source_row_bytes bytes) as float32 [rows, dim]. Zero ranges are fine. In collective mode
- * every rank must call as often; otherwise it is local. The status is this rank's own: agree on
+ * mpivf_source_row_bytes bytes) as float32 [rows, dim]. Zero ranges are fine. Of a collective source
+ * every rank must read as often; otherwise it is local. The status is this rank's own: agree on
  * it (mpivf_round_all).
  */
 mpivf_status

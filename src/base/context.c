@@ -8,12 +8,14 @@ void
 mpivf_context_init(struct mpivf_context *ctx)
 {
     memset(ctx, 0, sizeof *ctx);
+    pthread_mutex_init(&ctx->lock, NULL); /* which holds nothing that would have to be released */
     ctx->threads = 1;
 }
 
 mpivf_status
 mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, ...)
 {
+    pthread_mutex_lock(&ctx->lock);
     if (ctx->error[0] == '\0') {
         va_list args;
         va_start(args, format);
@@ -23,13 +25,16 @@ mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, .
             if (*c == '\n' || *c == '\r')
                 *c = ' '; /* one line, whatever a file name holds */
     }
+    pthread_mutex_unlock(&ctx->lock);
     return status;
 }
 
 void
 mpivf_forgive(struct mpivf_context *ctx)
 {
+    pthread_mutex_lock(&ctx->lock);
     ctx->error[0] = '\0';
+    pthread_mutex_unlock(&ctx->lock);
 }
 
 void

@@ -3,6 +3,7 @@
 #ifdef MPIVF_FAULTS
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ log_pass(const char *name, int rank)
 bool
 mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site)
 {
-    static int passes; /* through the one armed site; faults are a test build's affair */
+    static atomic_int passes; /* through the one armed site; faults are a test build's affair */
     log_pass(names[site], ctx->rank);
     const char *armed = getenv("MPIVF_FAULT");
     size_t length = strlen(names[site]);

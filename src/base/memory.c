@@ -25,20 +25,26 @@ mpivf_status
 mpivf_memory_reserve(struct mpivf_context *ctx, const char *what, size_t bytes)
 {
     struct mpivf_memory *memory = &ctx->memory;
-    if (memory->limit > 0 && (memory->used > memory->limit || bytes > memory->limit - memory->used))
-        return mpivf_fail(ctx, MPIVF_MEMORY, "%s needs %.1f MiB, but %.1f of the %.1f MiB for buffers "
-                          "are in use; raise --memory", what, mib(bytes), mib(memory->used),
-                          mib(memory->limit));
-    memory->used += bytes;
+    pthread_mutex_lock(&ctx->lock);
+    size_t used = memory->used;
+    bool fits = memory->limit == 0 || (used <= memory->limit && bytes <= memory->limit - used);
+    if (fits)
+        memory->used += bytes;
     if (memory->used > memory->peak)
         memory->peak = memory->used;
-    return MPIVF_OK;
+    pthread_mutex_unlock(&ctx->lock);
+    if (fits)
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_MEMORY, "%s needs %.1f MiB, but %.1f of the %.1f MiB for buffers "
+                      "are in use; raise --memory", what, mib(bytes), mib(used), mib(memory->limit));
 }
 
 void
 mpivf_memory_release(struct mpivf_context *ctx, size_t bytes)
 {
+    pthread_mutex_lock(&ctx->lock);
     ctx->memory.used -= bytes;
+    pthread_mutex_unlock(&ctx->lock);
 }
 
 void *
@@ -78,7 +84,7 @@ mpivf_free(struct mpivf_context *ctx, void *memory)
     if (memory == NULL)
         return;
     struct header *header = (struct header *)memory - 1;
-    ctx->memory.used -= header->bytes;
+    mpivf_memory_release(ctx, header->bytes);
     free(header);
 }
 

@@ -1,36 +1,33 @@
 #include "build/add.h"
 
 #include "math/distance.h"
-#include "source/slab.h"
+#include "source/reader.h"
 
-enum { BATCH_MOST = 64 << 20, BATCH_RANGES = 1024 };
+enum { BATCH_MOST = 64 << 20 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
 /* One rank at work. */
 struct adding {
     const struct mpivf_add *add;
     struct mpivf_slab slab;
+    struct mpivf_reader reader;
     struct mpivf_spill spill;
-    size_t batch_rows;
-    struct mpivf_range *range; /* owned, [BATCH_RANGES] */
-    struct mpivf_range *ahead; /* owned, [BATCH_RANGES]: the next batch */
-    size_t ranges;
-    uint64_t rows;  /* of the batch */
-    float *row;     /* owned, [batch_rows] rows of the source's buffer size */
-    uint32_t *list; /* owned, [batch_rows] */
-    int64_t *id;    /* owned, [batch_rows] */
+    struct mpivf_batch *batch; /* the reader's, at hand */
+    uint32_t *list;            /* owned, of the batch's rows */
+    struct mpivf_occupancy occupancy;
 };
 
-/* Share what is left of the budget between the batch and the spill. */
+/* Share what is left of the budget between the batches and the spill. */
 static mpivf_status
 plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
     size_t left = mpivf_memory_left(ctx);
-    size_t fixed = mpivf_spill_fixed_bytes(&add->meta) + mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
-                   2 * BATCH_RANGES * sizeof(struct mpivf_range) + 4096;
-    size_t row = mpivf_source_row_bytes(add->source) + sizeof(uint32_t) + sizeof(int64_t);
+    size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
+                   mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
+                   mpivf_reader_fixed_bytes() + 4096;
+    size_t row = mpivf_reader_row_bytes(add->source, add->ids) + sizeof(uint32_t);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
     left = left > NO_LIMIT ? NO_LIMIT : left;
     size_t need = fixed + 16 * (row + 2 * spill_row);
@@ -59,72 +56,63 @@ adding_init(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
-    size_t spill_rows = 0;
+    size_t batch_rows = 0, spill_rows = 0;
     mpivf_status status =
         mpivf_slab_init(&a->slab, add->source, add->meta.seed, add->set, add->ranges);
     if (status == MPIVF_OK)
-        status = plan_memory(a, &a->batch_rows, &spill_rows);
+        status = mpivf_occupancy_init(ctx, &a->occupancy, add->meta.lists);
+    if (status == MPIVF_OK)
+        status = plan_memory(a, &batch_rows, &spill_rows);
     if (status == MPIVF_OK)
         status = mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows);
+    if (status == MPIVF_OK)
+        status = mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows);
     if (status)
         return status;
-    a->range = mpivf_alloc(ctx, "ranges", BATCH_RANGES, sizeof *a->range);
-    a->ahead = mpivf_alloc(ctx, "ranges", BATCH_RANGES, sizeof *a->ahead);
-    a->row = mpivf_alloc(ctx, "the read buffer", a->batch_rows, mpivf_source_row_bytes(add->source));
-    a->list = mpivf_alloc(ctx, "the read buffer", a->batch_rows, sizeof *a->list);
-    a->id = mpivf_alloc(ctx, "the read buffer", a->batch_rows, sizeof *a->id);
-    return a->range && a->ahead && a->row && a->list && a->id ? MPIVF_OK : MPIVF_MEMORY;
+    a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
+    return a->list ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 static void
 adding_clear(struct adding *a)
 {
-    struct mpivf_context *ctx = a->add->par->ctx;
+    mpivf_reader_clear(&a->reader);
     mpivf_slab_clear(&a->slab);
     mpivf_spill_clear(&a->spill);
-    mpivf_free(ctx, a->range);
-    mpivf_free(ctx, a->ahead);
-    mpivf_free(ctx, a->row);
-    mpivf_free(ctx, a->list);
-    mpivf_free(ctx, a->id);
+    mpivf_free(a->add->par->ctx, a->list);
 }
 
-/* Read the next batch with its ids. */
-static mpivf_status
-read_batch_all(struct adding *a)
+/* Give bad rows no list. */
+static void
+mark_bad_rows(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
-    a->ranges = mpivf_slab_next(&a->slab, a->batch_rows, a->range, BATCH_RANGES, &a->rows);
-    mpivf_status status = mpivf_source_read_all(add->source, a->range, a->ranges, a->row);
-    size_t next = mpivf_slab_peek(&a->slab, a->batch_rows, a->ahead, BATCH_RANGES);
-    mpivf_source_ahead(add->source, a->ahead, next); /* the disk works while we file the batch */
-    if (add->ids == NULL) {
-        mpivf_slab_rows(a->range, a->ranges, (uint64_t *)a->id);
-        return status;
+    size_t dim = add->source->dim;
+#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static)
+    for (uint64_t i = 0; i < a->batch->rows; i++) {
+        const float *row = a->batch->row + i * dim;
+        if (!mpivf_finite(row, dim) || !add->meta.codec->fits(row, dim))
+            a->list[i] = UINT32_MAX;
     }
-    mpivf_status ids = mpivf_source_read_ids_all(add->ids, a->range, a->ranges, a->id);
-    return status ? status : ids;
 }
 
-/* Give bad rows no list; the others theirs. */
+/* Give good rows their list. */
 static mpivf_status
 file_batch(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
-    size_t dim = add->source->dim;
-    mpivf_status status = mpivf_coarse_assign(add->coarse, a->row, a->rows, a->list, NULL);
-    for (uint64_t i = 0; i < a->rows && status == MPIVF_OK; i++) {
-        const float *row = a->row + i * dim;
-        if (mpivf_finite(row, dim) && add->meta.codec->fits(row, dim))
-            continue;
-        a->list[i] = UINT32_MAX;
-        if (add->bad_rows == MPIVF_BAD_ROWS_FAIL)
+    const struct mpivf_batch *batch = a->batch;
+    mpivf_status status = mpivf_coarse_assign(add->coarse, batch->row, batch->rows, a->list, NULL);
+    if (status)
+        return status;
+    mark_bad_rows(a);
+    for (uint64_t i = 0; add->bad_rows == MPIVF_BAD_ROWS_FAIL && i < batch->rows; i++)
+        if (a->list[i] == UINT32_MAX)
             return mpivf_fail(add->par->ctx, MPIVF_INPUT, "the row with id %lld has a value that is "
                               "not finite%s; --bad-rows skip leaves such rows out",
-                              (long long)a->id[i],
+                              (long long)batch->id[i],
                               add->meta.codec->exact ? "" : " or too large for the codec");
-    }
-    return status;
+    return MPIVF_OK;
 }
 
 /* Whoever watches keeps what it has first: rows of a shard are not read again. */
@@ -132,6 +120,7 @@ static mpivf_status
 write_shard(struct adding *a)
 {
     const struct mpivf_watch *watch = a->add->watch;
+    (void)mpivf_reader_wait(&a->reader); /* what is here is whole even if the next rows are not */
     mpivf_status status = watch ? watch->keep(watch->arg) : MPIVF_OK;
     return status ? status : mpivf_shard_write(&a->spill, a->add->folder);
 }
@@ -140,7 +129,8 @@ static mpivf_status
 show_batch(const struct adding *a)
 {
     const struct mpivf_watch *watch = a->add->watch;
-    struct mpivf_watched seen = {a->row, a->id, a->range, a->ranges};
+    const struct mpivf_batch *batch = a->batch;
+    struct mpivf_watched seen = {batch->row, batch->id, batch->range, batch->ranges};
     return watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
 }
 
@@ -149,18 +139,51 @@ static mpivf_status
 keep_batch(struct adding *a)
 {
     struct mpivf_spill *spill = &a->spill;
-    if (!mpivf_spill_fits(spill, a->rows, a->ranges)) {
+    const struct mpivf_batch *batch = a->batch;
+    if (!mpivf_spill_fits(spill, batch->rows, batch->ranges)) {
         mpivf_status status = write_shard(a);
         if (status)
             return status;
     }
-    mpivf_spill_cover(spill, a->range, a->ranges);
-    mpivf_spill_put(spill, a->row, a->rows, a->list, a->id);
+    mpivf_spill_cover(spill, batch->range, batch->ranges);
+    mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
+    mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
     return MPIVF_OK;
 }
 
+/* One batch, while the next is read. */
+static mpivf_status
+add_batch_all(struct adding *a)
+{
+    mpivf_status status = mpivf_reader_next_all(&a->reader, &a->batch);
+    if (status == MPIVF_OK) {
+        mpivf_reader_ahead(&a->reader);
+        status = file_batch(a);
+    }
+    if (status == MPIVF_OK)
+        status = show_batch(a);
+    if (status == MPIVF_OK)
+        status = keep_batch(a);
+    mpivf_status ahead = mpivf_reader_wait(&a->reader);
+    return status ? status : ahead;
+}
+
+static mpivf_status
+compare_slabs_all(const struct adding *a, struct mpivf_difference *difference)
+{
+    const struct mpivf_par *par = a->add->par;
+    mpivf_status status = mpivf_occupancy_compare_all(par, &a->occupancy, difference);
+    if (status == MPIVF_OK && difference->large && par->rank == 0)
+        mpivf_note(par->ctx, "the slabs of the ranks differ: %.1f %% of rank %d's rows would have to "
+                   "change lists to look like the whole, %.1f %% when rows are in random order; the "
+                   "input looks sorted and its blocks are coarse: see mpivf shuffle",
+                   100 * difference->found, difference->rank, 100 * difference->expected);
+    return status;
+}
+
 mpivf_status
-mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report)
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
+              struct mpivf_difference *difference)
 {
     const struct mpivf_par *par = add->par;
     struct adding a = {.add = add};
@@ -169,16 +192,10 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report)
     mpivf_phase_begin(&progress, par, report, "add", "rows", mpivf_range_rows(add->set, add->ranges));
     mpivf_status status = mpivf_agree_all(par, adding_init(&a));
     for (bool more = status == MPIVF_OK; more;) {
-        status = read_batch_all(&a);
-        if (status == MPIVF_OK)
-            status = file_batch(&a);
-        if (status == MPIVF_OK)
-            status = show_batch(&a);
-        if (status == MPIVF_OK)
-            status = keep_batch(&a);
-        progress.phase->rows += a.rows;
-        more = a.slab.next < a.slab.pieces;
-        status = mpivf_round_all(&progress, status, a.rows, &more);
+        status = add_batch_all(&a);
+        progress.phase->rows += a.batch->rows;
+        more = mpivf_reader_more(&a.reader);
+        status = mpivf_round_all(&progress, status, a.batch->rows, &more);
     }
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, write_shard(&a));
@@ -186,5 +203,8 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report)
     progress.phase->bytes_written = a.spill.bytes_written;
     mpivf_phase_end(&progress);
     adding_clear(&a);
+    if (status == MPIVF_OK) /* now that there is room */
+        status = compare_slabs_all(&a, difference);
+    mpivf_occupancy_clear(&a.occupancy);
     return status;
 }

@@ -1,12 +1,14 @@
 /*
  * add: read this rank's slab, file each row under its list, and spill sorted shards.
  *
- * Memory follows the budget: a read buffer and a spill of whatever is left; when the spill is
- * full it becomes a shard. How often that happens changes no byte of the index.
+ * While a batch is filed the next one is read. Memory follows the budget: read buffers and a spill
+ * of whatever is left; when the spill is full it becomes a shard. How often that happens changes no
+ * byte of the index.
  */
 #ifndef MPIVF_BUILD_ADD_H
 #define MPIVF_BUILD_ADD_H
 
+#include "build/occupancy.h"
 #include "build/shard.h"
 #include "index/coarse.h"
 
@@ -28,8 +30,12 @@ struct mpivf_add {
     const struct mpivf_watch *watch; /* not owned; NULL = nobody */
 };
 
-/* Run it; shards are whole when it returns. Collective. */
+/*
+ * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than chance
+ * makes them. Collective.
+ */
 mpivf_status
-mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report);
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
+              struct mpivf_difference *difference);
 
 #endif

@@ -198,7 +198,10 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
         built->reused_rows = b->want.rows - rows;
         status = mpivf_agree_all(par, par->rank == 0 ? check_space(b, add.meta, rows) : MPIVF_OK);
         if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0)) {
-            status = mpivf_add_all(&add, report);
+            struct mpivf_difference slabs = {.found = 0};
+            status = mpivf_add_all(&add, report, &slabs);
+            built->slab_difference = slabs.found;
+            built->slab_difference_expected = slabs.expected;
             built->bytes_written =
                 mpivf_total_all(par, report->phase[report->phases - 1].bytes_written);
         }

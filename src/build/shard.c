@@ -7,7 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STREAM_BYTES = 4 << 20, MOST_RANGES = 1 << 16 };
+enum { STREAMS_BYTES = 4 << 20, STREAM_BYTES = 1 << 20, MOST_RANGES = 1 << 16 };
+
+/* Of the buffers of one thread that writes. */
+static size_t
+stream_bytes(int threads)
+{
+    size_t even = STREAMS_BYTES / (size_t)threads;
+    return even > STREAM_BYTES ? even : STREAM_BYTES;
+}
 
 size_t
 mpivf_spill_row_bytes(const struct mpivf_index_meta *meta)
@@ -17,10 +25,12 @@ mpivf_spill_row_bytes(const struct mpivf_index_meta *meta)
 }
 
 size_t
-mpivf_spill_fixed_bytes(const struct mpivf_index_meta *meta)
+mpivf_spill_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
 {
+    size_t row = sizeof(int64_t) + mpivf_codec_bytes(meta->codec, meta->dim) +
+                 (meta->store ? meta->dim * sizeof(float) : 0);
     return (meta->lists + 1) * 2 * sizeof(uint64_t) + MOST_RANGES * sizeof(struct mpivf_range) +
-           STREAM_BYTES + (64 << 10);
+           (size_t)threads * (stream_bytes(threads) + row + 4096) + (64 << 10);
 }
 
 mpivf_status
@@ -74,7 +84,9 @@ mpivf_spill_put(struct mpivf_spill *spill, const float *row, size_t n, const uin
                 const int64_t *id)
 {
     size_t dim = spill->meta.dim, code_bytes = mpivf_codec_bytes(spill->meta.codec, dim);
-    for (size_t i = 0; i < n; i++, row += dim) {
+    size_t first = spill->rows;
+    uint32_t *from = spill->order; /* not yet in use */
+    for (size_t i = 0; i < n; i++) {
         if (list[i] == UINT32_MAX) {
             spill->rejected[spill->rejects++] = id[i];
             continue;
@@ -82,9 +94,14 @@ mpivf_spill_put(struct mpivf_spill *spill, const float *row, size_t n, const uin
         size_t at = spill->rows++;
         spill->list[at] = list[i];
         spill->id[at] = id[i];
-        spill->meta.codec->encode(row, 1, dim, spill->code + at * code_bytes);
+        from[at] = (uint32_t)i;
+    }
+#pragma omp parallel for num_threads(spill->ctx->threads) schedule(static)
+    for (size_t at = first; at < spill->rows; at++) {
+        const float *one = row + from[at] * dim;
+        spill->meta.codec->encode(one, 1, dim, spill->code + at * code_bytes);
         if (spill->meta.store)
-            memcpy(spill->vector + at * dim, row, dim * sizeof *row);
+            memcpy(spill->vector + at * dim, one, dim * sizeof *one);
     }
 }
 
@@ -94,6 +111,23 @@ by_id(const void *a, const void *b, void *arg)
     const int64_t *id = arg;
     int64_t x = id[*(const uint32_t *)a], y = id[*(const uint32_t *)b];
     return (x > y) - (x < y);
+}
+
+/* Order each list by id. The first place with the id of the one before it; none: UINT64_MAX. */
+static uint64_t
+sort_lists(struct mpivf_spill *spill)
+{
+    uint64_t doubled = UINT64_MAX;
+    uint32_t *order = spill->order;
+#pragma omp parallel for num_threads(spill->ctx->threads) schedule(dynamic, 16) reduction(min : doubled)
+    for (uint64_t l = 0; l < spill->meta.lists; l++) {
+        uint64_t first = spill->offset[l], end = spill->offset[l + 1];
+        qsort_r(order + first, end - first, sizeof *order, by_id, spill->id);
+        for (uint64_t i = first + 1; i < end; i++)
+            if (spill->id[order[i]] == spill->id[order[i - 1]] && i < doubled)
+                doubled = i;
+    }
+    return doubled;
 }
 
 /* Fill order and offset: by list with a counting sort, inside a list by id. */
@@ -110,47 +144,80 @@ sort_rows(struct mpivf_spill *spill)
     memcpy(next, offset, (lists + 1) * sizeof *next);
     for (size_t i = 0; i < spill->rows; i++)
         spill->order[next[spill->list[i]]++] = (uint32_t)i;
-    for (uint64_t l = 0; l < lists; l++) {
-        uint32_t *row = spill->order + offset[l];
-        size_t n = offset[l + 1] - offset[l];
-        qsort_r(row, n, sizeof *row, by_id, spill->id);
-        for (size_t i = 1; i < n; i++)
-            if (spill->id[row[i]] == spill->id[row[i - 1]])
-                return mpivf_fail(spill->ctx, MPIVF_INPUT, "the id %lld is given to two rows",
-                                  (long long)spill->id[row[i]]);
-    }
+    uint64_t doubled = sort_lists(spill);
+    if (doubled < spill->rows)
+        return mpivf_fail(spill->ctx, MPIVF_INPUT, "the id %lld is given to two rows",
+                          (long long)spill->id[spill->order[doubled]]);
     qsort(spill->rejected, spill->rejects, sizeof *spill->rejected, mpivf_compare_i64);
     spill->ranges = mpivf_range_normalise(spill->range, spill->ranges, NULL);
     return MPIVF_OK;
 }
 
+/* Some of the lists, [first, end), through a buffer. */
 static mpivf_status
-write_rows(struct mpivf_spill *spill, const struct mpivf_file *file,
-           const struct mpivf_index_layout *layout)
+write_lists(struct mpivf_spill *spill, struct mpivf_stream *stream, uint64_t first, uint64_t end)
 {
-    struct mpivf_stream stream;
     size_t dim = spill->meta.dim, code_bytes = mpivf_codec_bytes(spill->meta.codec, dim);
-    mpivf_status status = mpivf_stream_init(spill->ctx, &stream, *file, &spill->meta, layout, 0,
-                                            spill->rows, STREAM_BYTES);
-    for (uint64_t l = 0; l < spill->meta.lists && status == MPIVF_OK; l++) {
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t l = first; l < end && status == MPIVF_OK; l++) {
         for (uint64_t i = spill->offset[l]; i < spill->offset[l + 1] && status == MPIVF_OK; i++) {
             size_t at = spill->order[i];
             const void *row[MPIVF_PLANES] = {&spill->id[at], spill->code + at * code_bytes,
                                              spill->vector + (spill->meta.store ? at * dim : 0)};
-            status = mpivf_stream_put(&stream, row);
+            status = mpivf_stream_put(stream, row);
         }
         if (status == MPIVF_OK)
-            spill->checksum[l] = mpivf_stream_end_list(&stream);
+            spill->checksum[l] = mpivf_stream_end_list(stream);
     }
-    if (status == MPIVF_OK)
-        status = mpivf_stream_flush(&stream);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(spill->ctx, file, spill->checksum,
-                                  spill->meta.lists * sizeof *spill->checksum,
-                                  layout->list_checksum);
-    spill->bytes_written += stream.bytes;
-    mpivf_stream_clear(&stream);
-    return status;
+    return status ? status : mpivf_stream_flush(stream);
+}
+
+/* The first list of part `part` when the lists are cut into `parts` of about as many rows. */
+static uint64_t
+cut(const struct mpivf_spill *spill, int part, int parts)
+{
+    uint64_t low = 0, high = spill->meta.lists;
+    uint64_t goal = mpivf_share_first(spill->rows, part, parts);
+    while (low < high && part < parts) {
+        uint64_t middle = low + (high - low) / 2;
+        if (spill->offset[middle] < goal)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+/* Each thread takes a run of lists. */
+static mpivf_status
+write_rows(struct mpivf_spill *spill, const struct mpivf_file *file,
+           const struct mpivf_index_layout *layout)
+{
+    struct mpivf_context *ctx = spill->ctx;
+    int threads = ctx->threads;
+    struct mpivf_stream *stream = mpivf_alloc_zero(ctx, "streams", (size_t)threads, sizeof *stream);
+    mpivf_status status = stream ? MPIVF_OK : MPIVF_MEMORY;
+    for (int t = 0; t < threads && status == MPIVF_OK; t++)
+        status = mpivf_stream_init(ctx, &stream[t], *file, &spill->meta, layout,
+                                   spill->offset[cut(spill, t, threads)], spill->rows,
+                                   stream_bytes(threads));
+    if (status == MPIVF_OK) {
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(max : status)
+        for (int t = 0; t < threads; t++) {
+            mpivf_status mine = write_lists(spill, &stream[t], cut(spill, t, threads),
+                                            cut(spill, t + 1, threads));
+            status = mine > status ? mine : status;
+        }
+    }
+    for (int t = 0; stream && t < threads; t++) {
+        spill->bytes_written += stream[t].bytes;
+        mpivf_stream_clear(&stream[t]);
+    }
+    mpivf_free(ctx, stream);
+    return status ? status
+                  : mpivf_file_write(ctx, file, spill->checksum,
+                                     spill->meta.lists * sizeof *spill->checksum,
+                                     layout->list_checksum);
 }
 
 mpivf_status

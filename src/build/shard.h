@@ -5,7 +5,8 @@
  * by (list, id), writes them as a shard and empties the spill. A shard is whole when it has its
  * name, which tells its first row and how many it covers.
  *
- * Memory: 16 bytes and the row's planes for each row of capacity, 32 bytes a list.
+ * All threads work. Memory: 24 bytes and the row's planes for each row of capacity, 16 bytes a list,
+ * and a MiB of buffers a thread, four at least.
  */
 #ifndef MPIVF_BUILD_SHARD_H
 #define MPIVF_BUILD_SHARD_H
@@ -33,7 +34,7 @@ struct mpivf_spill {
 size_t
 mpivf_spill_row_bytes(const struct mpivf_index_meta *meta);
 size_t
-mpivf_spill_fixed_bytes(const struct mpivf_index_meta *meta);
+mpivf_spill_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
 
 /* Release with mpivf_spill_clear, also after failure. Local. */
 mpivf_status

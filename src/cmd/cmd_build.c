@@ -48,6 +48,8 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
     mpivf_call_set(call, "shards", json_integer((json_int_t)built->shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built->rounds));
     mpivf_spread_show(call, &built->spread);
+    mpivf_call_set(call, "slab_difference", json_real(built->slab_difference));
+    mpivf_call_set(call, "slab_difference_expected", json_real(built->slab_difference_expected));
     mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built->index_bytes));
     if (built->index_bytes > 0)
         mpivf_call_set(call, "bytes_written_ratio",

@@ -741,6 +741,7 @@ mpivf_status
 mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
                   const struct mpivf_range *range, size_t ranges, void *data)
 {
+    quiet(); /* an HDF5 with threads keeps that for each of them */
     hid_t space = H5Dget_space(reader->dataset);
     H5Sselect_none(space);
     herr_t result = reader->collective ? read_collective(reader, space, range, ranges, data)

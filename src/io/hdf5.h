@@ -6,7 +6,7 @@
  * once, on one rank, and read as they lie: at the offset when that is possible, else by
  * H5Dread with the serial driver (independent) or MPI-IO (collective).
  *
- * HDF5 is not thread safe here: call from one thread. Errors carry HDF5's innermost message.
+ * HDF5 is not thread safe here: one thread at a time. Errors carry HDF5's innermost message.
  */
 #ifndef MPIVF_IO_HDF5_H
 #define MPIVF_IO_HDF5_H

@@ -18,6 +18,9 @@ mpivf_par_init_all(struct mpivf_par *par, MPI_Comm comm, struct mpivf_context *c
     MPI_Comm_rank(node, &par->node_rank);
     MPI_Comm_size(node, &par->node_size);
     MPI_Comm_free(&node);
+    int threads;
+    MPI_Query_thread(&threads);
+    par->aside = threads >= MPI_THREAD_SERIALIZED;
     ctx->rank = par->rank;
 }
 

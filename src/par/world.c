@@ -9,7 +9,7 @@ void
 mpivf_par_start_all(struct mpivf_par *par, int *argc, char ***argv, struct mpivf_context *ctx)
 {
     int provided;
-    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided);
     mpivf_par_init_all(par, MPI_COMM_WORLD, ctx);
 }
 

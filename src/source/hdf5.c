@@ -32,9 +32,10 @@ hdf5_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan)
     struct mpivf_context *ctx = source->par->ctx;
     struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
     mpivf_status status = mpivf_agree_all(source->par, state ? MPIVF_OK : MPIVF_MEMORY);
+    source->collective = plan->mode == MPIVF_READ_COLLECTIVE;
     if (status == MPIVF_OK)
         status = mpivf_h5_open_all(source->par, plan->path, plan->object, &plan->shape,
-                                   plan->mode == MPIVF_READ_COLLECTIVE, &state->reader);
+                                   source->collective, &state->reader);
     if (status)
         mpivf_free(ctx, state);
     else

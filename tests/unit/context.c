@@ -75,6 +75,36 @@ exit_codes(void **state)
         assert_int_equal(mpivf_exit_code((mpivf_status)status), code[status]);
 }
 
+enum { THREADS = 8, TIMES = 5000 };
+
+/* Fail, take memory and give it back, as often as there are times. */
+static void *
+work(void *arg)
+{
+    struct mpivf_context *ctx = arg;
+    for (int i = 0; i < TIMES; i++) {
+        mpivf_free(ctx, mpivf_alloc(ctx, "memory", (size_t)i % 7 + 1, 100));
+        mpivf_fail(ctx, MPIVF_IO, "cannot do it");
+    }
+    return NULL;
+}
+
+static void
+threads_share_a_context(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    pthread_t thread[THREADS];
+    mpivf_context_init(&ctx);
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_create(&thread[t], NULL, work, &ctx), 0);
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_join(thread[t], NULL), 0);
+    assert_string_equal(ctx.error, "cannot do it");
+    assert_int_equal(ctx.memory.used, 0);
+    assert_true(ctx.memory.peak > 0 && ctx.memory.peak <= THREADS * 1000);
+}
+
 static void
 contexts_are_apart(void **state)
 {
@@ -96,6 +126,7 @@ main(void)
         TEST("context: a long error is cut", long_error_is_cut),
         TEST("context: notes reach their function", notes_reach_their_function),
         TEST("context: exit codes", exit_codes),
+        TEST("context: threads share it", threads_share_a_context),
         TEST("context: two contexts are apart", contexts_are_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,17 +132,21 @@ rejected_are_listed(void **state)
     mpivf_index_close(&index);
 }
 
+/* Neither the order of rows nor the number of threads. */
 static void
 arrival_does_not_show(void **state)
 {
     (void)state;
-    uint64_t bytes[2], sum[2];
-    for (int turn = 0; turn < 2; turn++) {
+    enum { TURNS = 4 };
+    static const int threads[TURNS] = {1, 1, 2, 7};
+    uint64_t bytes[TURNS], sum[TURNS];
+    for (int turn = 0; turn < TURNS; turn++) {
         char path[MPIVF_PATH];
         const struct mpivf_range cover = {0, ROWS};
+        ctx.threads = threads[turn];
         mpivf_spill_cover(&spill, &cover, 1);
         for (size_t i = 0; i < ROWS; i++) {
-            size_t at = turn ? ROWS - 1 - i : i;
+            size_t at = turn == 1 ? ROWS - 1 - i : i;
             mpivf_spill_put(&spill, row[at], 1, &list[at], &id[at]);
         }
         assert_ok(&ctx, mpivf_shard_write(&spill, folder));
@@ -155,9 +159,9 @@ arrival_does_not_show(void **state)
         assert_ok(&ctx, mpivf_file_close(&ctx, &file));
         sum[turn] = mpivf_checksum_of(content, bytes[turn]);
         free(content);
+        assert_int_equal(bytes[turn], bytes[0]);
+        assert_int_equal(sum[turn], sum[0]);
     }
-    assert_int_equal(bytes[0], bytes[1]);
-    assert_int_equal(sum[0], sum[1]);
 }
 
 static void
@@ -169,6 +173,7 @@ doubled_id(void **state)
     id[9] = id[8];
     mpivf_spill_cover(&spill, &cover, 1);
     mpivf_spill_put(&spill, row[0], ROWS, list, id);
+    ctx.threads = 3;
     assert_fails(&ctx, MPIVF_INPUT, "two rows", mpivf_shard_write(&spill, folder));
     assert_int_equal(entries(), 0);
 }
@@ -198,8 +203,23 @@ fits(void **state)
     assert_false(mpivf_spill_fits(&spill, CAPACITY - ROWS + 1, 1));
     assert_true(mpivf_spill_fits(&spill, 0, spill.most_ranges));
     assert_false(mpivf_spill_fits(&spill, 0, spill.most_ranges + 1));
-    size_t told = mpivf_spill_row_bytes(&spill.meta) * CAPACITY + mpivf_spill_fixed_bytes(&spill.meta);
-    assert_true(ctx.memory.used <= told);
+}
+
+/* With what is taken while writing. */
+static void
+memory_is_as_told(void **state)
+{
+    (void)state;
+    const struct mpivf_range cover = {0, ROWS};
+    for (int threads = 1; threads <= 9; threads += 4) {
+        ctx.threads = threads;
+        ctx.memory.peak = 0;
+        mpivf_spill_cover(&spill, &cover, 1);
+        mpivf_spill_put(&spill, row[0], ROWS, list, id);
+        assert_ok(&ctx, mpivf_shard_write(&spill, folder));
+        assert_true(ctx.memory.peak <= mpivf_spill_row_bytes(&spill.meta) * CAPACITY +
+                                           mpivf_spill_fixed_bytes(&spill.meta, threads));
+    }
 }
 
 #define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
@@ -210,10 +230,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         FILE_TEST("shard: sorted by list and id, ranges joined", sorted_and_complete),
         FILE_TEST("shard: rejected rows are listed", rejected_are_listed),
-        FILE_TEST("shard: the order of arrival does not show", arrival_does_not_show),
+        FILE_TEST("shard: neither order of arrival nor threads show", arrival_does_not_show),
         FILE_TEST("shard: an id given twice is refused", doubled_id),
         FILE_TEST("shard: nothing at all, and only rejected rows", nothing_and_only_rejected),
         FILE_TEST("shard: what fits", fits),
+        FILE_TEST("shard: memory is as told", memory_is_as_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,141 @@
+#include "source/reader.h"
+
+#include <string.h>
+
+enum { RANGES = 1024 }; /* of a batch, at most */
+
+bool
+mpivf_reader_aside(const struct mpivf_source *source, const struct mpivf_source *ids)
+{
+    return source->par->aside && !source->collective && !(ids && ids->collective);
+}
+
+size_t
+mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids)
+{
+    size_t row = mpivf_source_row_bytes(source) + sizeof(int64_t);
+    return mpivf_reader_aside(source, ids) ? 2 * row : row;
+}
+
+size_t
+mpivf_reader_fixed_bytes(void)
+{
+    return 3 * RANGES * sizeof(struct mpivf_range) + 4096;
+}
+
+static mpivf_status
+batch_init(struct mpivf_reader *reader, struct mpivf_batch *batch)
+{
+    static const char what[] = "the read buffer";
+    struct mpivf_context *ctx = reader->ctx;
+    batch->row = mpivf_alloc(ctx, what, reader->batch_rows, mpivf_source_row_bytes(reader->source));
+    batch->id = mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->id);
+    batch->range = mpivf_alloc(ctx, what, RANGES, sizeof *batch->range);
+    return batch->row && batch->id && batch->range ? MPIVF_OK : MPIVF_MEMORY;
+}
+
+mpivf_status
+mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,
+                  struct mpivf_slab *slab, size_t batch_rows)
+{
+    *reader = (struct mpivf_reader){.ctx = source->par->ctx,
+                                    .source = source,
+                                    .ids = ids,
+                                    .slab = slab,
+                                    .batch_rows = batch_rows,
+                                    .aside = mpivf_reader_aside(source, ids)};
+    reader->after = mpivf_alloc(reader->ctx, "ranges", RANGES, sizeof *reader->after);
+    mpivf_status status = reader->after ? MPIVF_OK : MPIVF_MEMORY;
+    for (int i = 0; i < (reader->aside ? 2 : 1) && status == MPIVF_OK; i++)
+        status = batch_init(reader, &reader->batch[i]);
+    return status;
+}
+
+void
+mpivf_reader_clear(struct mpivf_reader *reader)
+{
+    struct mpivf_context *ctx = reader->ctx;
+    if (ctx == NULL)
+        return;
+    (void)mpivf_reader_wait(reader); /* whoever gives up has told why */
+    for (int i = 0; i < 2; i++) {
+        mpivf_free(ctx, reader->batch[i].row);
+        mpivf_free(ctx, reader->batch[i].id);
+        mpivf_free(ctx, reader->batch[i].range);
+    }
+    mpivf_free(ctx, reader->after);
+    memset(reader, 0, sizeof *reader);
+}
+
+/* What to read, and what the disk may fetch behind that. */
+static void
+take(struct mpivf_reader *reader, struct mpivf_batch *batch)
+{
+    batch->ranges = mpivf_slab_next(reader->slab, reader->batch_rows, batch->range, RANGES, &batch->rows);
+    reader->afters = mpivf_slab_peek(reader->slab, reader->batch_rows, reader->after, RANGES);
+}
+
+static mpivf_status
+read_all(struct mpivf_reader *reader, struct mpivf_batch *batch)
+{
+    mpivf_status status =
+        mpivf_source_read_all(reader->source, batch->range, batch->ranges, batch->row);
+    mpivf_source_ahead(reader->source, reader->after, reader->afters);
+    if (reader->ids == NULL) {
+        mpivf_slab_rows(batch->range, batch->ranges, (uint64_t *)batch->id);
+        return status;
+    }
+    mpivf_status ids = mpivf_source_read_ids_all(reader->ids, batch->range, batch->ranges, batch->id);
+    return status ? status : ids;
+}
+
+static void *
+read_aside(void *arg)
+{
+    struct mpivf_reader *reader = arg;
+    reader->status = read_all(reader, &reader->batch[1]);
+    return NULL;
+}
+
+mpivf_status
+mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch)
+{
+    mpivf_status status = mpivf_reader_wait(reader);
+    *batch = &reader->batch[0];
+    if (reader->ready) {
+        struct mpivf_batch done = reader->batch[0];
+        reader->batch[0] = reader->batch[1];
+        reader->batch[1] = done;
+        reader->ready = false;
+        return status;
+    }
+    take(reader, *batch);
+    return read_all(reader, *batch);
+}
+
+void
+mpivf_reader_ahead(struct mpivf_reader *reader)
+{
+    if (!reader->aside || reader->ready || !mpivf_reader_more(reader))
+        return;
+    take(reader, &reader->batch[1]);
+    reader->ready = true;
+    reader->running = pthread_create(&reader->thread, NULL, read_aside, reader) == 0;
+    if (!reader->running) /* then without */
+        read_aside(reader);
+}
+
+mpivf_status
+mpivf_reader_wait(struct mpivf_reader *reader)
+{
+    if (reader->running)
+        pthread_join(reader->thread, NULL);
+    reader->running = false;
+    return reader->ready ? reader->status : MPIVF_OK;
+}
+
+bool
+mpivf_reader_more(const struct mpivf_reader *reader)
+{
+    return reader->ready || reader->slab->next < reader->slab->pieces;
+}

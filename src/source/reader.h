@@ -1,0 +1,94 @@
+/*
+ * reader: the rows of a slab, batch after batch, the next one read while this one is worked on.
+ *
+ * There are two buffers and a thread aside. It reads and decodes into one buffer while the caller
+ * computes on the other:
+ *
+ *   for (bool more = true; more;) {
+ *       status = mpivf_reader_next_all(reader, &batch);
+ *       mpivf_reader_ahead(reader);
+ *       ... compute: no HDF5, no MPI ...
+ *       status = first failure of that and mpivf_reader_wait(reader);
+ *       more = mpivf_reader_more(reader);
+ *       status = mpivf_round_all(progress, status, batch->rows, &more);
+ *   }
+ *
+ * Rows that have to be read by all ranks together, and MPIs that know one thread only, are read
+ * when they are asked for, into a single buffer. When the system has no thread for us, the next
+ * batch is read before the caller goes on.
+ */
+#ifndef MPIVF_SOURCE_READER_H
+#define MPIVF_SOURCE_READER_H
+
+#include "source/slab.h"
+
+#include <pthread.h>
+
+/* Rows as they were read: [rows, dim] and their ids, `range` after `range`. */
+struct mpivf_batch {
+    float *row;                /* owned by the reader, and so are the next two */
+    int64_t *id;               /* row numbers when there are no others */
+    struct mpivf_range *range; /* ascending and apart */
+    size_t ranges;
+    uint64_t rows;
+};
+
+struct mpivf_reader {
+    struct mpivf_context *ctx;   /* not owned */
+    struct mpivf_source *source; /* not owned */
+    struct mpivf_source *ids;    /* not owned; NULL = row numbers */
+    struct mpivf_slab *slab;     /* not owned */
+    size_t batch_rows;           /* at most */
+    bool aside;                  /* there are two buffers */
+    struct mpivf_batch batch[2]; /* at hand, and the next */
+    struct mpivf_range *after;   /* owned; the batch after that, for the disk */
+    size_t afters;
+    bool ready;                  /* batch[1] is filled or being filled */
+    bool running;                /* by the thread */
+    pthread_t thread;
+    mpivf_status status;         /* of batch[1] */
+};
+
+/* Is such a source read ahead? Then a row takes twice the room. */
+bool
+mpivf_reader_aside(const struct mpivf_source *source, const struct mpivf_source *ids);
+
+/* Bytes of buffers a row of a batch takes, and bytes beside the rows. */
+size_t
+mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids);
+size_t
+mpivf_reader_fixed_bytes(void);
+
+/*
+ * Read `slab` in batches of so many rows at most, with the ids of `ids` (NULL: row numbers).
+ * MPIVF_MEMORY. Release with mpivf_reader_clear, also after failure. Local.
+ */
+mpivf_status
+mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,
+                  struct mpivf_slab *slab, size_t batch_rows);
+
+/* Waits for what is under way. */
+void
+mpivf_reader_clear(struct mpivf_reader *reader);
+
+/*
+ * The next batch, which the caller may change and has until the next call; 0 rows at the end. As
+ * mpivf_source_read_all: of a collective source every rank must call as often, and the status is
+ * this rank's own. Failure leaves a batch of unknown rows.
+ */
+mpivf_status
+mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch);
+
+/* Begin to read the batch after this one, if that can be done aside. Local. */
+void
+mpivf_reader_ahead(struct mpivf_reader *reader);
+
+/* Have nothing under way: before HDF5 or MPI are used. How the reading went. Local. */
+mpivf_status
+mpivf_reader_wait(struct mpivf_reader *reader);
+
+/* Is there another batch? Not while one is read. Local. */
+bool
+mpivf_reader_more(const struct mpivf_reader *reader);
+
+#endif
