@@ -103,8 +103,7 @@ mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, con
     size_t seen = sample->rows[0] + sample->rows[1] + sample->rows[2];
     if (place == sample->first[level + 1])
         return mpivf_fail(sample->ctx, MPIVF_INTERNAL, "the sample overflows");
-    for (size_t j = 0; j < dim; j++)
-        sample->most = fmax(sample->most, fabs((double)row[j]));
+    sample->most = fmax(sample->most, (double)mpivf_kernel()->largest(row, dim));
     for (size_t j = 0; j < dim && seen < CENTRE_ROWS; j++)
         sample->centre[j] += (row[j] - sample->centre[j]) / (float)(seen + 1);
     sample->key[place] = key;

@@ -62,23 +62,13 @@ struct scan {
  * canonical.
  */
 static double
-upper_of(const struct scan *s, double distance)
+bound_of(const struct scan *s, double distance, int side) /* 1: from above, -1: from below */
 {
-    double dim = (double)s->base->dim;
+    double dim = (double)s->base->dim, share = (dim / 64 + 13) * 1.02 * 0x1p-24;
     if (s->base->metric != MPIVF_L2)
         return distance;
-    return distance <= 3e38 ? distance * (1 + (dim / 64 + 13) * 1.02 * 0x1p-24) + (dim + 64) * 0x1p-148
-                            : INFINITY;
-}
-
-static double
-lower_of(const struct scan *s, double distance)
-{
-    double dim = (double)s->base->dim;
-    if (s->base->metric != MPIVF_L2)
-        return distance;
-    return distance <= 3e38 ? distance * (1 - (dim / 64 + 13) * 1.02 * 0x1p-24) - (dim + 64) * 0x1p-148
-                            : -INFINITY;
+    return distance <= 3e38 ? distance + side * (distance * share + (dim + 64) * 0x1p-148)
+                            : side * INFINITY;
 }
 
 double
@@ -92,7 +82,7 @@ mpivf_nearest_distance(enum mpivf_metric metric, const float *query, const float
 static double
 limit_of(const struct scan *s, size_t q)
 {
-    return s->topk ? s->topk->limit[q] : upper_of(s, s->best->distance[q]);
+    return s->topk ? s->topk->limit[q] : bound_of(s, s->best->distance[q], 1);
 }
 
 static int64_t
@@ -174,9 +164,9 @@ offer_best(const struct scan *s, size_t q, uint32_t id)
     double distance = mpivf_nearest_distance(queries->metric, queries->raw + q * queries->dim,
                                              s->base->raw + id * queries->dim, queries->dim);
     if (s->best->id[q] != UINT32_MAX) {
-        if (lower_of(s, distance) > upper_of(s, *best))
+        if (bound_of(s, distance, -1) > bound_of(s, *best, 1))
             return;
-        if (!(upper_of(s, distance) < lower_of(s, *best)) && !nearer(s, q, id))
+        if (!(bound_of(s, distance, 1) < bound_of(s, *best, -1)) && !nearer(s, q, id))
             return;
     }
     *best = distance;
