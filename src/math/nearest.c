@@ -68,7 +68,7 @@ bound_of(const struct scan *s, double distance, int side) /* 1: from above, -1: 
     if (s->base->metric != MPIVF_L2)
         return distance;
     return distance <= 3e38 ? distance + side * (distance * share + (dim + 64) * 0x1p-148)
-                            : side * INFINITY;
+                            : side * (double)INFINITY;
 }
 
 double
