@@ -75,6 +75,10 @@ mpivf_sum_all(const struct mpivf_par *par, int64_t *values, size_t count);
 void
 mpivf_sum_to_root_all(const struct mpivf_par *par, int64_t *values, size_t count);
 
+/* Element sums over the lower ranks alone, in place: zeros on rank 0. Collective. */
+void
+mpivf_before_all(const struct mpivf_par *par, int64_t *values, size_t count);
+
 /* The largest value over the ranks, on every rank. Collective. */
 double
 mpivf_max_all(const struct mpivf_par *par, double value);

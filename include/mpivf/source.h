@@ -25,11 +25,14 @@ enum mpivf_read_mode {
     MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together */
 };
 
+enum { MPIVF_OBJECT = 512 }; /* bytes of a dataset's path in its file, with its end */
+
 struct mpivf_source_state; /* of the backend */
 struct mpivf_source_ops;
 
 struct mpivf_source {
     const struct mpivf_par *par; /* not owned */
+    char object[MPIVF_OBJECT];   /* the dataset's path in its file; "" in a format without */
     uint64_t rows;
     uint64_t dim;
     enum mpivf_type type;
@@ -80,6 +83,14 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
 mpivf_status
 mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
                           size_t ranges, int64_t *buffer);
+
+/*
+ * The same as the elements lie in the file, in its byte order: dim x mpivf_type_size(type) bytes
+ * a row.
+ */
+mpivf_status
+mpivf_source_read_raw_all(struct mpivf_source *source, const struct mpivf_range *range,
+                          size_t ranges, void *buffer);
 
 /*
  * Have the system fetch these rows while something else is done, where rows are read at offsets;

@@ -9,6 +9,7 @@
 #ifndef MPIVF_BASE_RNG_H
 #define MPIVF_BASE_RNG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum mpivf_purpose {
@@ -19,7 +20,8 @@ enum mpivf_purpose {
     MPIVF_FOR_CLUSTER,    /* generate: centres, bases, rows, coefficients, noise */
     MPIVF_FOR_BASIS,
     MPIVF_FOR_ROW,
-    MPIVF_FOR_NOISE
+    MPIVF_FOR_NOISE,
+    MPIVF_FOR_SHUFFLE /* where a shuffled row goes */
 };
 
 uint64_t
@@ -31,8 +33,26 @@ mpivf_random_normal(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter)
 
 /*
  * A seeded permutation of 0..n-1, one value at a time and without a table: a Feistel network
- * over the next power of four, walked until it falls inside. 1 <= n, position < n.
+ * over the next power of four, walked until it falls inside. 1 <= n. Plain data.
  */
+struct mpivf_random_order {
+    uint64_t n, mask, key[4]; /* a round each */
+    unsigned half;            /* bits of either half */
+};
+
+void
+mpivf_random_order_init(struct mpivf_random_order *order, uint64_t seed,
+                        enum mpivf_purpose purpose, uint64_t n);
+
+/* Where `position` < n goes. */
+uint64_t
+mpivf_random_order_place(const struct mpivf_random_order *order, uint64_t position);
+
+/* The same for many, several times as fast: positions in, places out. */
+void
+mpivf_random_order_places(const struct mpivf_random_order *order, uint64_t *place, size_t count);
+
+/* The same for one value alone. */
 uint64_t
 mpivf_random_place(uint64_t seed, enum mpivf_purpose purpose, uint64_t n, uint64_t position);
 

@@ -5,11 +5,12 @@
 
 extern const struct mpivf_command mpivf_cmd_generate, mpivf_cmd_train, mpivf_cmd_build,
     mpivf_cmd_merge, mpivf_cmd_truth, mpivf_cmd_search, mpivf_cmd_eval, mpivf_cmd_info,
-    mpivf_cmd_verify;
+    mpivf_cmd_verify, mpivf_cmd_shuffle;
 
 const struct mpivf_command *const mpivf_commands[] = {
-    &mpivf_cmd_train, &mpivf_cmd_build,  &mpivf_cmd_merge, &mpivf_cmd_search, &mpivf_cmd_truth,
-    &mpivf_cmd_eval,  &mpivf_cmd_info,   &mpivf_cmd_verify, &mpivf_cmd_generate, NULL,
+    &mpivf_cmd_train, &mpivf_cmd_build, &mpivf_cmd_merge,  &mpivf_cmd_search,  &mpivf_cmd_truth,
+    &mpivf_cmd_eval,  &mpivf_cmd_info,  &mpivf_cmd_verify, &mpivf_cmd_shuffle, &mpivf_cmd_generate,
+    NULL,
 };
 
 void

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* mkostemp, fallocate, SEEK_DATA */
+#define _GNU_SOURCE /* mkostemp, fallocate, sync_file_range, SEEK_DATA */
 #include "io/file.h"
 
 #include "base/fault.h"
@@ -117,6 +117,13 @@ mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const
         bytes -= (size_t)n;
     }
     return MPIVF_OK;
+}
+
+void
+mpivf_file_behind(const struct mpivf_file *file, uint64_t offset, uint64_t bytes)
+{
+    /* a hint: errors come back from the sync */
+    (void)sync_file_range(file->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
 }
 
 mpivf_status

@@ -47,6 +47,10 @@ mpivf_status
 mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const void *data,
                  size_t bytes, uint64_t offset);
 
+/* Ask the system to begin writing these bytes to the disk; they are final. */
+void
+mpivf_file_behind(const struct mpivf_file *file, uint64_t offset, uint64_t bytes);
+
 /* Wait until the disk has it. */
 mpivf_status
 mpivf_file_sync(struct mpivf_context *ctx, const struct mpivf_file *file);

@@ -87,6 +87,17 @@ mpivf_sum_to_root_all(const struct mpivf_par *par, int64_t *values, size_t count
     }
 }
 
+void
+mpivf_before_all(const struct mpivf_par *par, int64_t *values, size_t count)
+{
+    for (size_t at = 0; at < count; at += PIECE_SUM) {
+        size_t n = count - at < PIECE_SUM ? count - at : PIECE_SUM;
+        MPI_Exscan(MPI_IN_PLACE, values + at, (int)n, MPI_INT64_T, MPI_SUM, par->comm);
+    }
+    if (par->rank == 0 && count > 0) /* where MPI leaves it as it was */
+        memset(values, 0, count * sizeof *values);
+}
+
 double
 mpivf_max_all(const struct mpivf_par *par, double value)
 {

@@ -16,7 +16,7 @@
 /* Plain data, the same on all ranks. */
 struct mpivf_source_plan {
     int ops; /* position in the table of backends */
-    char path[MPIVF_PATH], object[512];
+    char path[MPIVF_PATH], object[MPIVF_OBJECT];
     struct mpivf_h5_shape shape; /* of any format: a matrix is a matrix */
     enum mpivf_read_mode mode;
 };

@@ -137,3 +137,27 @@ mpivf_decode_i64(enum mpivf_type type, bool swapped, const void *raw, size_t n, 
         break; /* refused when the source was opened */
     }
 }
+
+#define SWAP_EACH(utype, swap)                                                                     \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        utype u;                                                                                   \
+        memcpy(&u, (char *)raw + i * sizeof u, sizeof u);                                          \
+        u = swap(u);                                                                               \
+        memcpy((char *)raw + i * sizeof u, &u, sizeof u);                                          \
+    }                                                                                              \
+    break
+
+void
+mpivf_decode_swap(enum mpivf_type type, void *raw, size_t n)
+{
+    switch (mpivf_type_size(type)) {
+    case 2:
+        SWAP_EACH(uint16_t, __builtin_bswap16);
+    case 4:
+        SWAP_EACH(uint32_t, __builtin_bswap32);
+    case 8:
+        SWAP_EACH(uint64_t, __builtin_bswap64);
+    default:
+        break; /* single bytes */
+    }
+}

@@ -19,6 +19,10 @@ mpivf_decode_f32(enum mpivf_type type, bool swapped, const void *raw, size_t n, 
 void
 mpivf_decode_i64(enum mpivf_type type, bool swapped, const void *raw, size_t n, int64_t *out);
 
+/* Reverse the bytes of each of n elements, in place. */
+void
+mpivf_decode_swap(enum mpivf_type type, void *raw, size_t n);
+
 /* binary16 to float32 and back, rounded to nearest even, as IEEE 754 has it. */
 float
 mpivf_half_to_float(uint16_t half);

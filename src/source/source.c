@@ -112,6 +112,7 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     }
     mpivf_bcast_all(par, plan, sizeof *plan);
     const struct mpivf_h5_shape *shape = &plan->shape;
+    memcpy(source->object, plan->object, sizeof source->object);
     source->rows = shape->rows;
     source->dim = shape->dim;
     source->type = shape->type;
@@ -161,16 +162,24 @@ mpivf_source_row_bytes(const struct mpivf_source *source)
     return source->dim * (size > sizeof(float) ? size : sizeof(float));
 }
 
+mpivf_status
+mpivf_source_read_raw_all(struct mpivf_source *source, const struct mpivf_range *range,
+                          size_t ranges, void *buffer)
+{
+    source->bytes_read +=
+        mpivf_range_rows(range, ranges) * source->dim * mpivf_type_size(source->type);
+    return source->ops->read_all(source, range, ranges, buffer);
+}
+
 /* Read so that decoding in place, front to back, never overwrites what it still needs. */
 static mpivf_status
-read_raw_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-             void *buffer, size_t out_size, void **raw)
+read_behind_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+                void *buffer, size_t out_size, void **raw)
 {
     size_t size = mpivf_type_size(source->type);
     size_t values = mpivf_range_rows(range, ranges) * source->dim;
     *raw = size < out_size ? (char *)buffer + values * (out_size - size) : buffer;
-    source->bytes_read += values * size;
-    return source->ops->read_all(source, range, ranges, *raw);
+    return mpivf_source_read_raw_all(source, range, ranges, *raw);
 }
 
 mpivf_status
@@ -178,7 +187,7 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
                       float *buffer)
 {
     void *raw;
-    mpivf_status status = read_raw_all(source, range, ranges, buffer, sizeof *buffer, &raw);
+    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
         mpivf_decode_f32(source->type, source->swapped, raw,
                          mpivf_range_rows(range, ranges) * source->dim, buffer);
@@ -197,7 +206,7 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
                           size_t ranges, int64_t *buffer)
 {
     void *raw;
-    mpivf_status status = read_raw_all(source, range, ranges, buffer, sizeof *buffer, &raw);
+    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
         mpivf_decode_i64(source->type, source->swapped, raw, mpivf_range_rows(range, ranges), buffer);
     return status;
@@ -230,7 +239,7 @@ mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint)
 {
     struct mpivf_context *ctx = source->par->ctx;
     uint64_t sum[PRINT_ROWS + 3] = {source->rows, source->dim, source->type};
-    void *row = mpivf_alloc(ctx, "a row", 1, mpivf_source_row_bytes(source)), *raw;
+    void *row = mpivf_alloc(ctx, "a row", 1, mpivf_source_row_bytes(source));
     mpivf_status status = mpivf_agree_all(source->par, row ? MPIVF_OK : MPIVF_MEMORY);
     if (status) {
         mpivf_free(ctx, row);
@@ -242,9 +251,9 @@ mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint)
     qsort(number, PRINT_ROWS, sizeof *number, mpivf_compare_u64); /* each chunk once */
     for (uint64_t i = 0; i < PRINT_ROWS; i++) { /* a rank that failed keeps reading along */
         struct mpivf_range one = {number[i], 1};
-        mpivf_status now = read_raw_all(source, &one, 1, row, 0, &raw);
+        mpivf_status now = mpivf_source_read_raw_all(source, &one, 1, row);
         status = status ? status : now;
-        sum[i + 3] = mpivf_checksum_of(raw, source->dim * mpivf_type_size(source->type));
+        sum[i + 3] = mpivf_checksum_of(row, source->dim * mpivf_type_size(source->type));
     }
     mpivf_free(ctx, row);
     status = mpivf_agree_all(source->par, status);

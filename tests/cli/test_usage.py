@@ -9,7 +9,8 @@ import pytest
 
 from program import ALONE, OPEN_MPI, PROGRAM, execute, fails, run, save
 
-COMMANDS = ["generate", "train", "build", "merge", "truth", "search", "eval", "info", "verify"]
+COMMANDS = ["generate", "train", "build", "merge", "truth", "search", "eval", "info", "verify",
+            "shuffle"]
 COMMON = ["--threads", "--memory", "--json", "--quiet", "--help"]
 OPTIONS = {
     "generate": ["--rows", "--dim", "--queries", "--clusters", "--intrinsic", "--noise", "--type",
@@ -24,6 +25,7 @@ OPTIONS = {
     "eval": ["--min-recall"],
     "info": ["--rejected"],
     "verify": [],
+    "shuffle": ["--seed", "--read", "--force"],
 }
 
 
@@ -107,6 +109,8 @@ USAGE = [
     (["truth", "a", "b", "c", "--neighbours", "ten"], "--neighbours 'ten'"),
     (["eval", "a", "b", "--min-recall", "2"], "--min-recall '2'"),
     (["generate", "a", "--dim", "0"], "--dim '0'"),
+    (["shuffle", "a"], "operand"),
+    (["shuffle", "a", "b", "--seed", "-1"], "--seed '-1'"),
 ]
 
 
@@ -140,7 +144,7 @@ def words_of(place, tmp_path):
     return {"generate": (out, "-n", 50), "train": (source, out, "-l", 3), "info": (place / "index",),
             "build": (source, out, "-l", 3), "merge": (place / "index", out), "verify": (place / "index",),
             "truth": (source, source, out), "search": (place / "index", source, out),
-            "eval": (place / "result", place / "truth")}
+            "eval": (place / "result", place / "truth"), "shuffle": (source, out)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,7 +3,7 @@ import os
 import shutil
 
 from faults import LISTS, ROWS, Scenario, launch, make_inputs, tight_memory
-from program import SLOW
+from program import SLOW, memory
 
 
 def interrupted(words, fault, folder):
@@ -21,6 +21,7 @@ def all_scenarios(base):
     given = make_inputs(base)
     rows, npy, model = f"{given}/rows.h5", f"{given}/rows.npy", f"{given}/model"
     tight = tight_memory(given)
+    few = [] if SLOW > 1 else ["--threads", 1, "--memory", max(memory(2, 1), memory(2, 5))]
     raw = ["--codec", "f16", "--store", "source", "--fan-in", 2, "-q"]
 
     def build_spill(folder):
@@ -49,6 +50,7 @@ def all_scenarios(base):
                                      f"{f}/out.idx", "--fan-in", 2, "-q"], "out.idx"),
         Scenario("generate", lambda f: ["generate", f"{f}/out.h5", "-n", ROWS, "-d", 32,
                                         "--queries", 20, "--clusters", 10, "-q"], "out.h5"),
+        Scenario("shuffle", lambda f: ["shuffle", rows, f"{f}/out.h5", *few, "-q"], "out.h5"),
         Scenario("truth", lambda f: ["truth", rows, rows, f"{f}/out.truth", "-k", 10, "-q"],
                  "out.truth", resumes=True),
         Scenario("truth-npy", lambda f: ["truth", npy, rows, f"{f}/out.truth", "-k", 10, "-q"],

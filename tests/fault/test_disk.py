@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from faults import OLD, ROWS, contents, launch
-from program import SLOW, fails
+from program import SLOW, fails, run
 
 MIB = 1 << 20
 
@@ -29,7 +29,8 @@ def tmpfs(tmp_path):
 
 
 @pytest.mark.parametrize("name,output", [("build-spill", "out.idx"), ("build-train", "out.idx"),
-                                         ("merge", "out.idx"), ("generate", "out.h5")])
+                                         ("merge", "out.idx"), ("generate", "out.h5"),
+                                         ("shuffle", "out.h5")])
 def test_too_small_a_disk_is_refused_early(scenarios, tmpfs, name, output):
     disk = tmpfs(MIB)
     fails(*scenarios[name].words(disk), says="MiB are free", ranks=2, output=f"{disk}/{output}")
@@ -54,6 +55,20 @@ def test_a_disk_that_fills_up_on_the_way(scenarios, tmpfs):
     fails(*scenarios["generate"].words(disk), says="No space left", ranks=2,
           output=f"{disk}/out.h5")
     assert os.listdir(disk) == []
+
+
+def test_a_shuffle_that_fills_the_disk(scenarios, tmpfs):
+    """As above; then there is room, and what a killed run left takes it until it is replaced."""
+    exact = ROWS * (128 * 4 + 8)
+    disk = tmpfs(-(-exact // 4096) * 4096)
+    words = scenarios["shuffle"].words(disk)
+    fails(*words, says="No space left", ranks=2, output=f"{disk}/out.h5")
+    assert os.listdir(disk) == []
+    subprocess.run(["mount", "-o", f"remount,size={exact + MIB}", disk], check=True)
+    with open(f"{disk}/out.h5.partial", "wb") as file:
+        file.write(bytes(exact))
+    run(*words, ranks=2)
+    assert sorted(os.listdir(disk)) == ["out.h5", "out.h5.report.json"]
 
 
 @pytest.mark.parametrize("name,size", [("train", 8192), ("truth", 8192), ("search-rerank", 8192),

@@ -4,9 +4,9 @@ from faults import matrix, sites
 from program import SLOW
 
 
-@pytest.mark.parametrize("name", ["train", "merge", "generate", "truth"])
+@pytest.mark.parametrize("name", ["train", "merge", "generate", "truth", "shuffle"])
 def test_writer_fails(scenarios, root, name):
-    matrix(root, [scenarios[name]], (1, 3) if name in ("merge", "generate") else (3,), "first")
+    matrix(root, [scenarios[name]], (3,) if name in ("train", "truth") else (1, 3), "first")
 
 
 @pytest.mark.parametrize("name", ["search-rerank", "search-recall", "truth-npy"])
@@ -14,7 +14,7 @@ def test_more_ways_fail(scenarios, root, name):
     matrix(root, [scenarios[name]], (2,), "first")
 
 
-@pytest.mark.parametrize("name", ["train", "merge", "generate", "truth", "search-rerank"])
+@pytest.mark.parametrize("name", ["train", "merge", "generate", "truth", "search-rerank", "shuffle"])
 @pytest.mark.skipif(SLOW > 1, reason="the sanitizer's matrix is smaller")
 def test_last_pass_fails_and_force_keeps_the_old_file(scenarios, root, name):
     matrix(root, [scenarios[name]], (2,), "last", force="last")

@@ -256,3 +256,34 @@ def test_a_damaged_shard_is_named_and_never_merged(stopped, damage):
     if os.path.exists(path):
         os.remove(path)
         finish(words, folder, 2, right)
+
+
+def kill_and_shuffle_again(scenario, folder, ranks, fault, right):
+    """It keeps no progress: what a kill leaves is a partial file, which the next run replaces."""
+    os.makedirs(folder)
+    words = scenario.words(folder)
+    done = killed(words, ranks, fault)
+    left = set(os.listdir(folder))
+    assert done.code != 0 and not done.messages(), f"{fault}: killed, and yet\n{done.err}"
+    whole = "out.h5" in left  # only the report was missing
+    assert left <= ({"out.h5", "out.h5.report.json.partial"} if whole else {"out.h5.partial"}), fault
+    assert not whole or contents(f"{folder}/out.h5") == right, f"{fault}: wrong under the final name"
+    run(*words, *["--force"][:whole], ranks=1 + ranks % 3)
+    assert contents(f"{folder}/out.h5") == right, f"{fault}: other bytes"
+    assert set(os.listdir(folder)) == {"out.h5", "out.h5.report.json"}, fault
+    return whole
+
+
+def test_a_killed_shuffle_begins_anew(scenarios, root, clean):
+    right, passes = clean("shuffle", 3)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = []
+        for (site, rank), count in sorted(passes.items()):
+            if rank == 1 or (rank == 0 and (site, 2) in passes and not SOAK):
+                continue
+            for nth in range(1, count + 1) if SOAK else (count,):
+                jobs.append(pool.submit(kill_and_shuffle_again, scenarios["shuffle"],
+                                        f"{root}/{site}-{rank}-{nth}", 3, f"{site}:{rank}:{nth}", right))
+    whole = [job.result() for job in jobs]
+    print(f"{len(jobs)} kills, {sum(whole)} of them after the end")
+    assert 0 < sum(whole) < len(jobs) / 2

@@ -28,6 +28,15 @@ sums(struct checks *t)
 }
 
 static void
+sums_before(struct checks *t)
+{
+    int64_t rank = t->par.rank, before[2] = {rank, -5};
+    mpivf_before_all(&t->par, before, 2);
+    CHECK(t, before[0] == rank * (rank - 1) / 2 && before[1] == -5 * rank);
+    mpivf_before_all(&t->par, NULL, 0);
+}
+
+static void
 most_and_total(struct checks *t)
 {
     uint64_t rank = (uint64_t)t->par.rank, last = (uint64_t)t->par.size - 1;
@@ -144,6 +153,7 @@ main(int argc, char **argv)
     static const struct par_test tests[] = {
         {"par: broadcast", bcast},
         {"par: sums", sums},
+        {"par: sums over the lower ranks", sums_before},
         {"par: largest and total", most_and_total},
         {"par: gathering uneven pieces", gathers},
         {"par: tree reduction", tree},

@@ -214,6 +214,26 @@ ids_in_place(void **state)
 }
 
 static void
+swapped_twice_is_as_before(void **state)
+{
+    (void)state;
+    for (int t = 0; t < MPIVF_TYPES; t++) {
+        size_t size = mpivf_type_size((enum mpivf_type)t);
+        unsigned char raw[N * 8 + 1];
+        for (size_t i = 0; i < sizeof raw; i++)
+            raw[i] = (unsigned char)(i * 7);
+        mpivf_decode_swap((enum mpivf_type)t, raw, N);
+        for (size_t i = 0; i < N * size; i++)
+            assert_int_equal(raw[i], (unsigned char)((i / size * size + size - 1 - i % size) * 7));
+        for (size_t i = N * size; i < sizeof raw; i++)
+            assert_int_equal(raw[i], (unsigned char)(i * 7));
+        mpivf_decode_swap((enum mpivf_type)t, raw, N);
+        for (size_t i = 0; i < sizeof raw; i++)
+            assert_int_equal(raw[i], (unsigned char)(i * 7));
+    }
+}
+
+static void
 doubles_round_and_overflow(void **state)
 {
     (void)state;
@@ -239,6 +259,7 @@ main(void)
         TEST("decode: rounding at every boundary", round_at_boundaries),
         TEST("decode: every vector type, both byte orders, in place", floats_in_place),
         TEST("decode: every id type, both byte orders, in place", ids_in_place),
+        TEST("decode: bytes of every type swapped, and back", swapped_twice_is_as_before),
         TEST("decode: doubles beyond float32", doubles_round_and_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

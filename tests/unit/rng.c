@@ -131,6 +131,29 @@ place_of_very_many(void **state)
         assert_true(mpivf_random_place(1, MPIVF_FOR_DEAL, n, n - 1 - i) < n);
 }
 
+/* Blocks that are full or not, sizes just above and at a power of four. */
+static void
+many_places_are_each_one(void **state)
+{
+    (void)state;
+    static const uint64_t size[] = {1, 2, 5, 64, 257, 1000, 4097, ((uint64_t)1 << 62) + 5};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; s++) {
+        uint64_t many = size[s] < 1000 ? size[s] : 1000, *place = room(many, sizeof *place);
+        struct mpivf_random_order order;
+        mpivf_random_order_init(&order, 3, MPIVF_FOR_SHUFFLE, size[s]);
+        for (uint64_t i = 0; i < many; i++)
+            place[i] = size[s] - 1 - i;
+        mpivf_random_order_places(&order, place, many);
+        for (uint64_t i = 0; i < many; i++) {
+            uint64_t one = mpivf_random_place(3, MPIVF_FOR_SHUFFLE, size[s], size[s] - 1 - i);
+            assert_int_equal(place[i], one);
+            assert_int_equal(mpivf_random_order_place(&order, size[s] - 1 - i), one);
+        }
+        free(place);
+    }
+    mpivf_random_order_places(NULL, NULL, 0);
+}
+
 int
 main(void)
 {
@@ -143,6 +166,7 @@ main(void)
         TEST("rng: place is a permutation", place_is_a_permutation),
         TEST("rng: place mixes", place_mixes),
         TEST("rng: place of very many", place_of_very_many),
+        TEST("rng: many places at once are the same", many_places_are_each_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,194 @@
+#include <mpivf/shuffle.h>
+
+#include "io/hdf5.h"
+#include "source/order.h"
+#include "source/scatter.h"
+
+#include <string.h>
+
+/* A shuffle from end to end. */
+struct shuffle {
+    struct mpivf_shuffling s;
+    struct mpivf_source source;
+    const struct mpivf_shuffle_options *options;
+    const char *input, *path;
+    char partial[MPIVF_PATH], name[MPIVF_OBJECT];
+    uint64_t fingerprint;
+    struct mpivf_file lock; /* rank 0: the partial file is ours */
+};
+
+/* The last part of the dataset's path, unless it is none or that of the ids. */
+static void
+name_rows(const char *object, char name[MPIVF_OBJECT])
+{
+    size_t end = strlen(object);
+    while (end > 0 && object[end - 1] == '/')
+        end--;
+    size_t first = end;
+    while (first > 0 && object[first - 1] != '/')
+        first--;
+    memcpy(name, object + first, end - first);
+    name[end - first] = '\0';
+    if (end == first || strcmp(name, ".") == 0 || strcmp(name, "id") == 0)
+        strcpy(name, "train");
+}
+
+static mpivf_status
+check_output(struct shuffle *x, uint64_t bytes)
+{
+    struct mpivf_context *ctx = x->s.par->ctx;
+    char folder[MPIVF_PATH];
+    mpivf_status status = mpivf_file_distinct(ctx, x->path, x->input);
+    if (status == MPIVF_OK)
+        status = mpivf_file_distinct(ctx, x->partial, x->input);
+    if (status == MPIVF_OK)
+        status = mpivf_file_writable(ctx, x->path, x->options->force);
+    if (status == MPIVF_OK)
+        status = mpivf_file_lock(ctx, x->partial, &x->lock);
+    struct mpivf_file empty = {.fd = -1};
+    if (status == MPIVF_OK) /* what a killed run left takes room */
+        status = mpivf_file_create(ctx, x->partial, &empty);
+    mpivf_file_drop(&empty);
+    mpivf_path_folder(x->path, folder);
+    return status ? status : mpivf_folder_space(ctx, folder, bytes, "the file");
+}
+
+/* Rank 0: an empty output with room for all, and where its datasets begin. */
+static mpivf_status
+create(struct shuffle *x, uint64_t offset[2])
+{
+    const struct mpivf_source *source = &x->source;
+    uint64_t rows = source->rows, dim = source->dim;
+    struct mpivf_h5_attribute attribute[] = {
+        {.name = "type", .kind = MPIVF_H5_TEXT, .text = "dense"},
+        {.name = "dimension", .kind = MPIVF_H5_U64, .number = dim},
+        {.name = "seed", .kind = MPIVF_H5_U64, .number = x->options->seed},
+        {.name = "source_fingerprint", .kind = MPIVF_H5_U64, .number = x->fingerprint},
+    };
+    struct mpivf_h5_dataset dataset[] = {{x->name, source->type, 2, {rows, dim}, 0},
+                                         {"id", MPIVF_I64, 1, {rows, 1}, 0}};
+    uint64_t row_bytes = dim * mpivf_type_size(source->type);
+    mpivf_status status = check_output(x, rows * (row_bytes + sizeof(int64_t)));
+    if (status == MPIVF_OK)
+        status = mpivf_h5_create(x->s.par->ctx, x->partial, attribute, 4, dataset, 2);
+    offset[0] = dataset[0].offset;
+    offset[1] = dataset[1].offset;
+    return status;
+}
+
+/* Look at all that can be looked at before any work; then make the file. */
+static mpivf_status
+begin_all(struct shuffle *x)
+{
+    struct mpivf_shuffling *s = &x->s;
+    const struct mpivf_par *par = s->par;
+    struct mpivf_source *source = &x->source;
+    mpivf_status status =
+        mpivf_source_open_all(source, par, x->input, "train", x->options->read_mode);
+    if (status)
+        return status;
+    /* the same cut everywhere, for the rank that has least */
+    size_t left = SIZE_MAX - mpivf_max_u64_all(par, SIZE_MAX - mpivf_memory_left(par->ctx));
+    name_rows(source->object, x->name);
+    status = mpivf_path(par->ctx, x->partial, "%s.partial", x->path);
+    if (status == MPIVF_OK)
+        status = mpivf_bucket_plan(par->ctx, source->rows,
+                                   source->dim * mpivf_type_size(source->type), left, par->size,
+                                   &s->buckets);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_source_fingerprint_all(source, &x->fingerprint);
+    uint64_t offset[2] = {0, 0};
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, par->rank == 0 ? create(x, offset) : MPIVF_OK);
+    mpivf_bcast_all(par, offset, sizeof offset);
+    s->row_offset = offset[0];
+    s->id_offset = offset[1];
+    mpivf_random_order_init(&s->order, x->options->seed, MPIVF_FOR_SHUFFLE, source->rows);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->partial, &s->file));
+    return status;
+}
+
+static mpivf_status
+scatter_all(struct shuffle *x, struct mpivf_report *report)
+{
+    struct mpivf_progress progress;
+    mpivf_phase_begin(&progress, x->s.par, report, "scatter", "rows", x->source.rows);
+    mpivf_status status = mpivf_scatter_all(&x->s, &x->source, &progress);
+    mpivf_phase_end(&progress);
+    return status;
+}
+
+/* Another node sees what this one wrote once it is on the disk and the file is opened anew. */
+static mpivf_status
+reopen_all(struct shuffle *x)
+{
+    const struct mpivf_par *par = x->s.par;
+    struct mpivf_file *file = &x->s.file;
+    if (par->node_size == par->size)
+        return MPIVF_OK;
+    mpivf_status status = mpivf_file_sync(par->ctx, file);
+    mpivf_status closed = mpivf_file_close(par->ctx, file);
+    status = mpivf_agree_all(par, status ? status : closed);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->partial, file));
+    return status;
+}
+
+static mpivf_status
+order_all(struct shuffle *x, struct mpivf_report *report)
+{
+    const struct mpivf_par *par = x->s.par;
+    struct mpivf_progress progress;
+    mpivf_phase_begin(&progress, par, report, "order", "rows", x->s.buckets.total);
+    mpivf_status status = mpivf_order_all(&x->s, &progress);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, mpivf_file_sync(par->ctx, &x->s.file));
+    mpivf_phase_end(&progress);
+    return status;
+}
+
+/* Close; the file gets its name when all is well, and goes otherwise. */
+static mpivf_status
+end_all(struct shuffle *x, mpivf_status status)
+{
+    const struct mpivf_par *par = x->s.par;
+    mpivf_status closed = mpivf_file_close(par->ctx, &x->s.file);
+    status = mpivf_agree_all(par, status ? status : closed);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_file_commit(par->ctx, x->partial, x->path);
+    if (status && x->lock.fd >= 0)
+        (void)mpivf_file_remove(par->ctx, x->partial);
+    mpivf_file_drop(&x->lock);
+    return mpivf_agree_all(par, status);
+}
+
+mpivf_status
+mpivf_shuffle_all(const struct mpivf_par *par, const char *input, const char *path,
+                  const struct mpivf_shuffle_options *options, struct mpivf_report *report,
+                  struct mpivf_shuffle_made *made)
+{
+    struct shuffle x = {.s = {.par = par, .file = {.fd = -1}},
+                        .options = options,
+                        .input = input,
+                        .path = path,
+                        .lock = {.fd = -1}};
+    mpivf_status status = begin_all(&x);
+    if (status == MPIVF_OK)
+        status = scatter_all(&x, report);
+    mpivf_source_close_all(&x.source); /* what it holds of the budget is for the second pass */
+    if (status == MPIVF_OK)
+        status = reopen_all(&x);
+    if (status == MPIVF_OK)
+        status = order_all(&x, report);
+    status = end_all(&x, status);
+    if (status == MPIVF_OK) {
+        *made = (struct mpivf_shuffle_made){.rows = x.source.rows,
+                                            .dim = x.source.dim,
+                                            .buckets = x.s.buckets.count,
+                                            .type = x.source.type};
+        memcpy(made->name, x.name, sizeof made->name);
+    }
+    return status;
+}
