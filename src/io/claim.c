@@ -27,11 +27,29 @@ mpivf_claim_owns(const char *name)
            strcmp(name, "manifest.json.partial") == 0;
 }
 
+static mpivf_status
+lock_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH])
+{
+    return mpivf_path(ctx, path, "%s/lock", folder);
+}
+
 mpivf_status
 mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
                    bool (*ours)(const char *name))
 {
-    return mpivf_folder_remove(ctx, folder, ours, manifest_name);
+    char path[MPIVF_PATH];
+    struct mpivf_file lock = {.fd = -1};
+    mpivf_status status = lock_path(ctx, folder, path);
+    if (status || !mpivf_file_exists(folder))
+        return status;
+    if (mpivf_file_lock(ctx, path, &lock) == MPIVF_EXISTS) {
+        mpivf_forgive(ctx); /* the next run has it already, and removes it */
+        return MPIVF_OK;
+    }
+    mpivf_forgive(ctx);
+    status = mpivf_folder_remove(ctx, folder, ours, manifest_name);
+    mpivf_file_drop(&lock);
+    return status;
 }
 
 static mpivf_status
@@ -145,15 +163,29 @@ mpivf_claim_write(const struct mpivf_claim *claim, json_t *more)
 
 /* ---- on all ranks ---- */
 
-/* Two runs in one folder would write the same files. */
+/*
+ * Two runs in one folder would write the same files. A run that ends removes the folder, lock and
+ * all: then it is made again.
+ */
 static mpivf_status
 lock_folder(struct mpivf_claim *claim)
 {
+    enum { TIMES = 8 };
     struct mpivf_context *ctx = claim->par->ctx;
     char path[MPIVF_PATH];
-    mpivf_status status = mpivf_path(ctx, path, "%s/lock", claim->folder);
-    if (status == MPIVF_OK)
+    mpivf_status status = lock_path(ctx, claim->folder, path);
+    for (int i = 1; status == MPIVF_OK; i++) {
+        status = mpivf_folder_create(ctx, claim->folder);
+        if (status)
+            break;
         status = mpivf_file_lock(ctx, path, &claim->lock);
+        bool gone = status ? !mpivf_file_exists(claim->folder) : !mpivf_file_is(&claim->lock, path);
+        if (!gone || i == TIMES)
+            break;
+        mpivf_file_drop(&claim->lock);
+        mpivf_forgive(ctx);
+        status = MPIVF_OK;
+    }
     claim->lock.path = claim->folder; /* the other does not outlive this function */
     return status;
 }
@@ -174,8 +206,6 @@ mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par,
     else
         status = MPIVF_MEMORY;
     if (par->rank == 0) {
-        if (status == MPIVF_OK)
-            status = mpivf_folder_create(ctx, folder);
         if (status == MPIVF_OK)
             status = lock_folder(claim);
         if (status == MPIVF_OK)

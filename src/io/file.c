@@ -365,6 +365,14 @@ mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *
     return mpivf_fail(ctx, MPIVF_EXISTS, "another process is at work on '%s'", path);
 }
 
+bool
+mpivf_file_is(const struct mpivf_file *file, const char *path)
+{
+    struct stat here, there;
+    return file->fd >= 0 && fstat(file->fd, &here) == 0 && stat(path, &there) == 0 &&
+           here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
 mpivf_status
 mpivf_folder_create(struct mpivf_context *ctx, const char *path)
 {

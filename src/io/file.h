@@ -131,6 +131,10 @@ mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *i
 mpivf_status
 mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
 
+/* Does `path` still name this open file? */
+bool
+mpivf_file_is(const struct mpivf_file *file, const char *path);
+
 /* Make a folder; one that is there is fine. */
 mpivf_status
 mpivf_folder_create(struct mpivf_context *ctx, const char *path);
