@@ -296,7 +296,8 @@ near_find_all(struct kmeans *km, struct near *near)
 static double
 gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
 {
-    double gain = (km->objective - step->objective) / km->objective;
+    double last = km->objective;
+    double gain = last < INFINITY ? (last - step->objective) / last : 1;
     km->objective = km->trained->objective = step->objective;
     km->trained->repaired += step->repaired;
     return gain;
@@ -341,6 +342,7 @@ refine_all(struct kmeans *km)
     bool local = lists > FLAT_LISTS && work < 0.7;
     struct near near = {0};
     km->lloyd.level = MPIVF_SAMPLE_ALL;
+    km->objective = INFINITY; /* that of fewer rows, which the guess was fitted to, is smaller */
     mpivf_status status = local ? near_init_all(km, &near) : MPIVF_OK;
     for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
         status = global_all(km, &gain);
