@@ -54,8 +54,7 @@ def settings(kernel, name):
 
 
 @pytest.mark.parametrize("ranks, threads, kernel, name", [
-    (2, 1, None, None), (3, 2, "portable", "int8"), (5, 1, "avx2", "int16"), (1, 3, "avx512", "float32"),
-    (2, 2, None, "sgemm")])
+    (3, 2, "portable", "int8"), (5, 1, "avx2", "int16"), (2, 3, "avx512", "float32"), (2, 2, None, "sgemm")])
 def test_the_model_is_the_same(tmp_path, place, ranks, threads, kernel, name):
     run("train", place / "in.h5", tmp_path / "model", *TRAIN, "--threads", threads, ranks=ranks,
         env=settings(kernel, name))
@@ -66,7 +65,7 @@ def test_the_model_is_the_same(tmp_path, place, ranks, threads, kernel, name):
 
 @pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure")
 @pytest.mark.parametrize("ranks, kernel, name", [
-    (1, None, "sgemm"), (1, None, "int8"), (2, "avx2", "float32"), (3, "portable", "int16")])
+    (1, None, "sgemm"), (1, "vnni", "int8"), (2, "avx2", "float32"), (3, "portable", "int16")])
 def test_the_model_is_the_same_when_the_sample_streams(tmp_path, place, ranks, kernel, name):
     words = little_memory(place / "in.h5", STREAMS, *TRAIN, ranks=ranks)
     run("train", place / "in.h5", tmp_path / "model", *TRAIN, *words, ranks=ranks,
@@ -82,9 +81,9 @@ def test_the_model_is_the_same_when_the_sample_streams(tmp_path, place, ranks, k
 
 
 @pytest.mark.parametrize("metric", ["ip", "cosine"])
-@pytest.mark.parametrize("ranks, streams", [(3, False), (2, True)])
-def test_other_metrics_too(tmp_path, place, metric, ranks, streams):
-    words = little_memory(place / "in.h5", STREAMS, *TRAIN, ranks=ranks) if streams else ()
+@pytest.mark.parametrize("ranks", [3])
+def test_other_metrics_too(tmp_path, place, metric, ranks):
+    words = little_memory(place / "in.h5", STREAMS, *TRAIN, ranks=ranks)
     run("train", place / "in.h5", tmp_path / "model", "-m", metric, *TRAIN, *words, ranks=ranks)
     assert same(tmp_path / "model", place / metric)
 
@@ -166,10 +165,10 @@ def test_sorted_rows_are_found_as_well_as_shuffled_ones(tmp_path):
     for name in ("sorted", "shuffled"):
         index, result = tmp_path / f"{name}.index", tmp_path / f"{name}.result"
         run("build", tmp_path / f"{name}.h5", index, "--lists", 520, "--sample", 10000, "--quiet", ranks=2)
-        run("search", index, tmp_path / f"{name}.h5", result, "-k", 10, "-p", 24, "--quiet", ranks=2)
+        run("search", index, tmp_path / f"{name}.h5", result, "-k", 10, "-p", 12, "--quiet", ranks=2)
         found, _ = neighbours(result)
         measured[name] = recall(found if name == "sorted" else order[found], right, 10)
-    print(f"recall@10 with 24 of 520 lists: {measured}")
+    print(f"recall@10 with 12 of 520 lists: {measured}")
     assert min(measured.values()) > 0.9
     assert abs(measured["sorted"] - measured["shuffled"]) <= 0.005
     for path in tmp_path.iterdir():

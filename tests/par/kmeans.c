@@ -212,15 +212,15 @@ check_same(struct checks *t, const struct rows *rows, uint64_t lists, const stru
 static void
 same_everywhere(struct checks *t)
 {
-    static const struct how ways[] = {{.threads = 1}, {.threads = 3, .block = 500},
+    static const struct how ways[] = {{.threads = 1}, {.threads = 3, .block = 300},
                                       {.threads = 1, .block = 256, .tight = true}};
     for (int metric = 0; metric < MPIVF_METRICS; metric++) {
-        struct rows rows = {"clustered", (enum mpivf_metric)metric, 6000, 1500, 3000, 10, clustered};
-        struct result alone = train_alone_all(t, &rows, 800);
-        check_result(t, &rows, 800, &alone);
+        struct rows rows = {"clustered", (enum mpivf_metric)metric, 4000, 1500, 2500, 8, clustered};
+        struct result alone = train_alone_all(t, &rows, 650);
+        check_result(t, &rows, 650, &alone);
         CHECK(t, alone.trained.local > 0);
         for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++)
-            check_same(t, &rows, 800, &ways[w], &alone);
+            check_same(t, &rows, 650, &ways[w], &alone);
         free(alone.centroid);
     }
 }
@@ -328,12 +328,12 @@ check_kind(struct checks *t, const char *name, enum mpivf_metric metric, uint64_
 static void
 equal_rows(struct checks *t)
 {
-    check_kind(t, "mostly equal", MPIVF_L2, 1200, 520, mostly_equal);
-    check_kind(t, "mostly equal", MPIVF_COSINE, 800, 520, mostly_equal);
-    check_kind(t, "all equal", MPIVF_L2, 600, 520, all_equal);
-    check_kind(t, "all equal", MPIVF_IP, 600, 520, all_equal);
-    check_kind(t, "all zero", MPIVF_L2, 600, 520, all_zero);
-    check_kind(t, "all zero", MPIVF_COSINE, 600, 520, all_zero);
+    check_kind(t, "mostly equal", MPIVF_L2, 1000, 513, mostly_equal);
+    check_kind(t, "mostly equal", MPIVF_COSINE, 600, 513, mostly_equal);
+    check_kind(t, "all equal", MPIVF_L2, 540, 513, all_equal);
+    check_kind(t, "all equal", MPIVF_IP, 540, 513, all_equal);
+    check_kind(t, "all zero", MPIVF_L2, 540, 513, all_zero);
+    check_kind(t, "all zero", MPIVF_COSINE, 540, 513, all_zero);
 }
 
 /* Every row gets a list of its own. */
@@ -346,7 +346,7 @@ as_many_lists_as_rows(struct checks *t)
     check_result(t, &rows, 620, &r);
     CHECK(t, r.objective == 0);
     free(r.centroid);
-    check_kind(t, "clustered", MPIVF_COSINE, 900, 890, clustered);
+    check_kind(t, "clustered", MPIVF_COSINE, 700, 690, clustered);
 }
 
 static void
@@ -359,12 +359,12 @@ just_above_one_level(struct checks *t)
 static void
 odd_values(struct checks *t)
 {
-    check_kind(t, "constant column", MPIVF_L2, 1000, 520, constant_column);
-    check_kind(t, "far off", MPIVF_L2, 1000, 520, far_off);
-    check_kind(t, "far off", MPIVF_COSINE, 1000, 520, far_off);
-    check_kind(t, "tiny", MPIVF_L2, 1000, 520, tiny);
-    check_kind(t, "tiny", MPIVF_IP, 1000, 520, tiny);
-    check_kind(t, "huge", MPIVF_L2, 1000, 520, huge);
+    check_kind(t, "constant column", MPIVF_L2, 700, 513, constant_column);
+    check_kind(t, "far off", MPIVF_L2, 700, 513, far_off);
+    check_kind(t, "far off", MPIVF_COSINE, 700, 513, far_off);
+    check_kind(t, "tiny", MPIVF_L2, 700, 513, tiny);
+    check_kind(t, "tiny", MPIVF_IP, 700, 513, tiny);
+    check_kind(t, "huge", MPIVF_L2, 700, 513, huge);
 }
 
 int
