@@ -19,7 +19,7 @@ enum {
     GLOBAL_ROW = 400,
     LOCAL_ROW = 600
 };
-static const double TOP_TOLERANCE = 0.005, FINE_TOLERANCE = 0.003;
+static const double TOP_TOLERANCE = 0.005, FINE_TOLERANCE = 0.006;
 static const double RICH = 0.02; /* a global iteration may be expected to gain so much at first */
 
 struct kmeans {

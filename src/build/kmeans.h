@@ -5,7 +5,7 @@
  * square root of so many centroids from few rows, each of their cells cut into lists in proportion
  * to its rows (largest remainder), and iterations inside the cells. Then global iterations, in
  * which every row finds its nearest of all centroids, alternate with local ones, in which it looks
- * only among the 96 nearest to its own: each is used while it gains more for its cost.
+ * only among the 48 nearest to its own: each is used while it gains more for its cost.
  *
  * All decisions follow from objectives and counts that are the same on every rank, for every number
  * of ranks and threads, and with any memory.
@@ -20,7 +20,7 @@
 void
 mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE_LEVELS]);
 
-/* Bytes that training takes on a rank beside the sample: about lists x (21 dim + 850) on rank 0. */
+/* Bytes that training takes on a rank beside the sample: about lists x (21 dim + 600) on rank 0. */
 size_t
 mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root);
 

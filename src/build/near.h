@@ -6,7 +6,7 @@
 
 #include <mpivf/par.h>
 
-enum { MPIVF_NEAR = 96 }; /* two panels */
+enum { MPIVF_NEAR = 48 }; /* a panel */
 
 struct mpivf_near {
     const struct mpivf_par *par; /* not owned */

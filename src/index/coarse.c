@@ -157,7 +157,8 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 {
     struct mpivf_context *ctx = coarse->ctx;
     bool many = probes > 1 || distance; /* distances are canonical */
-    size_t batch = batch_rows(probes), threads = (size_t)coarse->threads;
+    size_t most = batch_rows(probes), threads = (size_t)coarse->threads, batch = n / threads + 1;
+    batch = batch < most ? batch : most; /* work for every thread */
     struct lookup *lookup = mpivf_alloc_zero(ctx, "lookups", threads, sizeof *lookup);
     mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
     for (size_t t = 0; t < threads && status == MPIVF_OK; t++)

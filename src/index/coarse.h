@@ -75,7 +75,7 @@ void
 mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list,
                       double *distance);
 
-/* The lists that the rows of each group are compared with, ascending and different. */
+/* The lists that the rows of each group are compared with: different ones, in any order. */
 struct mpivf_candidates {
     size_t groups;
     const uint64_t *start; /* [groups + 1] */

@@ -235,7 +235,7 @@ def choose(count, how):
     if SOAK:
         return range(1, count + 1)
     return sorted({1, count} if how == "ends" else {1, (count + 1) // 2, count} if how == "three"
-                  else {1} if how == "first" else {count})
+                  else {(count + 1) // 2} if how == "middle" else {1} if how == "first" else {count})
 
 
 def matrix(root, scenarios, rank_counts, how="first", force="never"):
@@ -312,3 +312,17 @@ def tight_memory(folder):
         done = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder)
         base = max(base, float(re.search(r"libraries take ([0-9.]+) MiB", done.err).group(1)))
     return ["--memory", f"{int((base + 9.3) * 1024)}K", "--threads", 1]
+
+
+def streaming_memory(folder, words):
+    """--memory with which `words`, a training, leaves rank 0 0.65 MiB for the sample, others twice that."""
+    if SLOW > 1:
+        return []
+    most = 0
+    for ranks in 1, 5:
+        told = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder).err
+        given = int(1024 * (float(re.search(r"libraries take ([0-9.]+) MiB", told).group(1)) + 2))
+        told = launch([*words, "--threads", 1, "--memory", f"{given}K"], ranks, folder).err
+        need, left = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told).groups()
+        most = max(most, given + int(1024 * (float(need) - float(left) + 0.65)))
+    return ["--memory", f"{most}K", "--threads", 1]

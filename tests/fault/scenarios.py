@@ -2,7 +2,7 @@
 import os
 import shutil
 
-from faults import LISTS, ROWS, Scenario, launch, make_inputs, tight_memory
+from faults import LISTS, ROWS, Scenario, launch, make_inputs, streaming_memory, tight_memory
 from program import SLOW, memory
 
 
@@ -22,6 +22,8 @@ def all_scenarios(base):
     rows, npy, model = f"{given}/rows.h5", f"{given}/rows.npy", f"{given}/model"
     tight = tight_memory(given)
     few = [] if SLOW > 1 else ["--threads", 1, "--memory", max(memory(2, 1), memory(2, 5))]
+    two = ["--lists", 520, "--iterations", 2]
+    streams = streaming_memory(given, ["train", npy, f"{given}/unused", *two])
     raw = ["--codec", "f16", "--store", "source", "--fan-in", 2, "-q"]
 
     def build_spill(folder):
@@ -33,6 +35,10 @@ def all_scenarios(base):
         """Everything in one go, HDF5 read collectively."""
         return ["build", rows, f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2,
                 "--read", "collective", *raw]
+
+    def train_streams(folder):
+        """Two levels, and more of a sample than there is memory for."""
+        return ["train", npy, f"{folder}/out.model", *two, *streams, "-q"]
 
     def build_npy(folder):
         return ["build", npy, f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2, "-q"]
@@ -46,6 +52,8 @@ def all_scenarios(base):
                                      f"{given}/interrupted")),
         Scenario("train", lambda f: ["train", rows, f"{f}/out.model", "--lists", LISTS,
                                      "--iterations", 2, "-q"], "out.model"),
+        Scenario("train-streams", train_streams, "out.model"),
+        Scenario("train-again", train_streams, "out.model", resumes=True),
         Scenario("merge", lambda f: ["merge", *[f"{given}/part{i}" for i in (1, 2, 3)], model,
                                      f"{f}/out.idx", "--fan-in", 2, "-q"], "out.idx"),
         Scenario("generate", lambda f: ["generate", f"{f}/out.h5", "-n", ROWS, "-d", 32,

@@ -71,6 +71,16 @@ def test_a_shuffle_that_fills_the_disk(scenarios, tmpfs):
     assert sorted(os.listdir(disk)) == ["out.h5", "out.h5.report.json"]
 
 
+@pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure: no sample streams")
+@pytest.mark.parametrize("size,says", [(MIB, "a sample that is larger than the memory needs"),
+                                       (4 * MIB, "No space left")])
+def test_no_room_for_a_sample_that_streams(scenarios, tmpfs, size, says):
+    """Not for that of one rank, and not for those of both."""
+    disk = tmpfs(size)
+    fails(*scenarios["train-streams"].words(disk), says=says, ranks=2, output=f"{disk}/out.model")
+    assert os.listdir(disk) == []
+
+
 @pytest.mark.parametrize("name,size", [("train", 8192), ("truth", 8192), ("search-rerank", 8192),
                                        ("train", 12288), ("truth", 4096)])
 def test_a_tiny_disk(scenarios, tmpfs, name, size):

@@ -159,6 +159,49 @@ sample_is_unbiased(struct checks *t)
     CHECK(t, low > 680 && low < 920); /* 800 of 3200 expected, 5 standard deviations */
 }
 
+/*
+ * Levels follow one another by hash, have about the rows that were asked for, and each is drawn from
+ * all of the file. Whether they are in memory or not does not matter.
+ */
+static void
+check_levels(struct checks *t, const char *path, uint64_t seed, size_t memory)
+{
+    struct mpivf_train_options options = options_of(MPIVF_L2);
+    struct mpivf_sample sample;
+    double last = -1;
+    options.seed = seed;
+    CHECK(t, sample_all(&t->par, path, &options, 3000, memory, &sample) == MPIVF_OK);
+    CHECK(t, memory == SIZE_MAX || mpivf_total_all(&t->par, sample.bytes_written) > 0);
+    for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++) {
+        static const double wanted[] = {300, 700, 2000};
+        double least = 0x1p65, most = -1;
+        uint64_t low = 0;
+        for (size_t i = 0; i < sample.rows[l]; i++) {
+            uint64_t key = sample.key[sample.first[l] + i];
+            most = fmax(most, (double)key);
+            least = fmin(least, (double)key);
+            for (uint64_t row = 0; row < ROWS / 4; row++) /* of the first quarter */
+                low += mpivf_random(seed, MPIVF_FOR_SAMPLE, row) == key;
+        }
+        double rows = (double)mpivf_total_all(&t->par, sample.rows[l]), part = wanted[l] / 4;
+        CHECK(t, fabs(rows - wanted[l]) < 6 * sqrt(wanted[l]));
+        CHECK(t, fabs((double)mpivf_total_all(&t->par, low) - part) < 6 * sqrt(part));
+        CHECK(t, -mpivf_max_all(&t->par, -least) > last);
+        last = mpivf_max_all(&t->par, most);
+    }
+    mpivf_sample_clear(&sample);
+}
+
+static void
+levels_are_samples(struct checks *t)
+{
+    char path[128];
+    size_t little = 70000 + 36000 / (size_t)t->par.size;
+    make_file(t, path, ROWS);
+    for (uint64_t seed = 0; seed < 4; seed++)
+        check_levels(t, path, seed, seed % 2 ? little : SIZE_MAX);
+}
+
 /* ---- k-means ---- */
 
 struct model {
@@ -280,6 +323,7 @@ main(int argc, char **argv)
         {"sample: hardly any rows", sample_of_hardly_any_rows},
         {"sample: rows fit their keys", sample_rows_fit_their_keys},
         {"sample: unbiased, of unit length for cosine", sample_is_unbiased},
+        {"sample: levels are samples, one after the other", levels_are_samples},
         {"kmeans: the same bits on any number of ranks", same_centroids},
         {"kmeans: more ranks than rows", more_ranks_than_rows},
         {"kmeans: too few rows fail on every rank", too_few_rows},

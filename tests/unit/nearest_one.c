@@ -1,0 +1,222 @@
+/*
+ * The nearest row alone against the definition: that of the least canonical distance, ties to the
+ * smaller id, whether a query comes with a row that it knows or not. MPIVF_KERNEL says which kernels.
+ */
+#include "rows.h"
+
+#include "math/distance.h"
+#include "math/nearest.h"
+
+/* More than a block of rows and more than one of queries for sgemm. */
+enum { ROWS = 1300, QUERIES = 103, NONE = UINT32_MAX };
+
+static struct mpivf_context ctx;
+
+/* What queries come with. */
+enum known { NOTHING, NEAREST, ANY, LAST_EQUAL, MIXED, KNOWN };
+
+static const char *const names[KNOWN] = {"nothing known", "the nearest known", "any row known",
+                                         "the last of equals known", "some known"};
+
+struct problem {
+    enum mpivf_metric metric;
+    enum mpivf_filter filter;
+    enum known known;
+    size_t dim;
+    const float *row, *query;
+    const double *all; /* [QUERIES, ROWS] */
+    const char *what;
+};
+
+static void
+distances(enum mpivf_metric metric, const float *query, const float *row, size_t dim, double *all)
+{
+    for (size_t q = 0; q < QUERIES; q++) {
+        double square = mpivf_square(query + q * dim, dim);
+        for (size_t i = 0; i < ROWS; i++)
+            all[q * ROWS + i] = mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
+    }
+}
+
+/* The nearest of a query, the first of equals or the last. */
+static uint32_t
+nearest_of(const double *all, bool last)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < ROWS; i++)
+        if (all[i] < all[best] || (last && all[i] == all[best]))
+            best = i;
+    return best;
+}
+
+static uint32_t
+known_row(const struct problem *p, size_t q)
+{
+    enum known known = p->known == MIXED ? (enum known)(q % MIXED) : p->known;
+    const double *all = p->all + q * ROWS;
+    return known == NOTHING   ? NONE
+           : known == NEAREST ? nearest_of(all, false)
+           : known == ANY     ? (uint32_t)(draw(77, q) % ROWS)
+                              : nearest_of(all, true);
+}
+
+/* Scan the rows in sets; the second is picked, backwards. */
+static void
+scan_sets(const struct problem *p, const struct mpivf_scan_of *of, const struct mpivf_best *best,
+          struct mpivf_tile *tile)
+{
+    enum { CUT = 1100, MORE = 1101 };
+    size_t dim = p->dim;
+    struct mpivf_queries queries;
+    struct mpivf_base base, picked;
+    uint32_t pick[ROWS];
+    float *centre = room(dim, sizeof *centre);
+    mpivf_prepare_centre(p->metric, p->row, 500, dim, centre);
+    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, p->metric, p->filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_base_init(&ctx, &base, p->metric, p->filter, dim, ROWS));
+    assert_ok(&ctx, mpivf_base_init(&ctx, &picked, p->metric, p->filter, dim, ROWS));
+    mpivf_queries_fill(&queries, p->query, QUERIES, centre);
+    mpivf_base_fill(&base, p->row, CUT, centre, NULL, 0);
+    mpivf_nearest_one(&queries, of, &base, best, tile);
+    mpivf_base_fill(&base, p->row + CUT * dim, MORE - CUT, centre, NULL, CUT);
+    mpivf_nearest_one(&queries, of, &base, best, tile);
+    mpivf_base_fill(&base, p->row, ROWS, centre, NULL, 0);
+    for (uint32_t i = 0; i < ROWS - MORE; i++)
+        pick[i] = ROWS - 1 - i;
+    mpivf_base_pick(&picked, &base, pick, ROWS - MORE);
+    mpivf_nearest_one(&queries, of, &picked, best, tile);
+    mpivf_queries_clear(&ctx, &queries);
+    mpivf_base_clear(&ctx, &base);
+    mpivf_base_clear(&ctx, &picked);
+    free(centre);
+}
+
+/* What is told for a query and a row: the quick distance. */
+static double
+told(const struct problem *p, size_t q, uint32_t id)
+{
+    return id < ROWS ? mpivf_nearest_distance(p->metric, p->query + q * p->dim,
+                                              p->row + id * p->dim, p->dim)
+                     : INFINITY;
+}
+
+/* How many distances it took. */
+static uint64_t
+check(const struct problem *p, bool some)
+{
+    double distance[QUERIES];
+    uint32_t id[QUERIES], subset[QUERIES];
+    struct mpivf_tile tile = {0};
+    struct mpivf_scan_of of = {.n = QUERIES};
+    struct mpivf_best best = {distance, id};
+    if (some)
+        of = (struct mpivf_scan_of){.subset = subset};
+    for (uint32_t q = QUERIES; some && q-- > 0;)
+        if (q % 3 != 1)
+            subset[of.n++] = q;
+    for (size_t q = 0; q < QUERIES; q++) {
+        id[q] = some && q % 3 == 1 ? 4711 : known_row(p, q);
+        distance[q] = told(p, q, id[q]);
+    }
+    assert_ok(&ctx, mpivf_tile_init(&ctx, &tile, p->dim));
+    scan_sets(p, &of, &best, &tile);
+    for (size_t q = 0; q < QUERIES; q++) {
+        bool asked = !some || q % 3 != 1;
+        uint32_t want = asked ? nearest_of(p->all + q * ROWS, false) : 4711;
+        double least = told(p, q, want);
+        if (id[q] != want || distance[q] != least)
+            fail_msg("%s, %s, %s, query %zu: %u at %.17g instead of %u at %.17g", p->what,
+                     mpivf_filter_name(p->filter), names[p->known], q, id[q], distance[q], want,
+                     least);
+    }
+    uint64_t computed = tile.computed;
+    mpivf_tile_clear(&ctx, &tile);
+    return computed;
+}
+
+static void
+check_kind(const struct data *rows, const struct data *queries, enum mpivf_metric metric, size_t dim)
+{
+    float *row = room(ROWS * dim, sizeof *row), *query = room(QUERIES * dim, sizeof *query);
+    double *all = room((size_t)QUERIES * ROWS, sizeof *all);
+    static int turn; /* every filter meets everything sooner or later */
+    char what[128];
+    rows->fill(row, ROWS, dim, 1 + dim);
+    queries->fill(query, QUERIES, dim, 1000 + dim);
+    memcpy(query, row + 17 * dim, 3 * dim * sizeof *query);
+    memcpy(row + 1250 * dim, row + 18 * dim, dim * sizeof *row); /* an equal in another set */
+    distances(metric, query, row, dim, all);
+    snprintf(what, sizeof what, "%s, %s in %s, %zu columns", mpivf_metric_name(metric),
+             queries->name, rows->name, dim);
+    for (int f = 0; f < MPIVF_FILTERS; f++)
+        for (int i = 0; i < 2; i++, turn++) {
+            struct problem p = {metric, (enum mpivf_filter)f, (enum known)(turn % KNOWN), dim, row,
+                                query, all, what};
+            if (mpivf_filter_runs(p.filter, dim))
+                check(&p, turn / 3 % 2 == 1);
+        }
+    free(row);
+    free(query);
+    free(all);
+}
+
+static void
+exact(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1, 16, 3, 50};
+    mpivf_context_init(&ctx);
+    for (int m = 0; m < MPIVF_METRICS; m++)
+        for (size_t kind = 0; kind < KINDS; kind++)
+            check_kind(&kinds[kind], &kinds[kind], (enum mpivf_metric)m, dims[(kind + (size_t)m) % 4]);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
+exact_mixed(void **state)
+{
+    (void)state;
+    static const size_t pair[][2] = {{0, 6}, {6, 0}, {3, 6}, {0, 2}, {2, 0}, {0, 10}, {10, 0}};
+    mpivf_context_init(&ctx);
+    for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)
+        check_kind(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)(i % MPIVF_METRICS), 16);
+}
+
+/* What is known saves work, and a row that is known is not computed again. */
+static void
+few_are_computed(void **state)
+{
+    (void)state;
+    enum { DIM = 16 };
+    float *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
+    double *all = room((size_t)QUERIES * ROWS, sizeof *all);
+    mpivf_context_init(&ctx);
+    gaussian(row, ROWS, DIM, 1);
+    gaussian(query, QUERIES, DIM, 2);
+    distances(MPIVF_L2, query, row, DIM, all);
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        struct problem p = {MPIVF_L2, (enum mpivf_filter)f, NOTHING, DIM, row, query, all, "few"};
+        if (!mpivf_filter_runs(p.filter, DIM))
+            continue;
+        uint64_t nothing = check(&p, false);
+        p.known = NEAREST;
+        uint64_t nearest = check(&p, false);
+        if (nothing < QUERIES || nothing > QUERIES * ROWS / 64 || nearest > nothing / 2)
+            fail_msg("%s: %llu distances, %llu with the nearest known", mpivf_filter_name(p.filter),
+                     (unsigned long long)nothing, (unsigned long long)nearest);
+    }
+    free(row);
+    free(query);
+    free(all);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("nearest: the nearest alone is the brute force", exact),
+        TEST("nearest: the nearest alone, queries of another size than the rows", exact_mixed),
+        TEST("nearest: what is known saves work", few_are_computed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
