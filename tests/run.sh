@@ -1,7 +1,8 @@
 #!/bin/sh
 # Every test, from a bare Debian 12: set-up, builds, ctest. usage: sh tests/run.sh [ctest options]
 # The suite runs on a release build with fault points, then again under ASan and UBSan; clang
-# compiles everything too. Warnings are errors in all of them.
+# compiles everything too. Warnings are errors in all of them. Tests run as many at a time as there are
+# processors, but for those that keep all of them busy by themselves.
 set -eu
 cd "$(dirname "$0")/.."
 sh jobs/setup.sh tests
@@ -25,7 +26,7 @@ build build/asan gcc -DMPIVF_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 echo "compiled by gcc and clang without a warning"
 
 failed=0
-(cd build/test && ctest --output-on-failure "$@") || failed=1
+(cd build/test && ctest --output-on-failure -j "$jobs" "$@") || failed=1
 echo "and again under AddressSanitizer and UndefinedBehaviorSanitizer:"
-(cd build/asan && ctest --output-on-failure "$@") || failed=1
+(cd build/asan && ctest --output-on-failure -j "$jobs" "$@") || failed=1
 exit $failed
