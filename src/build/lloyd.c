@@ -187,7 +187,7 @@ static void
 join_changes(struct mpivf_lloyd *lloyd)
 {
     size_t n = lloyd->coarse->lists * (lloyd->coarse->dim + 1);
-#pragma omp parallel for simd num_threads(lloyd->coarse->threads)
+#pragma omp parallel for num_threads(lloyd->coarse->threads)
     for (size_t i = 0; i < n; i++)
         lloyd->whole[i] += lloyd->sum[i];
 }
