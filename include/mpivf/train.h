@@ -1,10 +1,11 @@
 /*
  * train: from a sample of the rows to the coarse quantizer.
  *
- * The sample is the m rows with the smallest hashes of (seed, row number): unbiased whatever the
- * order of the file, and the same on any number of ranks. k-means runs over all ranks: rank 0
- * draws the first centroids, updates and broadcasts them; each rank assigns its part of the
- * sample exactly and sums in 64-bit fixed point, so every sum is the same in any order.
+ * The sample is the rows with the smallest hashes of (seed, row number): unbiased whatever the
+ * order of the file, and the same on any number of ranks. k-means runs over all ranks: each brings
+ * its part of the sample to the nearest centroids, exactly, and sums in 64-bit fixed point; rank 0
+ * joins the sums, moves the centroids and broadcasts them. So every sum is the same in any order.
+ * Many lists are trained on two levels first, and among near lists in between.
  */
 #ifndef MPIVF_TRAIN_H
 #define MPIVF_TRAIN_H
@@ -18,8 +19,8 @@ struct mpivf_train_options {
     uint64_t lists;      /* 0 = 4 sqrt(rows), at least 1 */
     uint64_t sample;     /* rows; 0 = 256 a list */
     uint64_t seed;
-    uint64_t iterations; /* at most */
-    double tolerance;    /* stop when the objective gains less than this share */
+    uint64_t iterations; /* over all lists, at most */
+    double tolerance;    /* stop when one of them gains less than this share of the objective */
     uint64_t max_list;   /* rows of a list at most, by what the sample tells; 0 = any */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
@@ -39,9 +40,11 @@ mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *o
                   uint64_t rows);
 
 /*
- * Train and write an index without rows at `path`, whole or not at all. Memory: the rank's share
- * of the sample (4 dim bytes a row) and lists x dim x 16 bytes. MPIVF_INPUT when there are fewer
- * rows than lists, MPIVF_MEMORY when the sample does not fit. Collective.
+ * Train and write an index without rows at `path`, whole or not at all. Memory: about 21 bytes x
+ * lists x dim on rank 0, 600 bytes a list, 12 bytes a row of the rank's sample, and the sample
+ * itself (about 5 dim + 60 bytes a row) as far as the budget goes; a larger one goes to a file
+ * without a name in the folder of `path`. MPIVF_INPUT when there are fewer rows than lists,
+ * MPIVF_MEMORY, MPIVF_IO. Collective.
  */
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,

@@ -29,7 +29,8 @@ struct kmeans {
     struct mpivf_coarse *coarse;
     struct mpivf_lloyd lloyd;
     struct mpivf_trained *trained;
-    double objective; /* of the last iteration */
+    double objective;  /* of the last iteration */
+    uint64_t repaired; /* lists in it that had no rows */
 };
 
 static uint64_t
@@ -241,14 +242,18 @@ guess_all(struct kmeans *km, size_t cells)
 
 /* ---- refinement ---- */
 
-/* Note an iteration; the share of the objective that it has gained, INFINITY for the first. */
+/*
+ * Note an iteration; the share of the objective that it has gained. INFINITY for the first, and while
+ * fewer and fewer lists are empty: rows that are all the same leave some so for good.
+ */
 static double
 gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
 {
-    double last = km->objective;
+    double last = km->objective, gain = last > 0 ? (last - step->objective) / last : 0;
+    bool mended = step->repaired > 0 && step->repaired < km->repaired;
     km->objective = km->trained->objective = step->objective;
     km->trained->repaired += step->repaired;
-    return step->repaired > 0 || last == INFINITY ? INFINITY : (last - step->objective) / last;
+    return mended || last == INFINITY ? INFINITY : gain;
 }
 
 static mpivf_status
@@ -259,6 +264,7 @@ global_all(struct kmeans *km, double *gain)
     if (status)
         return status;
     *gain = gain_of(km, &step);
+    km->repaired = step.repaired;
     if (km->trained->iterations++ == 0 && !(km->trained->first_objective > 0))
         km->trained->first_objective = step.objective;
     return MPIVF_OK;
@@ -331,7 +337,8 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                         .sample = sample,
                         .coarse = coarse,
                         .trained = trained,
-                        .objective = INFINITY};
+                        .objective = INFINITY,
+                        .repaired = UINT64_MAX};
     km.lloyd = (struct mpivf_lloyd){.par = par,
                                     .sample = sample,
                                     .coarse = coarse,

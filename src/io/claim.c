@@ -39,14 +39,15 @@ mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
 {
     char path[MPIVF_PATH];
     struct mpivf_file lock = {.fd = -1};
+    bool fresh = ctx->error[0] == '\0'; /* the cause of cleaning up stays */
     mpivf_status status = lock_path(ctx, folder, path);
     if (status || !mpivf_file_exists(folder))
         return status;
-    if (mpivf_file_lock(ctx, path, &lock) == MPIVF_EXISTS) {
-        mpivf_forgive(ctx); /* the next run has it already, and removes it */
-        return MPIVF_OK;
-    }
-    mpivf_forgive(ctx);
+    status = mpivf_file_lock(ctx, path, &lock);
+    if (fresh)
+        mpivf_forgive(ctx);
+    if (status == MPIVF_EXISTS)
+        return MPIVF_OK; /* the next run has it already, and removes it */
     status = mpivf_folder_remove(ctx, folder, ours, manifest_name);
     mpivf_file_drop(&lock);
     return status;

@@ -40,10 +40,14 @@ def little_memory(source, more, *words, ranks=1):
     """A --memory that leaves a sample `more` MiB; a sanitizer's own memory is no measure."""
     if SLOW > 1:
         return ()
-    given = memory(3, ranks)
-    told = run("train", source, "-", *words, "--threads", 1, "--memory", given, ranks=ranks,
-               check=False).messages()[-1]
-    need, left = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told).groups()
+    for mib in (1, 2, 3): # enough to begin, too little to train
+        given = memory(mib, ranks)
+        told = run("train", source, "-", *words, "--threads", 1, "--memory", given, ranks=ranks,
+                   check=False).err
+        found = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told)
+        if found:
+            break
+    need, left = found.groups()
     return "--threads", 1, "--memory", f"{int(given[:-1]) + int(1024 * (float(need) - float(left) + more))}k"
 
 
