@@ -44,13 +44,14 @@ mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
     if (status || !mpivf_file_exists(folder))
         return status;
     status = mpivf_file_lock(ctx, path, &lock);
-    if (fresh)
-        mpivf_forgive(ctx);
-    if (status == MPIVF_EXISTS)
-        return MPIVF_OK; /* the next run has it already, and removes it */
-    status = mpivf_folder_remove(ctx, folder, ours, manifest_name);
+    if (status == MPIVF_EXISTS) { /* the next run has it already, and removes it */
+        if (fresh)
+            mpivf_forgive(ctx);
+        return MPIVF_OK;
+    }
+    mpivf_status removed = mpivf_folder_remove(ctx, folder, ours, manifest_name);
     mpivf_file_drop(&lock);
-    return status;
+    return status ? status : removed;
 }
 
 static mpivf_status

@@ -40,13 +40,13 @@ def little_memory(source, more, *words, ranks=1):
     """A --memory that leaves a sample `more` MiB; a sanitizer's own memory is no measure."""
     if SLOW > 1:
         return ()
-    for mib in (1, 2, 3): # enough to begin, too little to train
-        given = memory(mib, ranks)
-        told = run("train", source, "-", *words, "--threads", 1, "--memory", given, ranks=ranks,
-                   check=False).err
-        found = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told)
-        if found:
-            break
+    found, quarters = None, 4
+    while found is None: # from what is too little for anything to what is too little to train
+        given, quarters = memory(quarters / 4, ranks), quarters + 1
+        told = run("train", source, f"{source}.none", *words, "--threads", 1, "--memory", given,
+                   ranks=ranks, check=False)
+        assert told.code, "it trained: there is no such --memory"
+        found = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told.err)
     need, left = found.groups()
     return "--threads", 1, "--memory", f"{int(given[:-1]) + int(1024 * (float(need) - float(left) + more))}k"
 

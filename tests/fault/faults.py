@@ -321,8 +321,12 @@ def streaming_memory(folder, words):
     most = 0
     for ranks in 1, 5:
         told = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder).err
-        given = int(1024 * (float(re.search(r"libraries take ([0-9.]+) MiB", told).group(1)) + 2))
-        told = launch([*words, "--threads", 1, "--memory", f"{given}K"], ranks, folder).err
-        need, left = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told).groups()
+        taken, found, quarters = float(re.search(r"take ([0-9.]+) MiB", told).group(1)), None, 4
+        while found is None: # from too little for anything to too little to train
+            given, quarters = int(1024 * (taken + quarters / 4)), quarters + 1
+            done = launch([*words, "--threads", 1, "--memory", f"{given}K"], ranks, folder)
+            assert set(done.codes.values()) != {0}, "it trained: there is no such --memory"
+            found = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", done.err)
+        need, left = found.groups()
         most = max(most, given + int(1024 * (float(need) - float(left) + 0.65)))
     return ["--memory", f"{most}K", "--threads", 1]
