@@ -5,12 +5,13 @@
 
 #include <string.h>
 
-enum { ROUNDS = 16, LOCAL = 4 };
+enum { ROUNDS = 24, LOCAL = 4, TRIES = 4 };
 
 /* A round of cutting. */
 struct cut {
     uint64_t *first; /* owned, [lists + 1]: seeds of each list */
-    uint64_t *size;  /* owned, [lists]: rows of the sample, then of the round before */
+    uint64_t *size;  /* owned, [lists]: rows of the sample */
+    uint8_t *tries;  /* owned, [lists]: rounds in which it was cut and hardly shrank */
     size_t lists, seeds, added;
 };
 
@@ -21,7 +22,9 @@ cut_init_all(const struct mpivf_lloyd *lloyd, struct cut *cut)
     *cut = (struct cut){.lists = lloyd->coarse->lists};
     cut->first = mpivf_alloc_zero(ctx, "list sizes", cut->lists + 1, sizeof *cut->first);
     cut->size = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->size);
-    return mpivf_agree_all(lloyd->par, cut->first && cut->size ? MPIVF_OK : MPIVF_MEMORY);
+    cut->tries = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->tries);
+    return mpivf_agree_all(lloyd->par,
+                           cut->first && cut->size && cut->tries ? MPIVF_OK : MPIVF_MEMORY);
 }
 
 static void
@@ -29,6 +32,7 @@ cut_clear(struct mpivf_context *ctx, struct cut *cut)
 {
     mpivf_free(ctx, cut->first);
     mpivf_free(ctx, cut->size);
+    mpivf_free(ctx, cut->tries);
 }
 
 /* Count the rows of each list, on every rank; the centroids stay. */
@@ -51,7 +55,8 @@ count_all(struct mpivf_lloyd *lloyd, struct cut *cut)
 
 /*
  * How many centroids each list becomes: enough for its rows when they spread evenly. `before` are
- * the sizes of the round before, when these lists were cut: what hardly shrank is left alone.
+ * the round before: a list that was cut again and again and hardly shrank is left alone. Once is
+ * little: rows come over from the lists around it.
  */
 static void
 plan_cuts(struct cut *cut, const struct cut *before, uint64_t most)
@@ -59,8 +64,9 @@ plan_cuts(struct cut *cut, const struct cut *before, uint64_t most)
     cut->seeds = cut->added = 0;
     for (size_t l = 0; l < cut->lists; l++) {
         bool was_cut = l < before->lists && before->first[l + 1] > before->first[l];
-        bool stuck = was_cut && cut->size[l] > before->size[l] - before->size[l] / 8;
-        uint64_t parts = stuck ? 1 : (cut->size[l] + most - 1) / most;
+        if (was_cut && cut->size[l] > before->size[l] - before->size[l] / 8)
+            cut->tries[l] = before->tries[l] + 1;
+        uint64_t parts = cut->tries[l] < TRIES ? (cut->size[l] + most - 1) / most : 1;
         if (parts > 1 && cut->lists + cut->added + parts - 1 <= MPIVF_MOST_LISTS) {
             cut->seeds += parts;
             cut->added += parts - 1;

@@ -1,0 +1,59 @@
+"""Lists that would be too large are cut: --max-list."""
+import h5py
+import numpy
+import pytest
+
+from program import run, same, save
+
+ROWS, DIM, LISTS = 12000, 8, 40
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Half of the rows in a hundredth of the room: k-means makes large lists of them."""
+    draw = numpy.random.default_rng(3)
+    rows = draw.standard_normal((ROWS, DIM)).astype("f4")
+    rows[::2] *= 0.05
+    return save(tmp_path_factory.mktemp("max") / "rows.h5", train=rows)
+
+
+def build(source, out, *words, ranks=1):
+    return run("build", source, out, "--lists", LISTS, "--json", *words, ranks=ranks).json()
+
+
+def sizes(index):
+    with h5py.File(index) as file:
+        return numpy.diff(file["list_offset"][:].astype("i8"))
+
+
+@pytest.mark.parametrize("most", [600, 150])
+def test_no_list_is_larger_when_all_rows_train(tmp_path, source, most):
+    plain = build(source, tmp_path / "plain", "--sample", ROWS)
+    assert plain["list_size_largest"] > most and "split_lists" not in plain
+    cut = build(source, tmp_path / "cut", "--sample", ROWS, "--max-list", most, ranks=2)
+    assert sizes(tmp_path / "cut").max() == cut["list_size_largest"] <= most
+    assert sizes(tmp_path / "cut").sum() == ROWS
+    assert cut["lists"] == len(sizes(tmp_path / "cut")) == LISTS + cut["split_lists"]
+    assert cut["lists"] < 4 * ROWS / most
+
+
+@pytest.mark.parametrize("ranks, threads", [(2, 2), (3, 1), (5, 1)])
+def test_the_same_on_any_ranks_and_threads(tmp_path, source, ranks, threads):
+    words = "--sample", ROWS // 2, "--max-list", 300
+    build(source, tmp_path / "one", *words)
+    build(source, tmp_path / "more", *words, "--threads", threads, ranks=ranks)
+    assert same(tmp_path / "one", tmp_path / "more")
+
+
+def test_a_sample_shows_it_well_enough(tmp_path, source):
+    built = build(source, tmp_path / "x", "--sample", ROWS // 4, "--max-list", 400, ranks=3)
+    assert built["list_size_largest"] <= 480 and built["split_lists"] > 0
+
+
+def test_rows_that_are_the_same_cannot_be_parted(tmp_path):
+    rows = numpy.random.default_rng(4).standard_normal((4000, DIM)).astype("f4")
+    rows[:1500] = rows[0]
+    source = save(tmp_path / "rows.h5", train=rows)
+    done = run("build", source, tmp_path / "x", "--lists", LISTS, "--max-list", 200, ranks=2)
+    assert "rows are equal" in done.err.replace("its ", "")
+    assert sizes(tmp_path / "x").max() >= 1500 and numpy.sort(sizes(tmp_path / "x"))[-2] <= 200
