@@ -278,18 +278,39 @@ reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t ca
     }
 }
 
+/* The group that has place `at` of the order. */
+static size_t
+group_at(const uint64_t *start, size_t groups, uint64_t at)
+{
+    size_t low = 0, high = groups; /* start[low] <= at < start[high] */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (start[middle] <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
                             const struct mpivf_queries *rows, const uint32_t *order,
                             const uint64_t *start, uint32_t *list, double *distance)
 {
     struct mpivf_best best = {distance, list};
+    uint64_t n = start[candidates->groups];
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
-    for (size_t g = 0; g < candidates->groups; g++) {
-        struct mpivf_scan_of group = {.subset = order + start[g], .n = start[g + 1] - start[g]};
-        if (group.n > 0)
-            reassign_group(coarse, candidates->list + candidates->start[g],
-                           candidates->start[g + 1] - candidates->start[g], rows, &group, &best);
+    for (uint64_t first = 0; first < n; first += BATCH) { /* groups may be of any size */
+        uint64_t end = n - first < BATCH ? n : first + BATCH, at = first;
+        for (size_t g = group_at(start, candidates->groups, at); at < end; g++) {
+            uint64_t stop = start[g + 1] < end ? start[g + 1] : end;
+            struct mpivf_scan_of group = {.subset = order + at, .n = stop - at};
+            if (group.n > 0)
+                reassign_group(coarse, candidates->list + candidates->start[g],
+                               candidates->start[g + 1] - candidates->start[g], rows, &group, &best);
+            at = stop;
+        }
     }
 }
 
