@@ -150,6 +150,17 @@ sort_by_group(struct mpivf_lloyd *lloyd, const uint32_t *list, size_t n, const u
         lloyd->order[--start[group_of ? group_of[list[i]] : list[i]]] = (uint32_t)i;
 }
 
+/* The distance of row i to its centroid: in float32 where that can hold its square. */
+static double
+distance_of(const struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t i)
+{
+    double distance = lloyd->distance[i];
+    size_t dim = lloyd->coarse->dim;
+    if (lloyd->spherical || (distance > 1e-30 && distance < 1e37))
+        return distance;
+    return mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->coarse->centroid + list[i] * dim, dim);
+}
+
 /* Move the block's rows from the sums of their old lists to those of their new ones. */
 static void
 add_up(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t n)
@@ -159,7 +170,7 @@ add_up(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t
     size_t dim = lloyd->coarse->dim;
     int64_t *sum = lloyd->sum, *count = counts(lloyd), total = 0;
     for (size_t i = 0; i < n; i++) {
-        total += llrint(lloyd->distance[i] * lloyd->objective_scale);
+        total += llrint(distance_of(lloyd, row, list, i) * lloyd->objective_scale);
         if (list[i] == old[i])
             continue;
         count[list[i]]++;

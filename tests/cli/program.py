@@ -1,9 +1,12 @@
 """Running the program as a user does: run(), ranks, and what a failure has to look like."""
+import atexit
 import filecmp
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 PROGRAM = os.environ["MPIVF"]
 DATA = os.environ.get("MPIVF_DATA", "")
@@ -13,7 +16,9 @@ SLOW = 4 if "ASAN_OPTIONS" in os.environ and b"__asan_init" in open(PROGRAM, "rb
 OPEN_MPI = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,vader",
             "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
             "OMPI_MCA_odls_base_sigkill_timeout": "0"}
-ALONE = {"OMPI_MCA_ess_singleton_isolated": "1"}  # without mpirun: start no daemon
+# Without mpirun: start no daemon. All such ranks share a folder's name, hence a folder for each of us.
+ALONE = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp()}
+atexit.register(shutil.rmtree, ALONE["OMPI_MCA_orte_tmpdir_base"], ignore_errors=True)
 
 
 class Run:
