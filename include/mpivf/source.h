@@ -69,6 +69,10 @@ mpivf_source_close_all(struct mpivf_source *source);
 size_t
 mpivf_source_row_bytes(const struct mpivf_source *source);
 
+/* Share number `part` (from 0) of `parts` even, contiguous runs of whole blocks. 0 rows is fine. */
+struct mpivf_range
+mpivf_source_share(const struct mpivf_source *source, int part, int parts);
+
 /*
  * Read ranges of rows, ascending and apart, into `buffer` (sum of rows x
  * mpivf_source_row_bytes bytes) as float32 [rows, dim]. Zero ranges are fine. Of a collective source

@@ -117,12 +117,7 @@ choose_rows(struct building *b)
     b->want = (struct mpivf_range){0, source->rows};
     if (b->options->parts == 0)
         return;
-    int part = (int)b->options->part, parts = (int)b->options->parts;
-    uint64_t first = mpivf_share_first(source->blocks, part - 1, parts) * source->block_rows;
-    uint64_t end = mpivf_share_first(source->blocks, part, parts) * source->block_rows;
-    end = end < source->rows ? end : source->rows;
-    first = first < end ? first : end;
-    b->want = (struct mpivf_range){first, end - first};
+    b->want = mpivf_source_share(source, (int)b->options->part - 1, (int)b->options->parts);
 }
 
 /* Train into the work folder unless that was done or a model was given; load the centroids. */

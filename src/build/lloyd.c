@@ -228,6 +228,14 @@ above(const int64_t *count, uint32_t a, uint32_t b)
 }
 
 static void
+swap(uint32_t *a, uint32_t *b)
+{
+    uint32_t t = *a;
+    *a = *b;
+    *b = t;
+}
+
+static void
 sink(const int64_t *count, uint32_t *heap, size_t n, size_t at)
 {
     for (;;) {
@@ -237,9 +245,7 @@ sink(const int64_t *count, uint32_t *heap, size_t n, size_t at)
         child += child + 1 < n && above(count, heap[child + 1], heap[child]);
         if (!above(count, heap[child], heap[at]))
             return;
-        uint32_t t = heap[at];
-        heap[at] = heap[child];
-        heap[child] = t;
+        swap(&heap[at], &heap[child]);
         at = child;
     }
 }
@@ -287,11 +293,8 @@ repair_empty(struct mpivf_lloyd *lloyd)
         count[largest] -= count[empty];
         sink(count, heap, n, 0);
         heap[n] = (uint32_t)empty; /* room: as many as lists in all */
-        for (size_t at = n++; at > 0 && above(count, heap[at], heap[(at - 1) / 2]); at = (at - 1) / 2) {
-            uint32_t t = heap[at];
-            heap[at] = heap[(at - 1) / 2];
-            heap[(at - 1) / 2] = t;
-        }
+        for (size_t at = n++; at > 0 && above(count, heap[at], heap[(at - 1) / 2]); at = (at - 1) / 2)
+            swap(&heap[at], &heap[(at - 1) / 2]);
         repaired++;
     }
     return repaired;

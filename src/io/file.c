@@ -154,15 +154,24 @@ mpivf_file_drop(struct mpivf_file *file)
     file->fd = -1;
 }
 
+/* A new file in `folder` under a name of its own, into `path`; the caller tells of a failure. */
+static mpivf_status
+create_some(struct mpivf_context *ctx, const char *folder, char *path, struct mpivf_file *file)
+{
+    mpivf_status status = mpivf_path(ctx, path, "%s/mpivf-XXXXXX", folder);
+    if (status == MPIVF_OK)
+        file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : mkostemp(path, O_CLOEXEC);
+    return status;
+}
+
 mpivf_status
 mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file)
 {
     const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
-    mpivf_status status = mpivf_path(ctx, path, "%s/mpivf-XXXXXX", folder ? folder : "/tmp");
+    mpivf_status status = create_some(ctx, folder ? folder : "/tmp", path, file);
     file->path = path;
     if (status)
         return status;
-    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : mkostemp(path, O_CLOEXEC);
     return file->fd < 0 ? fail(ctx, "create", path) : MPIVF_OK;
 }
 
@@ -170,16 +179,13 @@ mpivf_status
 mpivf_file_nameless(struct mpivf_context *ctx, const char *folder, struct mpivf_file *file)
 {
     char path[MPIVF_PATH];
-    mpivf_status status = mpivf_path(ctx, path, "%s/mpivf-XXXXXX", folder);
+    mpivf_status status = create_some(ctx, folder, path, file);
     file->path = folder;
     if (status)
         return status;
-    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : mkostemp(path, O_CLOEXEC);
     if (file->fd < 0)
         return fail(ctx, "create a file in", folder);
-    if (unlink(path) < 0)
-        return fail(ctx, "remove", path);
-    return MPIVF_OK;
+    return unlink(path) < 0 ? fail(ctx, "remove", path) : MPIVF_OK;
 }
 
 mpivf_status

@@ -117,18 +117,6 @@ find_regions_all(struct scattering *w)
     memcpy(w->ids.next, next, b->count * sizeof *next);
 }
 
-/* A contiguous share of the blocks, so that no chunk is read twice. */
-static struct mpivf_range
-share_of(const struct mpivf_source *source)
-{
-    const struct mpivf_par *par = source->par;
-    uint64_t first = mpivf_share_first(source->blocks, par->rank, par->size) * source->block_rows;
-    uint64_t end = mpivf_share_first(source->blocks, par->rank + 1, par->size) * source->block_rows;
-    first = first < source->rows ? first : source->rows;
-    end = end < source->rows ? end : source->rows;
-    return (struct mpivf_range){first, end - first};
-}
-
 static mpivf_status
 scattering_init_all(struct scattering *w)
 {
@@ -136,7 +124,8 @@ scattering_init_all(struct scattering *w)
     const struct mpivf_buckets *b = &w->s->buckets;
     struct mpivf_context *ctx = par->ctx;
     uint64_t chunk = w->source->chunk_rows;
-    w->left = share_of(w->source);
+    /* whole blocks, so that no chunk is read twice */
+    w->left = mpivf_source_share(w->source, par->rank, par->size);
     w->batch_rows = b->batch_rows;
     if (chunk > 0 && w->batch_rows > chunk)
         w->batch_rows -= w->batch_rows % chunk;

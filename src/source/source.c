@@ -155,6 +155,16 @@ mpivf_source_close_all(struct mpivf_source *source)
     source->state = NULL;
 }
 
+struct mpivf_range
+mpivf_source_share(const struct mpivf_source *source, int part, int parts)
+{
+    uint64_t first = mpivf_share_first(source->blocks, part, parts) * source->block_rows;
+    uint64_t end = mpivf_share_first(source->blocks, part + 1, parts) * source->block_rows;
+    end = end < source->rows ? end : source->rows;
+    first = first < end ? first : end;
+    return (struct mpivf_range){first, end - first};
+}
+
 size_t
 mpivf_source_row_bytes(const struct mpivf_source *source)
 {
