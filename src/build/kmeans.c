@@ -49,22 +49,25 @@ mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE
     level[MPIVF_SAMPLE_ALL] = wanted;
 }
 
+static size_t
+larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 size_t
 mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root)
 {
     size_t cells = top_lists(lists), state = (lists + 1) * sizeof(uint64_t) + (64 << 10);
-    size_t sums = mpivf_lloyd_bytes(lists, dim, root), picks = mpivf_coarse_picks_bytes(dim, threads);
+    size_t sums = mpivf_lloyd_bytes(lists, dim, root), seeds = mpivf_seeds_bytes(lists, dim, root);
+    size_t least = mpivf_coarse_bytes(lists, dim, threads) + state;
+    if (lists <= FLAT_LISTS)
+        return least + larger(seeds, sums);
     size_t top = mpivf_coarse_bytes(cells, dim, threads) + mpivf_lloyd_bytes(cells, dim, root) +
                  cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
-    size_t seeds = mpivf_seeds_bytes(lists, dim, root) + top;
-    size_t cut = sums + picks + top;
+    size_t cut = sums + mpivf_coarse_picks_bytes(dim, threads);
     size_t near = sums + mpivf_near_bytes(lists, dim, threads);
-    size_t most = seeds > cut ? seeds : cut;
-    if (lists <= FLAT_LISTS)
-        most = mpivf_seeds_bytes(lists, dim, root) > sums ? mpivf_seeds_bytes(lists, dim, root) : sums;
-    else if (near > most)
-        most = near;
-    return mpivf_coarse_bytes(lists, dim, threads) + state + most;
+    return least + larger(near, top + larger(seeds, cut)); /* one after the other */
 }
 
 /* ---- the first centroids ---- */
