@@ -19,8 +19,9 @@ enum {
     GLOBAL_ROW = 400,
     LOCAL_ROW = 600
 };
-static const double TOP_TOLERANCE = 0.005, FINE_TOLERANCE = 0.006;
-static const double RICH = 0.02; /* a global iteration may be expected to gain so much at first */
+static const double TOP_TOLERANCE = 0.01, FINE_GAIN = 0.06;
+static const double STRETCH = 1.5; /* how far centroids go, lloyd.h */
+static const double RICH = 0.02; /* a global iteration may be expected to gain so much */
 
 struct kmeans {
     const struct mpivf_par *par;
@@ -29,8 +30,10 @@ struct kmeans {
     struct mpivf_coarse *coarse;
     struct mpivf_lloyd lloyd;
     struct mpivf_trained *trained;
+    double part;       /* of the sample that the first guess is made from */
     double objective;  /* of the last iteration */
-    uint64_t repaired; /* lists in it that had no rows */
+    uint64_t empty;    /* lists in it that had no rows */
+    uint64_t repaired; /* of them, in the last global one */
 };
 
 static uint64_t
@@ -43,10 +46,10 @@ void
 mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE_LEVELS])
 {
     bool flat = lists <= FLAT_LISTS;
-    uint64_t top = TOP_ROWS * top_lists(lists), part = PART_ROWS * lists;
-    level[MPIVF_SAMPLE_TOP] = flat || top > wanted ? wanted : top;
-    level[MPIVF_SAMPLE_PART] = flat || part > wanted ? wanted : part;
-    level[MPIVF_SAMPLE_ALL] = wanted;
+    const uint64_t rows[MPIVF_SAMPLE_LEVELS] = {TOP_ROWS * top_lists(lists), PART_ROWS * lists,
+                                                wanted};
+    for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
+        level[l] = flat || rows[l] > wanted ? wanted : rows[l];
 }
 
 static size_t
@@ -104,17 +107,16 @@ train_top_all(struct kmeans *km, struct mpivf_coarse *top)
             break;
         last = step.objective;
     }
-    mpivf_free(km->par->ctx, lloyd.sum);
-    mpivf_free(km->par->ctx, lloyd.whole);
+    mpivf_lloyd_forget(&lloyd);
     return status;
 }
 
-/* Put the rows of the first guess into cells of the upper level, and count those of all ranks. */
+/* Put all rows into cells of the upper level; count those of the first guess, of all ranks. */
 static mpivf_status
 find_cells_all(struct kmeans *km, struct mpivf_coarse *top, int64_t *count)
 {
     struct mpivf_lloyd *lloyd = &km->lloyd;
-    size_t blocks = mpivf_sample_blocks(km->sample, MPIVF_SAMPLE_PART);
+    size_t blocks = mpivf_sample_blocks(km->sample, MPIVF_SAMPLE_ALL);
     mpivf_status status = MPIVF_OK;
     for (size_t b = 0; b < blocks && status == MPIVF_OK; b++) {
         struct mpivf_sample_block block;
@@ -122,8 +124,8 @@ find_cells_all(struct kmeans *km, struct mpivf_coarse *top, int64_t *count)
         if (status)
             break;
         uint32_t *cell = lloyd->list + block.first;
-        mpivf_coarse_reassign(top, block.rows, cell, lloyd->distance);
-        for (size_t i = 0; i < block.rows->rows; i++)
+        mpivf_coarse_reassign(top, block.rows, cell);
+        for (size_t i = 0; i < block.rows->rows && block.level <= MPIVF_SAMPLE_PART; i++)
             count[cell[i]]++;
     }
     status = mpivf_agree_all(km->par, status);
@@ -175,14 +177,17 @@ deal_lists(const int64_t *count, size_t cells, uint64_t lists, struct remainder 
         first[c + 1] += first[c];
 }
 
-/* Iterations in which a row of a cell is compared with the lists of that cell only. */
+/*
+ * Iterations in which a row of a cell is compared with the lists of that cell only: those of the first
+ * guess while they gain, then all rows, so that every row has a list.
+ */
 static mpivf_status
 iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32_t *cell_of,
                   uint32_t *all)
 {
     struct mpivf_lloyd *lloyd = &km->lloyd;
     struct mpivf_candidates candidates = {cells, first, all};
-    size_t rows = mpivf_sample_rows(km->sample, MPIVF_SAMPLE_PART);
+    size_t rows = mpivf_sample_rows(km->sample, MPIVF_SAMPLE_ALL);
     for (size_t c = 0; c < cells; c++)
         for (uint64_t l = first[c]; l < first[c + 1]; l++) {
             cell_of[l] = (uint32_t)c;
@@ -192,17 +197,24 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
         uint32_t *list = &lloyd->list[mpivf_sample_place(km->sample, i)];
         *list = (uint32_t)first[*list];
     }
-    lloyd->level = MPIVF_SAMPLE_PART;
     mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse));
     double last = INFINITY;
+    lloyd->level = MPIVF_SAMPLE_PART;
     for (int i = 0; i < FINE_ITERATIONS && status == MPIVF_OK; i++) {
-        struct mpivf_lloyd_step step;
+        struct mpivf_lloyd_step step = {0};
         status = mpivf_lloyd_among_all(lloyd, &candidates, cell_of, 0, &step);
         if (i == 0)
             km->trained->first_objective = step.objective;
-        if (status || step.objective >= (1 - FINE_TOLERANCE) * last)
+        km->objective = step.objective;
+        if (status || step.objective >= (1 - FINE_GAIN * km->part) * last)
             break;
         last = step.objective;
+    }
+    lloyd->level = MPIVF_SAMPLE_ALL;
+    if (status == MPIVF_OK && km->part < 1) {
+        struct mpivf_lloyd_step step = {0};
+        status = mpivf_lloyd_among_all(lloyd, &candidates, cell_of, 0, &step);
+        km->objective = step.objective;
     }
     mpivf_coarse_picks_clear(km->coarse);
     return status;
@@ -255,6 +267,7 @@ gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
     double last = km->objective, gain = last > 0 ? (last - step->objective) / last : 0;
     bool mended = step->repaired > 0 && step->repaired < km->repaired;
     km->objective = km->trained->objective = step->objective;
+    km->empty = step->empty;
     km->trained->repaired += step->repaired;
     return mended || last == INFINITY ? INFINITY : gain;
 }
@@ -275,15 +288,15 @@ global_all(struct kmeans *km, double *gain)
 
 /* Local iterations while one gains at least `enough` of the objective. */
 static mpivf_status
-local_all(struct kmeans *km, struct mpivf_near *near, double work, double enough)
+local_all(struct kmeans *km, struct mpivf_near *near, double work, double enough, double *gain)
 {
     mpivf_status status = mpivf_near_find_all(near);
-    for (double gain = INFINITY; status == MPIVF_OK && gain >= enough;) {
+    for (*gain = INFINITY; status == MPIVF_OK && *gain >= enough;) {
         struct mpivf_lloyd_step step;
         status = mpivf_lloyd_among_all(&km->lloyd, &near->candidates, NULL, work, &step);
         if (status)
             break;
-        gain = gain_of(km, &step);
+        *gain = gain_of(km, &step);
         km->trained->local++;
     }
     return status;
@@ -294,6 +307,7 @@ static mpivf_status
 cap_all(struct kmeans *km, uint64_t most)
 {
     struct mpivf_balanced balanced;
+    km->lloyd.stretch = 1;
     mpivf_status status = mpivf_balance_all(&km->lloyd, km->options->seed, most, &balanced);
     if (status)
         return status;
@@ -307,25 +321,44 @@ cap_all(struct kmeans *km, uint64_t most)
     return MPIVF_OK;
 }
 
-/* Global iterations, with local ones between them where those are cheaper. */
+/*
+ * What a local iteration must gain to be followed by another: what a global one would for its cost.
+ * Before the first of those, which brings rows out of wrong cells, that is much.
+ */
+static double
+enough_of(const struct mpivf_train_options *options, uint64_t global, double work, double gain)
+{
+    return global == 0 ? RICH : work * fmax(fmin(gain, RICH), options->tolerance);
+}
+
+/*
+ * Local iterations where they are cheaper, then a global one, which also gives empty lists rows, and
+ * again, until one gains no more than the tolerance. `placed`: every row has a list.
+ */
 static mpivf_status
-refine_all(struct kmeans *km)
+refine_all(struct kmeans *km, bool placed)
 {
     const struct mpivf_train_options *options = km->options;
     size_t lists = km->coarse->lists;
-    double work = (double)(MPIVF_NEAR + LOCAL_ROW) / (double)(lists + GLOBAL_ROW), gain;
+    double work = (double)(MPIVF_NEAR + LOCAL_ROW) / (double)(lists + GLOBAL_ROW), gain = INFINITY;
     bool local = lists > FLAT_LISTS && work < 0.7;
     struct mpivf_near near = {0};
     km->lloyd.level = MPIVF_SAMPLE_ALL;
     mpivf_status status = local ? mpivf_near_init_all(&near, km->par, km->coarse) : MPIVF_OK;
-    for (uint64_t i = 0; i < options->iterations && status == MPIVF_OK; i++) {
-        status = global_all(km, &gain);
-        if (status || gain <= options->tolerance)
+    for (uint64_t i = 0; status == MPIVF_OK; i++) {
+        if (local && placed)
+            status = local_all(km, &near, work, enough_of(options, i, work, gain), &gain);
+        bool done = gain <= options->tolerance && km->empty == 0;
+        if (status || i == options->iterations || done)
             break; /* all ranks hold the same numbers */
-        if (local)
-            status = local_all(km, &near, work, work * fmax(fmin(gain, RICH), options->tolerance));
+        status = global_all(km, &gain);
+        placed = true;
+        if (gain <= options->tolerance)
+            break;
     }
     mpivf_near_clear(&near);
+    if (status == MPIVF_OK && (km->trained->iterations > 0 || km->trained->local > 0))
+        mpivf_lloyd_settle_all(&km->lloyd);
     return status;
 }
 
@@ -347,6 +380,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                                     .coarse = coarse,
                                     .progress = progress,
                                     .level = MPIVF_SAMPLE_ALL,
+                                    .stretch = STRETCH,
                                     .spherical = options->metric != MPIVF_L2};
     uint64_t lists = coarse->lists, cells = top_lists(lists), first[2] = {0, lists};
     uint64_t total = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));
@@ -357,13 +391,14 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
         return mpivf_fail(par->ctx, MPIVF_INPUT, "%llu usable rows were sampled for %llu lists; "
                           "ask for fewer --lists or a larger --sample", (unsigned long long)total,
                           (unsigned long long)lists);
+    km.part = (double)part / (double)total;
     mpivf_status status = mpivf_lloyd_init_all(&km.lloyd);
-    if (status == MPIVF_OK && lists > FLAT_LISTS && top >= cells && part >= lists)
-        status = guess_all(&km, cells);
-    else if (status == MPIVF_OK)
-        status = seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
+    bool guess = lists > FLAT_LISTS && top >= cells && part >= lists;
     if (status == MPIVF_OK)
-        status = refine_all(&km);
+        status = guess ? guess_all(&km, cells)
+                       : seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
+    if (status == MPIVF_OK)
+        status = refine_all(&km, guess);
     if (status == MPIVF_OK && most > 0)
         status = cap_all(&km, most);
     mpivf_lloyd_clear(&km.lloyd);

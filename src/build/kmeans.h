@@ -3,9 +3,9 @@
  *
  * Few lists are trained by Lloyd's iterations from random rows. More are begun on two levels: the
  * square root of so many centroids from few rows, each of their cells cut into lists in proportion
- * to its rows (largest remainder), and iterations inside the cells. Then global iterations, in
- * which every row finds its nearest of all centroids, alternate with local ones, in which it looks
- * only among the 48 nearest to its own: each is used while it gains more for its cost.
+ * to its rows (largest remainder), and iterations inside the cells. Then local iterations, in which a
+ * row looks among the 48 centroids nearest to its own, alternate with global ones, in which it finds
+ * its nearest of all: each is used while it gains more for its cost.
  *
  * All decisions follow from objectives and counts that are the same on every rank, for every number
  * of ranks and threads, and with any memory.

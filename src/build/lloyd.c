@@ -3,9 +3,13 @@
 #include "math/distance.h"
 #include "math/kernel.h"
 
+#include <float.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
+
+/* Sums of squares lose so much of what they are taken from. */
+static const double ROUNDING = 1e-12;
 
 static int64_t *
 counts(const struct mpivf_lloyd *lloyd)
@@ -13,10 +17,11 @@ counts(const struct mpivf_lloyd *lloyd)
     return lloyd->sum + lloyd->coarse->lists * lloyd->coarse->dim;
 }
 
-static int64_t *
-objective(const struct mpivf_lloyd *lloyd)
+/* How much sums, counts and spread take. */
+static size_t
+numbers(const struct mpivf_lloyd *lloyd)
 {
-    return counts(lloyd) + lloyd->coarse->lists;
+    return lloyd->coarse->lists * (lloyd->coarse->dim + 1) + 1;
 }
 
 /*
@@ -36,7 +41,7 @@ fixed_point_scale(uint64_t total, double most)
 size_t
 mpivf_lloyd_bytes(size_t lists, size_t dim, bool root)
 {
-    return (lists * (dim + 2) * (root ? 2 : 1) + 2) * sizeof(int64_t) + 4096;
+    return (lists * (dim + 2) * (root ? 2 : 1) + 2) * sizeof(int64_t) + dim * sizeof(float) + 4096;
 }
 
 /* The rows of the largest block. */
@@ -54,19 +59,27 @@ mpivf_lloyd_room(struct mpivf_lloyd *lloyd)
 {
     lloyd->start = mpivf_alloc(lloyd->par->ctx, "the training", lloyd->coarse->lists + 1,
                                sizeof *lloyd->start);
-    lloyd->summed = false;
     return lloyd->start ? MPIVF_OK : MPIVF_MEMORY;
+}
+
+void
+mpivf_lloyd_forget(struct mpivf_lloyd *lloyd)
+{
+    struct mpivf_context *ctx = lloyd->par->ctx;
+    mpivf_free(ctx, lloyd->sum);
+    mpivf_free(ctx, lloyd->whole);
+    mpivf_free(ctx, lloyd->origin);
+    lloyd->sum = lloyd->whole = NULL;
+    lloyd->origin = NULL;
+    lloyd->summed = 0;
 }
 
 void
 mpivf_lloyd_shed(struct mpivf_lloyd *lloyd)
 {
-    struct mpivf_context *ctx = lloyd->par->ctx;
-    mpivf_free(ctx, lloyd->start);
-    mpivf_free(ctx, lloyd->sum);
-    mpivf_free(ctx, lloyd->whole);
+    mpivf_lloyd_forget(lloyd);
+    mpivf_free(lloyd->par->ctx, lloyd->start);
     lloyd->start = NULL;
-    lloyd->sum = lloyd->whole = NULL;
 }
 
 static mpivf_status
@@ -79,8 +92,7 @@ allocate(struct mpivf_lloyd *lloyd)
     lloyd->list = mpivf_alloc(ctx, what, places, sizeof *lloyd->list);
     lloyd->order = mpivf_alloc(ctx, what, block, sizeof *lloyd->order);
     lloyd->old = mpivf_alloc(ctx, what, block, sizeof *lloyd->old);
-    lloyd->distance = mpivf_alloc(ctx, what, block, sizeof *lloyd->distance);
-    if (!lloyd->list || !lloyd->order || !lloyd->old || !lloyd->distance)
+    if (!lloyd->list || !lloyd->order || !lloyd->old)
         return MPIVF_MEMORY;
     for (size_t i = 0; i < places; i++)
         lloyd->list[i] = MPIVF_COARSE_NONE;
@@ -93,13 +105,16 @@ have_sums_all(struct mpivf_lloyd *lloyd)
 {
     static const char what[] = "the sums of the training";
     struct mpivf_context *ctx = lloyd->par->ctx;
-    size_t lists = lloyd->coarse->lists, dim = lloyd->coarse->dim;
-    size_t whole = lloyd->par->rank == 0 ? lists * (dim + 1) : 0;
+    size_t n = numbers(lloyd), dim = lloyd->coarse->dim;
     if (lloyd->sum)
         return MPIVF_OK;
-    lloyd->sum = mpivf_alloc(ctx, what, lists * (dim + 1) + 1, sizeof *lloyd->sum);
-    lloyd->whole = mpivf_alloc_zero(ctx, what, whole, sizeof *lloyd->whole);
-    return mpivf_agree_all(lloyd->par, lloyd->sum && lloyd->whole ? MPIVF_OK : MPIVF_MEMORY);
+    lloyd->sum = mpivf_alloc(ctx, what, n, sizeof *lloyd->sum);
+    lloyd->whole = mpivf_alloc_zero(ctx, what, lloyd->par->rank == 0 ? n : 0, sizeof *lloyd->whole);
+    lloyd->origin = mpivf_alloc(ctx, what, dim, sizeof *lloyd->origin);
+    bool room = lloyd->sum && lloyd->whole && lloyd->origin;
+    if (room) /* any point among the rows, the same on all ranks */
+        memcpy(lloyd->origin, lloyd->coarse->centroid, dim * sizeof *lloyd->origin);
+    return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
 }
 
 mpivf_status
@@ -111,7 +126,7 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     uint64_t total = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
     lloyd->scale = fixed_point_scale(total, most);
     lloyd->objective_scale =
-        fixed_point_scale(total, lloyd->spherical ? 2.0 : 4.0 * (double)dim * most * most);
+        fixed_point_scale(total, lloyd->spherical ? 2.0 : 16.0 * (double)dim * most * most);
     return mpivf_agree_all(par, allocate(lloyd));
 }
 
@@ -122,7 +137,6 @@ mpivf_lloyd_clear(struct mpivf_lloyd *lloyd)
     mpivf_free(ctx, lloyd->list);
     mpivf_free(ctx, lloyd->order);
     mpivf_free(ctx, lloyd->old);
-    mpivf_free(ctx, lloyd->distance);
     mpivf_lloyd_shed(lloyd);
 }
 
@@ -150,72 +164,125 @@ sort_by_group(struct mpivf_lloyd *lloyd, const uint32_t *list, size_t n, const u
         lloyd->order[--start[group_of ? group_of[list[i]] : list[i]]] = (uint32_t)i;
 }
 
-/* The distance of row i to its centroid: in float32 where that can hold its square. */
-static double
-distance_of(const struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t i)
+/* How far row i is from the origin, in the objective's fixed point, when it is new to the sums. */
+static int64_t
+spread_of(const struct mpivf_lloyd *lloyd, const float *row, size_t i)
 {
-    double distance = lloyd->distance[i];
     size_t dim = lloyd->coarse->dim;
-    if (lloyd->spherical || (distance > 1e-30 && distance < 1e37))
-        return distance;
-    return mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->coarse->centroid + list[i] * dim, dim);
+    if (lloyd->old[i] != MPIVF_COARSE_NONE || lloyd->spherical)
+        return 0;
+    return llrint(lloyd->objective_scale *
+                  mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->origin, dim));
+}
+
+/* Move row i, columns first to first + n, from the sums of its old list to those of its new one. */
+static void
+move_row(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t i, size_t first,
+         size_t n)
+{
+    const struct mpivf_kernel *kernel = mpivf_kernel();
+    size_t dim = lloyd->coarse->dim;
+    const float *at = row + i * dim + first;
+    uint32_t old = lloyd->old[i];
+    if (list[i] == old)
+        return;
+    kernel->add(at, n, lloyd->scale, lloyd->sum + list[i] * dim + first);
+    if (old != MPIVF_COARSE_NONE)
+        kernel->add(at, n, -lloyd->scale, lloyd->sum + old * dim + first);
 }
 
 /* Move the block's rows from the sums of their old lists to those of their new ones. */
 static void
 add_up(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t n)
 {
-    const struct mpivf_kernel *kernel = mpivf_kernel();
-    const uint32_t *old = lloyd->old;
+    enum { ROWS = 256 }; /* that stay in a cache */
     size_t dim = lloyd->coarse->dim;
-    int64_t *sum = lloyd->sum, *count = counts(lloyd), total = 0;
+    const uint32_t *old = lloyd->old;
+    int64_t *count = counts(lloyd), spread = 0;
     for (size_t i = 0; i < n; i++) {
-        total += llrint(distance_of(lloyd, row, list, i) * lloyd->objective_scale);
         if (list[i] == old[i])
             continue;
         count[list[i]]++;
         if (old[i] != MPIVF_COARSE_NONE)
             count[old[i]]--;
     }
-    *objective(lloyd) += total;
-#pragma omp parallel num_threads(lloyd->coarse->threads)
-    { /* each thread has its own columns */
+#pragma omp parallel num_threads(lloyd->coarse->threads) reduction(+ : spread)
+    { /* of sums each thread has its own columns */
         size_t first = mpivf_share_first(dim, omp_get_thread_num(), omp_get_num_threads());
         size_t wide = mpivf_share_first(dim, omp_get_thread_num() + 1, omp_get_num_threads()) - first;
-        for (size_t i = 0; i < n; i++) {
-            const float *at = row + i * dim + first;
-            if (list[i] == old[i])
-                continue;
-            kernel->add(at, wide, lloyd->scale, sum + list[i] * dim + first);
-            if (old[i] != MPIVF_COARSE_NONE)
-                kernel->add(at, wide, -lloyd->scale, sum + old[i] * dim + first);
+        for (size_t from = 0; from < n; from += ROWS) {
+            size_t to = n - from < ROWS ? n : from + ROWS;
+#pragma omp for schedule(static)
+            for (size_t i = from; i < to; i++)
+                spread += spread_of(lloyd, row, i);
+            for (size_t i = from; i < to; i++)
+                move_row(lloyd, row, list, i, first, wide);
         }
     }
+    count[lloyd->coarse->lists] += spread;
 }
 
 /* On rank 0: add what has changed to what was. */
 static void
 join_changes(struct mpivf_lloyd *lloyd)
 {
-    size_t n = lloyd->coarse->lists * (lloyd->coarse->dim + 1);
+    size_t n = numbers(lloyd);
 #pragma omp parallel for num_threads(lloyd->coarse->threads)
     for (size_t i = 0; i < n; i++)
         lloyd->whole[i] += lloyd->sum[i];
 }
 
-/* On rank 0: the mean of each list that has rows, of unit length when spherical. */
+/*
+ * On rank 0: the mean distance of the rows to their centroids, from the sums S of n rows by list alone.
+ * With x and c taken from the origin, the sum of |x - c|^2 is that of |x|^2, which is known, and for
+ * each list n |c|^2 - 2 <S, c>. Unit vectors: the sum of 1 - <x, c> is n - <S, c>. What is left of
+ * rows that all lie on their centroids is rounding, and told as 0.
+ */
+static double
+objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
+{
+    const struct mpivf_coarse *coarse = lloyd->coarse;
+    const int64_t *count = mpivf_lloyd_counts(lloyd);
+    size_t dim = coarse->dim;
+    int64_t total = 0;
+#pragma omp parallel for num_threads(coarse->threads) reduction(+ : total)
+    for (size_t l = 0; l < coarse->lists; l++) {
+        const int64_t *sum = lloyd->whole + l * dim;
+        const float *centroid = coarse->centroid + l * dim;
+        double n = (double)count[l], value = lloyd->spherical ? n : 0;
+        for (size_t j = 0; j < dim && n > 0; j++) {
+            double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
+            double c = (double)centroid[j] - m;
+            value += lloyd->spherical ? -s * (double)centroid[j] : c * (n * c - 2 * (s - n * m));
+        }
+        total += llrint(value * lloyd->objective_scale);
+    }
+    double spread = lloyd->spherical ? (double)rows
+                                     : (double)count[coarse->lists] / lloyd->objective_scale;
+    total += lloyd->spherical ? 0 : count[coarse->lists];
+    double left = (double)total / lloyd->objective_scale;
+    return left > ROUNDING * spread ? left / (double)rows : 0;
+}
+
+/* On rank 0: take each list that has rows `stretch` times the way to its mean. */
 static void
-move_centroids(struct mpivf_lloyd *lloyd)
+move_centroids(struct mpivf_lloyd *lloyd, double stretch)
 {
     size_t dim = lloyd->coarse->dim;
 #pragma omp parallel for num_threads(lloyd->coarse->threads)
     for (size_t l = 0; l < lloyd->coarse->lists; l++) {
         float *centroid = lloyd->coarse->centroid + l * dim;
         const int64_t *sum = lloyd->whole + l * dim;
-        int64_t rows = mpivf_lloyd_counts(lloyd)[l];
-        for (size_t j = 0; j < dim && rows > 0; j++)
-            centroid[j] = (float)((double)sum[j] / lloyd->scale / (double)rows);
-        if (lloyd->spherical && rows > 0)
+        double size = (double)mpivf_lloyd_counts(lloyd)[l] * lloyd->scale, square = 0;
+        for (size_t j = 0; j < dim && lloyd->spherical; j++)
+            square += (double)sum[j] * (double)sum[j];
+        size = lloyd->spherical ? sqrt(square) : size;
+        for (size_t j = 0; j < dim && size > 0; j++) {
+            double mean = (double)sum[j] / size;
+            double far = mean + (stretch - 1) * (mean - (double)centroid[j]);
+            centroid[j] = (float)(fabs(far) <= FLT_MAX ? far : mean);
+        }
+        if (lloyd->spherical && size > 0)
             mpivf_normalise(centroid, dim, centroid);
     }
 }
@@ -308,14 +375,15 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
     size_t lists = lloyd->coarse->lists, dim = lloyd->coarse->dim;
     uint64_t rows = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
     *step = (struct mpivf_lloyd_step){0};
-    mpivf_sum_to_root_all(par, lloyd->sum, lists * (dim + 1) + 1);
+    mpivf_sum_to_root_all(par, lloyd->sum, numbers(lloyd));
     if (par->rank == 0) {
-        double mean = (double)*objective(lloyd) / lloyd->objective_scale / (double)rows;
-        step->objective = lloyd->spherical ? 1.0 + mean : mean;
-        step->rows = rows;
         join_changes(lloyd);
+        step->objective = objective_of(lloyd, rows);
+        step->rows = rows;
+        for (size_t l = 0; l < lists; l++)
+            step->empty += mpivf_lloyd_counts(lloyd)[l] == 0;
         if (!lloyd->still)
-            move_centroids(lloyd);
+            move_centroids(lloyd, lloyd->stretch);
         if (repair && !lloyd->still)
             step->repaired = repair_empty(lloyd);
     }
@@ -332,14 +400,14 @@ assign_block(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidate
     const struct mpivf_queries *rows = block->rows;
     uint32_t *list = lloyd->list + block->first;
     memcpy(lloyd->old, list, rows->rows * sizeof *list);
-    for (size_t i = 0; i < rows->rows && !lloyd->summed; i++)
+    for (size_t i = 0; i < rows->rows && block->level >= lloyd->summed; i++)
         lloyd->old[i] = MPIVF_COARSE_NONE;
     if (candidates) {
         sort_by_group(lloyd, list, rows->rows, group_of, candidates->groups);
         mpivf_coarse_reassign_among(lloyd->coarse, candidates, rows, lloyd->order, lloyd->start,
-                                    list, lloyd->distance);
+                                    list);
     } else {
-        mpivf_coarse_reassign(lloyd->coarse, rows, list, lloyd->distance);
+        mpivf_coarse_reassign(lloyd->coarse, rows, list);
     }
     add_up(lloyd, rows->raw, list, rows->rows);
 }
@@ -349,19 +417,18 @@ iterate_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidates
             const uint32_t *group_of, double work, struct mpivf_lloyd_step *step)
 {
     struct mpivf_sample *sample = lloyd->sample;
-    struct mpivf_coarse *coarse = lloyd->coarse;
     size_t blocks = mpivf_sample_blocks(sample, lloyd->level);
     mpivf_status status = have_sums_all(lloyd);
     if (status)
         return status;
-    memset(lloyd->sum, 0, (coarse->lists * (coarse->dim + 1) + 1) * sizeof *lloyd->sum);
+    memset(lloyd->sum, 0, numbers(lloyd) * sizeof *lloyd->sum);
     for (size_t b = 0; b < blocks && status == MPIVF_OK; b++) {
         struct mpivf_sample_block block;
         status = mpivf_sample_block(sample, b, &block);
         if (status == MPIVF_OK)
             assign_block(lloyd, candidates, group_of, &block);
     }
-    lloyd->summed = true;
+    lloyd->summed = (int)lloyd->level + 1;
     bool more = true;
     status = mpivf_round_all(lloyd->progress, status,
                              (uint64_t)(work * (double)mpivf_sample_rows(sample, lloyd->level)), &more);
@@ -374,6 +441,16 @@ mpivf_status
 mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step)
 {
     return iterate_all(lloyd, NULL, NULL, work, step);
+}
+
+void
+mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd)
+{
+    struct mpivf_coarse *coarse = lloyd->coarse;
+    if (lloyd->par->rank == 0)
+        move_centroids(lloyd, 1);
+    mpivf_bcast_all(lloyd->par, coarse->centroid, coarse->lists * coarse->dim * sizeof(float));
+    mpivf_coarse_refill(coarse);
 }
 
 mpivf_status

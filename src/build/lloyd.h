@@ -6,7 +6,12 @@
  * Sums of integers are the same in any order, so centroids are the same on any number of ranks and
  * threads and with any memory.
  *
- * Memory: 4 bytes a row of the sample; 16 bytes a row of a block of it; 8 (dim + 2) bytes a list, twice
+ * Centroids may go farther than to the mean of their rows, `stretch` times the way: the objective of
+ * the rows where they are falls as long as that is between 0 and 2, and at 1.5 training needs fewer
+ * iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for vector quantizer
+ * design, IEEE Signal Processing Letters 4, 1997).
+ *
+ * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 2) bytes a list, twice
  * that on rank 0.
  */
 #ifndef MPIVF_BUILD_LLOYD_H
@@ -24,17 +29,22 @@ struct mpivf_lloyd {
     struct mpivf_progress *progress; /* not owned */
     enum mpivf_sample_level level;   /* rows up to here take part */
     bool spherical;                  /* centroids have unit length */
+    double stretch;                  /* 1: to the mean */
     double scale, objective_scale;
     uint32_t *list;   /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
     uint32_t *order;  /* owned, [block rows]: by group */
     uint32_t *old;    /* owned, [block rows]: where they were */
-    double *distance; /* owned, [block rows] */
     uint64_t *start;  /* owned, [lists + 1]: of groups in order */
-    int64_t *sum;     /* owned: [lists, dim] changes of sums, [lists] of counts, [1] objective */
-    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts */
-    bool summed;      /* rows that have a list are in the sums */
+    int64_t *sum;     /* owned: changes of `whole` in this iteration, this rank's */
+    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts, [1] squares from the origin */
+    float *origin;    /* owned, [dim] */
+    int summed;       /* levels whose rows are in the sums; `level` only grows */
     bool still;       /* set by the caller: assign and sum, but move no centroid */
 };
+
+/* Let go of the sums. The next iteration takes all rows for new. */
+void
+mpivf_lloyd_forget(struct mpivf_lloyd *lloyd);
 
 /* Let go of what depends on the number of lists, and make room again after that has changed. */
 void
@@ -50,7 +60,8 @@ mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd);
 struct mpivf_lloyd_step {
     double objective; /* mean distance of a row to its centroid, before that moved */
     uint64_t rows;    /* that took part, of all ranks */
-    uint64_t repaired;
+    uint64_t empty;   /* lists that no row was in */
+    uint64_t repaired; /* of them */
 };
 
 /*
@@ -74,6 +85,13 @@ mpivf_lloyd_clear(struct mpivf_lloyd *lloyd);
  */
 mpivf_status
 mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step);
+
+/*
+ * Bring the centroids to the means of what the last iteration summed, when those were stretched.
+ * Collective.
+ */
+void
+mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd);
 
 /*
  * The same, but a row is compared only with the candidates of its group, group_of[its list]

@@ -100,7 +100,7 @@ mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, con
                  uint64_t key)
 {
     size_t dim = sample->dim, place = sample->first[level] + sample->rows[level];
-    size_t seen = sample->rows[0] + sample->rows[1] + sample->rows[2];
+    size_t seen = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
     if (place == sample->first[level + 1])
         return mpivf_fail(sample->ctx, MPIVF_INTERNAL, "the sample overflows");
     sample->most = fmax(sample->most, (double)mpivf_kernel()->largest(row, dim));
@@ -112,11 +112,11 @@ mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, con
         memcpy(sample->row + place * dim, row, dim * sizeof *row);
         return MPIVF_OK;
     }
-    /* a level's rows gather in its third of the buffer */
+    /* a level's rows gather in its share of the buffer */
     size_t part = sample->block_rows / MPIVF_SAMPLE_LEVELS, at = sample->rows[level] % part;
-    float *third = sample->row + (size_t)level * part * dim;
-    memcpy(third + (at > 0 ? at - 1 : part - 1) * dim, row, dim * sizeof *row);
-    return at > 0 ? MPIVF_OK : transfer(sample, true, third, place + 1 - part, part);
+    float *share = sample->row + (size_t)level * part * dim;
+    memcpy(share + (at > 0 ? at - 1 : part - 1) * dim, row, dim * sizeof *row);
+    return at > 0 ? MPIVF_OK : transfer(sample, true, share, place + 1 - part, part);
 }
 
 mpivf_status
@@ -198,6 +198,7 @@ mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_bl
         number -= level_blocks(sample, l);
     size_t at = number * sample->block_rows, left = sample->rows[l] - at;
     size_t n = left < sample->block_rows ? left : sample->block_rows;
+    block->level = l;
     block->first = sample->first[l] + at;
     if (!streams(sample)) {
         struct mpivf_queries *rows = &sample->prepared[l];

@@ -41,6 +41,7 @@ struct mpivf_sample {
 
 /* A block of the sample, prepared. */
 struct mpivf_sample_block {
+    int level;
     size_t first; /* its rows are places first, first + 1... */
     const struct mpivf_queries *rows;
 };
@@ -86,6 +87,6 @@ mpivf_status
 mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_block *block);
 
 /* Bytes a row takes beside the sample's while it is trained on (lloyd.h): in all, in a block. */
-enum { MPIVF_SAMPLE_ROW_STATE = 4, MPIVF_SAMPLE_BLOCK_STATE = 16 };
+enum { MPIVF_SAMPLE_ROW_STATE = 4, MPIVF_SAMPLE_BLOCK_STATE = 8 };
 
 #endif

@@ -1,11 +1,10 @@
 #include "build/seeds.h"
 
 #include "base/rng.h"
-#include "build/smallest.h"
 
 #include <stdlib.h>
 
-enum { MORE = 4 }; /* times as many hashes as seeds, at first */
+enum { MORE = 4 }; /* times as many hashes as seeds, about, at first */
 
 /* A row that may become a seed, or the number of the seed that it is. */
 struct candidate {
@@ -21,9 +20,8 @@ mpivf_seeds_bytes(size_t seeds, size_t dim, bool root)
 }
 
 static uint64_t
-hash_of(void *arg, size_t i)
+hash_of(const struct mpivf_seeds *s, size_t i)
 {
-    const struct mpivf_seeds *s = arg;
     uint64_t key = s->sample->key[mpivf_sample_place(s->sample, i)];
     return mpivf_random(s->seed, MPIVF_FOR_SEEDS, key);
 }
@@ -62,7 +60,7 @@ choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t la
     struct mpivf_context *ctx = par->ctx;
     size_t rows = mpivf_sample_rows(s->sample, s->level), mine = 0;
     for (size_t i = 0; i < rows; i++)
-        mine += hash_of((void *)s, i) <= last;
+        mine += hash_of(s, i) <= last;
     size_t total = mpivf_total_all(par, mine), all = par->rank == 0 ? total : 0;
     struct candidate *own = mpivf_alloc(ctx, "the seeds", mine, sizeof *own);
     struct candidate *joined = mpivf_alloc(ctx, "the seeds", all, sizeof *joined);
@@ -71,7 +69,7 @@ choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t la
     if (status == MPIVF_OK) {
         size_t n = 0;
         for (size_t i = 0; i < rows; i++) {
-            uint64_t hash = hash_of((void *)s, i);
+            uint64_t hash = hash_of(s, i);
             if (hash <= last)
                 own[n++] = (struct candidate){
                     hash, s->group ? s->group[mpivf_sample_place(s->sample, i)] : 0};
@@ -105,13 +103,13 @@ fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct
     size_t rows = mpivf_sample_rows(s->sample, s->level), dim = s->sample->dim, mine = 0;
     size_t seeds = s->first[s->groups], all = par->rank == 0 ? seeds : 0;
     for (size_t i = 0; i < rows; i++)
-        mine += hash_of((void *)s, i) <= last && find(chosen, seeds, hash_of((void *)s, i));
+        mine += hash_of(s, i) <= last && find(chosen, seeds, hash_of(s, i));
     uint64_t *number = mpivf_alloc(ctx, "the seeds", mine + all, sizeof *number);
     float *own = mpivf_alloc(ctx, "the seeds", (mine + all) * dim, sizeof *own);
     mpivf_status status = number && own ? MPIVF_OK : MPIVF_MEMORY;
     size_t n = 0;
     for (size_t i = 0; i < rows && status == MPIVF_OK; i++) {
-        uint64_t hash = hash_of((void *)s, i);
+        uint64_t hash = hash_of(s, i);
         const struct candidate *one = hash <= last ? find(chosen, seeds, hash) : NULL;
         if (one == NULL)
             continue;
@@ -142,7 +140,8 @@ mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, fl
     bool enough = false;
     uint64_t last = 0, total = mpivf_total_all(par, rows);
     for (uint64_t wanted = MORE * count; status == MPIVF_OK && !enough; wanted *= 2) {
-        last = mpivf_smallest_all(par, hash_of, (void *)seeds, rows, wanted);
+        /* a part of the hashes is a part of the rows, nearly */
+        last = wanted < total ? (uint64_t)(((__uint128_t)wanted << 64) / total) : UINT64_MAX;
         status = choose_all(par, seeds, last, chosen, &enough);
         if (status == MPIVF_OK && !enough && wanted >= total)
             status = mpivf_fail(ctx, MPIVF_INTERNAL, "a group has fewer rows than seeds");

@@ -23,7 +23,7 @@ mpivf_seeds_bytes(size_t seeds, size_t dim, bool root);
 /*
  * The rows with the smallest hashes of each group, in that order, into `row` [first[groups], dim] on
  * rank 0. Every group has that many rows over all ranks. The same for any number of ranks.
- * Memory: 16 bytes a row for the smallest 4 first[groups] hashes and more where groups are uneven,
+ * Memory: 16 bytes a row for about the smallest 4 first[groups] hashes and more where groups are uneven,
  * 16 bytes a seed, and the rows of this rank's seeds; on rank 0 of all ranks. Collective.
  */
 mpivf_status

@@ -27,7 +27,8 @@ mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum m
     coarse->centroid = mpivf_alloc(ctx, "the centroids", lists * dim, sizeof(float));
     coarse->centre = mpivf_alloc(ctx, "the centroids", dim, sizeof(float));
     coarse->tile = mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *coarse->tile);
-    if (!coarse->centroid || !coarse->centre || !coarse->tile)
+    coarse->reach = mpivf_alloc(ctx, "tiles", (size_t)ctx->threads * BATCH, sizeof *coarse->reach);
+    if (!coarse->centroid || !coarse->centre || !coarse->tile || !coarse->reach)
         return MPIVF_MEMORY;
     mpivf_status status = mpivf_base_init(
         ctx, &coarse->base, inner_metric(metric), mpivf_filter_best(dim), dim, lists);
@@ -41,7 +42,9 @@ mpivf_coarse_bytes(size_t lists, size_t dim, int threads)
 {
     size_t each = dim * sizeof(float) + mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
     return (lists + MPIVF_PANEL) * each + mpivf_prepare_fixed_bytes(dim, threads) +
-           (size_t)threads * (mpivf_tile_bytes(dim) + sizeof(struct mpivf_tile)) + dim * 4 + 4096;
+           (size_t)threads * (mpivf_tile_bytes(dim) + sizeof(struct mpivf_tile) +
+                              BATCH * sizeof(struct mpivf_reach)) +
+           dim * sizeof(float) + 4096;
 }
 
 void
@@ -55,6 +58,7 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
     mpivf_base_clear(ctx, &coarse->base);
     mpivf_coarse_picks_clear(coarse);
     mpivf_free(ctx, coarse->tile);
+    mpivf_free(ctx, coarse->reach);
     mpivf_free(ctx, coarse->centre);
     mpivf_free(ctx, coarse->centroid);
     memset(coarse, 0, sizeof *coarse);
@@ -78,7 +82,6 @@ mpivf_coarse_refill(struct mpivf_coarse *coarse)
 struct lookup {
     struct mpivf_queries queries;
     struct mpivf_topk topk; /* more than one probe */
-    double *distance;       /* owned, [batch]: one probe */
 };
 
 static size_t
@@ -91,7 +94,7 @@ batch_rows(size_t probes)
 size_t
 mpivf_coarse_scratch(size_t dim, int threads, size_t probes)
 {
-    size_t row = mpivf_topk_query_bytes(probes) + sizeof(double) +
+    size_t row = mpivf_topk_query_bytes(probes) +
                  mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
     return (size_t)threads * (batch_rows(probes) * row + (size_t)threads * dim * sizeof(float) +
                               sizeof(struct lookup) + 2048);
@@ -104,10 +107,8 @@ lookup_init(struct mpivf_coarse *coarse, struct lookup *lookup, size_t batch, si
     struct mpivf_context *ctx = coarse->ctx;
     mpivf_status status = mpivf_queries_init(ctx, &lookup->queries, inner_metric(coarse->metric),
                                              coarse->base.filter, coarse->dim, batch);
-    if (status == MPIVF_OK && probes > 0)
-        return mpivf_topk_init(ctx, &lookup->topk, batch, probes);
-    lookup->distance = mpivf_alloc(ctx, "lookups", batch, sizeof *lookup->distance);
-    return status == MPIVF_OK && lookup->distance ? MPIVF_OK : MPIVF_MEMORY;
+    return status == MPIVF_OK && probes > 0 ? mpivf_topk_init(ctx, &lookup->topk, batch, probes)
+                                            : status;
 }
 
 static void
@@ -115,7 +116,6 @@ lookup_clear(struct mpivf_context *ctx, struct lookup *lookup)
 {
     mpivf_queries_clear(ctx, &lookup->queries);
     mpivf_topk_clear(ctx, &lookup->topk);
-    mpivf_free(ctx, lookup->distance);
 }
 
 static void
@@ -138,17 +138,25 @@ lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_til
     }
 }
 
-static void
-lookup_one(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile, size_t n,
-           uint32_t *list)
+/* Room for a thread to look for the nearest list of a batch, of which nothing is known. */
+static struct mpivf_best
+nothing_known(const struct mpivf_coarse *coarse, size_t n, uint32_t *list)
 {
-    struct mpivf_best best = {lookup->distance, list};
+    struct mpivf_best best = {coarse->reach + (size_t)omp_get_thread_num() * BATCH, list};
+    for (size_t i = 0; i < n; i++)
+        best.reach[i] = (struct mpivf_reach){-INFINITY, INFINITY, false};
+    return best;
+}
+
+static void
+lookup_one(struct mpivf_coarse *coarse, const struct mpivf_queries *queries, struct mpivf_tile *tile,
+           size_t n, uint32_t *list)
+{
+    struct mpivf_best best = nothing_known(coarse, n, list);
     struct mpivf_scan_of all = {.n = n};
-    for (size_t i = 0; i < n; i++) {
-        best.distance[i] = INFINITY;
-        best.id[i] = MPIVF_COARSE_NONE;
-    }
-    mpivf_nearest_one(&lookup->queries, &all, &coarse->base, &best, tile);
+    for (size_t i = 0; i < n; i++)
+        list[i] = MPIVF_COARSE_NONE;
+    mpivf_nearest_one(queries, &all, &coarse->base, &best, tile);
 }
 
 mpivf_status
@@ -174,7 +182,7 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
             if (many)
                 lookup_many(coarse, &lookup[t], &coarse->tile[t], rows, probes, to, far);
             else
-                lookup_one(coarse, &lookup[t], &coarse->tile[t], rows, to);
+                lookup_one(coarse, &lookup[t].queries, &coarse->tile[t], rows, to);
         }
     }
     for (size_t t = 0; lookup && t < threads; t++)
@@ -199,37 +207,19 @@ mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, enum
     return mpivf_queries_init(ctx, rows, inner_metric(metric), mpivf_filter_best(dim), dim, capacity);
 }
 
-/* The distance to the list that each row has: what is farther need not be computed. */
-static void
-known_distances(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows,
-                const struct mpivf_scan_of *of, const struct mpivf_best *best)
-{
-    enum { AHEAD = 4 };
-    size_t dim = coarse->dim;
-    for (size_t i = 0; i < of->n; i++) {
-        size_t q = of->subset ? of->subset[i] : of->first + i;
-        if (of->subset && i + AHEAD < of->n) {
-            const float *next = rows->raw + of->subset[i + AHEAD] * dim;
-            for (size_t j = 0; j < dim; j += 16)
-                __builtin_prefetch(next + j);
-        }
-        best->distance[q] = INFINITY;
-        if (best->id[q] != MPIVF_COARSE_NONE)
-            best->distance[q] = mpivf_nearest_distance(rows->metric, rows->raw + q * dim,
-                                                       coarse->centroid + best->id[q] * dim, dim);
-    }
-}
-
 void
-mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list,
-                      double *distance)
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list)
 {
-    struct mpivf_best best = {distance, list};
+    size_t dim = coarse->dim;
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
     for (size_t first = 0; first < rows->rows; first += BATCH) {
         size_t left = rows->rows - first;
         struct mpivf_scan_of batch = {.first = first, .n = left < BATCH ? left : BATCH};
-        known_distances(coarse, rows, &batch, &best);
+        struct mpivf_best best = nothing_known(coarse, batch.n, list);
+        for (size_t i = first; i < first + batch.n; i++) /* lists that are farther than this are out */
+            if (list[i] != MPIVF_COARSE_NONE)
+                best.reach[i - first] = mpivf_nearest_reach(
+                    rows->metric, rows->raw + i * dim, coarse->centroid + list[i] * dim, dim);
         mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
     }
 }
@@ -262,19 +252,18 @@ mpivf_coarse_picks_clear(struct mpivf_coarse *coarse)
     coarse->pick = NULL;
 }
 
-/* The rows of one group against its candidates, PICKS of them at a time. */
+/* At most BATCH rows of one group against its candidates, PICKS of them at a time. */
 static void
 reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t candidates,
-               const struct mpivf_queries *rows, const struct mpivf_scan_of *group,
-               const struct mpivf_best *best)
+               const struct mpivf_queries *rows, const struct mpivf_scan_of *group, uint32_t *list)
 {
     int thread = omp_get_thread_num();
     struct mpivf_base *pick = &coarse->pick[thread];
-    known_distances(coarse, rows, group, best);
+    struct mpivf_best best = nothing_known(coarse, group->n, list);
     for (size_t at = 0; at < candidates; at += PICKS) {
         size_t n = candidates - at < PICKS ? candidates - at : PICKS;
         mpivf_base_pick(pick, &coarse->base, candidate + at, n);
-        mpivf_nearest_one(rows, group, pick, best, &coarse->tile[thread]);
+        mpivf_nearest_one(rows, group, pick, &best, &coarse->tile[thread]);
     }
 }
 
@@ -296,9 +285,8 @@ group_at(const uint64_t *start, size_t groups, uint64_t at)
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
                             const struct mpivf_queries *rows, const uint32_t *order,
-                            const uint64_t *start, uint32_t *list, double *distance)
+                            const uint64_t *start, uint32_t *list)
 {
-    struct mpivf_best best = {distance, list};
     uint64_t n = start[candidates->groups];
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
     for (uint64_t first = 0; first < n; first += BATCH) { /* groups may be of any size */
@@ -308,7 +296,7 @@ mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_cand
             struct mpivf_scan_of group = {.subset = order + at, .n = stop - at};
             if (group.n > 0)
                 reassign_group(coarse, candidates->list + candidates->start[g],
-                               candidates->start[g + 1] - candidates->start[g], rows, &group, &best);
+                               candidates->start[g + 1] - candidates->start[g], rows, &group, list);
             at = stop;
         }
     }

@@ -20,6 +20,7 @@ struct mpivf_coarse {
     struct mpivf_base base;
     struct mpivf_base *pick; /* owned, one a thread: candidates; NULL = none */
     struct mpivf_tile *tile; /* owned, one a thread */
+    struct mpivf_reach *reach; /* owned, a batch for each thread */
     int threads;
 };
 
@@ -72,8 +73,7 @@ mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, enum
  * work.
  */
 void
-mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list,
-                      double *distance);
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list);
 
 /* The lists that the rows of each group are compared with: different ones, in any order. */
 struct mpivf_candidates {
@@ -97,7 +97,7 @@ mpivf_coarse_picks_clear(struct mpivf_coarse *coarse);
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
                             const struct mpivf_queries *rows, const uint32_t *order,
-                            const uint64_t *start, uint32_t *list, double *distance);
+                            const uint64_t *start, uint32_t *list);
 
 /* Bytes of scratch while probing. */
 size_t

@@ -61,28 +61,24 @@ struct scan {
  * below the normal range lose 2^-150 each. Of what overflows nothing is known. Inner products are
  * canonical.
  */
-static double
-bound_of(const struct scan *s, double distance, int side) /* 1: from above, -1: from below */
+struct mpivf_reach
+mpivf_nearest_reach(enum mpivf_metric metric, const float *query, const float *row, size_t dim)
 {
-    double dim = (double)s->base->dim, share = (dim / 64 + 13) * 1.02 * 0x1p-24;
-    if (s->base->metric != MPIVF_L2)
-        return distance;
-    return distance <= 3e38 ? distance + side * (distance * share + (dim + 64) * 0x1p-148)
-                            : side * (double)INFINITY;
+    if (metric != MPIVF_L2) {
+        double distance = mpivf_distance(metric, query, 0, row, dim);
+        return (struct mpivf_reach){distance, distance, true};
+    }
+    double distance = (double)mpivf_kernel()->near(query, row, dim), wide = (double)dim;
+    double off = distance * (wide / 64 + 13) * 1.02 * 0x1p-24 + (wide + 64) * 0x1p-148;
+    return distance <= 3e38 ? (struct mpivf_reach){distance - off, distance + off, true}
+                            : (struct mpivf_reach){-INFINITY, INFINITY, true};
 }
 
-double
-mpivf_nearest_distance(enum mpivf_metric metric, const float *query, const float *row, size_t dim)
-{
-    return metric == MPIVF_L2 ? (double)mpivf_kernel()->near(query, row, dim)
-                              : mpivf_distance(metric, query, 0, row, dim);
-}
-
-/* No row that is farther can be among those wanted. */
+/* No row that is farther can be among those wanted; `place` counts the queries that are scanned. */
 static double
-limit_of(const struct scan *s, size_t q)
+limit_of(const struct scan *s, size_t q, size_t place)
 {
-    return s->topk ? s->topk->limit[q] : bound_of(s, s->best->distance[q], 1);
+    return s->topk ? s->topk->limit[q] : s->best->reach[place].upper;
 }
 
 static int64_t
@@ -93,13 +89,6 @@ id_of(const struct mpivf_base *base, size_t row)
     return base->id ? base->id[row] : base->first + (int64_t)row;
 }
 
-/* Has query q this row already, or must it not find it? */
-static bool
-passed_over(const struct scan *s, size_t q, int64_t id)
-{
-    return s->topk ? s->own && id == s->own[q] : id == s->best->id[q];
-}
-
 /*
  * Many survivors mean that the limit is loose. The k-th smallest of their upper bounds is a better
  * one: k rows are known to be that near.
@@ -107,23 +96,17 @@ passed_over(const struct scan *s, size_t q, int64_t id)
 static double
 seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
 {
-    size_t k = s->topk ? s->topk->k : 1;
+    size_t k = s->topk->k;
     struct mpivf_candidate bound[BLOCK_ROWS];
     size_t n = 0;
     for (size_t i = 0; i < kept; i++) {
-        if (passed_over(s, q, id_of(s->base, keep[i])))
+        if (s->own && id_of(s->base, keep[i]) == s->own[q])
             continue;
         bound[n].distance = mpivf_prepare_upper(s->queries, q, s->base, keep[i], value[i]);
         bound[n++].id = 0;
     }
     if (n < k)
         return INFINITY;
-    if (k == 1) {
-        double least = bound[0].distance;
-        for (size_t i = 1; i < n; i++)
-            least = bound[i].distance < least ? bound[i].distance : least;
-        return least;
-    }
     mpivf_topk_select(bound, n, k);
     double limit = bound[0].distance;
     for (size_t i = 1; i < k; i++)
@@ -131,15 +114,40 @@ seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *va
     return limit;
 }
 
-/* Offer row number `raw` to query q's topk. */
+/* Compute the survivors of query q and offer them to its topk. */
 static void
-offer(const struct scan *s, size_t q, size_t raw, int64_t id)
+take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
 {
+    const struct mpivf_base *base = s->base;
     const struct mpivf_queries *queries = s->queries;
     size_t dim = queries->dim;
-    double distance = mpivf_distance(queries->metric, queries->raw + q * dim,
-                                     queries->bound[q].square, s->base->raw + raw * dim, dim);
-    mpivf_topk_add(s->topk, q, distance, id);
+    double limit = s->topk->limit[q];
+    if (kept > 1 && kept >= s->topk->k) {
+        double seeded = seed_limit(s, q, keep, value, kept);
+        limit = seeded < limit ? seeded : limit;
+    }
+    for (size_t i = 0; i < kept; i++) {
+        size_t row = keep[i], raw = base->pick ? base->pick[row] : row;
+        int64_t id = id_of(base, row);
+        if (mpivf_prepare_lower(queries, q, value[i]) > limit || (s->own && id == s->own[q]))
+            continue;
+        s->tile->computed++;
+        double distance = mpivf_distance(queries->metric, queries->raw + q * dim,
+                                         queries->bound[q].square, base->raw + raw * dim, dim);
+        mpivf_topk_add(s->topk, q, distance, id);
+    }
+    mpivf_topk_tighten(s->topk, q);
+}
+
+/* ---- the nearest row alone ---- */
+
+static struct mpivf_reach
+compute(const struct scan *s, size_t q, uint32_t id)
+{
+    size_t dim = s->queries->dim;
+    s->tile->computed++;
+    return mpivf_nearest_reach(s->queries->metric, s->queries->raw + q * dim, s->base->raw + id * dim,
+                               dim);
 }
 
 /* Is row `id` nearer to query q than the best so far, where the quick distances cannot tell? */
@@ -157,49 +165,77 @@ nearer(const struct scan *s, size_t q, uint32_t id)
 
 /* Offer a row, whose id is its number, to the best of query q. */
 static void
-offer_best(const struct scan *s, size_t q, uint32_t id)
+offer(const struct scan *s, size_t q, struct mpivf_reach *best, uint32_t id)
 {
-    const struct mpivf_queries *queries = s->queries;
-    double *best = &s->best->distance[q];
-    double distance = mpivf_nearest_distance(queries->metric, queries->raw + q * queries->dim,
-                                             s->base->raw + id * queries->dim, queries->dim);
+    struct mpivf_reach reach = compute(s, q, id);
     if (s->best->id[q] != UINT32_MAX) {
-        if (bound_of(s, distance, -1) > bound_of(s, *best, 1))
+        if (reach.lower > best->upper)
             return;
-        if (!(bound_of(s, distance, 1) < bound_of(s, *best, -1)) && !nearer(s, q, id))
+        if (!(reach.upper < best->lower) && !nearer(s, q, id))
             return;
     }
-    *best = distance;
+    *best = reach;
     s->best->id[q] = id;
 }
 
-/* Compute the survivors of query q and offer them. */
+/*
+ * The best so far against the survivors of query q. The upper bound of the one that seems nearest
+ * leaves few of them; the row that is left alone is taken as it is, and no raw value is touched.
+ */
 static void
-take(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
+take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value, size_t kept)
 {
     const struct mpivf_base *base = s->base;
-    double limit = limit_of(s, q);
-    if (kept > 1 && (s->topk == NULL || kept >= s->topk->k)) {
-        double seeded = seed_limit(s, q, keep, value, kept);
-        limit = seeded < limit ? seeded : limit;
-    }
+    struct mpivf_reach *best = &s->best->reach[place];
+    uint32_t *held = &s->best->id[q];
+    size_t least = 0, left = 0;
+    for (size_t i = 1; i < kept; i++)
+        least = value[i] < value[least] ? i : least;
+    double limit = mpivf_prepare_upper(s->queries, q, base, keep[least], value[least]);
+    limit = best->upper < limit ? best->upper : limit;
+    float most = mpivf_prepare_limit(s->queries, q, limit);
     for (size_t i = 0; i < kept; i++) {
-        size_t row = keep[i], raw = base->pick ? base->pick[row] : row;
-        if (mpivf_prepare_lower(s->queries, q, value[i]) > limit)
-            continue;
-        if (passed_over(s, q, id_of(base, row)))
-            continue;
-        s->tile->computed++;
-        if (s->topk) {
-            offer(s, q, raw, id_of(base, row));
-            continue;
+        uint32_t row = keep[i], raw = base->pick ? base->pick[row] : row;
+        bool wanted = !(value[i] > most);
+        if (raw != *held) {
+            value[left] = value[i];
+            keep[left] = row;
+            left += wanted;
+        } else if (!best->computed) {
+            best->lower = mpivf_prepare_lower(s->queries, q, value[i]);
+            if (!(best->lower == best->lower))
+                best->lower = -INFINITY;
+            if (wanted)
+                best->upper = mpivf_prepare_upper(s->queries, q, base, row, value[i]);
         }
-        offer_best(s, q, (uint32_t)raw);
-        double now = limit_of(s, q);
-        limit = now < limit ? now : limit;
     }
+    if (*held != UINT32_MAX && best->lower > limit)
+        *held = UINT32_MAX;
+    if (left == 0)
+        return;
+    if (left == 1 && *held == UINT32_MAX) {
+        *held = base->pick ? base->pick[keep[0]] : keep[0];
+        best->lower = mpivf_prepare_lower(s->queries, q, value[0]);
+        best->upper = mpivf_prepare_upper(s->queries, q, base, keep[0], value[0]);
+        best->computed = false;
+        return;
+    }
+    if (*held != UINT32_MAX && !best->computed)
+        *best = compute(s, q, *held);
+    for (size_t i = 0; i < left; i++) {
+        bool known = *held != UINT32_MAX;
+        if (!known || !(mpivf_prepare_lower(s->queries, q, value[i]) > best->upper))
+            offer(s, q, best, base->pick ? base->pick[keep[i]] : keep[i]);
+    }
+}
+
+static void
+take(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value, size_t kept)
+{
     if (s->topk)
-        mpivf_topk_tighten(s->topk, q);
+        take_many(s, q, keep, value, kept);
+    else
+        take_one(s, q, place, keep, value, kept);
 }
 
 /* Queries that lie apart come late from memory: ask before they are needed. */
@@ -240,7 +276,7 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
             size_t place = start + (i < group.n ? i : group.n - 1);
             size_t q = subset ? subset[place] : first + place;
             number[i] = q;
-            mpivf_prepare_group(queries, q, limit_of(s, q), &group, i);
+            mpivf_prepare_group(queries, q, limit_of(s, q, place), &group, i);
             group.keep[i] = s->tile->keep + i * BLOCK_ROWS;
             group.value[i] = s->tile->value + i * BLOCK_ROWS;
         }
@@ -255,20 +291,22 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
                 group.value[i][kept] = group.value[i][j];
                 kept += row < base->rows;
             }
-            take(s, number[i], group.keep[i], group.value[i], kept);
+            if (kept > 0)
+                take(s, number[i], start + i, group.keep[i], group.value[i], kept);
         }
     }
 }
 
 /* The same through sgemm, `n` at most TILE_QUERIES. */
 static void
-scan_products(const struct scan *s, const uint32_t *subset, size_t first, size_t n, size_t at,
+scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start, size_t n, size_t at,
               size_t columns)
 {
     const struct mpivf_queries *queries = s->queries;
     const struct mpivf_base *base = s->base;
     const float *work = (const float *)(const void *)queries->word;
-    size_t dim = queries->dim;
+    const uint32_t *subset = of->subset ? of->subset + start : NULL;
+    size_t dim = queries->dim, first = of->first + start;
     const float *rows = work + first * dim;
     for (size_t i = 0; subset && i < n; i++)
         memcpy(s->tile->gather + i * dim, work + subset[i] * dim, dim * sizeof(float));
@@ -281,7 +319,7 @@ scan_products(const struct scan *s, const uint32_t *subset, size_t first, size_t
         uint32_t *keep = s->tile->keep;
         size_t kept = mpivf_kernel()->filter(
             product, base->term + at, base->norm + at, columns, queries->bound[q].scale,
-            queries->bound[q].slope, mpivf_prepare_limit(queries, q, limit_of(s, q)), keep);
+            queries->bound[q].slope, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)), keep);
         for (size_t j = 0; j < kept; j++) {
             size_t row = at + keep[j];
             s->tile->value[j] = base->term[row] - queries->bound[q].scale * product[keep[j]] -
@@ -289,7 +327,7 @@ scan_products(const struct scan *s, const uint32_t *subset, size_t first, size_t
             keep[j] = (uint32_t)row;
         }
         if (kept > 0)
-            take(s, q, keep, s->tile->value, kept);
+            take(s, q, start + i, keep, s->tile->value, kept);
     }
 }
 
@@ -301,7 +339,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
     size_t most = base->filter == MPIVF_FILTER_SGEMM ? BLOCK_ROWS : panels * MPIVF_PANEL;
     size_t rows, block = most;
-    if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first) == INFINITY) {
+    if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY) {
         /* everything survives while there is no limit: begin with few rows */
         block = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
         block = block < most ? block : most;
@@ -314,7 +352,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
             continue;
         }
         for (size_t start = 0; start < of->n; start += TILE_QUERIES)
-            scan_products(s, of->subset ? of->subset + start : NULL, of->first + start,
+            scan_products(s, of, start,
                           of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES, at, rows);
     }
 }

@@ -18,7 +18,7 @@ struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
     uint32_t *keep;          /* owned, [MPIVF_GROUP, block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
-    uint64_t computed;       /* canonical distances, added to */
+    uint64_t computed;       /* distances, added to */
 };
 
 mpivf_status
@@ -46,26 +46,34 @@ mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_
                    const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile);
 
 /*
- * The nearest row so far of each query, ties to the smaller: UINT32_MAX at INFINITY at first. The row
- * is that of the canonical distance; the distance that is told is computed faster, in float32 for
- * l2, and is the same on every instruction set.
+ * What is known of a canonical distance: lower <= distance <= upper. `computed`: from the values
+ * themselves, in float32 for l2, exactly for ip; else from what a filter saw.
+ */
+struct mpivf_reach {
+    double lower, upper;
+    bool computed;
+};
+
+struct mpivf_reach
+mpivf_nearest_reach(enum mpivf_metric metric, const float *query, const float *row, size_t dim);
+
+/*
+ * The nearest row so far of each query by canonical distance, ties to the smaller: UINT32_MAX, in
+ * reach of -INFINITY to INFINITY, at first. A query may come with a row, in any reach that is true.
  */
 struct mpivf_best {
-    double *distance;
-    uint32_t *id;
+    struct mpivf_reach *reach; /* of the queries of a scan, in its order */
+    uint32_t *id;              /* by number of the query */
 };
 
 /*
- * The same for the nearest row alone. Ids are numbers in base->raw. A query that comes with a row
- * and its distance (mpivf_nearest_distance) saves work: what is farther is not computed, nor is that
- * row. Not for cosine; `of->own` is not used.
+ * The same for the nearest row alone. Ids are numbers in base->raw. What a query comes with saves
+ * work: what is farther is not computed. Not for cosine; `of->own` is not used.
  */
 void
 mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
                   const struct mpivf_base *base, const struct mpivf_best *best,
                   struct mpivf_tile *tile);
-double
-mpivf_nearest_distance(enum mpivf_metric metric, const float *query, const float *row, size_t dim);
 
 /* mpivf_nearest_scan with `threads` threads, `tile` one for each. */
 void
