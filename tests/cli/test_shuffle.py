@@ -153,7 +153,7 @@ def test_memory_is_bounded_and_changes_no_byte(tmp_path, large, buffers, ranks):
 
 
 def test_too_little_memory_is_said_at_once_with_what_is_enough(tmp_path, large):
-    little = memory(1.4)
+    little = memory(2)  # of 3.1 MiB
     words = ("shuffle", large / "in.h5", tmp_path / "x.h5", "--threads", 1)
     failed = fails(*words, "--memory", little, says="two passes", output=tmp_path / "x.h5")
     more = float(re.search(r"raise --memory by ([0-9.]+) MiB", failed.messages()[0]).group(1))
