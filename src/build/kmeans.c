@@ -333,7 +333,8 @@ enough_of(const struct mpivf_train_options *options, uint64_t global, double wor
 
 /*
  * Local iterations where they are cheaper, then a global one, which also gives empty lists rows, and
- * again, until one gains no more than the tolerance. `placed`: every row has a list.
+ * again, until that gains no more than the tolerance, or the local ones before the first do not.
+ * `placed`: every row has a list.
  */
 static mpivf_status
 refine_all(struct kmeans *km, bool placed)
@@ -348,7 +349,7 @@ refine_all(struct kmeans *km, bool placed)
     for (uint64_t i = 0; status == MPIVF_OK; i++) {
         if (local && placed)
             status = local_all(km, &near, work, enough_of(options, i, work, gain), &gain);
-        bool done = gain <= options->tolerance && km->empty == 0;
+        bool done = i == 0 && gain <= options->tolerance && km->empty == 0;
         if (status || i == options->iterations || done)
             break; /* all ranks hold the same numbers */
         status = global_all(km, &gain);

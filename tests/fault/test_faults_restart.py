@@ -3,7 +3,7 @@ from faults import matrix
 
 
 def test_build_last_pass_fails_and_force_keeps_the_old_index(scenarios, root):
-    outcome = matrix(root, [scenarios["build-train"]], (1, 3), "last", force="last")
+    outcome = matrix(root, [scenarios["build-train"]], (3,), "last", force="last")
     assert outcome["failed after the commit"] > 0  # the named exceptions are real ones
 
 
