@@ -178,6 +178,15 @@ offer(const struct scan *s, size_t q, struct mpivf_reach *best, uint32_t id)
     s->best->id[q] = id;
 }
 
+/* What a value of the filter's comparison tells of a row of the base. */
+static struct mpivf_reach
+seen(const struct scan *s, size_t q, uint32_t row, float value)
+{
+    double lower = mpivf_prepare_lower(s->queries, q, value);
+    double upper = mpivf_prepare_upper(s->queries, q, s->base, row, value);
+    return (struct mpivf_reach){isnan(lower) ? -INFINITY : lower, upper, false};
+}
+
 /*
  * The best so far against the survivors of query q. The upper bound of the one that seems nearest
  * leaves few of them; the row that is left alone is taken as it is, and no raw value is touched.
@@ -191,7 +200,7 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
     size_t least = 0, left = 0;
     for (size_t i = 1; i < kept; i++)
         least = value[i] < value[least] ? i : least;
-    double limit = mpivf_prepare_upper(s->queries, q, base, keep[least], value[least]);
+    double limit = seen(s, q, keep[least], value[least]).upper;
     limit = best->upper < limit ? best->upper : limit;
     float most = mpivf_prepare_limit(s->queries, q, limit);
     for (size_t i = 0; i < kept; i++) {
@@ -202,11 +211,7 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
             keep[left] = row;
             left += wanted;
         } else if (!best->computed) {
-            best->lower = mpivf_prepare_lower(s->queries, q, value[i]);
-            if (!(best->lower == best->lower))
-                best->lower = -INFINITY;
-            if (wanted)
-                best->upper = mpivf_prepare_upper(s->queries, q, base, row, value[i]);
+            *best = seen(s, q, row, value[i]);
         }
     }
     if (*held != UINT32_MAX && best->lower > limit)
@@ -215,9 +220,7 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
         return;
     if (left == 1 && *held == UINT32_MAX) {
         *held = base->pick ? base->pick[keep[0]] : keep[0];
-        best->lower = mpivf_prepare_lower(s->queries, q, value[0]);
-        best->upper = mpivf_prepare_upper(s->queries, q, base, keep[0], value[0]);
-        best->computed = false;
+        *best = seen(s, q, keep[0], value[0]);
         return;
     }
     if (*held != UINT32_MAX && !best->computed)

@@ -2,7 +2,8 @@
  * nearest: many queries against many rows, exactly.
  *
  * A filter (prepare.h has the bounds and their proof) excludes nearly all pairs; those left are
- * computed canonically and offered to topk. So the result is that of the float64 brute force with
+ * computed canonically and offered to topk, or, where only the nearest row is asked for, compared as
+ * far as the bounds leave a doubt. So the result is that of the float64 brute force with
  * ties by id, and nothing about filters, blocks, threads or ranks shows in it.
  *
  * Rows are taken in blocks whose words stay in the second-level cache, queries in groups of 8.

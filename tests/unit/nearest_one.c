@@ -139,7 +139,7 @@ check(const struct problem *p, bool some)
     for (size_t place = 0; place < of.n; place++) {
         size_t q = some ? subset[place] : place;
         double distance = p->all[q * ROWS + id[q]];
-        if (reach[place].lower > distance || reach[place].upper < distance)
+        if (!(reach[place].lower <= distance && distance <= reach[place].upper))
             fail_msg("%s, %s, %s, query %zu: %.17g is not within %.17g and %.17g", p->what,
                      mpivf_filter_name(p->filter), names[p->known], q, distance, reach[place].lower,
                      reach[place].upper);
