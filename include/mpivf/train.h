@@ -20,7 +20,7 @@ struct mpivf_train_options {
     uint64_t sample;     /* rows; 0 = 256 a list */
     uint64_t seed;
     uint64_t iterations; /* over all lists, at most */
-    double tolerance;    /* stop when one gains less than this share of the objective */
+    double tolerance;    /* stop when one, or those before the first, gain less of the objective */
     uint64_t max_list;   /* rows of a list at most, by what the sample tells; 0 = any */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;

@@ -178,8 +178,9 @@ deal_lists(const int64_t *count, size_t cells, uint64_t lists, struct remainder 
 }
 
 /*
- * Iterations in which a row of a cell is compared with the lists of that cell only: those of the first
- * guess while they gain, then all rows, so that every row has a list.
+ * Iterations in which a row of a cell is compared with the lists of that cell only: with the rows of the
+ * first guess while they gain, the more the less they cost of an iteration over all rows; then one
+ * over all.
  */
 static mpivf_status
 iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32_t *cell_of,
@@ -193,9 +194,10 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
             cell_of[l] = (uint32_t)c;
             all[l] = (uint32_t)l;
         }
-    for (size_t i = 0; i < rows; i++) { /* from the cell to one of its lists */
+    for (size_t i = 0; i < rows; i++) { /* from the cell to one of its lists, or any if it has none */
         uint32_t *list = &lloyd->list[mpivf_sample_place(km->sample, i)];
-        *list = (uint32_t)first[*list];
+        uint64_t at = first[*list], lists = first[cells];
+        *list = (uint32_t)(at < lists ? at : lists - 1);
     }
     mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse));
     double last = INFINITY;
@@ -358,7 +360,7 @@ refine_all(struct kmeans *km, bool placed)
             break;
     }
     mpivf_near_clear(&near);
-    if (status == MPIVF_OK && (km->trained->iterations > 0 || km->trained->local > 0))
+    if (status == MPIVF_OK && km->lloyd.summed > 0)
         mpivf_lloyd_settle_all(&km->lloyd);
     return status;
 }

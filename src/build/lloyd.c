@@ -112,7 +112,7 @@ have_sums_all(struct mpivf_lloyd *lloyd)
     lloyd->whole = mpivf_alloc_zero(ctx, what, lloyd->par->rank == 0 ? n : 0, sizeof *lloyd->whole);
     lloyd->origin = mpivf_alloc(ctx, what, dim, sizeof *lloyd->origin);
     bool room = lloyd->sum && lloyd->whole && lloyd->origin;
-    if (room) /* any point among the rows, the same on all ranks */
+    if (room) /* any point about the rows, the same on all ranks */
         memcpy(lloyd->origin, lloyd->coarse->centroid, dim * sizeof *lloyd->origin);
     return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
 }
@@ -125,6 +125,7 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     double most = mpivf_max_all(par, lloyd->sample->most);
     uint64_t total = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
     lloyd->scale = fixed_point_scale(total, most);
+    /* centroids are within 3 times the largest value when they go 1.5 times the way */
     lloyd->objective_scale =
         fixed_point_scale(total, lloyd->spherical ? 2.0 : 16.0 * (double)dim * most * most);
     return mpivf_agree_all(par, allocate(lloyd));
@@ -326,8 +327,8 @@ split(struct mpivf_lloyd *lloyd, size_t from, size_t to)
     float *a = lloyd->coarse->centroid + from * dim, *b = lloyd->coarse->centroid + to * dim;
     for (size_t j = 0; j < dim; j++) {
         float nudge = a[j] * (j % 2 ? NUDGE : -NUDGE);
-        b[j] = a[j] + nudge;
-        a[j] -= nudge;
+        b[j] = fabsf(a[j] + nudge) <= FLT_MAX ? a[j] + nudge : a[j];
+        a[j] = fabsf(a[j] - nudge) <= FLT_MAX ? a[j] - nudge : a[j];
     }
     if (lloyd->spherical) {
         mpivf_normalise(a, dim, a);
@@ -400,7 +401,7 @@ assign_block(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidate
     const struct mpivf_queries *rows = block->rows;
     uint32_t *list = lloyd->list + block->first;
     memcpy(lloyd->old, list, rows->rows * sizeof *list);
-    for (size_t i = 0; i < rows->rows && block->level >= lloyd->summed; i++)
+    for (size_t i = 0; i < rows->rows && (int)block->level >= lloyd->summed; i++)
         lloyd->old[i] = MPIVF_COARSE_NONE;
     if (candidates) {
         sort_by_group(lloyd, list, rows->rows, group_of, candidates->groups);

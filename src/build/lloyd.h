@@ -29,7 +29,7 @@ struct mpivf_lloyd {
     struct mpivf_progress *progress; /* not owned */
     enum mpivf_sample_level level;   /* rows up to here take part */
     bool spherical;                  /* centroids have unit length */
-    double stretch;                  /* 1: to the mean */
+    double stretch;                  /* 1: to the mean; at most 1.5 */
     double scale, objective_scale;
     uint32_t *list;   /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
     uint32_t *order;  /* owned, [block rows]: by group */
@@ -87,18 +87,18 @@ mpivf_status
 mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step);
 
 /*
- * Bring the centroids to the means of what the last iteration summed, when those were stretched.
- * Collective.
- */
-void
-mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd);
-
-/*
  * The same, but a row is compared only with the candidates of its group, group_of[its list]
  * (NULL: the list is the group). Every row has a list. Nothing is repaired. Collective.
  */
 mpivf_status
 mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidates,
                       const uint32_t *group_of, double work, struct mpivf_lloyd_step *step);
+
+/*
+ * Bring the centroids to the means of what the last iteration summed, when those were stretched.
+ * Collective.
+ */
+void
+mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd);
 
 #endif

@@ -198,7 +198,7 @@ mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_bl
         number -= level_blocks(sample, l);
     size_t at = number * sample->block_rows, left = sample->rows[l] - at;
     size_t n = left < sample->block_rows ? left : sample->block_rows;
-    block->level = l;
+    block->level = (enum mpivf_sample_level)l;
     block->first = sample->first[l] + at;
     if (!streams(sample)) {
         struct mpivf_queries *rows = &sample->prepared[l];

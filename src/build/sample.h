@@ -41,7 +41,7 @@ struct mpivf_sample {
 
 /* A block of the sample, prepared. */
 struct mpivf_sample_block {
-    int level;
+    enum mpivf_sample_level level;
     size_t first; /* its rows are places first, first + 1... */
     const struct mpivf_queries *rows;
 };

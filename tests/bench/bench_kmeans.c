@@ -1,6 +1,7 @@
 /*
  * k-means: the time to the objective that ten iterations of plain float Lloyd reach from random rows,
- * as 2 rows lists dim 10 / time, beside sgemm in the same run. Ours and sgemm are the best of four.
+ * as 2 rows lists dim 10 / time, beside sgemm in the same run. Ours is run with ever smaller tolerances
+ * until it gets there; ours, but for `flat`, and sgemm are the best of four, float Lloyd runs once.
  *
  * usage: bench_kmeans FILE[:OBJECT] [lists [rows [flat]]]
  *        bench_kmeans uniform ROWS DIM [lists [rows [flat]]]   (unit vectors)

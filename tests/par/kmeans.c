@@ -38,6 +38,16 @@ all_equal(uint64_t i, size_t dim, float *row)
     clustered(i - i, dim, row);
 }
 
+/* Equal as far as the first guess sees, and others (an_odd_rest has the numbers). */
+static void
+odd_rest(uint64_t i, size_t dim, float *row)
+{
+    bool seen = (double)key_of(i) / 0x1p64 < 0.9;
+    clustered(seen ? 0 : i, dim, row);
+    for (size_t j = 0; j < dim && !seen; j++)
+        row[j] *= 3;
+}
+
 static void
 all_zero(uint64_t i, size_t dim, float *row)
 {
@@ -355,6 +365,21 @@ stretched(struct checks *t)
 
 /* ---- rows that are hard on it ---- */
 
+/* Cells that no row of the first guess is in have no lists, and yet rows. */
+static void
+an_odd_rest(struct checks *t)
+{
+    static const struct how plain = {.threads = 1}, streamed = {.threads = 3, .block = 256};
+    for (size_t dim = 1; dim < 1000; dim = 30 * dim + 1) {
+        struct rows rows = {"odd rest", MPIVF_L2, 2000, 1700, 1800, dim, odd_rest};
+        struct result alone = train_alone_all(t, &rows, 600);
+        check_result(t, &rows, 600, &alone);
+        check_same(t, &rows, 600, &plain, &alone);
+        check_same(t, &rows, 600, &streamed, &alone);
+        free(alone.centroid);
+    }
+}
+
 static void
 check_kind(struct checks *t, const char *name, enum mpivf_metric metric, uint64_t n, uint64_t lists,
            void (*value)(uint64_t i, size_t dim, float *row))
@@ -418,6 +443,7 @@ main(int argc, char **argv)
         {"kmeans: as good as one level", as_good_as_flat},
         {"kmeans: centroids that go farther than to the mean", stretched},
         {"kmeans: equal rows", equal_rows},
+        {"kmeans: rows unlike those of the first guess", an_odd_rest},
         {"kmeans: as many lists as rows", as_many_lists_as_rows},
         {"kmeans: just above one level", just_above_one_level},
         {"kmeans: values that are odd", odd_values},
