@@ -368,12 +368,21 @@ repair_empty(struct mpivf_lloyd *lloyd)
     return repaired;
 }
 
+/* Rank 0's centroids to all ranks, prepared. */
+static void
+share_centroids_all(struct mpivf_lloyd *lloyd)
+{
+    struct mpivf_coarse *coarse = lloyd->coarse;
+    mpivf_bcast_all(lloyd->par, coarse->centroid, coarse->lists * coarse->dim * sizeof(float));
+    mpivf_coarse_refill(coarse);
+}
+
 /* Join the ranks' sums, move the centroids, and tell all. */
 static void
 update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step)
 {
     const struct mpivf_par *par = lloyd->par;
-    size_t lists = lloyd->coarse->lists, dim = lloyd->coarse->dim;
+    size_t lists = lloyd->coarse->lists;
     uint64_t rows = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
     *step = (struct mpivf_lloyd_step){0};
     mpivf_sum_to_root_all(par, lloyd->sum, numbers(lloyd));
@@ -389,8 +398,7 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
             step->repaired = repair_empty(lloyd);
     }
     mpivf_bcast_all(par, step, sizeof *step);
-    mpivf_bcast_all(par, lloyd->coarse->centroid, lists * dim * sizeof(float));
-    mpivf_coarse_refill(lloyd->coarse);
+    share_centroids_all(lloyd);
 }
 
 /* Assign the rows of a block and sum what has changed; `candidates` NULL: all lists. */
@@ -447,11 +455,9 @@ mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step 
 void
 mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd)
 {
-    struct mpivf_coarse *coarse = lloyd->coarse;
     if (lloyd->par->rank == 0)
         move_centroids(lloyd, 1);
-    mpivf_bcast_all(lloyd->par, coarse->centroid, coarse->lists * coarse->dim * sizeof(float));
-    mpivf_coarse_refill(coarse);
+    share_centroids_all(lloyd);
 }
 
 mpivf_status
