@@ -4,6 +4,8 @@
  * MPIVF_FAULT=site:rank:nth makes the nth pass (from 1) of that rank through the site fail;
  * with a fourth field, site:rank:nth:kill, the process is killed there (SIGKILL) instead.
  * MPIVF_FAULT_LOG=FILE appends a line "site rank" for every pass, to learn what a run reaches.
+ * MPIVF_FAULT_TAKEN=KIB is counted as what the program takes itself, whatever that is: the same
+ * --memory then leaves the buffers the same in every run, and a run makes the same passes again.
  * Only in builds with -DMPIVF_FAULTS=ON; elsewhere a site is the constant false.
  */
 #ifndef MPIVF_BASE_FAULT_H
@@ -44,6 +46,10 @@ enum mpivf_fault_site {
 #ifdef MPIVF_FAULTS
 bool
 mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site);
+
+/* The bytes of MPIVF_FAULT_TAKEN; `measured` without it. */
+size_t
+mpivf_fault_taken(size_t measured);
 #else
 static inline bool
 mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site)
@@ -51,6 +57,12 @@ mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site)
     (void)ctx;
     (void)site;
     return false;
+}
+
+static inline size_t
+mpivf_fault_taken(size_t measured)
+{
+    return measured;
 }
 #endif
 

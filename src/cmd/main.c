@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "cmd/command.h"
 #include "math/blas.h"
 #include "math/kernel.h"
@@ -83,7 +84,7 @@ set_memory(const struct mpivf_par *par, uint64_t asked)
 {
     struct mpivf_context *ctx = par->ctx;
     size_t all = asked ? asked : mpivf_memory_default(par->node_size);
-    size_t base = mpivf_memory_resident() + RESERVE;
+    size_t base = mpivf_fault_taken(mpivf_memory_resident() + RESERVE);
     if (all < base + (1 << 20))
         return mpivf_fail(ctx, MPIVF_USAGE, "--memory %.1f MiB is too little: the program itself and its "
                           "libraries take %.1f MiB", (double)all / 1048576, (double)base / 1048576);

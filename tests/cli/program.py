@@ -1,6 +1,7 @@
 """Running the program as a user does: run(), ranks, and what a failure has to look like."""
 import atexit
 import filecmp
+import functools
 import json
 import os
 import re
@@ -79,19 +80,42 @@ def fails(*words, code=1, says="", ranks=1, env=None, timeout=60, output=None):
     return result
 
 
-def memory(buffers, ranks=1):
-    """A --memory that leaves `buffers` MiB for buffers: what the program takes itself varies."""
-    told = run("info", "-", "--memory", "16M", ranks=ranks, check=False).messages()[0]
-    taken = float(re.search(r"take ([0-9.]+) MiB", told).group(1))
-    return f"{int(1024 * (taken + buffers))}k"
+@functools.cache
+def taken():
+    """KiB that the program takes itself. It varies by half a MiB: from now on all runs count this much."""
+    told = [run("info", "-", "--memory", "16M", ranks=ranks, check=False).messages()[0] for ranks in (1, 5)]
+    most = max(float(re.search(r"take ([0-9.]+) MiB", line).group(1)) for line in told)
+    os.environ["MPIVF_FAULT_TAKEN"] = str(int(1024 * (most + 0.5)))
+    return int(os.environ["MPIVF_FAULT_TAKEN"])
+
+
+def memory(buffers):
+    """A --memory that leaves `buffers` MiB for buffers."""
+    return f"{taken() + int(1024 * buffers)}k"
+
+
+def least_memory(*words, first, says, more, ranks):
+    """A --memory that leaves `more` MiB beyond what a run says that it needs: (...) MiB, (...) are left."""
+    found = None
+    while found is None:  # from what is too little for anything to what is too little for this
+        told = run(*words, "--memory", memory(first), ranks=ranks, check=False)
+        assert told.code, "it ran: there is no such --memory"
+        found = re.search(says, told.err)
+        first += 0 if found else 0.25
+    need, left = found.groups()
+    return memory(first + float(need) - float(left) + more)
 
 
 def tight_memory(*words, more=1.0, ranks=1):
     """A --memory that leaves the buffers of `truth ...` `more` MiB beyond the least it says it needs."""
-    given = memory(3, ranks)
-    told = run(*words, "--memory", given, ranks=ranks, check=False).messages()[-1]
-    need, left = re.search(r"needs ([0-9.]+) MiB of buffers at least, ([0-9.]+) MiB are left", told).groups()
-    return f"{int(given[:-1]) + int(1024 * (float(need) - float(left) + more))}k"
+    return least_memory(*words, first=3, says=r"needs ([0-9.]+) MiB of buffers at least, ([0-9.]+) MiB are left",
+                        more=more, ranks=ranks)
+
+
+def sample_memory(*words, more, ranks=1):
+    """A --memory with which `train ...` leaves rank 0 `more` MiB for the sample, other ranks more."""
+    return least_memory(*words, "--threads", 1, first=1, more=more, ranks=ranks,
+                        says=r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left")
 
 
 def same(a, b):

@@ -6,7 +6,7 @@ import h5py
 import numpy
 import pytest
 
-from program import SLOW, fails, memory, run, same, save
+from program import fails, memory, run, same, save
 
 TRAIN = ("-l", 16, "--sample", 1000, "--iterations", 1, "--bad-rows", "skip", "--quiet")
 
@@ -69,7 +69,7 @@ def test_both_are_what_they_are_alone(emptied, large, ranks):
 
 def tight(large, folder, ranks):
     """A --memory that is little more than a build with --truth needs."""
-    given = memory(20, ranks)
+    given = memory(20)
     told = run("build", large / "in.h5", folder / "x", *TRAIN, "--threads", 1, "--truth",
                f"{large / 'in.h5'}:{folder / 't.h5'}", "--truth-k", 30, "--memory", given, ranks=ranks,
                check=False).messages()[-1]
@@ -82,7 +82,7 @@ def tight(large, folder, ranks):
 def test_with_little_memory(emptied, large, ranks):
     """Several shards of one rank: what was found is kept before each."""
     built = build(large, emptied, "--threads", 1, "--memory", tight(large, emptied, ranks), ranks=ranks)
-    assert ranks > 1 or SLOW > 1 or built["shards"] > 1
+    assert ranks > 1 or built["shards"] > 1
     assert same(emptied / "t.h5", large / "truth")
 
 

@@ -56,7 +56,7 @@ def test_index_is_the_same_at_any_ranks_and_threads(scratch, source, index, rank
 
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_index_is_the_same_when_memory_makes_many_shards(scratch, source, index, ranks):
-    built = run("build", source, scratch / "x", *TRAIN, "--memory", memory(43, ranks), "--threads", 1,
+    built = run("build", source, scratch / "x", *TRAIN, "--memory", memory(43), "--threads", 1,
                 "--json", ranks=ranks).json()
     assert built["shards"] > 2 * ranks
     assert same(scratch / "x", index)

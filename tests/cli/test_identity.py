@@ -90,7 +90,7 @@ def test_little_memory_gives_the_same_bytes(tmp_path):
     rows = numpy.random.default_rng(3).normal(size=(20000, 200)).astype("f4")
     source = save(tmp_path / "in.h5", train=rows, test=rows[:700])
     made = []
-    for name, words in (("plenty", ()), ("little", ("--memory", memory(20, 2)))):
+    for name, words in (("plenty", ()), ("little", ("--memory", memory(20)))):
         how = (*words, "--threads", 1, "--json", "--quiet")
         built = run("build", source, tmp_path / name, "-l", 16, "--sample", 1000, "--store", "source",
                     *how, ranks=2).json()

@@ -1,13 +1,12 @@
 """Training on two levels: the same model however it is made, each row in its nearest list, recall."""
 import json
 import os
-import re
 
 import h5py
 import numpy
 import pytest
 
-from program import ALONE, PROGRAM, SLOW, data, execute, fails, memory, neighbours, recall, run, same, save
+from program import ALONE, PROGRAM, data, execute, fails, neighbours, recall, run, same, sample_memory, save
 
 ROWS, DIM, LISTS = 40000, 20, 600  # the guess has 64 rows a list, less than all
 TRAIN = ("--lists", LISTS, "--iterations", 4, "--quiet")
@@ -37,18 +36,9 @@ def phases(model):
 
 
 def little_memory(source, more, *words, ranks=1):
-    """A --memory that leaves a sample `more` MiB; a sanitizer's own memory is no measure."""
-    if SLOW > 1:
-        return ()
-    found, quarters = None, 4
-    while found is None: # from what is too little for anything to what is too little to train
-        given, quarters = memory(quarters / 4, ranks), quarters + 1
-        told = run("train", source, f"{source}.none", *words, "--threads", 1, "--memory", given,
-                   ranks=ranks, check=False)
-        assert told.code, "it trained: there is no such --memory"
-        found = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", told.err)
-    need, left = found.groups()
-    return "--threads", 1, "--memory", f"{int(given[:-1]) + int(1024 * (float(need) - float(left) + more))}k"
+    """What leaves the sample of a training `more` MiB."""
+    least = sample_memory("train", source, f"{source}.none", *words, more=more, ranks=ranks)
+    return "--threads", 1, "--memory", least
 
 
 def settings(kernel, name):
@@ -67,7 +57,6 @@ def test_the_model_is_the_same(tmp_path, place, ranks, threads, kernel, name):
     assert not any(rank["bytes_written"] for rank in phases(tmp_path / "model")["sample"])
 
 
-@pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure")
 @pytest.mark.parametrize("ranks, kernel, name", [
     (1, None, "sgemm"), (1, "vnni", "int8"), (2, "avx2", "float32"), (3, "portable", "int16")])
 def test_the_model_is_the_same_when_the_sample_streams(tmp_path, place, ranks, kernel, name):
@@ -134,7 +123,6 @@ def test_every_row_is_in_its_nearest_list(tmp_path, metric):
 
 # ---- what goes wrong
 
-@pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure")
 def test_too_little_memory_is_one_line(tmp_path, place):
     words = little_memory(place / "in.h5", -1.5, *TRAIN, ranks=2)
     told = fails("train", place / "in.h5", tmp_path / "x", *TRAIN[:-1], *words, ranks=2,
@@ -142,7 +130,6 @@ def test_too_little_memory_is_one_line(tmp_path, place):
     assert "raise --memory" in told.err and os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure")
 def test_a_scratch_file_that_cannot_grow(tmp_path, place):
     """A quota, to the program."""
     words = ["train", place / "in.h5", tmp_path / "x", *TRAIN,

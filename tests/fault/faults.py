@@ -269,7 +269,6 @@ def matrix(root, scenarios, rank_counts, how="first", force="never"):
                         f"{dict(outcome)}\n")
     assert not broken, f"{len(broken)} of {len(jobs)} cases:\n" + "\n----\n".join(broken)
     assert outcome["failed"] + outcome["failed after the commit"] > len(jobs) * 3 / 4
-    # how often memory is asked for follows from what is left of it
     assert outcome["not reached"] <= len(jobs) / 8
     return outcome
 
@@ -302,32 +301,3 @@ def make_inputs(folder):
     for name in ("part1", "part2", "part3", "index"):
         os.remove(f"{folder}/{name}.report.json")
     return folder
-
-
-def tight_memory(folder):
-    """--memory that leaves the buffers some 9 MiB: a rank then writes several shards."""
-    if SLOW > 1:
-        return []  # a sanitizer's own memory is no measure
-    base = 0
-    for ranks in 1, 5:
-        done = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder)
-        base = max(base, float(re.search(r"libraries take ([0-9.]+) MiB", done.err).group(1)))
-    return ["--memory", f"{int((base + 9.3) * 1024)}K", "--threads", 1]
-
-
-def streaming_memory(folder, words):
-    """--memory with which `words`, a training, leaves rank 0 0.65 MiB for the sample, others twice that."""
-    if SLOW > 1:
-        return []
-    most = 0
-    for ranks in 1, 5:
-        told = launch(["info", f"{folder}/index", "--memory", "1M"], ranks, folder).err
-        taken, found, quarters = float(re.search(r"take ([0-9.]+) MiB", told).group(1)), None, 4
-        while found is None: # from too little for anything to too little to train
-            given, quarters = int(1024 * (taken + quarters / 4)), quarters + 1
-            done = launch([*words, "--threads", 1, "--memory", f"{given}K"], ranks, folder)
-            assert set(done.codes.values()) != {0}, "it trained: there is no such --memory"
-            found = re.search(r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left", done.err)
-        need, left = found.groups()
-        most = max(most, given + int(1024 * (float(need) - float(left) + 0.65)))
-    return ["--memory", f"{most}K", "--threads", 1]

@@ -2,8 +2,8 @@
 import os
 import shutil
 
-from faults import LISTS, ROWS, Scenario, launch, make_inputs, streaming_memory, tight_memory
-from program import SLOW, memory
+from faults import LISTS, ROWS, Scenario, launch, make_inputs
+from program import SLOW, memory, sample_memory
 
 
 def interrupted(words, fault, folder):
@@ -20,14 +20,14 @@ def all_scenarios(base):
     """By name; `base` is an empty folder that stays for the session."""
     given = make_inputs(base)
     rows, npy, model = f"{given}/rows.h5", f"{given}/rows.npy", f"{given}/model"
-    tight = tight_memory(given)
-    few = [] if SLOW > 1 else ["--threads", 1, "--memory", max(memory(2, 1), memory(2, 5))]
     two = ["--lists", 520, "--iterations", 2]
-    streams = streaming_memory(given, ["train", npy, f"{given}/unused", *two])
+    least = max(sample_memory("train", npy, f"{given}/unused", *two, more=0.65, ranks=ranks)
+                for ranks in (1, 5))
+    few, tight, streams = (["--threads", 1, "--memory", each] for each in (memory(2), memory(9.3), least))
     raw = ["--codec", "f16", "--store", "source", "--fan-in", 2, "-q"]
 
     def build_spill(folder):
-        """Several shards a rank, ids, several rounds."""
+        """Some 9 MiB of buffers: several shards a rank; ids, several rounds."""
         return ["build", rows, f"{folder}/out.idx", "--model", model, "--ids", f"{rows}:id",
                 *tight, *raw]
 
@@ -48,8 +48,7 @@ def all_scenarios(base):
         Scenario("build-train", build_train, "out.idx", resumes=True),
         Scenario("build-npy", build_npy, "out.idx", resumes=True),
         Scenario("build-resumed", build_spill, "out.idx", resumes=True,
-                 prepare=interrupted(build_spill, "file-sync:1:1" if SLOW > 1 else "file-rename:1:2",
-                                     f"{given}/interrupted")),
+                 prepare=interrupted(build_spill, "file-rename:1:2", f"{given}/interrupted")),
         Scenario("train", lambda f: ["train", rows, f"{f}/out.model", "--lists", LISTS,
                                      "--iterations", 2, "-q"], "out.model"),
         Scenario("train-streams", train_streams, "out.model"),

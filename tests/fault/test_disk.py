@@ -71,7 +71,6 @@ def test_a_shuffle_that_fills_the_disk(scenarios, tmpfs):
     assert sorted(os.listdir(disk)) == ["out.h5", "out.h5.report.json"]
 
 
-@pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure: no sample streams")
 @pytest.mark.parametrize("size,says", [(MIB, "a sample that is larger than the memory needs"),
                                        (4 * MIB, "No space left")])
 def test_no_room_for_a_sample_that_streams(scenarios, tmpfs, size, says):

@@ -6,7 +6,6 @@ from faults import launch, matrix
 from program import SLOW
 
 
-@pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory is no measure")
 @pytest.mark.parametrize("ranks", [1, 5])
 def test_it_does_stream(scenarios, root, ranks):
     folder, aside = scenarios["train-streams"].folders(root, "clean")
@@ -23,5 +22,4 @@ def test_first_pass_fails(scenarios, root):
 
 @pytest.mark.skipif(SLOW > 1, reason="the sanitizer's matrix is smaller")
 def test_a_pass_in_the_middle_fails_and_the_next_run_is_right(scenarios, root):
-    """Not the last: how many blocks there are depends on what the libraries leave."""
     matrix(root, [scenarios["train-again"]], (2,), "middle")

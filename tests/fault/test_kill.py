@@ -10,7 +10,7 @@ import time
 import h5py
 import pytest
 from faults import AT_ONCE, SOAK, TIMEOUT, contents, kill_tree
-from program import OPEN_MPI, PROGRAM, SLOW, fails, run
+from program import OPEN_MPI, PROGRAM, fails, run
 
 SITES = ["file-write", "file-sync", "file-rename", "file-remove", "file-create", "file-read",
          "hdf5-create", "hdf5-write", "hdf5-read", "folder-create", "json-write", "alloc"]
@@ -31,7 +31,7 @@ def clean(scenarios, tmp_path_factory):
 
 def killed(words, ranks, fault):
     return run(*words, ranks=ranks, env={"MPIVF_FAULT": fault + ":kill"},
-               timeout=TIMEOUT / SLOW, check=False)
+               timeout=TIMEOUT, check=False)
 
 
 def names(folder):
@@ -94,7 +94,7 @@ def kill_matrix(scenario, root, ranks, clean, passes_of):
 def test_a_rank_killed_early_and_midway(scenarios, root, clean):
     kill_matrix(scenarios["build-spill"], root, 3, clean,
                 lambda count: range(1, count + 1) if SOAK else
-                ((count + 1) // 2,) if SLOW > 1 else (1, (count + 1) // 2))
+                (1, (count + 1) // 2))
 
 
 def test_a_rank_killed_late(scenarios, root, clean):
@@ -166,7 +166,7 @@ def shard_rows(folder, name):
 
 def test_a_late_kill_loses_no_row(stopped):
     words, folder, right = stopped
-    assert len(shards(folder)) > (2 if SLOW == 1 else 1)  # sanitizers need too much to be tight
+    assert len(shards(folder)) > 2
     rows = sum(shard_rows(folder, name) for name in shards(folder))
     said = finish(words, folder, 3, right)
     assert said["reused_rows"] == said["rows"] == rows > 0

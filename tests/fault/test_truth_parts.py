@@ -8,11 +8,10 @@ import subprocess
 import numpy
 import pytest
 from faults import contents, launch
-from program import SLOW, fails, run, save
+from program import fails, run, save
 from truths import WORK, K, Job, assert_done, finish, names, parts, works
 
 # The fifth look into the folder: some queries have all rows, and the next pass or the end begins.
-# Under sanitizers, whose memory cannot be tight, that is the only part there is.
 ANSWERED = "folder-list:0:5"
 
 
@@ -23,7 +22,7 @@ def stopped(jobs, root, clean_truth):
         folder = f"{root}/out"
         os.makedirs(folder)
         if fault is None:  # amid the rows: the parts of several reads are there
-            fault = ANSWERED if SLOW > 1 else f"file-rename:{ranks - 1}:3"
+            fault = f"file-rename:{ranks - 1}:3"
         done = run(*jobs[name].words(folder), ranks=ranks, check=False,
                    env={"MPIVF_FAULT": fault + ":kill"})
         assert done.code != 0 and not done.messages(), done.err
@@ -42,7 +41,6 @@ def test_work_is_not_done_twice(stopped):
     assert reused(finish(job, folder, 3, right)) > 0
 
 
-@pytest.mark.skipif(SLOW > 1, reason="with a sanitizer's memory all rows are one read")
 def test_work_of_other_ranks_memory_and_threads_goes_on(stopped):
     """A part of more queries than fit now, and the other way round."""
     job, folder, right = stopped(ranks=3)
@@ -86,7 +84,7 @@ HOW = ["mark", "version", "k", "number of ranges", "rejected", "sum", "ranges", 
 def one_stop(jobs, clean_truth, tmp_path_factory):
     """A folder to copy: a truth killed amid its rows, every rank having kept some."""
     folder = str(tmp_path_factory.mktemp("stop"))
-    fault = ANSWERED if SLOW > 1 else "file-rename:2:3"
+    fault = "file-rename:2:3"
     assert run(*jobs["truth"].words(folder), ranks=3, check=False, env={"MPIVF_FAULT": fault + ":kill"}).code
     assert works(folder) and parts(folder, WORK)
     return folder
@@ -124,7 +122,7 @@ def test_parts_of_another_k(jobs, root, clean_truth, one_stop):
     os.makedirs(other)
     words = job.words(other)
     words[words.index("-k") + 1] = K + 1
-    fault = ANSWERED if SLOW > 1 else "file-rename:2:3"
+    fault = "file-rename:2:3"
     assert run(*words, ranks=3, check=False, env={"MPIVF_FAULT": fault + ":kill"}).code != 0
     foreign = parts(other, WORK)
     assert foreign

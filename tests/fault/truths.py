@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from faults import AT_ONCE, LISTS, SOAK, TIMEOUT, contents, kill_tree, launch
-from program import OPEN_MPI, PROGRAM, SLOW, run, tight_memory
+from program import OPEN_MPI, PROGRAM, run, tight_memory
 
 K = 20
 WORK = "out.h5.work"
@@ -30,7 +30,7 @@ class Job:
         folder, aside = f"{root}/{self.name}-{ranks}", f"{root}/{self.name}-{ranks}-aside"
         os.makedirs(folder)
         os.makedirs(aside)
-        done = launch(self.words(folder), ranks, aside, timeout=60 * SLOW)
+        done = launch(self.words(folder), ranks, aside, timeout=60)
         assert set(done.codes.values()) == {0} and len(done.codes) == ranks, f"{self.name}: {done}"
         right = {name: contents(f"{folder}/{name}") for name in self.outputs}
         assert all(right.values()) and names(folder) == set(self.outputs)
@@ -113,7 +113,7 @@ def one_kill(job, root, ranks, fault, right):
     folder = f"{root}/{fault.replace(':', '-')}"
     os.makedirs(folder)
     done = run(*job.words(folder), ranks=ranks, env={"MPIVF_FAULT": fault + ":kill"},
-               timeout=TIMEOUT / SLOW, check=False)
+               timeout=TIMEOUT, check=False)
     if done.code == 0:
         assert_done(folder, right, case)
         return "not reached"
@@ -128,7 +128,6 @@ def matrix(one, job, root, ranks, right, passes, where=(0.5,)):
 
     where: which of the passes, 0 = the first, 1 = the last. In a soak: all.
     """
-    where = where[:1] if SLOW > 1 else where
     faults = []
     for (site, rank), count in sorted(passes.items()):
         some = {1 + round(share * (count - 1)) for share in where}
@@ -152,8 +151,6 @@ def matrix(one, job, root, ranks, right, passes, where=(0.5,)):
 
 def little(*words):
     """--memory with which `words` makes several passes and slabs on up to 3 ranks."""
-    if SLOW > 1:
-        return []  # a sanitizer's own memory is no measure
     words = (*words, "--threads", 1)
     need = max(int(tight_memory(*words, ranks=ranks)[:-1]) for ranks in (1, 3))
     return ["--threads", 1, "--memory", f"{need + 256}k"]
