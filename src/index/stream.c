@@ -78,6 +78,7 @@ mpivf_stream_flush(struct mpivf_stream *stream)
                                                plane->offset + stream->row * plane->row_bytes);
         if (status)
             return status;
+        mpivf_file_behind(&stream->file, plane->offset + stream->row * plane->row_bytes, bytes);
         stream->bytes += bytes;
     }
     stream->row += stream->filled;

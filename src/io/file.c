@@ -122,8 +122,9 @@ mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const
 void
 mpivf_file_behind(const struct mpivf_file *file, uint64_t offset, uint64_t bytes)
 {
-    /* a hint: errors come back from the sync */
-    (void)sync_file_range(file->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+    /* a hint: errors come back from the sync; none would mean all to the end of the file */
+    if (bytes > 0)
+        (void)sync_file_range(file->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
 }
 
 mpivf_status
