@@ -3,7 +3,7 @@
 #include "math/distance.h"
 #include "source/reader.h"
 
-enum { BATCH_MOST = 64 << 20 };
+enum { BATCH_MOST = 16 << 20 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
 /* One rank at work. */
