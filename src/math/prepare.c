@@ -441,11 +441,10 @@ mpivf_base_pick(struct mpivf_base *base, const struct mpivf_base *from, const ui
 float
 mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
 {
-    double value = limit - queries->bound[q].shift + queries->bound[q].pad;
-    value += fabs(value) * 0x1p-40; /* the subtraction's own rounding */
-    value += (fabs(limit) < INFINITY ? fabs(limit) : 0) * 0x1p-50;
-    value += fabs(queries->bound[q].shift) * 0x1p-50;
-    return value < 3e38 ? round_up(value) : FLT_MAX; /* padding stays above it */
+    double shift = queries->bound[q].shift, value = limit - shift + queries->bound[q].pad;
+    /* the subtraction's own rounding, and that to float */
+    value += fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(limit) + fabs(shift)) * 0x1p-50 + 0x1p-149;
+    return value < 3e38 ? (float)value : FLT_MAX; /* padding stays above it; infinite, unknown: all */
 }
 
 void
