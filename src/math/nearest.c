@@ -187,6 +187,25 @@ seen(const struct scan *s, size_t q, uint32_t row, float value)
     return (struct mpivf_reach){isnan(lower) ? -INFINITY : lower, upper, false};
 }
 
+/* The inner products of a query of zeros are all 0, whatever the rows: no need to compute one. */
+static bool
+is_zero(const struct scan *s, size_t q)
+{
+    return s->queries->metric != MPIVF_L2 && s->queries->bound[q].rest == 0;
+}
+
+/* Then the smallest id is nearest. */
+static void
+take_first(const struct scan *s, size_t q, size_t place, const uint32_t *keep, size_t kept)
+{
+    uint32_t *held = &s->best->id[q];
+    for (size_t i = 0; i < kept; i++) {
+        uint32_t id = s->base->pick ? s->base->pick[keep[i]] : keep[i];
+        *held = id < *held ? id : *held;
+    }
+    s->best->reach[place] = (struct mpivf_reach){0, 0, true};
+}
+
 /*
  * The best so far against the survivors of query q. The upper bound of the one that seems nearest
  * leaves few of them; the row that is left alone is taken as it is, and no raw value is touched.
@@ -237,6 +256,8 @@ take(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value,
 {
     if (s->topk)
         take_many(s, q, keep, value, kept);
+    else if (is_zero(s, q))
+        take_first(s, q, place, keep, kept);
     else
         take_one(s, q, place, keep, value, kept);
 }

@@ -228,6 +228,13 @@ few_are_computed(void **state)
         if (mpivf_filter_runs(p.filter, DIM) && check(&p, false) > QUERIES / 2)
             fail_msg("%s: rows that stand apart are computed", mpivf_filter_name(p.filter));
     }
+    all_zero(query, QUERIES, DIM, 0);
+    distances(MPIVF_IP, query, row, DIM, all);
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        struct problem p = {MPIVF_IP, (enum mpivf_filter)f, NOTHING, DIM, row, query, all, "zero"};
+        if (mpivf_filter_runs(p.filter, DIM) && check(&p, false) > 0)
+            fail_msg("%s: inner products of zeros are computed", mpivf_filter_name(p.filter));
+    }
     free(row);
     free(query);
     free(all);
