@@ -21,7 +21,8 @@ enum mpivf_purpose {
     MPIVF_FOR_BASIS,
     MPIVF_FOR_ROW,
     MPIVF_FOR_NOISE,
-    MPIVF_FOR_SHUFFLE /* where a shuffled row goes */
+    MPIVF_FOR_SHUFFLE, /* where a shuffled row goes */
+    MPIVF_FOR_SPLITS   /* which ways the halves of a centroid go */
 };
 
 uint64_t

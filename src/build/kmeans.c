@@ -80,7 +80,8 @@ static mpivf_status
 seed_all(const struct kmeans *km, struct mpivf_coarse *coarse, enum mpivf_sample_level level,
          size_t groups, const uint32_t *group, const uint64_t *first)
 {
-    struct mpivf_seeds seeds = {km->sample, level, km->options->seed, groups, group, first};
+    struct mpivf_seeds seeds = {km->sample, level, km->options->seed,   groups,
+                                group,      first, km->lloyd.spherical};
     mpivf_status status = mpivf_seeds_all(km->par, &seeds, coarse->centroid);
     if (status)
         return status;

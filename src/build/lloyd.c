@@ -1,5 +1,6 @@
 #include "build/lloyd.h"
 
+#include "base/rng.h"
 #include "math/distance.h"
 #include "math/kernel.h"
 
@@ -11,17 +12,27 @@
 /* Sums of squares lose so much of what they are taken from. */
 static const double ROUNDING = 1e-12;
 
+/* How far the halves of a list lie apart, of the spread of its rows. */
+static const double NUDGE = 0.125;
+
 static int64_t *
 counts(const struct mpivf_lloyd *lloyd)
 {
     return lloyd->sum + lloyd->coarse->lists * lloyd->coarse->dim;
 }
 
-/* How much sums, counts and spread take. */
+/* [lists] each: how far the rows are from the origin, squared, in the objective's fixed point. */
+static int64_t *
+squares(const struct mpivf_lloyd *lloyd, int64_t *sum)
+{
+    return sum + lloyd->coarse->lists * (lloyd->coarse->dim + 1);
+}
+
+/* How much sums, counts and squares take. */
 static size_t
 numbers(const struct mpivf_lloyd *lloyd)
 {
-    return lloyd->coarse->lists * (lloyd->coarse->dim + 1) + 1;
+    return lloyd->coarse->lists * (lloyd->coarse->dim + 2);
 }
 
 /*
@@ -41,7 +52,7 @@ fixed_point_scale(uint64_t total, double most)
 size_t
 mpivf_lloyd_bytes(size_t lists, size_t dim, bool root)
 {
-    return (lists * (dim + 2) * (root ? 2 : 1) + 2) * sizeof(int64_t) + dim * sizeof(float) + 4096;
+    return (lists * (dim + 3) * (root ? 2 : 1) + 2) * sizeof(int64_t) + dim * sizeof(float) + 4096;
 }
 
 /* The rows of the largest block. */
@@ -112,8 +123,8 @@ have_sums_all(struct mpivf_lloyd *lloyd)
     lloyd->whole = mpivf_alloc_zero(ctx, what, lloyd->par->rank == 0 ? n : 0, sizeof *lloyd->whole);
     lloyd->origin = mpivf_alloc(ctx, what, dim, sizeof *lloyd->origin);
     bool room = lloyd->sum && lloyd->whole && lloyd->origin;
-    if (room) /* any point about the rows, the same on all ranks */
-        memcpy(lloyd->origin, lloyd->coarse->centroid, dim * sizeof *lloyd->origin);
+    for (size_t j = 0; room && j < dim; j++) /* any point about the rows, the same on all ranks */
+        lloyd->origin[j] = lloyd->spherical ? 0 : lloyd->coarse->centroid[j];
     return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
 }
 
@@ -165,15 +176,27 @@ sort_by_group(struct mpivf_lloyd *lloyd, const uint32_t *list, size_t n, const u
         lloyd->order[--start[group_of ? group_of[list[i]] : list[i]]] = (uint32_t)i;
 }
 
-/* How far row i is from the origin, in the objective's fixed point, when it is new to the sums. */
-static int64_t
-spread_of(const struct mpivf_lloyd *lloyd, const float *row, size_t i)
+/* Count row i in its new list and no longer in its old one; several threads may, of other rows. */
+static void
+count_row(const struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t i)
 {
     size_t dim = lloyd->coarse->dim;
-    if (lloyd->old[i] != MPIVF_COARSE_NONE || lloyd->spherical)
-        return 0;
-    return llrint(lloyd->objective_scale *
-                  mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->origin, dim));
+    int64_t *count = counts(lloyd), *square = squares(lloyd, lloyd->sum);
+    uint32_t old = lloyd->old[i];
+    if (list[i] == old)
+        return;
+    double distance = mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->origin, dim);
+    int64_t far = llrint(lloyd->objective_scale * distance);
+#pragma omp atomic
+    count[list[i]]++;
+#pragma omp atomic
+    square[list[i]] += far;
+    if (old == MPIVF_COARSE_NONE)
+        return;
+#pragma omp atomic
+    count[old]--;
+#pragma omp atomic
+    square[old] -= far;
 }
 
 /* Move row i, columns first to first + n, from the sums of its old list to those of its new one. */
@@ -198,29 +221,19 @@ add_up(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t
 {
     enum { ROWS = 256 }; /* that stay in a cache */
     size_t dim = lloyd->coarse->dim;
-    const uint32_t *old = lloyd->old;
-    int64_t *count = counts(lloyd), spread = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] == old[i])
-            continue;
-        count[list[i]]++;
-        if (old[i] != MPIVF_COARSE_NONE)
-            count[old[i]]--;
-    }
-#pragma omp parallel num_threads(lloyd->coarse->threads) reduction(+ : spread)
+#pragma omp parallel num_threads(lloyd->coarse->threads)
     { /* of sums each thread has its own columns */
         size_t first = mpivf_share_first(dim, omp_get_thread_num(), omp_get_num_threads());
         size_t wide = mpivf_share_first(dim, omp_get_thread_num() + 1, omp_get_num_threads()) - first;
         for (size_t from = 0; from < n; from += ROWS) {
             size_t to = n - from < ROWS ? n : from + ROWS;
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
             for (size_t i = from; i < to; i++)
-                spread += spread_of(lloyd, row, i);
+                count_row(lloyd, row, list, i);
             for (size_t i = from; i < to; i++)
                 move_row(lloyd, row, list, i, first, wide);
         }
     }
-    count[lloyd->coarse->lists] += spread;
 }
 
 /* On rank 0: add what has changed to what was. */
@@ -234,35 +247,73 @@ join_changes(struct mpivf_lloyd *lloyd)
 }
 
 /*
- * On rank 0: the mean distance of the rows to their centroids, from the sums S of n rows by list alone.
- * With x and c taken from the origin, the sum of |x - c|^2 is that of |x|^2, which is known, and for
- * each list n |c|^2 - 2 <S, c>. Unit vectors: the sum of 1 - <x, c> is n - <S, c>. What is left of
- * rows that all lie on their centroids is rounding, and told as 0.
+ * On rank 0: the sum of the distances of the rows of list l to `centre`, from the sum S of its n rows and
+ * the squares alone. With x and c taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus
+ * n |c|^2 - 2 <S, c>. Unit vectors: the sum of 1 - <x, c> is n - <S, c>.
+ */
+static double
+distance_sum(const struct mpivf_lloyd *lloyd, size_t l, const float *centre)
+{
+    size_t dim = lloyd->coarse->dim;
+    const int64_t *sum = lloyd->whole + l * dim;
+    double n = (double)mpivf_lloyd_counts(lloyd)[l], value = 0;
+    if (n == 0)
+        return 0;
+    if (lloyd->spherical) {
+        for (size_t j = 0; j < dim; j++)
+            value -= (double)sum[j] / lloyd->scale * (double)centre[j];
+        return value + n;
+    }
+    for (size_t j = 0; j < dim; j++) {
+        double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
+        double c = (double)centre[j] - m;
+        value += c * (n * c - 2 * (s - n * m));
+    }
+    return value + (double)squares(lloyd, lloyd->whole)[l] / lloyd->objective_scale;
+}
+
+/*
+ * On rank 0: the mean distance of the rows to their centroids. What is left of rows that all lie on
+ * their centroids is rounding, and told as 0.
  */
 static double
 objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
 {
     const struct mpivf_coarse *coarse = lloyd->coarse;
-    const int64_t *count = mpivf_lloyd_counts(lloyd);
-    size_t dim = coarse->dim;
-    int64_t total = 0;
-#pragma omp parallel for num_threads(coarse->threads) reduction(+ : total)
+    const int64_t *square = squares(lloyd, lloyd->whole);
+    int64_t total = 0, far = 0;
+#pragma omp parallel for num_threads(coarse->threads) reduction(+ : total, far)
     for (size_t l = 0; l < coarse->lists; l++) {
-        const int64_t *sum = lloyd->whole + l * dim;
-        const float *centroid = coarse->centroid + l * dim;
-        double n = (double)count[l], value = lloyd->spherical ? n : 0;
-        for (size_t j = 0; j < dim && n > 0; j++) {
-            double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
-            double c = (double)centroid[j] - m;
-            value += lloyd->spherical ? -s * (double)centroid[j] : c * (n * c - 2 * (s - n * m));
-        }
-        total += llrint(value * lloyd->objective_scale);
+        double sum = distance_sum(lloyd, l, coarse->centroid + l * coarse->dim);
+        total += llrint(lloyd->objective_scale * sum);
+        far += square[l];
     }
-    double spread = lloyd->spherical ? (double)rows
-                                     : (double)count[coarse->lists] / lloyd->objective_scale;
-    total += lloyd->spherical ? 0 : count[coarse->lists];
     double left = (double)total / lloyd->objective_scale;
-    return left > ROUNDING * spread ? left / (double)rows : 0;
+    double most = lloyd->spherical ? (double)rows : (double)far / lloyd->objective_scale;
+    return left > ROUNDING * most ? left / (double)rows : 0;
+}
+
+/*
+ * On rank 0: how much the rows of list l differ among themselves, the squares of their ways to their mean
+ * added up, in the objective's fixed point; 0 when that may be rounding.
+ */
+static int64_t
+scatter(const struct mpivf_lloyd *lloyd, size_t l)
+{
+    size_t dim = lloyd->coarse->dim;
+    const int64_t *sum = lloyd->whole + l * dim;
+    double n = (double)mpivf_lloyd_counts(lloyd)[l], square = 0;
+    double all = (double)squares(lloyd, lloyd->whole)[l] / lloyd->objective_scale;
+    if (n < 2)
+        return 0;
+    for (size_t j = 0; j < dim; j++) {
+        double s = (double)sum[j] / lloyd->scale - n * (double)lloyd->origin[j];
+        square += s * s;
+    }
+    double value = all - square / n; /* of which each row may round every number */
+    double noise = all * ROUNDING + n / lloyd->objective_scale;
+    noise += sqrt(square * (double)dim) / lloyd->scale;
+    return value > noise ? llrint(value * lloyd->objective_scale) : 0;
 }
 
 /* On rank 0: take each list that has rows `stretch` times the way to its mean. */
@@ -288,11 +339,11 @@ move_centroids(struct mpivf_lloyd *lloyd, double stretch)
     }
 }
 
-/* A heap of lists, the one with the most rows on top, ties to the smaller number. */
+/* A heap of lists, the one with the largest value on top, ties to the smaller number. */
 static bool
-above(const int64_t *count, uint32_t a, uint32_t b)
+above(const int64_t *value, uint32_t a, uint32_t b)
 {
-    return count[a] > count[b] || (count[a] == count[b] && a < b);
+    return value[a] > value[b] || (value[a] == value[b] && a < b);
 }
 
 static void
@@ -304,29 +355,31 @@ swap(uint32_t *a, uint32_t *b)
 }
 
 static void
-sink(const int64_t *count, uint32_t *heap, size_t n, size_t at)
+sink(const int64_t *value, uint32_t *heap, size_t n, size_t at)
 {
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= n)
             return;
-        child += child + 1 < n && above(count, heap[child + 1], heap[child]);
-        if (!above(count, heap[child], heap[at]))
+        child += child + 1 < n && above(value, heap[child + 1], heap[child]);
+        if (!above(value, heap[child], heap[at]))
             return;
         swap(&heap[at], &heap[child]);
         at = child;
     }
 }
 
-/* Split the centroid `from` into two that lie close together. */
+/* Split the centroid `from` into two that lie `apart` from it in every column, up and down. */
 static void
-split(struct mpivf_lloyd *lloyd, size_t from, size_t to)
+split(struct mpivf_lloyd *lloyd, size_t from, size_t to, float apart)
 {
-    static const float NUDGE = 1.0f / 1024;
     size_t dim = lloyd->coarse->dim;
     float *a = lloyd->coarse->centroid + from * dim, *b = lloyd->coarse->centroid + to * dim;
-    for (size_t j = 0; j < dim; j++) {
-        float nudge = a[j] * (j % 2 ? NUDGE : -NUDGE);
+    uint64_t ways = 0;
+    for (size_t j = 0; j < dim; j++, ways >>= 1) {
+        if (j % 64 == 0)
+            ways = mpivf_random(to, MPIVF_FOR_SPLITS, j);
+        float nudge = ways & 1 ? apart : -apart;
         b[j] = fabsf(a[j] + nudge) <= FLT_MAX ? a[j] + nudge : a[j];
         a[j] = fabsf(a[j] - nudge) <= FLT_MAX ? a[j] - nudge : a[j];
     }
@@ -336,32 +389,38 @@ split(struct mpivf_lloyd *lloyd, size_t from, size_t to)
     }
 }
 
-/* On rank 0: give each empty list half of the largest. How many lists were empty. */
+/*
+ * On rank 0: give each empty list half of the one whose rows differ most, all together: those that
+ * are equal stay in one list, however many. How many lists got some.
+ */
 static uint64_t
 repair_empty(struct mpivf_lloyd *lloyd)
 {
     size_t lists = lloyd->coarse->lists, n = 0;
-    int64_t *count = counts(lloyd); /* no longer in use, and so is start */
+    const int64_t *count = mpivf_lloyd_counts(lloyd);
+    int64_t *left = counts(lloyd), *rows = squares(lloyd, lloyd->sum); /* free again, and so is start */
     uint32_t *heap = (uint32_t *)(void *)lloyd->start;
     uint64_t repaired = 0;
-    memcpy(count, mpivf_lloyd_counts(lloyd), lists * sizeof *count);
-    for (size_t l = 0; l < lists; l++)
+    for (size_t l = 0; l < lists; l++) {
+        left[l] = scatter(lloyd, l);
+        rows[l] = count[l];
         if (count[l] > 0)
             heap[n++] = (uint32_t)l;
-    if (n == lists)
-        return 0;
+    }
     for (size_t i = n / 2; i-- > 0;)
-        sink(count, heap, n, i);
-    for (size_t empty = 0; empty < lists && n > 0 && count[heap[0]] > 1; empty++) {
-        uint32_t largest = heap[0];
+        sink(left, heap, n, i);
+    for (size_t empty = 0; empty < lists && left[heap[0]] > 1; empty++) {
+        uint32_t most = heap[0];
         if (count[empty] > 0)
             continue;
-        split(lloyd, largest, empty);
-        count[empty] = count[largest] / 2;
-        count[largest] -= count[empty];
-        sink(count, heap, n, 0);
+        double numbers = (double)rows[most] * (double)lloyd->coarse->dim; /* that differ so much */
+        double apart = sqrt((double)left[most] / lloyd->objective_scale / numbers);
+        split(lloyd, most, empty, (float)(NUDGE * apart));
+        left[empty] = left[most] /= 2;
+        rows[empty] = rows[most] = (rows[most] + 1) / 2;
+        sink(left, heap, n, 0);
         heap[n] = (uint32_t)empty; /* room: as many as lists in all */
-        for (size_t at = n++; at > 0 && above(count, heap[at], heap[(at - 1) / 2]); at = (at - 1) / 2)
+        for (size_t at = n++; at > 0 && above(left, heap[at], heap[(at - 1) / 2]); at = (at - 1) / 2)
             swap(&heap[at], &heap[(at - 1) / 2]);
         repaired++;
     }
@@ -394,7 +453,7 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
             step->empty += mpivf_lloyd_counts(lloyd)[l] == 0;
         if (!lloyd->still)
             move_centroids(lloyd, lloyd->stretch);
-        if (repair && !lloyd->still)
+        if (repair && !lloyd->still && step->empty > 0 && step->empty < lists)
             step->repaired = repair_empty(lloyd);
     }
     mpivf_bcast_all(par, step, sizeof *step);

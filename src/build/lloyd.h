@@ -11,7 +11,7 @@
  * iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for vector quantizer
  * design, IEEE Signal Processing Letters 4, 1997).
  *
- * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 2) bytes a list, twice
+ * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 3) bytes a list, twice
  * that on rank 0.
  */
 #ifndef MPIVF_BUILD_LLOYD_H
@@ -36,7 +36,7 @@ struct mpivf_lloyd {
     uint32_t *old;    /* owned, [block rows]: where they were */
     uint64_t *start;  /* owned, [lists + 1]: of groups in order */
     int64_t *sum;     /* owned: changes of `whole` in this iteration, this rank's */
-    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts, [1] squares from the origin */
+    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts, [lists] squares */
     float *origin;    /* owned, [dim] */
     int summed;       /* levels whose rows are in the sums; `level` only grows */
     bool still;       /* set by the caller: assign and sum, but move no centroid */
@@ -80,8 +80,8 @@ mpivf_lloyd_clear(struct mpivf_lloyd *lloyd);
 
 /*
  * Assign every row to the nearest of all lists and move the centroids. Lists that no row is in are
- * repaired: each gets half of the largest, ties to the smaller number. `work` is what it counts for
- * each row in the progress. Collective.
+ * repaired: each gets half of the one whose rows differ most, all together, ties to the smaller
+ * number. `work` is what it counts for each row in the progress. Collective.
  */
 mpivf_status
 mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step);

@@ -1,7 +1,12 @@
 #include "build/seeds.h"
 
 #include "base/rng.h"
+#include "io/checksum.h"
+#include "math/distance.h"
+#include "math/kernel.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum { MORE = 4 }; /* times as many hashes as seeds, about, at first */
@@ -30,7 +35,9 @@ static int
 by_hash(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
-    return (x->hash > y->hash) - (x->hash < y->hash);
+    if (x->hash != y->hash)
+        return x->hash > y->hash ? 1 : -1;
+    return (x->group > y->group) - (x->group < y->group);
 }
 
 /*
@@ -90,8 +97,70 @@ choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t la
 static const struct candidate *
 find(const struct candidate *chosen, size_t n, uint64_t hash)
 {
-    struct candidate wanted = {hash, 0};
-    return bsearch(&wanted, chosen, n, sizeof *chosen, by_hash);
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (chosen[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && chosen[low].hash == hash ? &chosen[low] : NULL;
+}
+
+/* Bring the first of each kind of seeds to the front of `order`. How many kinds there are. */
+static size_t
+find_kinds(const float *row, size_t dim, struct candidate *order, size_t n)
+{
+    size_t kinds = 0;
+    uint64_t last = 0;
+    for (size_t i = 0; i < n; i++)
+        order[i] = (struct candidate){mpivf_checksum_of(row + i * dim, dim * sizeof *row), i};
+    qsort(order, n, sizeof *order, by_hash);
+    for (size_t i = 0; i < n; i++) {
+        struct candidate one = order[i];
+        if (i == 0 || one.hash != last) {
+            order[i] = order[kinds];
+            order[kinds++] = one;
+        }
+        last = one.hash;
+    }
+    return kinds;
+}
+
+/* The share of a way that seed `number` goes, from 1/8 to 3/8: no two go the same. */
+static float
+share_of(const struct mpivf_seeds *s, uint64_t number)
+{
+    double part = (double)mpivf_random(s->seed, MPIVF_FOR_SPLITS, 3 * number) * 0x1p-64;
+    return (float)(0.125 + 0.25 * part);
+}
+
+/*
+ * On rank 0: a seed that is equal to one before it would never be any row's nearest, and cost each as
+ * much as if it might be. It goes a part of the way between two other seeds, or, when all are equal,
+ * a part of its largest value in every column, up or down. `order`: room for all.
+ */
+static void
+part_equal(const struct mpivf_seeds *s, struct candidate *order, float *row)
+{
+    size_t dim = s->sample->dim, n = s->first[s->groups], kinds = find_kinds(row, dim, order, n);
+    for (size_t i = kinds; i < n; i++) {
+        uint64_t number = order[i].group;
+        uint64_t a = mpivf_random(s->seed, MPIVF_FOR_SPLITS, 3 * number + 1) % kinds;
+        uint64_t b = mpivf_random(s->seed, MPIVF_FOR_SPLITS, 3 * number + 2) % kinds;
+        b = b == a ? (b + 1) % kinds : b;
+        float *seed = row + number * dim, largest = mpivf_kernel()->largest(seed, dim);
+        const float *from = row + order[a].group * dim, *to = row + order[b].group * dim;
+        float share = share_of(s, number), step = share * (largest > 0 ? largest : 1);
+        for (size_t j = 0; j < dim; j++) {
+            bool up = mpivf_random(number, MPIVF_FOR_SPLITS, j) & 1;
+            float off = kinds > 1 ? share * to[j] - share * from[j] : up ? step : -step;
+            seed[j] += fabsf(seed[j] + off) <= FLT_MAX ? off : -off;
+        }
+        if (s->unit)
+            mpivf_normalise(seed, dim, seed);
+    }
 }
 
 /* Bring the chosen rows to rank 0 and put them into their places. Collective. */
@@ -148,6 +217,8 @@ mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, fl
     }
     if (status == MPIVF_OK)
         status = fetch_all(par, seeds, chosen, last, row);
+    if (status == MPIVF_OK && par->rank == 0 && count > 0)
+        part_equal(seeds, chosen, row);
     mpivf_free(ctx, chosen);
     return status;
 }

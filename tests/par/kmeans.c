@@ -25,6 +25,21 @@ uniform(uint64_t i, size_t dim, float *row)
         row[j] = (float)((double)draw(4, i * dim + j) * 0x1p-64);
 }
 
+/* A third are one row. */
+static void
+third_equal(uint64_t i, size_t dim, float *row)
+{
+    clustered(draw(6, i) % 3 == 0 ? 0 : i, dim, row);
+}
+
+static void
+third_zero(uint64_t i, size_t dim, float *row)
+{
+    clustered(i, dim, row);
+    if (draw(6, i) % 3 == 0)
+        memset(row, 0, dim * sizeof *row);
+}
+
 /* All but one in twenty are one of two rows. */
 static void
 mostly_equal(uint64_t i, size_t dim, float *row)
@@ -98,6 +113,7 @@ struct result {
     mpivf_status status;
     struct mpivf_trained trained;
     double objective; /* of the final centroids */
+    uint64_t empty;   /* lists of theirs */
     float *centroid;  /* of malloc */
     bool streamed;
 };
@@ -112,7 +128,7 @@ options_of(const struct rows *rows, uint64_t lists)
 /* The mean distance to the centroids as they are. Collective. */
 static mpivf_status
 measure_all(const struct mpivf_par *par, struct mpivf_sample *sample, struct mpivf_coarse *coarse,
-            double *objective)
+            struct result *result)
 {
     struct mpivf_report report = {0};
     struct mpivf_progress progress;
@@ -126,7 +142,8 @@ measure_all(const struct mpivf_par *par, struct mpivf_sample *sample, struct mpi
         status = mpivf_lloyd_all(&lloyd, 1, &step);
     mpivf_lloyd_clear(&lloyd);
     mpivf_phase_end(&progress);
-    *objective = step.objective;
+    result->objective = step.objective;
+    result->empty = step.empty;
     return status;
 }
 
@@ -161,7 +178,7 @@ train_all(const struct mpivf_par *par, const struct rows *rows, uint64_t lists, 
     if (r.status == MPIVF_OK)
         memcpy(r.centroid, coarse.centroid, lists * rows->dim * sizeof(float));
     if (r.status == MPIVF_OK)
-        r.status = measure_all(par, &sample, &coarse, &r.objective);
+        r.status = measure_all(par, &sample, &coarse, &r);
     mpivf_coarse_clear(&coarse);
     mpivf_sample_clear(&sample);
     ctx->threads = 1;
@@ -294,7 +311,7 @@ flat_all(struct checks *t, const struct rows *rows, uint64_t lists, double stret
     uint64_t first[2] = {0, lists};
     CHECK(t, make_sample(&t->par, rows, SIZE_MAX, t->folder, &sample) == MPIVF_OK);
     CHECK(t, mpivf_coarse_init(&t->ctx, &coarse, rows->metric, lists, rows->dim) == MPIVF_OK);
-    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, 5, 1, NULL, first};
+    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, 5, 1, NULL, first, false};
     struct mpivf_lloyd lloyd = {.par = &t->par, .sample = &sample, .coarse = &coarse,
                                 .progress = &progress, .level = MPIVF_SAMPLE_ALL,
                                 .stretch = stretch, .spherical = rows->metric != MPIVF_L2};
@@ -388,6 +405,22 @@ equal_rows(struct checks *t)
     check_kind(t, "all zero", MPIVF_COSINE, 540, 513, all_zero);
 }
 
+/* They take one list, and no list is left empty for them. */
+static void
+equal_rows_waste_no_lists(struct checks *t)
+{
+    static const struct how plain = {.threads = 2};
+    for (int way = 0; way < 2 * MPIVF_METRICS; way++) {
+        enum mpivf_metric metric = (enum mpivf_metric)(way / 2);
+        struct rows rows = {"third equal", metric, 6000, 3000, 4500, 8,
+                            way % 2 ? third_zero : third_equal};
+        struct result r = train_all(&t->par, &rows, 600, &plain, t->folder);
+        check_result(t, &rows, 600, &r);
+        CHECK(t, r.empty <= 3); /* of the last iteration, which nobody repairs */
+        free(r.centroid);
+    }
+}
+
 /* Cells that no row of the first guess is in have no lists, and yet rows. */
 static void
 an_odd_rest(struct checks *t)
@@ -435,6 +468,7 @@ main(int argc, char **argv)
         {"kmeans: as good as one level", as_good_as_flat},
         {"kmeans: centroids that go farther than to the mean", stretched},
         {"kmeans: equal rows", equal_rows},
+        {"kmeans: equal rows waste no lists", equal_rows_waste_no_lists},
         {"kmeans: rows unlike those of the first guess", an_odd_rest},
         {"kmeans: as many lists as rows", as_many_lists_as_rows},
         {"kmeans: just above one level", just_above_one_level},

@@ -2,6 +2,9 @@
 #include "samples.h"
 
 #include "build/seeds.h"
+#include "math/distance.h"
+
+#include <math.h>
 
 enum { DIM = 3, ROWS = 2400, GROUPS = 12, SEED = 9 };
 
@@ -93,7 +96,7 @@ check(struct checks *t, enum mpivf_sample_level level, grouping group, size_t pa
     float *row = calloc(first[GROUPS] * DIM + 1, sizeof *row), want[DIM];
     CHECK(t, make_sample(&t->par, &rows, memory, path, &sample) == MPIVF_OK);
     uint32_t *of = group ? groups_of(&t->par, &sample, group) : NULL;
-    struct mpivf_seeds seeds = {&sample, level, SEED, GROUPS, of, first};
+    struct mpivf_seeds seeds = {&sample, level, SEED, GROUPS, of, first, false};
     CHECK(t, mpivf_seeds_all(&t->par, &seeds, row) == MPIVF_OK);
     memcpy(next, first, sizeof next);
     for (size_t i = 0; i < n && t->par.rank == 0; i++) {
@@ -144,6 +147,68 @@ from_a_file(struct checks *t)
     check(t, MPIVF_SAMPLE_ALL, uneven, 10, memory_for(&t->ctx, ROWS, DIM, 260));
 }
 
+/* Three rows of four are one and the same. */
+static void
+mostly_one(uint64_t i, size_t dim, float *row)
+{
+    numbered(draw(2, i) % 4 == 0 ? i + 1 : 1, dim, row);
+}
+
+static void
+zero(uint64_t i, size_t dim, float *row)
+{
+    memset(row, 0, dim * sizeof *row);
+    (void)i;
+}
+
+static void
+huge(uint64_t i, size_t dim, float *row)
+{
+    for (size_t j = 0; j < dim; j++)
+        row[j] = i % 2 ? 3e38f : -3e38f;
+}
+
+/* The first seed of each kind is a row, and no two seeds are equal. */
+static void
+check_distinct(struct checks *t, void (*value)(uint64_t i, size_t dim, float *row), size_t kinds,
+               bool unit)
+{
+    enum { SEEDS = 300, WIDE = 70 };
+    struct rows equal = {"equal", unit ? MPIVF_COSINE : MPIVF_L2, ROWS, 300, 900, WIDE, value};
+    struct mpivf_sample sample;
+    uint64_t first[2] = {0, SEEDS};
+    float *seed = calloc(SEEDS * WIDE, sizeof *seed), *row = calloc(ROWS * WIDE, sizeof *row);
+    size_t twins = 0, given = 0, bytes = WIDE * sizeof *row;
+    CHECK(t, make_sample(&t->par, &equal, SIZE_MAX, "x", &sample) == MPIVF_OK);
+    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, SEED, 1, NULL, first, unit};
+    CHECK(t, mpivf_seeds_all(&t->par, &seeds, seed) == MPIVF_OK);
+    for (uint64_t i = 0; i < ROWS; i++)
+        row_of(&equal, i, row + i * WIDE);
+    for (size_t s = 0; s < SEEDS && t->par.rank == 0; s++) {
+        bool is_row = false;
+        for (size_t other = 0; other < s; other++)
+            twins += memcmp(seed + s * WIDE, seed + other * WIDE, bytes) == 0;
+        for (size_t i = 0; i < ROWS && !is_row; i++)
+            is_row = memcmp(seed + s * WIDE, row + i * WIDE, bytes) == 0;
+        given += is_row;
+        CHECK(t, mpivf_finite(seed + s * WIDE, WIDE));
+        CHECK(t, !unit || fabs(mpivf_square(seed + s * WIDE, WIDE) - 1) < 1e-6);
+    }
+    CHECK(t, twins == 0 && (t->par.rank > 0 || (kinds ? given == kinds : given > 50 && given < 100)));
+    mpivf_sample_clear(&sample);
+    free(seed);
+    free(row);
+}
+
+static void
+equal_rows(struct checks *t)
+{
+    check_distinct(t, mostly_one, 0, false);
+    check_distinct(t, mostly_one, 0, true);
+    check_distinct(t, zero, 1, false);
+    check_distinct(t, huge, 2, false);
+}
+
 static void
 too_few_rows_in_a_group(struct checks *t)
 {
@@ -151,7 +216,7 @@ too_few_rows_in_a_group(struct checks *t)
     uint64_t first[2] = {0, ROWS + 1};
     float *row = calloc((ROWS + 1) * DIM, sizeof *row);
     CHECK(t, make_sample(&t->par, &rows, SIZE_MAX, "x", &sample) == MPIVF_OK);
-    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, SEED, 1, NULL, first};
+    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, SEED, 1, NULL, first, false};
     CHECK(t, mpivf_seeds_all(&t->par, &seeds, row) == MPIVF_INTERNAL);
     mpivf_forgive(&t->ctx);
     mpivf_sample_clear(&sample);
@@ -166,7 +231,7 @@ no_memory(struct checks *t)
     uint64_t first[2] = {0, 400};
     float *row = calloc(400 * DIM, sizeof *row);
     CHECK(t, make_sample(&t->par, &rows, SIZE_MAX, "x", &sample) == MPIVF_OK);
-    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, SEED, 1, NULL, first};
+    struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, SEED, 1, NULL, first, false};
     for (size_t more = 500; more < 30000; more += 4000) {
         if (t->par.rank == t->par.size - 1)
             t->ctx.memory.limit = t->ctx.memory.used + more;
@@ -188,6 +253,7 @@ main(int argc, char **argv)
         {"seeds: the smallest hashes of each group", by_group},
         {"seeds: groups of which the first round has too few", uneven_groups},
         {"seeds: rows of a scratch file", from_a_file},
+        {"seeds: equal rows become different seeds", equal_rows},
         {"seeds: fewer rows than seeds", too_few_rows_in_a_group},
         {"seeds: one rank without memory fails on every rank", no_memory},
     };
