@@ -122,9 +122,10 @@ mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const
 void
 mpivf_file_behind(const struct mpivf_file *file, uint64_t offset, uint64_t bytes)
 {
-    /* a hint: errors come back from the sync; none would mean all to the end of the file */
-    if (bytes > 0)
-        (void)sync_file_range(file->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+    enum { PAGE = 4096 }; /* what the last one lacks comes with the next bytes, or the sync */
+    uint64_t first = offset / PAGE * PAGE, end = (offset + bytes) / PAGE * PAGE;
+    if (end > first) /* a hint: errors come back from the sync; no bytes would mean all there are */
+        (void)sync_file_range(file->fd, (off_t)first, (off_t)(end - first), SYNC_FILE_RANGE_WRITE);
 }
 
 mpivf_status
