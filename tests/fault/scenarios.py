@@ -21,8 +21,8 @@ def all_scenarios(base):
     given = make_inputs(base)
     rows, npy, model = f"{given}/rows.h5", f"{given}/rows.npy", f"{given}/model"
     two = ["--lists", 520, "--iterations", 2]
-    least = max(sample_memory("train", npy, f"{given}/unused", *two, more=0.65, ranks=ranks)
-                for ranks in (1, 5))
+    least = max((sample_memory("train", npy, f"{given}/unused", *two, more=0.65, ranks=ranks)
+                 for ranks in (1, 5)), key=lambda size: int(size[:-1]))
     few, tight, streams = (["--threads", 1, "--memory", each] for each in (memory(2), memory(9.3), least))
     raw = ["--codec", "f16", "--store", "source", "--fan-in", 2, "-q"]
 

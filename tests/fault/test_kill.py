@@ -281,9 +281,7 @@ def test_a_killed_shuffle_begins_anew(scenarios, root, clean):
         for (site, rank), count in sorted(passes.items()):
             if rank == 1 or (rank == 0 and (site, 2) in passes and not SOAK):
                 continue
-            # how many reads and writes there are depends on what memory the libraries leave
-            last = count * 3 // 4 or 1 if site in ("file-read", "file-write") else count
-            for nth in range(1, last + 1) if SOAK else (last,):
+            for nth in range(1, count + 1) if SOAK else (count,):
                 jobs.append(pool.submit(kill_and_shuffle_again, scenarios["shuffle"],
                                         f"{root}/{site}-{rank}-{nth}", 3, f"{site}:{rank}:{nth}", right))
     whole = [job.result() for job in jobs]
