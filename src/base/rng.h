@@ -22,11 +22,18 @@ enum mpivf_purpose {
     MPIVF_FOR_ROW,
     MPIVF_FOR_NOISE,
     MPIVF_FOR_SHUFFLE, /* where a shuffled row goes */
-    MPIVF_FOR_SPLITS   /* which ways the halves of a centroid go */
+    MPIVF_FOR_PARTING  /* which ways equal seeds and the halves of a list go */
 };
 
 uint64_t
 mpivf_random(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter);
+
+/* Even, -1 <= x <= 1. */
+static inline float
+mpivf_random_way(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter)
+{
+    return (float)((double)mpivf_random(seed, purpose, counter) * 0x1p-63 - 1);
+}
 
 /* Bell-shaped, mean 0, variance 1, |x| <= 3.47: a sum of four uniforms, exact in every libm. */
 double

@@ -93,8 +93,8 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse *coarse = lloyd->coarse, grown;
     size_t dim = coarse->dim;
-    struct mpivf_seeds seeds = {lloyd->sample, MPIVF_SAMPLE_ALL, seed, cut->lists,
-                                lloyd->list,   cut->first,       lloyd->spherical};
+    struct mpivf_seeds seeds = {lloyd->sample, MPIVF_SAMPLE_ALL, seed,
+                                cut->lists,    lloyd->list,      cut->first};
     mpivf_lloyd_shed(lloyd);
     float *row = mpivf_alloc(ctx, "the seeds", par->rank == 0 ? cut->seeds * dim : 0, sizeof *row);
     mpivf_status status = mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);

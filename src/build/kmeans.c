@@ -80,8 +80,7 @@ static mpivf_status
 seed_all(const struct kmeans *km, struct mpivf_coarse *coarse, enum mpivf_sample_level level,
          size_t groups, const uint32_t *group, const uint64_t *first)
 {
-    struct mpivf_seeds seeds = {km->sample, level, km->options->seed,   groups,
-                                group,      first, km->lloyd.spherical};
+    struct mpivf_seeds seeds = {km->sample, level, km->options->seed, groups, group, first};
     mpivf_status status = mpivf_seeds_all(km->par, &seeds, coarse->centroid);
     if (status)
         return status;
@@ -262,7 +261,7 @@ guess_all(struct kmeans *km, size_t cells)
 
 /*
  * Note an iteration; the share of the objective that it has gained. INFINITY for the first, and while
- * fewer and fewer lists are empty: rows that are all the same leave some so for good.
+ * fewer and fewer lists have to be repaired: some may be empty for good.
  */
 static double
 gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)

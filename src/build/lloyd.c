@@ -7,13 +7,17 @@
 #include <float.h>
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Sums of squares lose so much of what they are taken from. */
 static const double ROUNDING = 1e-12;
 
 /* How far the halves of a list lie apart, of the spread of its rows. */
-static const double NUDGE = 0.125;
+static const double NUDGE = 0.25;
+
+/* What a list must be worth to be split. */
+static const double LEAST = 0x1p-10;
 
 static int64_t *
 counts(const struct mpivf_lloyd *lloyd)
@@ -136,7 +140,7 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     double most = mpivf_max_all(par, lloyd->sample->most);
     uint64_t total = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
     lloyd->scale = fixed_point_scale(total, most);
-    /* centroids are within 3 times the largest value when they go 1.5 times the way */
+    /* centroids that go 1.5 times the way are within 3 times the largest value, or little more */
     lloyd->objective_scale =
         fixed_point_scale(total, lloyd->spherical ? 2.0 : 16.0 * (double)dim * most * most);
     return mpivf_agree_all(par, allocate(lloyd));
@@ -294,26 +298,24 @@ objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
 }
 
 /*
- * On rank 0: how much the rows of list l differ among themselves, the squares of their ways to their mean
- * added up, in the objective's fixed point; 0 when that may be rounding.
+ * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those of
+ * their mean, and what may be rounding. Of unit vectors, and zeros, less the length of their sum.
  */
-static int64_t
-scatter(const struct mpivf_lloyd *lloyd, size_t l)
+static double
+scatter(const struct mpivf_lloyd *lloyd, size_t l, double n)
 {
     size_t dim = lloyd->coarse->dim;
     const int64_t *sum = lloyd->whole + l * dim;
-    double n = (double)mpivf_lloyd_counts(lloyd)[l], square = 0;
-    double all = (double)squares(lloyd, lloyd->whole)[l] / lloyd->objective_scale;
-    if (n < 2)
-        return 0;
+    double square = 0, all = (double)squares(lloyd, lloyd->whole)[l] / lloyd->objective_scale;
     for (size_t j = 0; j < dim; j++) {
         double s = (double)sum[j] / lloyd->scale - n * (double)lloyd->origin[j];
         square += s * s;
     }
-    double value = all - square / n; /* of which each row may round every number */
+    double length = sqrt(square), step = sqrt((double)dim) / lloyd->scale; /* a row's rounding */
+    double value = all - (lloyd->spherical ? length : square / n);
     double noise = all * ROUNDING + n / lloyd->objective_scale;
-    noise += sqrt(square * (double)dim) / lloyd->scale;
-    return value > noise ? llrint(value * lloyd->objective_scale) : 0;
+    noise += step * (lloyd->spherical ? n : length);
+    return (value > 0 ? value : 0) + noise;
 }
 
 /* On rank 0: take each list that has rows `stretch` times the way to its mean. */
@@ -339,11 +341,32 @@ move_centroids(struct mpivf_lloyd *lloyd, double stretch)
     }
 }
 
-/* A heap of lists, the one with the largest value on top, ties to the smaller number. */
-static bool
-above(const int64_t *value, uint32_t a, uint32_t b)
+/* Of a list, when others are split for those that are empty. */
+struct worth {
+    double scatter, rows; /* a row's; how many */
+};
+
+/* The rows of a list, no more of them than rows that scatter as usual would need to scatter so. */
+static double
+worth_of(const struct worth *worth, double usual)
 {
-    return value[a] > value[b] || (value[a] == value[b] && a < b);
+    double most = worth->rows * worth->scatter / usual;
+    return worth->rows < 2 ? 0 : most < worth->rows ? most : worth->rows;
+}
+
+/* A heap of lists, the one that is worth most on top, ties to the smaller number. */
+struct heap {
+    const struct worth *worth;
+    double usual;
+    uint32_t *list;
+    size_t n;
+};
+
+static bool
+above(const struct heap *heap, uint32_t a, uint32_t b)
+{
+    double x = worth_of(&heap->worth[a], heap->usual), y = worth_of(&heap->worth[b], heap->usual);
+    return x > y || (x == y && a < b);
 }
 
 static void
@@ -355,33 +378,68 @@ swap(uint32_t *a, uint32_t *b)
 }
 
 static void
-sink(const int64_t *value, uint32_t *heap, size_t n, size_t at)
+sink(struct heap *heap, size_t at)
 {
+    uint32_t *list = heap->list;
     for (;;) {
         size_t child = 2 * at + 1;
-        if (child >= n)
+        if (child >= heap->n)
             return;
-        child += child + 1 < n && above(value, heap[child + 1], heap[child]);
-        if (!above(value, heap[child], heap[at]))
+        child += child + 1 < heap->n && above(heap, list[child + 1], list[child]);
+        if (!above(heap, list[child], list[at]))
             return;
-        swap(&heap[at], &heap[child]);
+        swap(&list[at], &list[child]);
         at = child;
     }
 }
 
-/* Split the centroid `from` into two that lie `apart` from it in every column, up and down. */
 static void
-split(struct mpivf_lloyd *lloyd, size_t from, size_t to, float apart)
+push(struct heap *heap, uint32_t one)
+{
+    uint32_t *list = heap->list;
+    list[heap->n] = one;
+    for (size_t at = heap->n++; at > 0 && above(heap, list[at], list[(at - 1) / 2]); at = (at - 1) / 2)
+        swap(&list[at], &list[(at - 1) / 2]);
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/*
+ * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median, so that a
+ * few rows far off do not tell it. `value`: room for a number of each list.
+ */
+static double
+weigh(const struct mpivf_lloyd *lloyd, struct worth *worth, double *value)
+{
+    size_t lists = lloyd->coarse->lists, n = 0;
+    const int64_t *count = mpivf_lloyd_counts(lloyd);
+#pragma omp parallel for num_threads(lloyd->coarse->threads)
+    for (size_t l = 0; l < lists; l++) {
+        double rows = (double)count[l];
+        worth[l] = (struct worth){rows > 0 ? scatter(lloyd, l, rows) / rows : 0, rows};
+    }
+    for (size_t l = 0; l < lists; l++)
+        if (worth[l].rows > 1)
+            value[n++] = worth[l].scatter;
+    qsort(value, n, sizeof *value, by_value);
+    return n > 0 ? value[n / 2] : 0;
+}
+
+/* Split the centroid `from` into two that lie up to `apart` from it in each column. */
+static void
+split(struct mpivf_lloyd *lloyd, size_t from, size_t to, double apart)
 {
     size_t dim = lloyd->coarse->dim;
     float *a = lloyd->coarse->centroid + from * dim, *b = lloyd->coarse->centroid + to * dim;
-    uint64_t ways = 0;
-    for (size_t j = 0; j < dim; j++, ways >>= 1) {
-        if (j % 64 == 0)
-            ways = mpivf_random(to, MPIVF_FOR_SPLITS, j);
-        float nudge = ways & 1 ? apart : -apart;
-        b[j] = fabsf(a[j] + nudge) <= FLT_MAX ? a[j] + nudge : a[j];
-        a[j] = fabsf(a[j] - nudge) <= FLT_MAX ? a[j] - nudge : a[j];
+    for (size_t j = 0; j < dim; j++) { /* other ways when the same list is empty again */
+        float off = (float)apart * mpivf_random_way((uint64_t)from << 32 | to, MPIVF_FOR_PARTING, j);
+        b[j] = fabsf(a[j] + off) <= FLT_MAX ? a[j] + off : a[j];
+        a[j] = fabsf(a[j] - off) <= FLT_MAX ? a[j] - off : a[j];
     }
     if (lloyd->spherical) {
         mpivf_normalise(a, dim, a);
@@ -390,38 +448,34 @@ split(struct mpivf_lloyd *lloyd, size_t from, size_t to, float apart)
 }
 
 /*
- * On rank 0: give each empty list half of the one whose rows differ most, all together: those that
- * are equal stay in one list, however many. How many lists got some.
+ * On rank 0: give each empty list half of the one that is worth most. Rows that are equal are worth
+ * little, however many, and stay in one list. How many lists got some.
  */
 static uint64_t
 repair_empty(struct mpivf_lloyd *lloyd)
 {
-    size_t lists = lloyd->coarse->lists, n = 0;
-    const int64_t *count = mpivf_lloyd_counts(lloyd);
-    int64_t *left = counts(lloyd), *rows = squares(lloyd, lloyd->sum); /* free again, and so is start */
-    uint32_t *heap = (uint32_t *)(void *)lloyd->start;
+    size_t lists = lloyd->coarse->lists;
+    double *value = (double *)(void *)lloyd->sum; /* no longer in use, and so is start */
+    struct worth *worth = (struct worth *)(void *)(value + lists);
+    struct heap heap = {worth, weigh(lloyd, worth, value), (uint32_t *)(void *)lloyd->start, 0};
     uint64_t repaired = 0;
-    for (size_t l = 0; l < lists; l++) {
-        left[l] = scatter(lloyd, l);
-        rows[l] = count[l];
-        if (count[l] > 0)
-            heap[n++] = (uint32_t)l;
-    }
-    for (size_t i = n / 2; i-- > 0;)
-        sink(left, heap, n, i);
-    for (size_t empty = 0; empty < lists && left[heap[0]] > 1; empty++) {
-        uint32_t most = heap[0];
-        if (count[empty] > 0)
+    for (size_t l = 0; l < lists; l++)
+        if (worth[l].rows > 0)
+            heap.list[heap.n++] = (uint32_t)l;
+    for (size_t i = heap.n / 2; i-- > 0;)
+        sink(&heap, i);
+    for (size_t empty = 0; empty < lists; empty++) {
+        uint32_t most = heap.list[0];
+        if (worth[empty].rows > 0)
             continue;
-        double numbers = (double)rows[most] * (double)lloyd->coarse->dim; /* that differ so much */
-        double apart = sqrt((double)left[most] / lloyd->objective_scale / numbers);
-        split(lloyd, most, empty, (float)(NUDGE * apart));
-        left[empty] = left[most] /= 2;
-        rows[empty] = rows[most] = (rows[most] + 1) / 2;
-        sink(left, heap, n, 0);
-        heap[n] = (uint32_t)empty; /* room: as many as lists in all */
-        for (size_t at = n++; at > 0 && above(left, heap[at], heap[(at - 1) / 2]); at = (at - 1) / 2)
-            swap(&heap[at], &heap[(at - 1) / 2]);
+        if (worth_of(&worth[most], heap.usual) < LEAST)
+            break;
+        split(lloyd, most, empty, NUDGE * sqrt(worth[most].scatter / (double)lloyd->coarse->dim));
+        double half = floor(worth[most].rows / 2);
+        worth[empty] = (struct worth){worth[most].scatter, half};
+        worth[most].rows -= half;
+        sink(&heap, 0);
+        push(&heap, (uint32_t)empty); /* room: as many as lists in all */
         repaired++;
     }
     return repaired;
@@ -453,7 +507,7 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
             step->empty += mpivf_lloyd_counts(lloyd)[l] == 0;
         if (!lloyd->still)
             move_centroids(lloyd, lloyd->stretch);
-        if (repair && !lloyd->still && step->empty > 0 && step->empty < lists)
+        if (repair && !lloyd->still && step->empty > 0 && step->objective > 0)
             step->repaired = repair_empty(lloyd);
     }
     mpivf_bcast_all(par, step, sizeof *step);

@@ -80,8 +80,9 @@ mpivf_lloyd_clear(struct mpivf_lloyd *lloyd);
 
 /*
  * Assign every row to the nearest of all lists and move the centroids. Lists that no row is in are
- * repaired: each gets half of the one whose rows differ most, all together, ties to the smaller
- * number. `work` is what it counts for each row in the progress. Collective.
+ * repaired as long as rows differ: each gets half of the one with the most rows, where rows that
+ * differ little count little, and equal ones next to nothing; ties to the smaller number. `work` is
+ * what it counts for each row in the progress. Collective.
  */
 mpivf_status
 mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step);

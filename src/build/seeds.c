@@ -128,18 +128,26 @@ find_kinds(const float *row, size_t dim, struct candidate *order, size_t n)
     return kinds;
 }
 
-/* The share of a way that seed `number` goes, from 1/8 to 3/8: no two go the same. */
-static float
-share_of(const struct mpivf_seeds *s, uint64_t number)
+/* Move a seed by up to 3/8 of a way in each column; `to` NULL: of its largest value. */
+static void
+move_seed(const struct mpivf_seeds *s, uint64_t number, const float *from, const float *to,
+          float *seed)
 {
-    double part = (double)mpivf_random(s->seed, MPIVF_FOR_SPLITS, 3 * number) * 0x1p-64;
-    return (float)(0.125 + 0.25 * part);
+    size_t dim = s->sample->dim;
+    float largest = mpivf_kernel()->largest(seed, dim);
+    for (size_t j = 0; j < dim; j++) {
+        float part = 0.375f * mpivf_random_way(number, MPIVF_FOR_PARTING, j);
+        float off = to ? part * to[j] - part * from[j] : part * (largest > 0 ? largest : 1);
+        bool fits = fabsf(seed[j] + off) <= FLT_MAX; /* else the other way does */
+        seed[j] += fits ? off : -off;
+    }
+    if (s->sample->metric != MPIVF_L2)
+        mpivf_normalise(seed, dim, seed);
 }
 
 /*
  * On rank 0: a seed that is equal to one before it would never be any row's nearest, and cost each as
- * much as if it might be. It goes a part of the way between two other seeds, or, when all are equal,
- * a part of its largest value in every column, up or down. `order`: room for all.
+ * much as if it might be. `order`: room for all.
  */
 static void
 part_equal(const struct mpivf_seeds *s, struct candidate *order, float *row)
@@ -147,19 +155,11 @@ part_equal(const struct mpivf_seeds *s, struct candidate *order, float *row)
     size_t dim = s->sample->dim, n = s->first[s->groups], kinds = find_kinds(row, dim, order, n);
     for (size_t i = kinds; i < n; i++) {
         uint64_t number = order[i].group;
-        uint64_t a = mpivf_random(s->seed, MPIVF_FOR_SPLITS, 3 * number + 1) % kinds;
-        uint64_t b = mpivf_random(s->seed, MPIVF_FOR_SPLITS, 3 * number + 2) % kinds;
+        uint64_t a = mpivf_random(s->seed, MPIVF_FOR_PARTING, 2 * number) % kinds;
+        uint64_t b = mpivf_random(s->seed, MPIVF_FOR_PARTING, 2 * number + 1) % kinds;
         b = b == a ? (b + 1) % kinds : b;
-        float *seed = row + number * dim, largest = mpivf_kernel()->largest(seed, dim);
         const float *from = row + order[a].group * dim, *to = row + order[b].group * dim;
-        float share = share_of(s, number), step = share * (largest > 0 ? largest : 1);
-        for (size_t j = 0; j < dim; j++) {
-            bool up = mpivf_random(number, MPIVF_FOR_SPLITS, j) & 1;
-            float off = kinds > 1 ? share * to[j] - share * from[j] : up ? step : -step;
-            seed[j] += fabsf(seed[j] + off) <= FLT_MAX ? off : -off;
-        }
-        if (s->unit)
-            mpivf_normalise(seed, dim, seed);
+        move_seed(s, number, from, kinds > 1 ? to : NULL, row + number * dim);
     }
 }
 

@@ -14,7 +14,6 @@ struct mpivf_seeds {
     size_t groups;
     const uint32_t *group;  /* [places]: of each row; NULL = all in group 0 */
     const uint64_t *first;  /* [groups + 1]: group g has seeds first[g] .. first[g + 1] - 1 */
-    bool unit;              /* rows have unit length, and seeds shall */
 };
 
 /* Bytes for so many seeds, where groups are not very uneven. */
@@ -23,8 +22,9 @@ mpivf_seeds_bytes(size_t seeds, size_t dim, bool root);
 
 /*
  * The rows with the smallest hashes of each group, in that order, into `row` [first[groups], dim] on
- * rank 0; a row that equals one before it is moved a little, so that seeds are distinct. Every group
- * has that many rows over all ranks. The same for any number of ranks.
+ * rank 0. One that equals another is moved off, by up to 3/8 of the way between two others in each
+ * column, so that seeds differ, as far as float32 and one column can tell. Every group has that many
+ * rows over all ranks. The same for any number of ranks.
  * Memory: 16 bytes a row for about the smallest 4 first[groups] hashes and more where groups are uneven,
  * 16 bytes a seed, and the rows of this rank's seeds; on rank 0 of all ranks. Collective.
  */
