@@ -5,12 +5,13 @@
 
 #include <string.h>
 
-enum { ROUNDS = 24, LOCAL = 4, TRIES = 4 };
+enum { ROUNDS = 24, LOCAL = 4, TRIES = 4, DENSE = 64 };
 
 /* A round of cutting. */
 struct cut {
     uint64_t *first; /* owned, [lists + 1]: seeds of each list */
     uint64_t *size;  /* owned, [lists]: rows of the sample */
+    uint64_t *worth; /* owned, [lists]: as how many they count, mpivf_lloyd_worth */
     uint8_t *tries;  /* owned, [lists]: rounds in which it was cut and hardly shrank */
     size_t lists, seeds, added;
 };
@@ -22,9 +23,10 @@ cut_init_all(const struct mpivf_lloyd *lloyd, struct cut *cut)
     *cut = (struct cut){.lists = lloyd->coarse->lists};
     cut->first = mpivf_alloc_zero(ctx, "list sizes", cut->lists + 1, sizeof *cut->first);
     cut->size = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->size);
+    cut->worth = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->worth);
     cut->tries = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->tries);
-    return mpivf_agree_all(lloyd->par,
-                           cut->first && cut->size && cut->tries ? MPIVF_OK : MPIVF_MEMORY);
+    bool room = cut->first && cut->size && cut->worth && cut->tries;
+    return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
 }
 
 static void
@@ -32,6 +34,7 @@ cut_clear(struct mpivf_context *ctx, struct cut *cut)
 {
     mpivf_free(ctx, cut->first);
     mpivf_free(ctx, cut->size);
+    mpivf_free(ctx, cut->worth);
     mpivf_free(ctx, cut->tries);
 }
 
@@ -46,11 +49,28 @@ count_all(struct mpivf_lloyd *lloyd, struct cut *cut)
     lloyd->still = false;
     if (status)
         return status;
-    if (par->rank == 0)
+    if (par->rank == 0) {
+        mpivf_lloyd_worth(lloyd, cut->worth);
         for (size_t l = 0; l < cut->lists; l++)
             cut->size[l] = (uint64_t)mpivf_lloyd_counts(lloyd)[l];
+    }
     mpivf_bcast_all(par, cut->size, cut->lists * sizeof *cut->size);
+    mpivf_bcast_all(par, cut->worth, cut->lists * sizeof *cut->worth);
     return MPIVF_OK;
+}
+
+/*
+ * Into how many to cut a list. Where rows hardly differ, nearly all may be equal: it is tried with few,
+ * then with more.
+ */
+static uint64_t
+parts_of(const struct cut *cut, size_t l, uint64_t most)
+{
+    uint64_t size = cut->size[l], worth = cut->worth[l], parts = (size + most - 1) / most;
+    uint64_t few = (worth > 2 * most ? worth / most : 2) << cut->tries[l];
+    if (worth == 0 || cut->tries[l] == TRIES)
+        return 1;
+    return worth < size / DENSE && few < parts ? few : parts;
 }
 
 /*
@@ -63,10 +83,10 @@ plan_cuts(struct cut *cut, const struct cut *before, uint64_t most)
 {
     cut->seeds = cut->added = 0;
     for (size_t l = 0; l < cut->lists; l++) {
-        bool was_cut = l < before->lists && before->first[l + 1] > before->first[l];
-        if (was_cut && cut->size[l] > before->size[l] - before->size[l] / 8)
-            cut->tries[l] = before->tries[l] + 1;
-        uint64_t parts = cut->tries[l] < TRIES ? (cut->size[l] + most - 1) / most : 1;
+        bool known = l < before->lists, was_cut = known && before->first[l + 1] > before->first[l];
+        bool shrank = was_cut && cut->size[l] <= before->size[l] - before->size[l] / 8;
+        cut->tries[l] = known && !shrank ? before->tries[l] + was_cut : 0;
+        uint64_t parts = parts_of(cut, l, most);
         if (parts > 1 && cut->lists + cut->added + parts - 1 <= MPIVF_MOST_LISTS) {
             cut->seeds += parts;
             cut->added += parts - 1;

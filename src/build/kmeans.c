@@ -361,7 +361,7 @@ refine_all(struct kmeans *km, bool placed)
     }
     mpivf_near_clear(&near);
     if (status == MPIVF_OK && km->lloyd.summed > 0)
-        mpivf_lloyd_settle_all(&km->lloyd);
+        km->trained->objective = mpivf_lloyd_settle_all(&km->lloyd);
     return status;
 }
 

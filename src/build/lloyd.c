@@ -25,7 +25,7 @@ counts(const struct mpivf_lloyd *lloyd)
     return lloyd->sum + lloyd->coarse->lists * lloyd->coarse->dim;
 }
 
-/* [lists] each: how far the rows are from the origin, squared, in the objective's fixed point. */
+/* [2, lists]: how far the rows are from the origin, squared, in coarse steps and the rest in fine. */
 static int64_t *
 squares(const struct mpivf_lloyd *lloyd, int64_t *sum)
 {
@@ -36,7 +36,7 @@ squares(const struct mpivf_lloyd *lloyd, int64_t *sum)
 static size_t
 numbers(const struct mpivf_lloyd *lloyd)
 {
-    return lloyd->coarse->lists * (lloyd->coarse->dim + 2);
+    return lloyd->coarse->lists * (lloyd->coarse->dim + 3);
 }
 
 /*
@@ -56,7 +56,7 @@ fixed_point_scale(uint64_t total, double most)
 size_t
 mpivf_lloyd_bytes(size_t lists, size_t dim, bool root)
 {
-    return (lists * (dim + 3) * (root ? 2 : 1) + 2) * sizeof(int64_t) + dim * sizeof(float) + 4096;
+    return (lists * (dim + 4) * (root ? 2 : 1) + 2) * sizeof(int64_t) + dim * sizeof(float) + 4096;
 }
 
 /* The rows of the largest block. */
@@ -141,8 +141,9 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     uint64_t total = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
     lloyd->scale = fixed_point_scale(total, most);
     /* centroids that go 1.5 times the way are within 3 times the largest value, or little more */
-    lloyd->objective_scale =
-        fixed_point_scale(total, lloyd->spherical ? 2.0 : 16.0 * (double)dim * most * most);
+    lloyd->coarse_scale =
+        fixed_point_scale(total, lloyd->spherical ? 2.0 : (double)dim * 16.0 * most * most);
+    lloyd->fine_scale = lloyd->coarse_scale * fixed_point_scale(total, 1);
     return mpivf_agree_all(par, allocate(lloyd));
 }
 
@@ -185,22 +186,28 @@ static void
 count_row(const struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t i)
 {
     size_t dim = lloyd->coarse->dim;
-    int64_t *count = counts(lloyd), *square = squares(lloyd, lloyd->sum);
+    int64_t *count = counts(lloyd), *coarse = squares(lloyd, lloyd->sum);
+    int64_t *fine = coarse + lloyd->coarse->lists;
     uint32_t old = lloyd->old[i];
     if (list[i] == old)
         return;
     double distance = mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->origin, dim);
-    int64_t far = llrint(lloyd->objective_scale * distance);
+    int64_t far = llrint(lloyd->coarse_scale * distance);
+    int64_t left = llrint(lloyd->fine_scale * (distance - (double)far / lloyd->coarse_scale));
 #pragma omp atomic
     count[list[i]]++;
 #pragma omp atomic
-    square[list[i]] += far;
+    coarse[list[i]] += far;
+#pragma omp atomic
+    fine[list[i]] += left;
     if (old == MPIVF_COARSE_NONE)
         return;
 #pragma omp atomic
     count[old]--;
 #pragma omp atomic
-    square[old] -= far;
+    coarse[old] -= far;
+#pragma omp atomic
+    fine[old] -= left;
 }
 
 /* Move row i, columns first to first + n, from the sums of its old list to those of its new one. */
@@ -250,72 +257,70 @@ join_changes(struct mpivf_lloyd *lloyd)
         lloyd->whole[i] += lloyd->sum[i];
 }
 
-/*
- * On rank 0: the sum of the distances of the rows of list l to `centre`, from the sum S of its n rows and
- * the squares alone. With x and c taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus
- * n |c|^2 - 2 <S, c>. Unit vectors: the sum of 1 - <x, c> is n - <S, c>.
- */
+/* On rank 0: the squares of the rows of list l, from the origin. */
 static double
-distance_sum(const struct mpivf_lloyd *lloyd, size_t l, const float *centre)
+square_of(const struct mpivf_lloyd *lloyd, size_t l)
 {
-    size_t dim = lloyd->coarse->dim;
-    const int64_t *sum = lloyd->whole + l * dim;
-    double n = (double)mpivf_lloyd_counts(lloyd)[l], value = 0;
-    if (n == 0)
-        return 0;
-    if (lloyd->spherical) {
-        for (size_t j = 0; j < dim; j++)
-            value -= (double)sum[j] / lloyd->scale * (double)centre[j];
-        return value + n;
-    }
-    for (size_t j = 0; j < dim; j++) {
-        double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
-        double c = (double)centre[j] - m;
-        value += c * (n * c - 2 * (s - n * m));
-    }
-    return value + (double)squares(lloyd, lloyd->whole)[l] / lloyd->objective_scale;
+    const int64_t *square = squares(lloyd, lloyd->whole);
+    return (double)square[l] / lloyd->coarse_scale +
+           (double)square[lloyd->coarse->lists + l] / lloyd->fine_scale;
 }
 
 /*
- * On rank 0: the mean distance of the rows to their centroids. What is left of rows that all lie on
- * their centroids is rounding, and told as 0.
+ * On rank 0: the sum of the distances of the rows of list l to its centroid, from the sum S of its n
+ * rows and the squares alone; what may be the rounding of rows that all lie on it is 0. With x and c
+ * taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Unit vectors:
+ * the sum of 1 - <x, c> is n - <S, c>.
  */
+static double
+distance_sum(const struct mpivf_lloyd *lloyd, size_t l)
+{
+    size_t dim = lloyd->coarse->dim;
+    const float *centroid = lloyd->coarse->centroid + l * dim;
+    const int64_t *sum = lloyd->whole + l * dim;
+    double n = (double)mpivf_lloyd_counts(lloyd)[l], all = lloyd->spherical ? n : square_of(lloyd, l);
+    double value = all;
+    for (size_t j = 0; j < dim && n > 0; j++) {
+        double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
+        double c = (double)centroid[j] - m;
+        value += lloyd->spherical ? -s * c : c * (n * c - 2 * (s - n * m));
+    }
+    return value > ROUNDING * all ? value : 0;
+}
+
+/* On rank 0: the mean distance of the rows to their centroids. */
 static double
 objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
 {
-    const struct mpivf_coarse *coarse = lloyd->coarse;
-    const int64_t *square = squares(lloyd, lloyd->whole);
-    int64_t total = 0, far = 0;
-#pragma omp parallel for num_threads(coarse->threads) reduction(+ : total, far)
-    for (size_t l = 0; l < coarse->lists; l++) {
-        double sum = distance_sum(lloyd, l, coarse->centroid + l * coarse->dim);
-        total += llrint(lloyd->objective_scale * sum);
-        far += square[l];
-    }
-    double left = (double)total / lloyd->objective_scale;
-    double most = lloyd->spherical ? (double)rows : (double)far / lloyd->objective_scale;
-    return left > ROUNDING * most ? left / (double)rows : 0;
+    size_t lists = lloyd->coarse->lists;
+    double *value = (double *)(void *)lloyd->sum, total = 0; /* added up in their order */
+#pragma omp parallel for num_threads(lloyd->coarse->threads)
+    for (size_t l = 0; l < lists; l++)
+        value[l] = distance_sum(lloyd, l);
+    for (size_t l = 0; l < lists; l++)
+        total += value[l];
+    return total / (double)rows;
 }
 
 /*
  * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those of
- * their mean, and what may be rounding. Of unit vectors, and zeros, less the length of their sum.
+ * their mean, and what may be rounding; *noise is that. Of unit vectors, and zeros, less the length of
+ * their sum.
  */
 static double
-scatter(const struct mpivf_lloyd *lloyd, size_t l, double n)
+scatter(const struct mpivf_lloyd *lloyd, size_t l, double n, double *noise)
 {
     size_t dim = lloyd->coarse->dim;
     const int64_t *sum = lloyd->whole + l * dim;
-    double square = 0, all = (double)squares(lloyd, lloyd->whole)[l] / lloyd->objective_scale;
+    double square = 0, all = square_of(lloyd, l);
     for (size_t j = 0; j < dim; j++) {
         double s = (double)sum[j] / lloyd->scale - n * (double)lloyd->origin[j];
         square += s * s;
     }
     double length = sqrt(square), step = sqrt((double)dim) / lloyd->scale; /* a row's rounding */
     double value = all - (lloyd->spherical ? length : square / n);
-    double noise = all * ROUNDING + n / lloyd->objective_scale;
-    noise += step * (lloyd->spherical ? n : length);
-    return (value > 0 ? value : 0) + noise;
+    *noise = all * ROUNDING + n / lloyd->fine_scale + step * (lloyd->spherical ? n : length);
+    return (value > 0 ? value : 0) + *noise;
 }
 
 /* On rank 0: take each list that has rows `stretch` times the way to its mean. */
@@ -410,8 +415,9 @@ by_value(const void *a, const void *b)
 }
 
 /*
- * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median, so that a
- * few rows far off do not tell it. `value`: room for a number of each list.
+ * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median of lists in
+ * which rows differ, so that a few far off do not tell it; INFINITY without any. `value`: room for a
+ * number of each list.
  */
 static double
 weigh(const struct mpivf_lloyd *lloyd, struct worth *worth, double *value)
@@ -420,14 +426,28 @@ weigh(const struct mpivf_lloyd *lloyd, struct worth *worth, double *value)
     const int64_t *count = mpivf_lloyd_counts(lloyd);
 #pragma omp parallel for num_threads(lloyd->coarse->threads)
     for (size_t l = 0; l < lists; l++) {
-        double rows = (double)count[l];
-        worth[l] = (struct worth){rows > 0 ? scatter(lloyd, l, rows) / rows : 0, rows};
+        double rows = (double)count[l], noise = 0;
+        worth[l] = (struct worth){rows > 1 ? scatter(lloyd, l, rows, &noise) / rows : 0, rows};
+        value[l] = rows > 1 && worth[l].scatter * rows > 2 * noise ? worth[l].scatter : 0;
     }
     for (size_t l = 0; l < lists; l++)
-        if (worth[l].rows > 1)
-            value[n++] = worth[l].scatter;
+        if (value[l] > 0)
+            value[n++] = value[l];
     qsort(value, n, sizeof *value, by_value);
-    return n > 0 ? value[n / 2] : 0;
+    return n > 0 ? value[n / 2] : INFINITY;
+}
+
+void
+mpivf_lloyd_worth(struct mpivf_lloyd *lloyd, uint64_t *rows)
+{
+    size_t lists = lloyd->coarse->lists;
+    double *value = (double *)(void *)lloyd->sum;
+    struct worth *worth = (struct worth *)(void *)(value + lists);
+    double usual = weigh(lloyd, worth, value);
+    for (size_t l = 0; l < lists; l++) {
+        double most = worth_of(&worth[l], usual);
+        rows[l] = most < LEAST ? 0 : (uint64_t)ceil(most);
+    }
 }
 
 /* Split the centroid `from` into two that lie up to `apart` from it in each column. */
@@ -565,12 +585,19 @@ mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step 
     return iterate_all(lloyd, NULL, NULL, work, step);
 }
 
-void
+double
 mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd)
 {
-    if (lloyd->par->rank == 0)
+    const struct mpivf_par *par = lloyd->par;
+    uint64_t rows = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
+    double objective = 0;
+    if (par->rank == 0) {
         move_centroids(lloyd, 1);
+        objective = objective_of(lloyd, rows);
+    }
+    mpivf_bcast_all(par, &objective, sizeof objective);
     share_centroids_all(lloyd);
+    return objective;
 }
 
 mpivf_status

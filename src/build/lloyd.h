@@ -11,7 +11,7 @@
  * iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for vector quantizer
  * design, IEEE Signal Processing Letters 4, 1997).
  *
- * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 3) bytes a list, twice
+ * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 4) bytes a list, twice
  * that on rank 0.
  */
 #ifndef MPIVF_BUILD_LLOYD_H
@@ -30,13 +30,13 @@ struct mpivf_lloyd {
     enum mpivf_sample_level level;   /* rows up to here take part */
     bool spherical;                  /* centroids have unit length */
     double stretch;                  /* 1: to the mean; at most 1.5 */
-    double scale, objective_scale;
+    double scale, coarse_scale, fine_scale;
     uint32_t *list;   /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
     uint32_t *order;  /* owned, [block rows]: by group */
     uint32_t *old;    /* owned, [block rows]: where they were */
     uint64_t *start;  /* owned, [lists + 1]: of groups in order */
     int64_t *sum;     /* owned: changes of `whole` in this iteration, this rank's */
-    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts, [lists] squares */
+    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts, [2, lists] squares */
     float *origin;    /* owned, [dim] */
     int summed;       /* levels whose rows are in the sums; `level` only grows */
     bool still;       /* set by the caller: assign and sum, but move no centroid */
@@ -55,6 +55,13 @@ mpivf_lloyd_room(struct mpivf_lloyd *lloyd);
 /* On rank 0: the rows that each list had in the last iteration, [lists]. */
 const int64_t *
 mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd);
+
+/*
+ * On rank 0, after an iteration: as how many rows those of each list count when lists are split,
+ * [lists]. Rows that differ little count little, equal ones not at all.
+ */
+void
+mpivf_lloyd_worth(struct mpivf_lloyd *lloyd, uint64_t *rows);
 
 /* What rank 0 tells after an iteration. */
 struct mpivf_lloyd_step {
@@ -96,10 +103,10 @@ mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *
                       const uint32_t *group_of, double work, struct mpivf_lloyd_step *step);
 
 /*
- * Bring the centroids to the means of what the last iteration summed, when those were stretched.
- * Collective.
+ * Bring the centroids to the means of what the last iteration summed, when those were stretched. The
+ * mean distance of the rows to the centroids of the lists that it left them in. Collective.
  */
-void
+double
 mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd);
 
 #endif

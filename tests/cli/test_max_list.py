@@ -57,3 +57,19 @@ def test_rows_that_are_the_same_cannot_be_parted(tmp_path):
     done = run("build", source, tmp_path / "x", "--lists", LISTS, "--max-list", 200, ranks=2)
     assert "rows are equal" in done.err.replace("its ", "")
     assert sizes(tmp_path / "x").max() >= 1500 and numpy.sort(sizes(tmp_path / "x"))[-2] <= 200
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_rows_that_are_the_same_cost_few_lists(tmp_path, metric):
+    """Many of them or one, the others need about as many lists; cutting is tried with 2, 4, 8, 16."""
+    rows = numpy.random.default_rng(4).standard_normal((10000, 16)).astype("f4")
+    rows[:9000] = rows[0]
+    made = []
+    for name, some in (("many", rows), ("one", rows[8999:])):
+        source = save(tmp_path / f"{name}.h5", train=some)
+        made.append(build(source, tmp_path / name, "-m", metric, "--sample", len(some), "--max-list", 20,
+                          ranks=2))
+    assert made[0]["list_size_largest"] >= 9000 and made[0]["empty_lists"] == 0
+    assert made[0]["lists"] <= made[1]["lists"] + 35
+    zero = save(tmp_path / "zero.h5", train=numpy.zeros((3000, 8), "f4"))
+    assert build(zero, tmp_path / "zero", "-m", metric, "--max-list", 10)["lists"] == LISTS

@@ -46,7 +46,7 @@ far_one(uint64_t i, size_t dim, float *row)
 {
     third_equal(i, dim, row);
     for (size_t j = 0; j < dim && i == 4711; j++)
-        row[j] *= 1e4f;
+        row[j] *= 1e8f;
 }
 
 /* All but one in twenty are one of two rows. */
