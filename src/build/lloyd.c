@@ -416,13 +416,15 @@ by_value(const void *a, const void *b)
 
 /*
  * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median of lists in
- * which rows differ, so that a few far off do not tell it; INFINITY without any. `value`: room for a
- * number of each list.
+ * which rows differ, so that a few far off do not tell it; INFINITY without any. Lies where the sums of
+ * the iteration were.
  */
-static double
-weigh(const struct mpivf_lloyd *lloyd, struct worth *worth, double *value)
+static struct worth *
+weigh(const struct mpivf_lloyd *lloyd, double *usual)
 {
     size_t lists = lloyd->coarse->lists, n = 0;
+    double *value = (double *)(void *)lloyd->sum;
+    struct worth *worth = (struct worth *)(void *)(value + lists);
     const int64_t *count = mpivf_lloyd_counts(lloyd);
 #pragma omp parallel for num_threads(lloyd->coarse->threads)
     for (size_t l = 0; l < lists; l++) {
@@ -434,17 +436,16 @@ weigh(const struct mpivf_lloyd *lloyd, struct worth *worth, double *value)
         if (value[l] > 0)
             value[n++] = value[l];
     qsort(value, n, sizeof *value, by_value);
-    return n > 0 ? value[n / 2] : INFINITY;
+    *usual = n > 0 ? value[n / 2] : INFINITY;
+    return worth;
 }
 
 void
 mpivf_lloyd_worth(struct mpivf_lloyd *lloyd, uint64_t *rows)
 {
-    size_t lists = lloyd->coarse->lists;
-    double *value = (double *)(void *)lloyd->sum;
-    struct worth *worth = (struct worth *)(void *)(value + lists);
-    double usual = weigh(lloyd, worth, value);
-    for (size_t l = 0; l < lists; l++) {
+    double usual;
+    const struct worth *worth = weigh(lloyd, &usual);
+    for (size_t l = 0; l < lloyd->coarse->lists; l++) {
         double most = worth_of(&worth[l], usual);
         rows[l] = most < LEAST ? 0 : (uint64_t)ceil(most);
     }
@@ -475,9 +476,9 @@ static uint64_t
 repair_empty(struct mpivf_lloyd *lloyd)
 {
     size_t lists = lloyd->coarse->lists;
-    double *value = (double *)(void *)lloyd->sum; /* no longer in use, and so is start */
-    struct worth *worth = (struct worth *)(void *)(value + lists);
-    struct heap heap = {worth, weigh(lloyd, worth, value), (uint32_t *)(void *)lloyd->start, 0};
+    struct heap heap = {.list = (uint32_t *)(void *)lloyd->start}; /* no longer in use */
+    struct worth *worth = weigh(lloyd, &heap.usual);
+    heap.worth = worth;
     uint64_t repaired = 0;
     for (size_t l = 0; l < lists; l++)
         if (worth[l].rows > 0)

@@ -73,13 +73,6 @@ odd_rest(uint64_t i, size_t dim, float *row)
 }
 
 static void
-all_zero(uint64_t i, size_t dim, float *row)
-{
-    memset(row, 0, dim * sizeof *row);
-    (void)i;
-}
-
-static void
 constant_column(uint64_t i, size_t dim, float *row)
 {
     clustered(i, dim, row);

@@ -30,6 +30,14 @@ level_of(const struct rows *rows, uint64_t i)
                                         : MPIVF_SAMPLE_ALL;
 }
 
+/* Rows of zeros. */
+static inline void
+all_zero(uint64_t i, size_t dim, float *row)
+{
+    memset(row, 0, dim * sizeof *row);
+    (void)i;
+}
+
 /* As draw hands them over: of unit length for ip and cosine. */
 static inline void
 row_of(const struct rows *rows, uint64_t i, float *row)
