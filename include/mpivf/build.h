@@ -41,7 +41,7 @@ struct mpivf_build_options {
     bool force;          /* replace an index that is there */
     int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */
     uint64_t fan_in;     /* shards joined at once, >= 2 */
-    enum mpivf_read_mode read_mode;
+    struct mpivf_reading reading;
     const struct mpivf_watch *watch; /* NULL = nobody */
 };
 

@@ -19,7 +19,7 @@ struct mpivf_search_options {
     uint64_t probes; /* lists a query; 0 = by recall */
     double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
     uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */
-    enum mpivf_read_mode read_mode;
+    struct mpivf_reading reading;
     bool force;
 };
 

@@ -24,7 +24,7 @@
 
 struct mpivf_shuffle_options {
     uint64_t seed;
-    enum mpivf_read_mode read_mode;
+    struct mpivf_reading reading;
     bool force; /* replace an output that is there */
 };
 

@@ -25,6 +25,12 @@ enum mpivf_read_mode {
     MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together */
 };
 
+/* How a source is read. */
+struct mpivf_reading {
+    enum mpivf_read_mode mode;
+    bool unwritten_is_bad; /* rows that were never written are NaN, not the fill value */
+};
+
 enum { MPIVF_OBJECT = 512 }; /* bytes of a dataset's path in its file, with its end */
 
 struct mpivf_source_state; /* of the backend */
@@ -40,6 +46,8 @@ struct mpivf_source {
     uint64_t chunk_rows; /* 0 = any row can be read alone */
     uint64_t block_rows, blocks;
     bool collective;     /* all ranks read together */
+    const struct mpivf_range *unwritten; /* rows that are NaN whatever the file says; of the state */
+    size_t unwritten_ranges;
     uint64_t bytes_read; /* so far, by this rank */
     const struct mpivf_source_ops *ops;
     struct mpivf_source_state *state; /* owned */
@@ -53,12 +61,12 @@ struct mpivf_source {
  */
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                      const char *fallback, enum mpivf_read_mode mode);
+                      const char *fallback, struct mpivf_reading reading);
 
 /* The same for a column of integers, one id for each of `rows` rows. Collective. */
 mpivf_status
 mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
-                          const char *name, const char *fallback, enum mpivf_read_mode mode,
+                          const char *name, const char *fallback, struct mpivf_reading reading,
                           uint64_t rows);
 
 /* A source that is not open is fine. Collective. */

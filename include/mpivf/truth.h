@@ -30,7 +30,7 @@ struct mpivf_truth_options {
     uint64_t queries; /* use so many, evenly spread; 0 = all */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
-    enum mpivf_read_mode read_mode;
+    struct mpivf_reading reading;
     const char *ids;    /* FILE[:OBJECT] of one id a row; NULL: row numbers */
     bool self;          /* every row of the base asks, its own row left out */
     bool force;

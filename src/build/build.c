@@ -32,7 +32,7 @@ open_ids_all(struct building *b)
     if (b->options->ids == NULL)
         return MPIVF_OK;
     mpivf_status status = mpivf_source_open_ids_all(&b->ids, par, b->options->ids, "id",
-                                                    b->options->read_mode, b->source.rows);
+                                                    b->options->reading, b->source.rows);
     if (status == MPIVF_OK)
         status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
     if (status == MPIVF_OK) {
@@ -256,7 +256,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     bool finished = false;
     mpivf_status status = mpivf_claim_folder(ctx, b->path, b->options->scratch, "work", b->folder);
     if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
+        status = mpivf_source_open_all(&b->source, par, input, "train", b->options->reading);
     if (status == MPIVF_OK)
         status = mpivf_source_fingerprint_all(&b->source, &b->source_fingerprint);
     if (status == MPIVF_OK)

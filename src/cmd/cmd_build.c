@@ -117,7 +117,7 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
         return status;
     truth->options.k = (uint64_t)f->truth_k;
     truth->options.bad_rows = (enum mpivf_bad_rows)f->train.bad_rows;
-    truth->options.read_mode = (enum mpivf_read_mode)f->train.read_mode;
+    truth->options.reading = mpivf_train_reading_of(&f->train);
     truth->options.ids = f->ids;
     truth->options.force = f->force;
     truth->options.again = !f->force && mpivf_claim_exists(work); /* a build that goes on */
@@ -141,7 +141,7 @@ run_all(struct mpivf_call *call)
                                     .part = f->part[0],
                                     .parts = f->part[1],
                                     .fan_in = (uint64_t)f->fan_in,
-                                    .read_mode = (enum mpivf_read_mode)f->train.read_mode};
+                                    .reading = mpivf_train_reading_of(&f->train)};
     if (f->part[1] > 0 && f->model == NULL)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE,
                           "--part needs --model: the parts of an index share one trained model");

@@ -7,7 +7,7 @@ struct fields {
     struct mpivf_common common;
     int64_t k, queries, probes, rerank;
     double recall;
-    int read_mode;
+    int read_mode, unwritten;
     bool force;
 };
 
@@ -24,6 +24,7 @@ static const struct mpivf_option options[] = {
     {"rerank", 0, MPIVF_INTEGER, AT(rerank), NULL, 1, 100000, "N",
      "compare the N best again with their raw rows (build --store source)"},
     MPIVF_READ_OPTION(AT(read_mode)),
+    MPIVF_UNWRITTEN_OPTION(AT(unwritten)),
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
@@ -38,7 +39,8 @@ run_all(struct mpivf_call *call)
                                      .probes = f->probes ? (uint64_t)f->probes : 16,
                                      .recall = f->recall,
                                      .rerank = (uint64_t)f->rerank,
-                                     .read_mode = (enum mpivf_read_mode)f->read_mode,
+                                     .reading = {(enum mpivf_read_mode)f->read_mode,
+                                                 f->unwritten != 0},
                                      .force = f->force};
     if (f->probes > 0 && f->recall > 0)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE, "--probes and --recall exclude each other");

@@ -25,7 +25,7 @@ run_all(struct mpivf_call *call)
     const char *out = call->operand[1];
     struct mpivf_shuffle_made made;
     struct mpivf_shuffle_options o = {.seed = (uint64_t)f->seed,
-                                      .read_mode = (enum mpivf_read_mode)f->read_mode,
+                                      .reading = {(enum mpivf_read_mode)f->read_mode, false},
                                       .force = f->force};
     mpivf_status status =
         mpivf_shuffle_all(call->par, call->operand[0], out, &o, &call->report, &made);

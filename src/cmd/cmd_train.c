@@ -30,7 +30,7 @@ run_all(struct mpivf_call *call)
         par, par->rank == 0 ? mpivf_file_writable(par->ctx, path, f->force) : MPIVF_OK);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&source, par, call->operand[0], "train",
-                                       (enum mpivf_read_mode)f->train.read_mode);
+                                       mpivf_train_reading_of(&f->train));
     if (status == MPIVF_OK)
         status = mpivf_train_file_all(par, &source, &train, &call->report, path, &trained);
     mpivf_source_close_all(&source);

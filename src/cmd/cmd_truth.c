@@ -13,7 +13,7 @@ struct fields {
     int64_t k, queries;
     double checkpoint;
     const char *prefix, *also, *ids;
-    int metric, bad_rows, read_mode;
+    int metric, bad_rows, read_mode, unwritten;
     bool self, force;
 };
 
@@ -35,6 +35,7 @@ static const struct mpivf_option options[] = {
      "keep progress so often; 0: after every read"},
     MPIVF_METRIC_OPTION(AT(metric)),
     MPIVF_BAD_ROWS_OPTION(AT(bad_rows)),
+    MPIVF_UNWRITTEN_OPTION(AT(unwritten)),
     MPIVF_READ_OPTION(AT(read_mode)),
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
@@ -112,7 +113,8 @@ run_all(struct mpivf_call *call)
                                     .queries = (uint64_t)f->queries,
                                     .metric = (enum mpivf_metric)f->metric,
                                     .bad_rows = (enum mpivf_bad_rows)f->bad_rows,
-                                    .read_mode = (enum mpivf_read_mode)f->read_mode,
+                                    .reading = {(enum mpivf_read_mode)f->read_mode,
+                                                f->unwritten != 0},
                                     .ids = f->ids,
                                     .self = f->self,
                                     .force = f->force,

@@ -48,6 +48,11 @@ struct mpivf_common {
         "read", 0, MPIVF_CHOICE, at, "auto", 0, 0, "auto|independent|collective",                  \
             "how HDF5 is read; auto: at offsets where possible"                                    \
     }
+#define MPIVF_UNWRITTEN_OPTION(at)                                                                 \
+    {                                                                                              \
+        "unwritten", 0, MPIVF_CHOICE, at, "fill", 0, 0, "fill|bad",                                \
+            "rows of HDF5 that were never written: their fill value, or bad rows"                  \
+    }
 #define MPIVF_FORCE_OPTION(at)                                                                     \
     {                                                                                              \
         "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "", "replace an output that is there"            \

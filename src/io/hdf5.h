@@ -11,6 +11,8 @@
 #ifndef MPIVF_IO_HDF5_H
 #define MPIVF_IO_HDF5_H
 
+#include "io/file.h"
+
 #include <mpivf/par.h>
 #include <mpivf/range.h>
 #include <mpivf/type.h>
@@ -76,38 +78,80 @@ mpivf_status
 mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
               enum mpivf_type type, void **data, uint64_t dim[2]);
 
-/* How a dataset of a user lies in its file. Plain data: copied between ranks. */
+/* Is called with the path of a file; not MPIVF_OK ends what calls it. */
+typedef mpivf_status (*mpivf_h5_visit_file)(struct mpivf_context *ctx, void *arg, const char *path);
+
+/*
+ * Call `visit` with every file that the dataset FILE:OBJECT stands on: FILE itself, the file a link
+ * leads to, external raw data, the sources of a virtual dataset and what those stand on. A path may
+ * come several times. MPIVF_INPUT when one is missing or too small. Local.
+ */
+mpivf_status
+mpivf_h5_stands_on(struct mpivf_context *ctx, const char *path, const char *object,
+                   mpivf_h5_visit_file visit, void *arg);
+
+/* What a dataset of a user is. Plain data: copied between ranks. */
 struct mpivf_h5_shape {
     enum mpivf_type type;
-    uint64_t rows, dim;  /* dim is 1 for a 1-D dataset */
-    uint64_t chunk_rows; /* 0 = contiguous */
-    uint64_t chunk_band; /* bytes of all chunks that a row lies in, decoded */
-    uint64_t offset;     /* of the first row, when direct */
-    bool swapped;        /* big endian */
-    bool direct;         /* contiguous, allocated, in this very file */
-    bool allocated;      /* every chunk exists */
+    uint64_t rows, dim;    /* dim is 1 for a 1-D dataset */
+    uint64_t chunk_rows;   /* reads should begin at multiples of it; 0 = anywhere */
+    uint64_t offset;       /* of the first row, when direct */
+    bool swapped;          /* big endian */
+    bool direct;           /* all rows lie one after the other in `file`, from the offset on */
+    bool together;         /* can be read by all ranks together */
+    char file[MPIVF_PATH]; /* that the rows lie in, when direct: where links have led */
 };
 
-/* Describe FILE:OBJECT; checks type, rank and that every filter is at hand. Local. */
+/*
+ * Where the rows of a dataset lie: pieces of other datasets, and rows that were never written.
+ * Opaque; made by rank 0, spread to all. Memory: 96 bytes for each mapping of a virtual dataset,
+ * and its names.
+ */
+struct mpivf_h5_layout;
+
+/*
+ * Describe FILE:OBJECT and all that it stands on; checks type, rank, that every filter is at hand,
+ * that every file and source is there and as large as it has to be. *layout is the caller's to
+ * free. What a reader may not expect is told in notes. Local.
+ */
 mpivf_status
 mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
-               struct mpivf_h5_shape *shape);
+               struct mpivf_h5_shape *shape, struct mpivf_h5_layout **layout);
+
+/* Copy rank 0's layout to all. To be freed also after failure. Collective, agreed. */
+mpivf_status
+mpivf_h5_layout_spread_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout);
+
+/* NULL inside is fine. */
+void
+mpivf_h5_layout_free(struct mpivf_context *ctx, struct mpivf_h5_layout **layout);
+
+/*
+ * The rows of which a part was never written and reads as the fill value: chunks that do not exist,
+ * rows that no source of a virtual dataset gives. Their number; `range` belongs to the layout.
+ */
+uint64_t
+mpivf_h5_layout_unwritten_rows(const struct mpivf_h5_layout *layout,
+                               const struct mpivf_range **range, size_t *ranges);
 
 struct mpivf_h5_reader; /* an open dataset */
 
 /*
- * Open a described dataset on every rank, with MPI-IO when `collective`. Release with
- * mpivf_h5_close_all. Collective.
+ * Open a described dataset on every rank, with MPI-IO when `collective`. The layout, the same on
+ * all ranks, stays the caller's and has to outlive the reader. All memory that reading takes, HDF5's
+ * too, is taken here: MPIVF_MEMORY when the budget cannot give it. Release with mpivf_h5_close_all.
+ * Collective.
  */
 mpivf_status
-mpivf_h5_open_all(const struct mpivf_par *par, const char *path, const char *object,
-                  const struct mpivf_h5_shape *shape, bool collective,
+mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shape,
+                  const struct mpivf_h5_layout *layout, bool collective,
                   struct mpivf_h5_reader **reader);
 
 /*
  * Read ranges of rows, ascending and apart, one after the other into `data`, in the type and
- * byte order of the file. Collective when opened so (then one transfer for all ranges, of any
- * number, 0 too), else local.
+ * byte order of the file. A chunk that has to be inflated whole is kept until another one is, so
+ * that ascending reads inflate each once. Collective when opened so (of any number of ranges, 0
+ * too), else local.
  */
 mpivf_status
 mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,

@@ -64,7 +64,7 @@ open_ids_all(struct mpivf_inquiry *inquiry)
     if (options->ids == NULL)
         return MPIVF_OK;
     return mpivf_source_open_ids_all(&inquiry->ids, inquiry->par, options->ids, "id",
-                                     options->read_mode, inquiry->base.rows);
+                                     options->reading, inquiry->base.rows);
 }
 
 /*
@@ -168,14 +168,14 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
 {
     *inquiry = (struct mpivf_inquiry){
         .par = par, .options = options, .out = out, .asking = options->self ? base : queries};
-    enum mpivf_read_mode mode = options->read_mode;
+    struct mpivf_reading reading = options->reading;
     mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", inquiry->folder);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&inquiry->base, par, base, "train", mode);
+        status = mpivf_source_open_all(&inquiry->base, par, base, "train", reading);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
-                                       options->self ? "train" : "test", mode);
+                                       options->self ? "train" : "test", reading);
     if (status == MPIVF_OK)
         status = check_query(inquiry, base, queries);
     if (status == MPIVF_OK)

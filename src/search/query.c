@@ -4,12 +4,12 @@
 
 mpivf_status
 mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
-                     enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query)
+                     struct mpivf_reading reading, uint64_t most, struct mpivf_query *query)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_source source;
     *query = (struct mpivf_query){.ctx = ctx, .dim = dim};
-    mpivf_status status = mpivf_source_open_all(&source, par, name, "test", mode);
+    mpivf_status status = mpivf_source_open_all(&source, par, name, "test", reading);
     if (status == MPIVF_OK && source.dim != dim)
         status = mpivf_fail(ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
                             name, (unsigned long long)source.dim, what, (unsigned long long)dim);

@@ -17,7 +17,7 @@ struct mpivf_query {
  */
 mpivf_status
 mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
-                     enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query);
+                     struct mpivf_reading reading, uint64_t most, struct mpivf_query *query);
 
 void
 mpivf_query_clear(struct mpivf_query *query);

@@ -102,7 +102,7 @@ open_all(struct searching *s, const char *index, const char *queries, const char
     if (status == MPIVF_OK)
         status = mpivf_index_coarse_all(par, &s->index, &s->coarse);
     if (status == MPIVF_OK)
-        status = mpivf_query_load_all(par, queries, s->index.meta.dim, index, s->options->read_mode,
+        status = mpivf_query_load_all(par, queries, s->index.meta.dim, index, s->options->reading,
                                       s->options->queries, &s->query);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_result_init(ctx, &s->result, s->query.rows, s->options->k);

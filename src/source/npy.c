@@ -108,7 +108,7 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
     char text[HEADER];
     const char *path = plan->path;
     uint64_t at, bytes;
-    struct mpivf_h5_shape shape = {.direct = true, .allocated = true};
+    struct mpivf_h5_shape shape = {.direct = true};
     if (plan->object[0] != '\0')
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an .npy file and has no object '%s'", path,
                           plan->object);
@@ -132,7 +132,7 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
                           (unsigned long long)bytes, (unsigned long long)shape.rows);
     shape.offset = at;
     plan->shape = shape;
-    return MPIVF_OK;
+    return mpivf_path(ctx, plan->shape.file, "%s", path);
 }
 
 const struct mpivf_source_ops mpivf_source_npy = {

@@ -84,7 +84,7 @@ begin_all(struct shuffle *x)
     const struct mpivf_par *par = s->par;
     struct mpivf_source *source = &x->source;
     mpivf_status status =
-        mpivf_source_open_all(source, par, x->input, "train", x->options->read_mode);
+        mpivf_source_open_all(source, par, x->input, "train", x->options->reading);
     if (status)
         return status;
     /* the same cut everywhere, for the rank that has least */

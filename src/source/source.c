@@ -6,9 +6,10 @@
 #include "source/backend.h"
 #include "source/decode.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct mpivf_source_ops *const backends[] = {&mpivf_source_hdf5, &mpivf_source_npy};
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
@@ -19,19 +20,38 @@ enum {
     PRINT_ROWS = 64
 };
 
-/* Split FILE[:OBJECT]. A file whose own name has the colon wins. */
+static bool
+is_file(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && !S_ISDIR(about.st_mode);
+}
+
+/*
+ * Split FILE[:OBJECT]: both may have colons, and the longest FILE that exists is it. When none does,
+ * the last colon counts.
+ */
 static mpivf_status
 split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
            struct mpivf_source_plan *plan)
 {
-    const char *colon = mpivf_file_exists(name) ? NULL : strrchr(name, ':');
-    size_t length = colon ? (size_t)(colon - name) : strlen(name);
-    snprintf(plan->object, sizeof plan->object, "%s", colon ? colon + 1 : "");
-    mpivf_status status = mpivf_path(ctx, plan->path, "%.*s", (int)length, name);
-    if (status == MPIVF_OK && !mpivf_file_exists(plan->path))
-        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", plan->path);
-    if (colon == NULL && fallback && mpivf_h5_is(plan->path))
-        snprintf(plan->object, sizeof plan->object, "%s", fallback);
+    size_t length = strlen(name), last = length;
+    mpivf_status status = mpivf_path(ctx, plan->path, "%s", name);
+    while (status == MPIVF_OK && !is_file(plan->path)) {
+        char *colon = strrchr(plan->path, ':');
+        if (colon == NULL)
+            return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%.*s'", (int)last, name);
+        *colon = '\0';
+        length = (size_t)(colon - plan->path);
+        last = name[last] ? last : length;
+    }
+    const char *object = status == MPIVF_OK && name[length] ? name + length + 1 : "";
+    if (strlen(object) >= sizeof plan->object)
+        return mpivf_fail(ctx, MPIVF_USAGE, "the object name '%.60s...' is too long: it may have %d bytes",
+                          object, MPIVF_OBJECT - 1);
+    if (status == MPIVF_OK && name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
+        object = fallback;
+    strcpy(plan->object, object);
     return status;
 }
 
@@ -92,9 +112,17 @@ block_rows_of(const struct mpivf_source *source)
     return (rows + chunk - 1) / chunk * chunk;
 }
 
+static void
+plan_free(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
+{
+    if (plan)
+        mpivf_h5_layout_free(ctx, &plan->layout);
+    mpivf_free(ctx, plan);
+}
+
 static mpivf_status
 open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-         const char *fallback, bool ids, enum mpivf_read_mode mode)
+         const char *fallback, bool ids, struct mpivf_reading reading)
 {
     struct mpivf_context *ctx = par->ctx;
     memset(source, 0, sizeof *source);
@@ -102,15 +130,17 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     struct mpivf_source_plan *plan = mpivf_alloc_zero(ctx, "a source", 1, sizeof *plan);
     mpivf_status status = plan ? MPIVF_OK : MPIVF_MEMORY;
     if (plan && par->rank == 0) {
-        plan->mode = mode;
+        plan->reading = reading;
         status = describe(ctx, name, fallback, ids, plan);
     }
     status = mpivf_agree_all(par, status);
     if (status) {
-        mpivf_free(ctx, plan);
+        plan_free(ctx, plan);
         return status;
     }
+    struct mpivf_h5_layout *mine = plan->layout;
     mpivf_bcast_all(par, plan, sizeof *plan);
+    plan->layout = mine;
     const struct mpivf_h5_shape *shape = &plan->shape;
     memcpy(source->object, plan->object, sizeof source->object);
     source->rows = shape->rows;
@@ -124,23 +154,23 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     status = source->ops->open_all(source, plan);
     if (status)
         source->state = NULL;
-    mpivf_free(ctx, plan);
+    plan_free(ctx, plan);
     return status;
 }
 
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                      const char *fallback, enum mpivf_read_mode mode)
+                      const char *fallback, struct mpivf_reading reading)
 {
-    return open_all(source, par, name, fallback, false, mode);
+    return open_all(source, par, name, fallback, false, reading);
 }
 
 mpivf_status
 mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
-                          const char *name, const char *fallback, enum mpivf_read_mode mode,
+                          const char *name, const char *fallback, struct mpivf_reading reading,
                           uint64_t rows)
 {
-    mpivf_status status = open_all(source, par, name, fallback, true, mode);
+    mpivf_status status = open_all(source, par, name, fallback, true, reading);
     if (status == MPIVF_OK && source->rows != rows)
         status = mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows", name,
                             (unsigned long long)source->rows, (unsigned long long)rows);
@@ -192,6 +222,36 @@ read_behind_all(struct mpivf_source *source, const struct mpivf_range *range, si
     return mpivf_source_read_raw_all(source, range, ranges, *raw);
 }
 
+/* The first range of rows that count as unwritten and end behind `row`. */
+static size_t
+first_unwritten(const struct mpivf_source *source, uint64_t row)
+{
+    size_t low = 0, high = source->unwritten_ranges;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (source->unwritten[middle].row + source->unwritten[middle].rows <= row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Rows that count as unwritten become bad rows, whatever was read. */
+static void
+spoil_unwritten(const struct mpivf_source *source, struct mpivf_range range, float *buffer)
+{
+    uint64_t end = range.row + range.rows;
+    for (size_t i = first_unwritten(source, range.row); i < source->unwritten_ranges; i++) {
+        struct mpivf_range bad = source->unwritten[i];
+        for (uint64_t row = bad.row > range.row ? bad.row : range.row;
+             row < bad.row + bad.rows && row < end; row++)
+            buffer[(row - range.row) * source->dim] = NAN;
+        if (bad.row >= end)
+            break;
+    }
+}
+
 mpivf_status
 mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
                       float *buffer)
@@ -201,6 +261,10 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
     if (status == MPIVF_OK)
         mpivf_decode_f32(source->type, source->swapped, raw,
                          mpivf_range_rows(range, ranges) * source->dim, buffer);
+    for (size_t i = 0; i < ranges && source->unwritten_ranges > 0; i++) {
+        spoil_unwritten(source, range[i], buffer);
+        buffer += range[i].rows * source->dim;
+    }
     return status;
 }
 
@@ -249,6 +313,8 @@ mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint)
 {
     struct mpivf_context *ctx = source->par->ctx;
     uint64_t sum[PRINT_ROWS + 3] = {source->rows, source->dim, source->type};
+    if (source->unwritten_ranges > 0) /* other rows are bad */
+        sum[2] |= 1 << 8;
     void *row = mpivf_alloc(ctx, "a row", 1, mpivf_source_row_bytes(source));
     mpivf_status status = mpivf_agree_all(source->par, row ? MPIVF_OK : MPIVF_MEMORY);
     if (status) {

@@ -83,15 +83,16 @@ check_read(struct checks *t, uint64_t rows, size_t batch_rows, enum mpivf_read_m
 {
     struct files files;
     struct mpivf_source source, column = {0};
+    struct mpivf_reading reading = {.mode = mode};
     struct mpivf_slab slab;
     struct mpivf_reader reader;
     float *want = NULL;
     make_all(t, &files, rows);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", mode) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", reading) == MPIVF_OK);
     CHECK(t, source.collective == (mode == MPIVF_READ_COLLECTIVE));
     CHECK(t, mpivf_source_load_all(&source, rows, 0, rows, &want) == MPIVF_OK);
     if (ids)
-        CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", mode, rows) == MPIVF_OK);
+        CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", reading, rows) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     size_t used = t->ctx.memory.used;
     CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows) == MPIVF_OK);
@@ -143,7 +144,7 @@ failure_comes_back(struct checks *t)
     struct mpivf_reader reader;
     struct mpivf_batch *batch;
     make_all(t, &files, 1000);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", MPIVF_READ_AUTO) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", (struct mpivf_reading){0}) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     CHECK(t, mpivf_reader_init(&reader, &source, NULL, &slab, 10) == MPIVF_OK);
     mpivf_status status = mpivf_reader_next_all(&reader, &batch);

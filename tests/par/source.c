@@ -89,7 +89,7 @@ check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const 
 {
     struct mpivf_source source;
     uint64_t fingerprint = 0;
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", mode) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){.mode = mode}) == MPIVF_OK);
     float *row = calloc(source.rows * source.dim + 1, sizeof *row);
     for (uint64_t piece = 0; piece < 6; piece++) {
         uint64_t third = source.rows / 3;
@@ -116,7 +116,7 @@ check_modes(struct checks *t, uint64_t rows, enum mpivf_type type)
     float *all = NULL;
     snprintf(path, sizeof path, "%s/modes", t->folder);
     CHECK(t, generate_all(&t->par, path, rows, 6, type) == MPIVF_OK);
-    mpivf_status status = mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO);
+    mpivf_status status = mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0});
     CHECK(t, status == MPIVF_OK);
     CHECK(t, source.rows == rows && source.dim == 6 && source.type == type);
     CHECK(t, source.blocks == (rows + source.block_rows - 1) / source.block_rows);
@@ -143,12 +143,12 @@ bad_names(struct checks *t)
     char path[128];
     struct mpivf_source source;
     snprintf(path, sizeof path, "%s/nothing-here", t->folder);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_INPUT);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_INPUT);
     CHECK(t, strstr(t->ctx.error, path) != NULL);
     mpivf_source_close_all(&source);
     mpivf_forgive(&t->ctx);
     snprintf(path, sizeof path, "%s/modes:other", t->folder);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_INPUT);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_INPUT);
     mpivf_source_close_all(&source);
 }
 

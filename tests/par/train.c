@@ -40,7 +40,7 @@ sample_all(const struct mpivf_par *par, const char *path, const struct mpivf_tra
     struct mpivf_progress progress;
     struct mpivf_draw draw = {{wanted / 10, wanted / 3, wanted}, memory, path};
     memset(sample, 0, sizeof *sample);
-    mpivf_status status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
+    mpivf_status status = mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
     mpivf_phase_begin(&progress, par, &report, "sample", "rows", wanted);
     if (status == MPIVF_OK)
         status = mpivf_draw_all(par, &source, options, &draw, &progress, sample);
@@ -123,7 +123,7 @@ sample_rows_fit_their_keys(struct checks *t)
     float *all = NULL;
     make_file(t, path, ROWS);
     CHECK(t, sample_all(&t->par, path, &options, 300, SIZE_MAX, &sample) == MPIVF_OK);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_OK);
     CHECK(t, mpivf_source_load_all(&source, source.rows, 0, source.rows, &all) == MPIVF_OK);
     for (size_t s = 0; s < mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL); s++) {
         size_t place = mpivf_sample_place(&sample, s);
@@ -222,7 +222,7 @@ train(const struct mpivf_par *par, const char *path, int number,
     struct mpivf_index index = {0};
     char file[160];
     snprintf(file, sizeof file, "%s.model%d", path, number);
-    model.status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
+    model.status = mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
     if (model.status == MPIVF_OK)
         model.status = mpivf_train_file_all(par, &source, options, &report, file, &model.trained);
     if (model.status == MPIVF_OK)
