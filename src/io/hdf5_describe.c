@@ -55,7 +55,7 @@ survey(struct describing *d, hid_t type, mpivf_h5_visit_file visit, void *arg)
     struct mpivf_h5_survey s = {
         .ctx = d->ctx, .visit = visit, .arg = arg, .layout = d->layout, .type = type};
     struct mpivf_h5_rectangle all = {0, d->dim[0], 0, d->dim[1]};
-    mpivf_status status = mpivf_h5_survey_whole(&s, d->path, d->object, d->dataset, &all);
+    mpivf_status status = mpivf_h5_survey_whole(&s, d->file, d->path, d->object, d->dataset, &all);
     mpivf_h5_layout_finish(d->layout);
     return status;
 }

@@ -3,7 +3,8 @@
  *
  *   hdf5_type       element types both ways
  *   hdf5_error      what HDF5 says of a failure, with a cure
- *   hdf5_open       FILE:OBJECT to an open dataset, through links, with words for what is wrong
+ *   hdf5_open       FILE:OBJECT to an open dataset, with words for what is there instead
+ *   hdf5_link       links on the way to an object, and where they lead
  *   hdf5_resolve    names of other files, as HDF5 looks for them
  *   hdf5            files of ours
  *   hdf5_describe   what a user's dataset is
@@ -64,11 +65,7 @@ mpivf_h5_dataset_access(size_t chunk_cache);
 mpivf_status
 mpivf_h5_open_file(struct mpivf_context *ctx, const char *path, hid_t *file);
 
-/* Positive when every step of the path is a link, 0 when not, negative when the file is damaged. */
-htri_t
-mpivf_h5_exists(struct mpivf_context *ctx, hid_t file, const char *object);
-
-/* Open a dataset; fails with what is there instead, or where a link leads. */
+/* Open a dataset; fails with what is there instead, or with where a link leads. */
 mpivf_status
 mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
                      hid_t *dataset);
@@ -76,6 +73,21 @@ mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, co
 /* The path of the file that holds an open object, which links may have led to. */
 mpivf_status
 mpivf_h5_holder(struct mpivf_context *ctx, hid_t id, char path[MPIVF_PATH]);
+
+/* ---- hdf5_link ---- */
+
+/* Positive when the path leads to an object, 0 when not, negative when the file is damaged. */
+htri_t
+mpivf_h5_exists(struct mpivf_context *ctx, hid_t file, const char *object);
+
+/* The same as a failure that says which step is not there, or where a link leads. */
+mpivf_status
+mpivf_h5_link_check(struct mpivf_context *ctx, hid_t file, const char *path, const char *object);
+
+/* Call `visit` with each file that links lead to on the way to the object. */
+mpivf_status
+mpivf_h5_link_files(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
+                    mpivf_h5_visit_file visit, void *arg);
 
 /* ---- hdf5_resolve ---- */
 

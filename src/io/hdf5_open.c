@@ -2,8 +2,6 @@
 
 #include "base/fault.h"
 
-#include <string.h>
-
 /* What HDF5 keeps of an open file's metadata and of freed memory, whatever the file. */
 enum { METADATA = 2 << 20, FREE_ALL = 1 << 20, FREE_LIST = 1 << 18 };
 
@@ -49,130 +47,42 @@ mpivf_h5_open_file(struct mpivf_context *ctx, const char *path, hid_t *file)
     return status;
 }
 
-/* The length of the object's path up to the end of the next step; 0 behind the last. */
-static size_t
-next_step(const char *object, size_t at)
+/* An object that is there and cannot be opened as a dataset: what is it? */
+static mpivf_status
+tell_other(struct mpivf_context *ctx, hid_t file, const char *path, const char *object)
 {
-    at += strspn(object + at, "/");
-    size_t step = strcspn(object + at, "/");
-    return step > 0 ? at + step : 0;
-}
-
-/*
- * The first step of the path that is no link, or a link that leads nowhere, into `step` (of
- * strlen(object) + 1 bytes): 0 and its path; 1 when all are there; negative on damage.
- */
-static htri_t
-missing_step(hid_t file, const char *object, char *step)
-{
-    for (size_t end = 0; (end = next_step(object, end)) > 0;) {
-        memcpy(step, object, end);
-        step[end] = '\0';
-        htri_t there = H5Lexists(file, step, H5P_DEFAULT);
-        if (there <= 0)
-            return there;
-        H5L_info_t info;
-        if (H5Lget_info(file, step, &info, H5P_DEFAULT) < 0)
-            return -1;
-        if (info.type != H5L_TYPE_HARD && H5Oexists_by_name(file, step, H5P_DEFAULT) <= 0)
-            return 0;
-    }
-    return 1;
-}
-
-htri_t
-mpivf_h5_exists(struct mpivf_context *ctx, hid_t file, const char *object)
-{
-    char *step = mpivf_alloc(ctx, "a name", strlen(object) + 1, 1);
-    if (step == NULL)
-        return -1;
-    htri_t there = missing_step(file, object, step);
-    mpivf_free(ctx, step);
+    hid_t id = H5Oopen(file, object, H5P_DEFAULT);
+    H5I_type_t kind = id < 0 ? H5I_BADID : H5Iget_type(id);
+    bool sparse = kind == H5I_GROUP && H5Lexists(id, "indptr", H5P_DEFAULT) > 0 &&
+                  H5Lexists(id, "indices", H5P_DEFAULT) > 0;
+    if (id >= 0)
+        H5Oclose(id);
     H5Eclear2(H5E_DEFAULT);
-    return there;
-}
-
-/* Why the file an external link leads to does not give the object. */
-static mpivf_status
-tell_external(struct mpivf_context *ctx, const char *path, const char *step, const char *to,
-              const char *object)
-{
-    char found[MPIVF_PATH];
-    const char *why;
-    if (!mpivf_h5_resolve(path, MPIVF_H5_LINKED, to, found, &why))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s:%s', which cannot be opened: %s",
-                          path, step, to, object, why);
-    hid_t file = H5Fopen(found, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (file < 0)
-        return mpivf_h5_fail(ctx, MPIVF_IO, "'%s:%s' is a link to '%s:%s', which cannot be opened",
-                             path, step, to, object);
-    H5Fclose(file);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s:%s', and there is no such object; "
-                      "h5ls -r lists what '%s' has", path, step, to, object, found);
-}
-
-/* What is wrong with a link that leads nowhere. */
-static mpivf_status
-tell_link(struct mpivf_context *ctx, hid_t file, const char *path, const char *step)
-{
-    H5L_info_t info;
-    if (H5Lget_info(file, step, &info, H5P_DEFAULT) < 0)
-        return mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot read the link '%s:%s'", path, step);
-    char *value = mpivf_alloc_zero(ctx, "a link", info.u.val_size + 1, 1);
-    const char *to = NULL, *object = NULL;
-    unsigned flags;
-    mpivf_status status = value ? MPIVF_OK : MPIVF_MEMORY;
-    if (value == NULL)
-        return status;
-    if (H5Lget_val(file, step, value, info.u.val_size, H5P_DEFAULT) < 0)
-        status = mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot read the link '%s:%s'", path, step);
-    else if (info.type == H5L_TYPE_SOFT)
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s', and there is no such object; "
-                            "h5ls -r lists what '%s' has", path, step, value, path);
-    else if (info.type == H5L_TYPE_EXTERNAL &&
-             H5Lunpack_elink_val(value, info.u.val_size, &flags, &to, &object) >= 0)
-        status = tell_external(ctx, path, step, to, object);
-    else
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link of a kind that is not followed", path,
-                            step);
-    mpivf_free(ctx, value);
-    return status;
-}
-
-/* The last link found missing: not there at all, or leading nowhere. */
-static mpivf_status
-tell_missing(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
-             const char *step)
-{
-    if (H5Lexists(file, step, H5P_DEFAULT) > 0)
-        return tell_link(ctx, file, path, step);
-    H5Eclear2(H5E_DEFAULT);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no object '%s'; h5ls -r lists what it has", path,
-                      object);
+    if (sparse)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a dataset but a sparse matrix: write it as a "
+                          "dense one (toarray)", path, object);
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a dataset but a %s; h5ls -r lists what '%s' has",
+                      path, object, kind == H5I_GROUP ? "group" : "type", path);
 }
 
 mpivf_status
 mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
                      hid_t *dataset)
 {
-    char *step = mpivf_alloc_zero(ctx, "a name", strlen(object) + 1, 1);
-    if (step == NULL)
-        return MPIVF_MEMORY;
-    mpivf_status status = MPIVF_OK;
-    htri_t there = missing_step(file, object, step);
-    if (there < 0)
-        status = mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot look up '%s:%s'", path, object);
-    else if (there == 0)
-        status = tell_missing(ctx, file, path, object, step);
-    mpivf_free(ctx, step);
+    H5O_info_t info;
+    mpivf_status status = mpivf_h5_link_check(ctx, file, path, object);
     if (status)
         return status;
     hid_t access = mpivf_h5_dataset_access(0);
     *dataset = H5Dopen2(file, object, access);
     if (*dataset < 0) {
+        mpivf_status damaged = mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot open '%s:%s'", path, object);
+        bool is = H5Oget_info_by_name2(file, object, &info, H5O_INFO_BASIC, H5P_DEFAULT) >= 0 &&
+                  info.type != H5O_TYPE_DATASET;
         H5Eclear2(H5E_DEFAULT);
-        status = mpivf_fail(ctx, MPIVF_INPUT,
-                            "'%s:%s' is not a dataset (a sparse matrix or a group?)", path, object);
+        if (is)
+            mpivf_forgive(ctx);
+        status = is ? tell_other(ctx, file, path, object) : damaged;
     }
     H5Pclose(access);
     return status;

@@ -270,8 +270,8 @@ survey_level(struct mpivf_h5_level *l)
         status = mpivf_h5_holder(s->ctx, l->id, l->holder);
     if (status == MPIVF_OK && s->visit)
         status = s->visit(s->ctx, s->arg, l->path);
-    if (status == MPIVF_OK && s->visit && strcmp(l->path, l->holder) != 0)
-        status = s->visit(s->ctx, s->arg, l->holder);
+    if (status == MPIVF_OK && s->visit)
+        status = mpivf_h5_link_files(s->ctx, l->root, l->path, l->object, s->visit, s->arg);
     if (status)
         return status;
     hid_t create = H5Dget_create_plist(l->id);
@@ -293,6 +293,7 @@ survey_below(struct mpivf_h5_level *l, const char *object, hid_t source,
     below->above = l;
     below->depth = l->depth + 1;
     below->path = l->last_path;
+    below->root = l->last;
     below->object = object;
     below->id = source;
     below->want = want;
@@ -308,14 +309,15 @@ survey_below(struct mpivf_h5_level *l, const char *object, hid_t source,
 }
 
 mpivf_status
-mpivf_h5_survey_whole(struct mpivf_h5_survey *survey, const char *path, const char *object, hid_t id,
-                       const struct mpivf_h5_rectangle *want)
+mpivf_h5_survey_whole(struct mpivf_h5_survey *survey, hid_t file, const char *path,
+                      const char *object, hid_t id, const struct mpivf_h5_rectangle *want)
 {
     struct mpivf_h5_level *top = mpivf_alloc_zero(survey->ctx, "a dataset", 1, sizeof *top);
     if (top == NULL)
         return MPIVF_MEMORY;
     top->survey = survey;
     top->path = path;
+    top->root = file;
     top->object = object;
     top->id = id;
     top->want = want;

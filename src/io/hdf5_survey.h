@@ -24,7 +24,7 @@ struct mpivf_h5_level {
     int depth;
     const char *path, *object;  /* as they were asked for */
     char holder[MPIVF_PATH];    /* the file it is in */
-    hid_t id;
+    hid_t root, id;             /* not owned; the file that was opened, and the dataset */
     unsigned long file;         /* with the address: which dataset it is */
     haddr_t address;
     const struct mpivf_h5_rectangle *want; /* of this dataset; NULL: only a look at all of it */
@@ -38,8 +38,8 @@ struct mpivf_h5_level {
 
 /* Look at an open dataset and all that it stands on. Local. */
 mpivf_status
-mpivf_h5_survey_whole(struct mpivf_h5_survey *survey, const char *path, const char *object, hid_t id,
-                       const struct mpivf_h5_rectangle *want);
+mpivf_h5_survey_whole(struct mpivf_h5_survey *survey, hid_t file, const char *path,
+                      const char *object, hid_t id, const struct mpivf_h5_rectangle *want);
 
 /* ---- hdf5_stored ---- */
 

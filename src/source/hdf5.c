@@ -16,12 +16,12 @@ note_unwritten(struct mpivf_context *ctx, const struct mpivf_source_plan *plan)
     size_t ranges;
     uint64_t rows = mpivf_h5_layout_unwritten_rows(plan->layout, &range, &ranges);
     if (rows > 0)
-        mpivf_note(ctx, "%llu of %llu rows of '%s:%s' were never written, or not all of them: %s",
+        mpivf_note(ctx, "%llu of %llu rows of '%s:%s' were never written in full and %s",
                    (unsigned long long)rows, (unsigned long long)plan->shape.rows, plan->path,
                    plan->object,
                    plan->reading.unwritten_is_bad
-                       ? "they are bad rows (--unwritten bad)"
-                       : "they read as the fill value; --unwritten bad makes them bad rows");
+                       ? "count as bad rows"
+                       : "read as the fill value; --unwritten bad makes them bad rows");
 }
 
 static mpivf_status

@@ -52,12 +52,8 @@ def write(folder, layout, rows):
     with h5py.File(folder / "real.h5", "w", libver=version) as file:
         data = file.create_dataset("g/real", rows.shape, rows.dtype, chunks=CHUNKS[chunks], fillvalue=7,
                                    **FILTERS[how])
-        data[:] = rows if not holes else 7
-        if holes:  # made anew, and not written in full
-            del file["g/real"]
-            data = file.create_dataset("g/real", rows.shape, rows.dtype, chunks=CHUNKS[chunks], fillvalue=7,
-                                       **FILTERS[how])
-            data[:len(rows) // 3] = rows[:len(rows) // 3]
+        written = rows[:len(rows) // 3] if holes else rows
+        data[:len(written)] = written
         file["train"] = h5py.SoftLink("/g/real")
     name = {"none": "real.h5:g/real", "soft": "real.h5", "external": "in.h5", "group": "in.h5:to/real",
             "virtual": "in.h5"}[link]
