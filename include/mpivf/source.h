@@ -2,8 +2,10 @@
  * source: vectors in.
  *
  * A source is a matrix of rows in somebody's file, named FILE[:OBJECT]: an HDF5 dataset
- * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order) or an .npy file.
- * Whatever the type, rows come out as float32; values beyond float32 come out infinite.
+ * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order; behind links, in external
+ * raw files, virtual) or an .npy file. Of several colons that may part FILE and OBJECT the last one
+ * behind an existing file does. Whatever the type, rows come out as float32; values beyond float32
+ * come out infinite.
  *
  * Rows are dealt to ranks in blocks. A block is a run of rows, whole chunks long, whose size
  * depends on the file only, never on ranks or memory.
@@ -20,9 +22,9 @@
 
 /* How HDF5 datasets are read. */
 enum mpivf_read_mode {
-    MPIVF_READ_AUTO,        /* contiguous: at the offset, without HDF5; else independent */
-    MPIVF_READ_INDEPENDENT, /* H5Dread, each rank alone */
-    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together */
+    MPIVF_READ_AUTO,        /* contiguous: at the offset, the next rows fetched ahead; else independent */
+    MPIVF_READ_INDEPENDENT, /* each rank alone */
+    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together, from one file with all chunks */
 };
 
 /* How a source is read. */
@@ -43,7 +45,7 @@ struct mpivf_source {
     uint64_t dim;
     enum mpivf_type type;
     bool swapped;        /* bytes in the other order than this machine's */
-    uint64_t chunk_rows; /* 0 = any row can be read alone */
+    uint64_t chunk_rows; /* reads should begin at its multiples; 0 = anywhere */
     uint64_t block_rows, blocks;
     bool collective;     /* all ranks read together */
     const struct mpivf_range *unwritten; /* rows that are NaN whatever the file says; of the state */
@@ -56,7 +58,8 @@ struct mpivf_source {
 /*
  * Open `name`; an HDF5 FILE without an OBJECT means its dataset `fallback`. Rank 0 looks at the
  * file and describes it, every rank opens it. MPIVF_INPUT for what cannot be read, with the
- * reason; 0 rows or 0 columns is such a reason. Close with mpivf_source_close_all, also after
+ * reason: 0 rows or 0 columns, or a file that the dataset stands on and that is not there.
+ * MPIVF_MEMORY when its chunks do not fit. Rows never written are told in a note. Close with mpivf_source_close_all, also after
  * failure. Collective.
  */
 mpivf_status
@@ -83,7 +86,8 @@ mpivf_source_share(const struct mpivf_source *source, int part, int parts);
 
 /*
  * Read ranges of rows, ascending and apart, into `buffer` (sum of rows x
- * mpivf_source_row_bytes bytes) as float32 [rows, dim]. Zero ranges are fine. Of a collective source
+ * mpivf_source_row_bytes bytes) as float32 [rows, dim]; of rows that count as unwritten the first
+ * value is NaN (mpivf_reading). Zero ranges are fine. Of a collective source
  * every rank must read as often; otherwise it is local. The status is this rank's own: agree on
  * it (mpivf_round_all).
  */

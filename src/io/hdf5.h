@@ -2,9 +2,10 @@
  * hdf5: the only door to HDF5.
  *
  * Files of ours (index, shard, result) have contiguous datasets, allocated when created, whose
- * bytes are then read and written at their offsets without HDF5. Files of users are described
- * once, on one rank, and read as they lie: at the offset when that is possible, else by
- * H5Dread with the serial driver (independent) or MPI-IO (collective).
+ * bytes are then read and written at their offsets without HDF5. Datasets of users are described
+ * once, on one rank, with all that they stand on, and read as they lie: at the offset, in the file
+ * that holds them, when that is possible, else by H5Dread with the serial driver or, collective,
+ * MPI-IO.
  *
  * HDF5 is not thread safe here: one thread at a time. Errors carry HDF5's innermost message.
  */

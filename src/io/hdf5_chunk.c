@@ -1,10 +1,10 @@
 #include "io/hdf5_internal.h"
 
 /* HDF5 1.10 takes about 6.4 KiB for each chunk of a transfer, and reads 2 GiB at a time at most. */
-enum { CHUNKS = 128, MAP_BYTES = 6600, PIECE = 1 << 30 };
+enum { CHUNKS = 64, MAP_BYTES = 6600, PIECE = 1 << 30 };
 
 /* Beside that, once a file with chunks is open: its index, and what HDF5 frees but keeps. */
-enum { HELD = 3 << 20 };
+enum { HELD = 3 << 19 };
 
 static uint64_t
 at_least_one(uint64_t n)

@@ -3,7 +3,7 @@
 #include "base/fault.h"
 
 /* What HDF5 keeps of an open file's metadata and of freed memory, whatever the file. */
-enum { METADATA = 2 << 20, FREE_ALL = 1 << 20, FREE_LIST = 1 << 18 };
+enum { METADATA = 1 << 19, FREE_ALL = 1 << 18, FREE_LIST = 1 << 16 };
 
 hid_t
 mpivf_h5_file_access(void)

@@ -274,22 +274,26 @@ def matrix(root, scenarios, rank_counts, how="first", force="never"):
 
 
 def make_inputs(folder):
-    """rows.h5 (gzip chunks, ids, queries), rows.npy, and all that the commands start from."""
+    """rows.h5 (gzip chunks, ids, queries), virtual.h5 of its rows, rows.npy, and all that the commands start from."""
     rng = np.random.default_rng(5)
     centre = rng.normal(size=(LISTS, DIM)) * 2
     rows = (centre[rng.integers(0, LISTS, ROWS)] + rng.normal(size=(ROWS, DIM))).astype("f4")
-    with h5py.File(f"{folder}/rows.h5", "w") as file:
+    data = f"{folder}/rows.h5"
+    with h5py.File(data, "w") as file:
         file.create_dataset("train", data=rows, chunks=(256, DIM), compression="gzip",
                             compression_opts=1)
         file.create_dataset("test", data=rows[:20] + np.float32(0.1), chunks=(7, DIM))
         file.create_dataset("id", data=np.arange(ROWS, dtype="i8")[::-1] * 3, chunks=(500,))
     np.save(f"{folder}/rows.npy", rows)
+    parts, source = h5py.VirtualLayout(rows.shape, "f4"), h5py.VirtualSource(data, "train", rows.shape)
+    parts[:7000], parts[7000:] = source[:7000], source[7000:]
+    with h5py.File(f"{folder}/virtual.h5", "w", libver="latest") as file:
+        file.create_virtual_dataset("train", parts)
 
     def make(*words):
         done = launch([*words, "-q"], 2, folder, timeout=60 * SLOW)
         assert done.codes == {0: 0, 1: 0}, f"{words}: {done}"
 
-    data = f"{folder}/rows.h5"
     make("train", data, f"{folder}/model", "--lists", LISTS, "--iterations", 2)
     for part in 1, 2, 3:
         make("build", data, f"{folder}/part{part}", "--model", f"{folder}/model", "--part",

@@ -58,6 +58,8 @@ def all_scenarios(base):
         Scenario("generate", lambda f: ["generate", f"{f}/out.h5", "-n", ROWS, "-d", 32,
                                         "--queries", 20, "--clusters", 10, "-q"], "out.h5"),
         Scenario("shuffle", lambda f: ["shuffle", rows, f"{f}/out.h5", *few, "-q"], "out.h5"),
+        Scenario("shuffle-virtual", lambda f: ["shuffle", f"{given}/virtual.h5", f"{f}/out.h5", "-q"],
+                 "out.h5"),
         Scenario("truth", lambda f: ["truth", rows, rows, f"{f}/out.truth", "-k", 10, "-q"],
                  "out.truth", resumes=True),
         Scenario("truth-npy", lambda f: ["truth", npy, rows, f"{f}/out.truth", "-k", 10, "-q"],
