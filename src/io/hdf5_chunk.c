@@ -3,9 +3,6 @@
 /* HDF5 1.10 takes about 6.4 KiB for each chunk of a transfer, and reads 2 GiB at a time at most. */
 enum { CHUNKS = 64, MAP_BYTES = 6600, PIECE = 1 << 30 };
 
-/* Beside that, once a file with chunks is open: its index, and what HDF5 frees but keeps. */
-enum { HELD = 3 << 19 };
-
 static uint64_t
 at_least_one(uint64_t n)
 {
@@ -51,7 +48,7 @@ mpivf_h5_chunk_memory(const struct mpivf_h5_leaf *leaf, size_t element)
     uint64_t filtering = leaf->filtered ? chunk : 0; /* the chunk before and after a filter */
     if (chunk > UINT64_MAX / 4)
         return UINT64_MAX / 2;
-    return HELD + CHUNKS * MAP_BYTES + chunk + filtering;
+    return CHUNKS * MAP_BYTES + chunk + filtering;
 }
 
 /* The elements of a part in a dataset: rows and columns, or a run of one dimension. */
