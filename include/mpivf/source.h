@@ -24,7 +24,7 @@
 enum mpivf_read_mode {
     MPIVF_READ_AUTO,        /* contiguous: at the offset, the next rows fetched ahead; else independent */
     MPIVF_READ_INDEPENDENT, /* each rank alone */
-    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together, from one file with all chunks */
+    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together; not compressed chunks */
 };
 
 /* How a source is read. */

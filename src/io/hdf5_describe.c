@@ -107,8 +107,11 @@ set_shape(struct describing *d, struct mpivf_h5_shape *shape)
     H5Pclose(create);
     const struct mpivf_h5_leaf *leaf = layout->leaves > 0 ? layout->leaf : NULL;
     shape->chunk_rows = chunk_rows(layout, shape->rows);
-    /* a collective read of chunks that do not exist fails in HDF5 1.10 */
-    shape->together = alone && layout->unwrittens == 0;
+    /*
+     * In HDF5 1.10 a collective read of chunks that do not exist fails, and one of chunks that have
+     * to be read whole would inflate them anew for each part.
+     */
+    shape->together = alone && layout->unwrittens == 0 && leaf && !leaf->whole;
     shape->direct = alone && leaf && leaf->direct;
     if (!shape->direct)
         return MPIVF_OK;

@@ -82,6 +82,23 @@ link_read(struct mpivf_context *ctx, hid_t file, const char *path, const char *s
     return mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot read the link '%s:%s'", path, step);
 }
 
+/* The path that a link's object and the steps behind it make, in place of the steps up to it. */
+static char *
+joined(struct mpivf_context *ctx, const char *step, const struct link *link, const char *rest)
+{
+    size_t folder = 0; /* of the link, which a soft one may begin at */
+    if (link->kind == H5L_TYPE_SOFT && link->object[0] != '/')
+        folder = (size_t)(strrchr(step, '/') ? strrchr(step, '/') - step + 1 : 0);
+    size_t object = strlen(link->object), more = strlen(rest);
+    char *path = mpivf_alloc(ctx, "a name", folder + object + more + 1, 1);
+    if (path) {
+        memcpy(path, step, folder);
+        memcpy(path + folder, link->object, object);
+        memcpy(path + folder + object, rest, more + 1);
+    }
+    return path;
+}
+
 /* ---- links that lead nowhere ---- */
 
 /* Why the file an external link leads to does not give the object. */
@@ -103,23 +120,47 @@ tell_external(struct mpivf_context *ctx, const char *path, const char *step, con
                       "h5ls -r lists what '%s' has", path, step, to, object, found);
 }
 
+static mpivf_status
+tell_link(struct mpivf_context *ctx, hid_t file, const char *path, const char *step, int depth);
+
+/* A soft link that leads to nothing, or to another link that leads nowhere. */
+static mpivf_status
+tell_soft(struct mpivf_context *ctx, hid_t file, const char *path, const char *step,
+          const struct link *link, int depth)
+{
+    char *object = joined(ctx, step, link, "");
+    char *next = object ? mpivf_alloc_zero(ctx, "a name", strlen(object) + 1, 1) : NULL;
+    mpivf_status status = MPIVF_OK;
+    if (next == NULL)
+        status = MPIVF_MEMORY;
+    else if (depth < DEEPEST && missing_step(file, object, next) == 0 &&
+             H5Lexists(file, next, H5P_DEFAULT) > 0)
+        status = tell_link(ctx, file, path, next, depth + 1);
+    else
+        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s', and there is no such object; "
+                            "h5ls -r lists what '%s' has", path, step, link->object, path);
+    mpivf_free(ctx, next);
+    mpivf_free(ctx, object);
+    return status;
+}
+
 /* What is wrong with a link that leads nowhere. */
 static mpivf_status
-tell_link(struct mpivf_context *ctx, hid_t file, const char *path, const char *step)
+tell_link(struct mpivf_context *ctx, hid_t file, const char *path, const char *step, int depth)
 {
     struct link link;
     mpivf_status status = link_read(ctx, file, path, step, &link);
     if (status)
         return status;
     if (link.kind == H5L_TYPE_SOFT)
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s', and there is no such object; "
-                            "h5ls -r lists what '%s' has", path, step, link.object, path);
+        status = tell_soft(ctx, file, path, step, &link, depth);
     else if (link.kind == H5L_TYPE_EXTERNAL)
         status = tell_external(ctx, path, step, link.file, link.object);
     else
         status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link of a kind that is not followed", path,
                             step);
     mpivf_free(ctx, link.value);
+    H5Eclear2(H5E_DEFAULT);
     return status;
 }
 
@@ -129,7 +170,7 @@ tell_missing(struct mpivf_context *ctx, hid_t file, const char *path, const char
              const char *step)
 {
     if (H5Lexists(file, step, H5P_DEFAULT) > 0)
-        return tell_link(ctx, file, path, step);
+        return tell_link(ctx, file, path, step, 0);
     H5Eclear2(H5E_DEFAULT);
     return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no object '%s'; h5ls -r lists what it has", path,
                       object);
@@ -152,23 +193,6 @@ mpivf_h5_link_check(struct mpivf_context *ctx, hid_t file, const char *path, con
 }
 
 /* ---- the files that links lead through ---- */
-
-/* The path that a link's object and the steps behind it make, in place of the steps up to it. */
-static char *
-joined(struct mpivf_context *ctx, const char *step, const struct link *link, const char *rest)
-{
-    size_t folder = 0; /* of the link, which a soft one may begin at */
-    if (link->kind == H5L_TYPE_SOFT && link->object[0] != '/')
-        folder = (size_t)(strrchr(step, '/') ? strrchr(step, '/') - step + 1 : 0);
-    size_t object = strlen(link->object), more = strlen(rest);
-    char *path = mpivf_alloc(ctx, "a name", folder + object + more + 1, 1);
-    if (path) {
-        memcpy(path, step, folder);
-        memcpy(path + folder, link->object, object);
-        memcpy(path + folder + object, rest, more + 1);
-    }
-    return path;
-}
 
 static mpivf_status
 follow(struct mpivf_context *ctx, hid_t file, const char *path, const char *object, int depth,

@@ -102,10 +102,14 @@ open_source(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m, hid_t *s
     mpivf_status status = open_source_file(l, m);
     if (status)
         return status;
-    if (mpivf_h5_exists(ctx, l->last, m->object) <= 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs '%s:%s', and there is no such object; h5ls -r "
-                          "lists what '%s' has", l->path, l->object, m->file, m->object, l->last_path);
-    return mpivf_h5_open_object(ctx, l->last, l->last_path, m->object, source);
+    status = mpivf_h5_open_object(ctx, l->last, l->last_path, m->object, source);
+    if (status == MPIVF_OK)
+        return MPIVF_OK;
+    char cause[MPIVF_TEXT];
+    memcpy(cause, ctx->error, sizeof cause);
+    mpivf_forgive(ctx);
+    return mpivf_fail(ctx, status, "'%s:%s' needs '%s:%s': %s", l->path, l->object, m->file, m->object,
+                      cause);
 }
 
 static uint64_t

