@@ -59,7 +59,7 @@ only() { # pattern, files where it may stand
 }
 only '\bMPI_[A-Z][a-z]' $(ls src/par/par.c src/par/world.c)
 only '#include <hdf5\.h>' src/io/hdf5_internal.h
-for file in $(grep -lE '#include "io/hdf5_(internal|survey)\.h"' src/*/*.[ch] | grep -v '^src/io/hdf5'); do
+for file in $(grep -lE '#include "io/hdf5_(internal|survey|reader)\.h"' src/*/*.[ch] | grep -v '^src/io/hdf5'); do
     echo "$file: the inside of src/io/hdf5* is not for others" >>"$bad"
 done
 only '#include <cblas\.h>' src/math/blas.c

@@ -46,7 +46,7 @@ struct mpivf_common {
 #define MPIVF_READ_OPTION(at)                                                                      \
     {                                                                                              \
         "read", 0, MPIVF_CHOICE, at, "auto", 0, 0, "auto|independent|collective",                  \
-            "how HDF5 is read; auto: at offsets where possible; collective: not if compressed"                                    \
+            "how HDF5 is read; auto: at offsets where possible"                                    \
     }
 #define MPIVF_UNWRITTEN_OPTION(at)                                                                 \
     {                                                                                              \

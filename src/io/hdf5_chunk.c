@@ -30,7 +30,8 @@ mpivf_h5_chunk_step(const struct mpivf_h5_leaf *leaf, size_t element, uint64_t *
         *columns = CHUNKS * leaf->chunk_columns;
     *rows = at_least_one(CHUNKS / at_least_one(across)) * leaf->chunk_rows;
     if (*rows > most) /* a part of a chunk only where any part can be read alone */
-        *rows = leaf->whole || most > leaf->chunk_rows ? whole_chunks(most, leaf->chunk_rows) : most;
+        *rows =
+            leaf->whole || most > leaf->chunk_rows ? whole_chunks(most, leaf->chunk_rows) : most;
 }
 
 size_t
@@ -62,9 +63,11 @@ select_part(hid_t space, const struct mpivf_h5_leaf *leaf, const struct mpivf_h5
 
 /* Where they go; to be closed. */
 static hid_t
-memory_space(const struct mpivf_h5_leaf *leaf, const struct mpivf_h5_rectangle *part, uint64_t stride)
+memory_space(const struct mpivf_h5_leaf *leaf, const struct mpivf_h5_rectangle *part,
+             uint64_t stride)
 {
-    hsize_t size[2] = {part->rows, stride}, start[2] = {0, 0}, count[2] = {part->rows, part->columns};
+    hsize_t size[2] = {part->rows, stride}, start[2] = {0, 0},
+            count[2] = {part->rows, part->columns};
     if (!leaf->flat) {
         hid_t space = H5Screate_simple(2, size, NULL);
         if (stride != part->columns && space >= 0)

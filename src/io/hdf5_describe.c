@@ -15,7 +15,8 @@ struct describing {
 };
 
 static mpivf_status
-describing_open(struct describing *d, struct mpivf_context *ctx, const char *path, const char *object)
+describing_open(struct describing *d, struct mpivf_context *ctx, const char *path,
+                const char *object)
 {
     *d = (struct describing){.ctx = ctx, .path = path, .object = object, .dim = {0, 1}};
     d->file = d->dataset = d->type = d->space = -1;
@@ -126,10 +127,12 @@ note_more(const struct describing *d)
     static const struct {
         const char *attribute, *note;
     } known[] = {
-        {"scale_factor", "has the attribute scale_factor, which is not applied: values are read as they "
-                         "are stored"},
-        {"add_offset", "has the attribute add_offset, which is not applied: values are read as they are "
-                       "stored"},
+        {"scale_factor",
+         "has the attribute scale_factor, which is not applied: values are read as they "
+         "are stored"},
+        {"add_offset",
+         "has the attribute add_offset, which is not applied: values are read as they are "
+         "stored"},
         {"MATLAB_class", "was written by MATLAB: its rows are the columns of the matrix there"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -183,8 +186,8 @@ mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
     H5T_class_t class = status ? H5T_NO_CLASS : H5Tget_class(d.type);
     if (status == MPIVF_OK &&
         ((d.dims != 1 && d.dims != 2) || (class != H5T_INTEGER && class != H5T_FLOAT)))
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers", path,
-                            object);
+        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers",
+                            path, object);
     hid_t native = type == MPIVF_F64 ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64;
     if (status == MPIVF_OK)
         status = survey(&d, native, NULL, NULL);

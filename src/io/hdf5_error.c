@@ -12,15 +12,21 @@ static const struct {
     bool damage;
 } known[] = {
     {"truncated", "the file is truncated: copy it again", true},
-    {"inflate() failed", "inflate() failed: the chunk is damaged, copy the file again or write it anew",
+    {"inflate() failed",
+     "inflate() failed: the chunk is damaged, copy the file again or write it anew", true},
+    {"Fletcher32",
+     "data error detected by Fletcher32 checksum: the chunk is damaged, copy the file again "
+     "or write it anew",
      true},
-    {"Fletcher32", "data error detected by Fletcher32 checksum: the chunk is damaged, copy the file again "
-     "or write it anew", true},
-    {"errno = 11,", "another program has it open for writing: close it there, or set "
-     "HDF5_USE_FILE_LOCKING=FALSE to read it all the same", false},
+    {"errno = 11,",
+     "another program has it open for writing: close it there; where the locks of a file "
+     "system do not work, HDF5_USE_FILE_LOCKING=FALSE does without",
+     false},
     {"unable to lock file", "its file system has no locks: set HDF5_USE_FILE_LOCKING=FALSE", false},
-    {"h5clear", "it is being written, or was not closed by its writer: close it there, or clear the "
-     "mark with h5clear -s", false},
+    {"h5clear",
+     "it is being written, or was not closed by its writer: close it there, or clear the "
+     "mark with h5clear -s",
+     false},
 };
 
 struct cause {

@@ -14,7 +14,9 @@
  *   hdf5_unwritten  rows that nobody wrote
  *   hdf5_layout     the table of where rows lie, and its way to all ranks
  *   hdf5_chunk      chunks to elements
- *   hdf5_read       rows from all of that, inside the memory budget
+ *   hdf5_read       rows from all of that (hdf5_reader.h)
+ *   hdf5_slot       the leaves that are open, and their memory
+ *   hdf5_together   reading by all ranks together
  */
 #ifndef MPIVF_IO_HDF5_INTERNAL_H
 #define MPIVF_IO_HDF5_INTERNAL_H

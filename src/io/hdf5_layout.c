@@ -70,7 +70,8 @@ mpivf_h5_layout_unwritten(struct mpivf_context *ctx, struct mpivf_h5_layout *lay
 {
     struct mpivf_range *last =
         layout->unwrittens ? &layout->unwritten[layout->unwrittens - 1] : NULL;
-    if (last && last->row <= row && row <= last->row + last->rows) { /* mostly one after the other */
+    if (last && last->row <= row &&
+        row <= last->row + last->rows) { /* mostly one after the other */
         uint64_t end = row + rows > last->row + last->rows ? row + rows : last->row + last->rows;
         last->rows = end - last->row;
         return MPIVF_OK;

@@ -60,7 +60,8 @@ struct link {
 };
 
 static mpivf_status
-link_read(struct mpivf_context *ctx, hid_t file, const char *path, const char *step, struct link *link)
+link_read(struct mpivf_context *ctx, hid_t file, const char *path, const char *step,
+          struct link *link)
 {
     H5L_info_t info;
     unsigned flags;
@@ -109,15 +110,18 @@ tell_external(struct mpivf_context *ctx, const char *path, const char *step, con
     char found[MPIVF_PATH];
     const char *why;
     if (!mpivf_h5_resolve(path, MPIVF_H5_LINKED, to, found, &why))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s:%s', which cannot be opened: %s",
-                          path, step, to, object, why);
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s:%s' is a link to '%s:%s', which cannot be opened: %s", path, step,
+                          to, object, why);
     hid_t file = H5Fopen(found, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0)
         return mpivf_h5_fail(ctx, MPIVF_IO, "'%s:%s' is a link to '%s:%s', which cannot be opened",
                              path, step, to, object);
     H5Fclose(file);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s:%s', and there is no such object; "
-                      "h5ls -r lists what '%s' has", path, step, to, object, found);
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "'%s:%s' is a link to '%s:%s', and there is no such object; "
+                      "h5ls -r lists what '%s' has",
+                      path, step, to, object, found);
 }
 
 static mpivf_status
@@ -137,8 +141,10 @@ tell_soft(struct mpivf_context *ctx, hid_t file, const char *path, const char *s
              H5Lexists(file, next, H5P_DEFAULT) > 0)
         status = tell_link(ctx, file, path, next, depth + 1);
     else
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link to '%s', and there is no such object; "
-                            "h5ls -r lists what '%s' has", path, step, link->object, path);
+        status = mpivf_fail(ctx, MPIVF_INPUT,
+                            "'%s:%s' is a link to '%s', and there is no such object; "
+                            "h5ls -r lists what '%s' has",
+                            path, step, link->object, path);
     mpivf_free(ctx, next);
     mpivf_free(ctx, object);
     return status;
@@ -157,8 +163,8 @@ tell_link(struct mpivf_context *ctx, hid_t file, const char *path, const char *s
     else if (link.kind == H5L_TYPE_EXTERNAL)
         status = tell_external(ctx, path, step, link.file, link.object);
     else
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link of a kind that is not followed", path,
-                            step);
+        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is a link of a kind that is not followed",
+                            path, step);
     mpivf_free(ctx, link.value);
     H5Eclear2(H5E_DEFAULT);
     return status;

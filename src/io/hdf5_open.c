@@ -59,10 +59,13 @@ tell_other(struct mpivf_context *ctx, hid_t file, const char *path, const char *
         H5Oclose(id);
     H5Eclear2(H5E_DEFAULT);
     if (sparse)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a dataset but a sparse matrix: write it as a "
-                          "dense one (toarray)", path, object);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a dataset but a %s; h5ls -r lists what '%s' has",
-                      path, object, kind == H5I_GROUP ? "group" : "type", path);
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s:%s' is not a dataset but a sparse matrix: write it as a "
+                          "dense one (toarray)",
+                          path, object);
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "'%s:%s' is not a dataset but a %s; h5ls -r lists what '%s' has", path,
+                      object, kind == H5I_GROUP ? "group" : "type", path);
 }
 
 mpivf_status
@@ -76,7 +79,8 @@ mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, co
     hid_t access = mpivf_h5_dataset_access(0);
     *dataset = H5Dopen2(file, object, access);
     if (*dataset < 0) {
-        mpivf_status damaged = mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot open '%s:%s'", path, object);
+        mpivf_status damaged =
+            mpivf_h5_fail(ctx, MPIVF_CORRUPT, "cannot open '%s:%s'", path, object);
         bool is = H5Oget_info_by_name2(file, object, &info, H5O_INFO_BASIC, H5P_DEFAULT) >= 0 &&
                   info.type != H5O_TYPE_DATASET;
         H5Eclear2(H5E_DEFAULT);

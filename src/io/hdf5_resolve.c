@@ -69,14 +69,16 @@ look_in_prefix(struct looking *l, const char *prefix, const char *holder, const 
     if (prefix == NULL || prefix[0] == '\0' || strcmp(prefix, ".") == 0)
         return false;
     if (strncmp(prefix, origin, sizeof origin - 1) == 0)
-        return look(l, "%.*s./%s/%s", folder_length(holder), holder, prefix + sizeof origin - 1, name);
+        return look(l, "%.*s./%s/%s", folder_length(holder), holder, prefix + sizeof origin - 1,
+                    name);
     return look(l, "%s/%s", prefix, name);
 }
 
 /* The places in HDF5's order: as it is, the variable, beside the holder, here, beside the file that
  * a symbolic link to the holder names. */
 static bool
-look_everywhere(struct looking *l, const char *holder, enum mpivf_h5_reference kind, const char *name)
+look_everywhere(struct looking *l, const char *holder, enum mpivf_h5_reference kind,
+                const char *name)
 {
     const char *folders = getenv(kind == MPIVF_H5_VIRTUAL ? "HDF5_VDS_PREFIX" : "HDF5_EXT_PREFIX");
     if (name[0] == '/') {
@@ -132,8 +134,10 @@ mpivf_h5_resolve_block(struct mpivf_context *ctx, const char *pattern, uint64_t 
             p++;
         size_t more = strlen(number);
         if (length + more >= MPIVF_PATH)
-            return mpivf_fail(ctx, MPIVF_INPUT, "the name '%.60s...' of a virtual dataset's source is "
-                              "too long", pattern);
+            return mpivf_fail(ctx, MPIVF_INPUT,
+                              "the name '%.60s...' of a virtual dataset's source is "
+                              "too long",
+                              pattern);
         memcpy(name + length, number, more);
         length += more;
     }

@@ -60,8 +60,10 @@ check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t least)
     }
     mpivf_file_drop(&probe);
     if ((uint64_t)about.st_size < least)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs %llu bytes of '%s', which has %llu: copy it "
-                          "again", l->path, l->object, (unsigned long long)least, path,
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s:%s' needs %llu bytes of '%s', which has %llu: copy it "
+                          "again",
+                          l->path, l->object, (unsigned long long)least, path,
                           (unsigned long long)about.st_size);
     return l->survey->visit ? l->survey->visit(ctx, l->survey->arg, path) : MPIVF_OK;
 }
@@ -96,9 +98,10 @@ check_length(struct mpivf_h5_level *l, uint64_t offset, uint64_t bytes)
     uint64_t size;
     mpivf_status status = mpivf_file_size(l->survey->ctx, l->holder, &size);
     if (status == MPIVF_OK && (offset > size || bytes > size - offset))
-        status = mpivf_fail(l->survey->ctx, MPIVF_CORRUPT, "the file of '%s:%s' is truncated: it ends "
-                            "%llu bytes before the last row; copy it again", l->path, l->object,
-                            (unsigned long long)(offset + bytes - size));
+        status = mpivf_fail(l->survey->ctx, MPIVF_CORRUPT,
+                            "the file of '%s:%s' is truncated: it ends "
+                            "%llu bytes before the last row; copy it again",
+                            l->path, l->object, (unsigned long long)(offset + bytes - size));
     return status;
 }
 
@@ -171,8 +174,8 @@ mpivf_h5_stored_unwritten(void *arg, uint64_t row, uint64_t rows)
     uint64_t end = row + rows < want->row + want->rows ? row + rows : want->row + want->rows;
     if (first >= end)
         return MPIVF_OK;
-    return mpivf_h5_layout_unwritten(l->survey->ctx, l->survey->layout, l->to_row + first - want->row,
-                                     end - first);
+    return mpivf_h5_layout_unwritten(l->survey->ctx, l->survey->layout,
+                                     l->to_row + first - want->row, end - first);
 }
 
 /* What is wanted of a dataset is read from it as it is. */
@@ -188,7 +191,8 @@ mpivf_h5_stored_add(struct mpivf_h5_level *l, hid_t create)
     if (status == MPIVF_OK)
         status = mpivf_h5_layout_piece(l->survey->ctx, l->survey->layout, &piece);
     if (status == MPIVF_OK && H5Pget_layout(create) != H5D_VIRTUAL)
-        status = mpivf_h5_unwritten_chunks(l->survey->ctx, l->id, &leaf, l->want, mpivf_h5_stored_unwritten, l);
+        status = mpivf_h5_unwritten_chunks(l->survey->ctx, l->id, &leaf, l->want,
+                                           mpivf_h5_stored_unwritten, l);
     return status;
 }
 

@@ -9,7 +9,8 @@ enum { DEEPEST = 32 }; /* virtual datasets of virtual datasets */
 /* What is wanted of a source, and where it goes. */
 static mpivf_status
 survey_below(struct mpivf_h5_level *l, const char *object, hid_t source,
-             const struct mpivf_h5_rectangle *want, uint64_t to_row, uint64_t to_column, bool lying);
+             const struct mpivf_h5_rectangle *want, uint64_t to_row, uint64_t to_column,
+             bool lying);
 
 /* ---- virtual datasets ---- */
 
@@ -23,8 +24,8 @@ open_source_file(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m)
     if (strcmp(m->file, ".") == 0)
         memcpy(path, l->holder, sizeof path);
     else if (!mpivf_h5_resolve(l->holder, MPIVF_H5_VIRTUAL, m->file, path, &why))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs '%s', which cannot be opened: %s", l->path,
-                          l->object, m->file, why);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs '%s', which cannot be opened: %s",
+                          l->path, l->object, m->file, why);
     if (l->last >= 0 && strcmp(path, l->last_path) == 0)
         return MPIVF_OK;
     if (l->last >= 0)
@@ -47,17 +48,15 @@ open_source_file(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m)
 static void
 fit_entire(struct mpivf_h5_level *l, const hsize_t *dim, int dims, struct mpivf_h5_mapping *m)
 {
-    const hsize_t *size = m->entire_size;
-    m->lying = dims == 1 && size[0] == 1 && dim[0] == size[1];
+    hsize_t rows = m->entire_size[0], columns = m->entire_size[1];
+    m->lying = dims == 1 && rows == 1 && columns > 1;
     if (m->lying)
-        m->least[0] = m->from_column + m->columns;
-    if (m->growing || m->lying)
-        return;
-    hsize_t columns = dims == 2 ? dim[1] : 1;
-    if (dims > 2 || (dims == 1 && size[1] != 1) || dim[0] > size[0] || columns > size[1])
+        rows = columns, columns = 1; /* as they are in the source */
+    m->least[0] = m->growing ? 0 : rows;
+    m->least[1] = columns;
+    if (dims > 2 || (dims == 1 && columns != 1) || (dims == 2 && dim[1] > columns) ||
+        (dim[0] > rows && !m->growing))
         l->surprised = true;
-    m->least[0] = size[0];
-    m->least[1] = size[1];
 }
 
 /* The source has to have what the mapping takes; rows that grow are as many as there are. */
@@ -72,8 +71,9 @@ check_source(struct mpivf_h5_level *l, hid_t source, struct mpivf_h5_mapping *m)
     if (m->entire && m->simple)
         fit_entire(l, dim, dims, m);
     else if (dims != m->source_dims && !m->entire)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs '%s:%s' to have %d dimensions, and it has %d",
-                          l->path, l->object, m->file, m->object, m->source_dims, dims);
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s:%s' needs '%s:%s' to have %d dimensions, and it has %d", l->path,
+                          l->object, m->file, m->object, m->source_dims, dims);
     bool bounded = !m->simple && H5Sget_select_type(m->source_space) == H5S_SEL_HYPERSLABS &&
                    H5Sget_select_bounds(m->source_space, first, last) >= 0;
     for (int d = 0; d < dims; d++) {
@@ -85,9 +85,10 @@ check_source(struct mpivf_h5_level *l, hid_t source, struct mpivf_h5_mapping *m)
     }
     H5Eclear2(H5E_DEFAULT);
     if (short_of >= 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs %llu %s of '%s:%s', which has %llu", l->path,
-                          l->object, (unsigned long long)first[0], short_of == 0 ? "rows" : "columns",
-                          m->file, m->object, (unsigned long long)dim[short_of]);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs %llu %s of '%s:%s', which has %llu",
+                          l->path, l->object, (unsigned long long)first[0],
+                          short_of == 0 ? "rows" : "columns", m->file, m->object,
+                          (unsigned long long)dim[short_of]);
     if (m->growing) {
         hsize_t there = dim[0] > m->from_row ? dim[0] - m->from_row : 0;
         m->rows = m->rows < there ? m->rows : there;
@@ -108,8 +109,8 @@ open_source(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m, hid_t *s
     char cause[MPIVF_TEXT];
     memcpy(cause, ctx->error, sizeof cause);
     mpivf_forgive(ctx);
-    return mpivf_fail(ctx, status, "'%s:%s' needs '%s:%s': %s", l->path, l->object, m->file, m->object,
-                      cause);
+    return mpivf_fail(ctx, status, "'%s:%s' needs '%s:%s': %s", l->path, l->object, m->file,
+                      m->object, cause);
 }
 
 static uint64_t
@@ -138,8 +139,8 @@ survey_wanted(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m, hid_t 
                                       .rows = row_end - row,
                                       .column = m->from_column + (column - m->column),
                                       .columns = column_end - column};
-    return survey_below(l, m->object, source, &part, l->to_row + (row - want->row), l->to_column + (column - want->column),
-                          m->lying);
+    return survey_below(l, m->object, source, &part, l->to_row + (row - want->row),
+                        l->to_column + (column - want->column), m->lying);
 }
 
 static mpivf_status
@@ -196,7 +197,8 @@ add_pieces(struct mpivf_h5_level *l, hid_t create)
         status = mpivf_h5_virtual_list(l->survey->ctx, l->id, visit_wanted, l, NULL);
     bool holes = false;
     if (status == MPIVF_OK)
-        status = mpivf_h5_cover_holes(l->survey->ctx, &l->cover, mpivf_h5_stored_unwritten, l, &holes);
+        status =
+            mpivf_h5_cover_holes(l->survey->ctx, &l->cover, mpivf_h5_stored_unwritten, l, &holes);
     if (status == MPIVF_OK && !holes) {
         layout->pieces--;
         memmove(&layout->piece[at], &layout->piece[at + 1],
@@ -252,11 +254,14 @@ check_circle(const struct mpivf_h5_level *l)
 {
     for (const struct mpivf_h5_level *a = l->above; a; a = a->above)
         if (a->file == l->file && a->address == l->address)
-            return mpivf_fail(l->survey->ctx, MPIVF_INPUT, "the virtual dataset '%s:%s' is a source of "
-                              "itself", l->path, l->object);
+            return mpivf_fail(l->survey->ctx, MPIVF_INPUT,
+                              "the virtual dataset '%s:%s' is a source of "
+                              "itself",
+                              l->path, l->object);
     if (l->depth > DEEPEST)
-        return mpivf_fail(l->survey->ctx, MPIVF_INPUT, "'%s:%s' is more than %d virtual datasets deep",
-                          l->path, l->object, DEEPEST);
+        return mpivf_fail(l->survey->ctx, MPIVF_INPUT,
+                          "'%s:%s' is more than %d virtual datasets deep", l->path, l->object,
+                          DEEPEST);
     return MPIVF_OK;
 }
 

@@ -87,14 +87,16 @@ mpivf_status
 mpivf_h5_cover_add(struct mpivf_context *ctx, struct mpivf_h5_cover *cover,
                    const struct mpivf_h5_mapping *mapping)
 {
-    hsize_t start[2] = {mapping->row, mapping->column}, count[2] = {mapping->rows, mapping->columns};
+    hsize_t start[2] = {mapping->row, mapping->column},
+            count[2] = {mapping->rows, mapping->columns};
     herr_t result = 0;
     if (!mapping->simple)
         result = add_blocks(cover->space, mapping->space);
     else if (mapping->rows > 0 && mapping->columns > 0)
         result = H5Sselect_hyperslab(cover->space, H5S_SELECT_OR, start, NULL, count, NULL);
-    return result < 0 ? mpivf_h5_fail(ctx, MPIVF_IO, "cannot join the mappings of a virtual dataset")
-                      : MPIVF_OK;
+    return result < 0
+               ? mpivf_h5_fail(ctx, MPIVF_IO, "cannot join the mappings of a virtual dataset")
+               : MPIVF_OK;
 }
 
 /* How many elements of these rows are covered; negative on failure. */
@@ -126,7 +128,8 @@ find_holes(struct mpivf_context *ctx, const struct mpivf_h5_cover *cover, hsize_
     if (n == 0 || rows == 1)
         return visit(arg, row, rows);
     mpivf_status status = find_holes(ctx, cover, row, rows / 2, visit, arg, holes);
-    return status ? status : find_holes(ctx, cover, row + rows / 2, rows - rows / 2, visit, arg, holes);
+    return status ? status
+                  : find_holes(ctx, cover, row + rows / 2, rows - rows / 2, visit, arg, holes);
 }
 
 mpivf_status

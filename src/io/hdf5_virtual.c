@@ -13,7 +13,8 @@ struct selection {
 
 /* Box by box in one dimension: one block, or blocks that touch. */
 static bool
-take_dimension(struct selection *s, int d, hsize_t start, hsize_t stride, hsize_t count, hsize_t block)
+take_dimension(struct selection *s, int d, hsize_t start, hsize_t stride, hsize_t count,
+               hsize_t block)
 {
     s->start[d] = start;
     s->stride[d] = stride;
@@ -177,7 +178,8 @@ list_mapping(struct listing *l, hid_t create, size_t i)
     ssize_t file_bytes = H5Pget_virtual_filename(create, i, NULL, 0);
     ssize_t object_bytes = H5Pget_virtual_dsetname(create, i, NULL, 0);
     if (file_bytes < 0 || object_bytes < 0)
-        return mpivf_h5_fail(l->ctx, MPIVF_CORRUPT, "cannot read the mappings of a virtual dataset");
+        return mpivf_h5_fail(l->ctx, MPIVF_CORRUPT,
+                             "cannot read the mappings of a virtual dataset");
     char *file = mpivf_alloc(l->ctx, "a name", (size_t)file_bytes + 1, 1);
     char *object = mpivf_alloc(l->ctx, "a name", (size_t)object_bytes + 1, 1);
     mpivf_status status = file && object ? MPIVF_OK : MPIVF_MEMORY;

@@ -31,7 +31,10 @@ struct mpivf_source_ops {
     /* Fill plan->shape from plan->path and plan->object ("" = none given). Local, rank 0. */
     mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan);
 
-    /* Open on every rank, setting source->state on success; may take from the plan. Collective, agreed. */
+    /*
+     * Open on every rank, setting source->state on success; may take from the plan. Collective,
+     * agreed.
+     */
     mpivf_status (*open_all)(struct mpivf_source *source, struct mpivf_source_plan *plan);
 
     /* Raw elements of ascending ranges, one after the other. As mpivf_source_read_all. */

@@ -37,8 +37,9 @@ hdf5_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
         *mode = MPIVF_READ_INDEPENDENT;
     if (*mode == MPIVF_READ_COLLECTIVE && !plan->shape.together) {
         *mode = MPIVF_READ_INDEPENDENT;
-        mpivf_note(ctx, "'%s:%s' cannot be read by all ranks together (its chunks are compressed or narrow, not all "
-                   "written, or in other files): reading independently", plan->path, plan->object);
+        mpivf_note(ctx, "'%s:%s' cannot be read by all ranks together (compressed or narrow chunks, "
+                   "parts never written or in other files): reading independently", plan->path,
+                   plan->object);
     }
     return MPIVF_OK;
 }
@@ -56,7 +57,8 @@ hdf5_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
     if (status == MPIVF_OK)
         status = mpivf_h5_layout_spread_all(par, &plan->layout);
     if (status == MPIVF_OK)
-        status = mpivf_h5_open_all(par, &plan->shape, plan->layout, source->collective, &state->reader);
+        status =
+            mpivf_h5_open_all(par, &plan->shape, plan->layout, source->collective, &state->reader);
     if (status) {
         mpivf_free(ctx, state);
         return status;
@@ -65,12 +67,14 @@ hdf5_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
     state->layout = plan->layout;
     plan->layout = NULL;
     if (plan->reading.unwritten_is_bad)
-        mpivf_h5_layout_unwritten_rows(state->layout, &source->unwritten, &source->unwritten_ranges);
+        mpivf_h5_layout_unwritten_rows(state->layout, &source->unwritten,
+                                       &source->unwritten_ranges);
     return MPIVF_OK;
 }
 
 static mpivf_status
-hdf5_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges, void *raw)
+hdf5_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+              void *raw)
 {
     return mpivf_h5_read_all(source->par->ctx, source->state->reader, range, ranges, raw);
 }

@@ -11,7 +11,8 @@ static uint64_t decoded; /* chunks, by this rank */
 
 /* A filter that changes nothing and counts. */
 static size_t
-count_chunk(unsigned flags, size_t values, const unsigned *value, size_t bytes, size_t *room, void **data)
+count_chunk(unsigned flags, size_t values, const unsigned *value, size_t bytes, size_t *room,
+            void **data)
 {
     (void)values, (void)value, (void)room, (void)data;
     decoded += (flags & H5Z_FLAG_REVERSE) != 0;
@@ -74,7 +75,8 @@ pass(struct checks *t, const char *path, uint64_t batch)
 {
     struct mpivf_source source;
     static float row[ROWS * DIM];
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) ==
+                 MPIVF_OK);
     decoded = 0;
     for (uint64_t first = 0; first < ROWS; first += batch) {
         struct mpivf_range range = {first, ROWS - first < batch ? ROWS - first : batch};
@@ -95,7 +97,8 @@ chunks_of(uint64_t rows)
 static void
 chunks_are_decoded_once(struct checks *t)
 {
-    static const H5Z_class2_t class = {H5Z_CLASS_T_VERS, FILTER, 1, 1, "count", NULL, NULL, count_chunk};
+    static const H5Z_class2_t class = {H5Z_CLASS_T_VERS, FILTER, 1,    1,
+                                       "count",          NULL,   NULL, count_chunk};
     const uint64_t cut = 391;
     char a[128], b[128], both[128];
     CHECK(t, H5Zregister(&class) >= 0);

@@ -94,11 +94,13 @@ make_files(const char *folder)
     add_virtual(file, "train", "by-link.h5", "group/soft");
     H5Fclose(file);
     file = create(folder, "top.h5");
-    assert_true(H5Lcreate_external("middle.h5", "train", file, "train", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    assert_true(H5Lcreate_external("middle.h5", "train", file, "train", H5P_DEFAULT, H5P_DEFAULT) >=
+                0);
     H5Fclose(file);
 }
 
-static const char *const all[] = {"top.h5", "middle.h5", "by-link.h5", "chain.h5", "raw.h5", "raw.bin"};
+static const char *const all[] = {"top.h5",   "middle.h5", "by-link.h5",
+                                  "chain.h5", "raw.h5",    "raw.bin"};
 enum { ALL = sizeof all / sizeof all[0] };
 
 static void
@@ -139,7 +141,8 @@ each_file_can_be_missing(void **state)
     for (int i = 1; i < ALL; i++) {
         snprintf(gone, sizeof gone, "%s/%s", folder, all[i]);
         assert_int_equal(rename(gone, aside), 0);
-        assert_fails(&ctx, MPIVF_INPUT, all[i], mpivf_h5_shape(&ctx, path, "train", &shape, &layout));
+        assert_fails(&ctx, MPIVF_INPUT, all[i],
+                     mpivf_h5_shape(&ctx, path, "train", &shape, &layout));
         assert_int_equal(rename(aside, gone), 0);
         assert_null(layout);
         assert_int_equal(ctx.memory.used, 0);
