@@ -117,8 +117,8 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
         return status;
     if (!parse_type(value_of(text, "descr"), &shape))
         return mpivf_fail(ctx, MPIVF_INPUT,
-                          "'%s' holds a type that is not read (f16 f32 f64 u8 i8 are): %.60s", path,
-                          text);
+                          "'%s' holds a type that is not read (vectors are f16 f32 f64 u8 i8, ids "
+                          "are i32 u32 i64 u64): %.60s", path, text);
     if (!parse_shape(value_of(text, "shape"), &shape))
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not a matrix of rows: %.60s", path, text);
     const char *fortran = value_of(text, "fortran_order");

@@ -53,8 +53,8 @@ check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_s
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds %s; vectors are f16 f32 f64 u8 i8", name,
                           mpivf_type_name(shape->type));
     if (ids && (shape->type < MPIVF_I32 || dim != 1))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %llu x %llu of %s; ids are one integer a row", name,
-                          rows, dim, mpivf_type_name(shape->type));
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %llu x %llu of %s; ids are i32 u32 i64 u64, "
+                          "one a row", name, rows, dim, mpivf_type_name(shape->type));
     return MPIVF_OK;
 }
 
