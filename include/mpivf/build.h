@@ -9,6 +9,7 @@
 #define MPIVF_BUILD_H
 
 #include <mpivf/index.h>
+#include <mpivf/output.h>
 #include <mpivf/range.h>
 #include <mpivf/train.h>
 
@@ -35,14 +36,19 @@ struct mpivf_build_options {
     struct mpivf_train_options train; /* its lists, sample... are not used with a model */
     const char *model;   /* a trained model or an index; NULL = train */
     const char *ids;     /* FILE[:OBJECT] of int64 ids, one a row; NULL = row numbers */
-    const char *scratch; /* folder for the work folder; NULL = beside the index */
     enum mpivf_codec_kind codec;
     bool store;          /* keep the raw rows in /vector */
-    bool force;          /* replace an index that is there */
+    bool force;          /* start over where the work folder holds the work of another command */
     int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */
     uint64_t fan_in;     /* shards joined at once, >= 2 */
     enum mpivf_read_mode read_mode;
     const struct mpivf_watch *watch; /* NULL = nobody */
+};
+
+/* Where a build or a merge writes, declared. */
+struct mpivf_build_files {
+    const struct mpivf_outputs *outputs; /* all of the command's; not owned */
+    struct mpivf_output *index, *work;   /* not owned: the index, and the folder for shards */
 };
 
 /* What a build came to. */
@@ -60,37 +66,36 @@ struct mpivf_built {
 };
 
 /*
- * Build the index of `input` at `path`. All memory comes out of the context's budget; shards are
- * written whenever it is used up. On failure `path` is not touched and the work folder keeps
- * what is whole; after success mpivf_build_clean_all removes it. Collective.
+ * Build the index of `input`. All memory comes out of the context's budget; shards are written
+ * whenever it is used up. On failure the work folder keeps what is whole, and goes when there is
+ * nothing in it; after success mpivf_build_clean_all removes it. Collective.
  */
 mpivf_status
-mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
-                const struct mpivf_build_options *options, struct mpivf_report *report,
-                struct mpivf_built *built);
+mpivf_build_all(const struct mpivf_par *par, const char *input,
+                const struct mpivf_build_files *files, const struct mpivf_build_options *options,
+                struct mpivf_report *report, struct mpivf_built *built);
 
 /*
  * Remove the work folder, once the index is whole and everything about it has been told. Until
  * then the same build comes back at once with what is there. Collective.
  */
 mpivf_status
-mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch);
+mpivf_build_clean_all(const struct mpivf_par *par, const struct mpivf_build_files *files);
 
 struct mpivf_merge_options {
     uint64_t fan_in;
-    bool force;
-    bool partial;        /* allow rows of the source to be missing: the result is a shard */
-    const char *scratch; /* folder for intermediate shards; NULL = beside the output */
+    bool partial; /* allow rows of the source to be missing: the result is a shard */
 };
 
 /*
- * Join shards (or indexes) of one model and one source into `path`; the inputs stay. Every row
+ * Join shards (or indexes) of one model and one source; the inputs stay. Every row
  * of the source must be in exactly one, unless `partial`. MPIVF_MISMATCH for a foreign shard,
  * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Collective.
  */
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
-                      const char *path, const struct mpivf_merge_options *options,
+                      const struct mpivf_build_files *files,
+                      const struct mpivf_merge_options *options,
                       struct mpivf_report *report, struct mpivf_built *built);
 
 #endif

@@ -10,6 +10,7 @@
 #define MPIVF_SEARCH_H
 
 #include <mpivf/index.h>
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 
@@ -20,7 +21,6 @@ struct mpivf_search_options {
     double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
     uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */
     enum mpivf_read_mode read_mode;
-    bool force;
 };
 
 struct mpivf_searched {
@@ -28,10 +28,10 @@ struct mpivf_searched {
     double expected_recall; /* on the sample, when asked for by recall */
 };
 
-/* Write the k nearest rows of each query to `out`, whole or not at all. Collective. */
+/* Write the k nearest rows of each query, whole or not at all. Collective. */
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
-                 const char *out, const struct mpivf_search_options *options,
+                 struct mpivf_output *out, const struct mpivf_search_options *options,
                  struct mpivf_report *report, struct mpivf_searched *searched);
 
 #endif

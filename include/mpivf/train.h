@@ -10,6 +10,7 @@
 #ifndef MPIVF_TRAIN_H
 #define MPIVF_TRAIN_H
 
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 
@@ -40,14 +41,20 @@ mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *o
                   uint64_t rows);
 
 /*
- * Train and write an index without rows at `path`, whole or not at all. Memory: about 21 bytes x
+ * Train and write an index without rows, whole or not at all. Memory: about 21 bytes x
  * lists x dim on rank 0, 600 bytes a list, 12 bytes a row of the rank's sample, and the sample
  * itself (about 5 dim + 60 bytes a row) as far as the budget goes; a larger one goes to a file
- * without a name in the folder of `path`. MPIVF_INPUT when there are fewer rows than lists,
+ * without a name in the output's folder. MPIVF_INPUT when there are fewer rows than lists,
  * MPIVF_MEMORY, MPIVF_IO. Collective.
  */
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
+                     const struct mpivf_train_options *options, struct mpivf_report *report,
+                     struct mpivf_output *output, struct mpivf_trained *trained);
+
+/* The same at `path`, in a folder of ours. Collective. */
+mpivf_status
+mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
                      const char *path, struct mpivf_trained *trained);
 

@@ -14,14 +14,13 @@
 struct building {
     const struct mpivf_par *par;
     const struct mpivf_build_options *options;
-    const char *path;
+    const struct mpivf_build_files *files;
     struct mpivf_source source, ids;
     uint64_t source_fingerprint;
     struct mpivf_index model; /* options->model, or the trained one in the work folder */
     struct mpivf_coarse coarse;
     struct mpivf_work work;
     struct mpivf_range want; /* the rows that the result covers */
-    char folder[MPIVF_PATH];
 };
 
 static mpivf_status
@@ -95,19 +94,21 @@ static mpivf_status
 check_output(const struct building *b, const char *identity, bool *finished)
 {
     struct mpivf_context *ctx = b->par->ctx;
+    const struct mpivf_output *output = b->files->index;
     *finished = false;
-    if (b->options->force || !mpivf_file_exists(b->path) || !mpivf_file_exists(b->folder))
-        return mpivf_file_writable(ctx, b->path, b->options->force);
+    if (!output->place.there || output->replace)
+        return MPIVF_OK;
     struct mpivf_index index;
-    if (mpivf_claim_check(ctx, b->folder, identity) == MPIVF_OK) {
-        *finished = mpivf_index_open(ctx, b->path, &index) == MPIVF_OK &&
+    if (mpivf_claim_exists(b->files->work->path) &&
+        mpivf_claim_check(ctx, b->files->work->path, identity) == MPIVF_OK) {
+        *finished = mpivf_index_open(ctx, output->path, &index) == MPIVF_OK &&
                     index.meta.source_fingerprint == b->source_fingerprint &&
                     index.meta.ranges == 1 && index.range[0].row == b->want.row &&
                     index.range[0].rows == b->want.rows;
         mpivf_index_close(&index);
     }
     mpivf_forgive(ctx);
-    return *finished ? MPIVF_OK : mpivf_file_writable(ctx, b->path, false);
+    return *finished ? MPIVF_OK : mpivf_output_check(ctx, output);
 }
 
 static void
@@ -128,8 +129,8 @@ have_model_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
     mpivf_status status = MPIVF_OK;
     if (b->options->model == NULL) {
         if (!b->work.has_model)
-            status = mpivf_train_file_all(par, &b->source, &b->options->train, report, b->work.model,
-                                          &built->trained);
+            status = mpivf_train_path_all(par, &b->source, &b->options->train, report,
+                                          b->work.model, &built->trained);
         if (status == MPIVF_OK)
             status = mpivf_index_open_all(par, b->work.model, &b->model);
     }
@@ -154,17 +155,17 @@ static mpivf_status
 check_space(const struct building *b, struct mpivf_index_meta meta, uint64_t rows)
 {
     struct mpivf_context *ctx = b->par->ctx;
-    char folder[MPIVF_PATH];
-    mpivf_path_folder(b->path, folder);
+    char folder[MPIVF_PATH], scratch[MPIVF_PATH];
+    mpivf_path_folder(b->files->index->path, folder);
+    mpivf_path_folder(b->files->work->path, scratch);
     meta.rows = rows;
     uint64_t shards = mpivf_index_bytes(&meta);
     meta.rows = b->want.rows;
     meta.centroids = meta.lists;
     uint64_t index = mpivf_index_bytes(&meta);
-    if (b->options->scratch == NULL)
+    if (strcmp(scratch, folder) == 0)
         return mpivf_folder_space(ctx, folder, shards + index, "the build");
-    mpivf_status status =
-        mpivf_folder_space(ctx, b->options->scratch, 2 * shards, "the merging of shards");
+    mpivf_status status = mpivf_folder_space(ctx, scratch, 2 * shards, "the merging of shards");
     return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
 }
 
@@ -179,7 +180,7 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
                             .coarse = &b->coarse,
                             .meta = shard_meta(b),
                             .bad_rows = b->options->train.bad_rows,
-                            .folder = b->folder,
+                            .folder = b->work.claim.folder,
                             .watch = b->options->watch};
     size_t most = b->work.ranges + 1;
     struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", most, sizeof *gap);
@@ -237,7 +238,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
                                 .fan_in = b->options->fan_in,
                                 .model = b->options->model ? b->options->model : work->model,
                                 .folder = work->claim.folder,
-                                .path = b->path,
+                                .output = b->files->index,
                                 .consume = true};
     status = mpivf_merge_all(&merge, report);
     built->rounds = merge.rounds;
@@ -248,44 +249,57 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
 }
 
 static mpivf_status
-run_all(struct building *b, const char *input, struct mpivf_report *report, struct mpivf_built *built)
+open_inputs_all(struct building *b, const char *input)
 {
-    const struct mpivf_par *par = b->par;
-    struct mpivf_context *ctx = par->ctx;
-    char identity[1024];
-    bool finished = false;
-    mpivf_status status = mpivf_claim_folder(ctx, b->path, b->options->scratch, "work", b->folder);
-    if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
+    mpivf_status status =
+        mpivf_source_open_all(&b->source, b->par, input, "train", b->options->read_mode);
     if (status == MPIVF_OK)
         status = mpivf_source_fingerprint_all(&b->source, &b->source_fingerprint);
     if (status == MPIVF_OK)
         status = open_ids_all(b);
+    return status ? status : open_model_all(b);
+}
+
+static mpivf_status
+work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+{
+    mpivf_status status = have_model_all(b, report, built);
     if (status == MPIVF_OK)
-        status = open_model_all(b);
+        status = add_rows_all(b, report, built);
+    mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
+    return status ? status : merge_work_all(b, report, built);
+}
+
+/* What is wrong with the input is found before there is a work folder, as far as it can be. */
+static mpivf_status
+run_all(struct building *b, const char *input, struct mpivf_report *report,
+        struct mpivf_built *built)
+{
+    const struct mpivf_par *par = b->par;
+    char identity[1024];
+    bool finished = false;
+    mpivf_status status = open_inputs_all(b, input);
     if (status)
         return status;
     choose_rows(b);
     write_identity(b, identity, sizeof identity);
     status = mpivf_agree_all(par, par->rank == 0 ? check_output(b, identity, &finished) : MPIVF_OK);
     if (status == MPIVF_OK && b->want.rows == 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "part %lld of %lld has no rows: '%s' has %llu blocks",
+        return mpivf_fail(par->ctx, MPIVF_INPUT,
+                          "part %lld of %lld has no rows: '%s' has %llu blocks",
                           (long long)b->options->part, (long long)b->options->parts, input,
                           (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
+    if (status == MPIVF_OK && b->options->ids && !finished)
+        status = mpivf_ids_check_all(par, &b->ids, report);
+    struct mpivf_claim_rules rules = {
+        .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
     if (status == MPIVF_OK)
-        status = mpivf_work_open_all(&b->work, par, b->folder, identity);
-    if (status == MPIVF_OK && !finished) {
-        if (b->options->ids)
-            status = mpivf_ids_check_all(par, &b->ids, report);
-        if (status == MPIVF_OK)
-            status = have_model_all(b, report, built);
-        if (status == MPIVF_OK)
-            status = add_rows_all(b, report, built);
-        mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
-        if (status == MPIVF_OK)
-            status = merge_work_all(b, report, built);
-    }
+        status = mpivf_work_open_all(&b->work, par, b->files->work->path, &rules);
+    if (status == MPIVF_OK && !finished)
+        status = work_all(b, report, built);
+    if (status && par->rank == 0)
+        mpivf_claim_abandon(&b->work.claim);
     return status;
 }
 
@@ -306,8 +320,9 @@ describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *
 }
 
 mpivf_status
-mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
-                const struct mpivf_build_options *options, struct mpivf_report *report,
+mpivf_build_all(const struct mpivf_par *par, const char *input,
+                const struct mpivf_build_files *files, const struct mpivf_build_options *options,
+                struct mpivf_report *report,
                 struct mpivf_built *built)
 {
     struct mpivf_context *ctx = par->ctx;
@@ -317,7 +332,7 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
     if (status == MPIVF_OK) {
         b->par = par;
         b->options = options;
-        b->path = path;
+        b->files = files;
         status = run_all(b, input, report, built);
         mpivf_coarse_clear(&b->coarse);
         mpivf_work_clear(&b->work);
@@ -327,7 +342,7 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
     }
     mpivf_free(ctx, b);
     if (status == MPIVF_OK)
-        status = describe_all(par, path, built);
+        status = describe_all(par, mpivf_output_path(files->index), built);
     uint64_t most = options->train.max_list;
     if (status == MPIVF_OK && par->rank == 0 && most > 0 && built->spread.largest > most)
         mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
@@ -337,11 +352,10 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
 }
 
 mpivf_status
-mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch)
+mpivf_build_clean_all(const struct mpivf_par *par, const struct mpivf_build_files *files)
 {
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_claim_folder(par->ctx, path, scratch, "work", folder);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_claim_remove(par->ctx, folder, mpivf_work_owns);
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0)
+        status = mpivf_claim_remove(par->ctx, files->work->path, mpivf_work_owns);
     return mpivf_agree_all(par, status);
 }

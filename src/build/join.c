@@ -97,7 +97,7 @@ load_model(struct mpivf_context *ctx, const struct header *header, const char *p
 
 mpivf_status
 mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
-                  const char *model, const char *partial, uint64_t *rows)
+                  const char *model, const struct mpivf_file *file, uint64_t *rows)
 {
     struct header header = {.first = {.fd = -1}};
     struct mpivf_coarse coarse = {.ctx = NULL};
@@ -112,7 +112,7 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
         qsort(header.rejected, meta->rejected, sizeof *header.rejected, mpivf_compare_i64);
         meta->ranges = mpivf_range_normalise(header.range, meta->ranges, NULL);
         meta->centroids = model ? meta->lists : 0;
-        status = mpivf_index_create(ctx, partial, meta, coarse.centroid, header.list_offset,
+        status = mpivf_index_create(ctx, file, meta, coarse.centroid, header.list_offset,
                                     header.rejected, header.range, &layout);
         *rows = meta->rows;
     }

@@ -23,7 +23,7 @@ struct mpivf_merge {
     uint64_t inputs, fan_in;
     const char *model;  /* a file with the centroids; not owned */
     const char *folder; /* for intermediate shards; not owned */
-    const char *path;   /* of the result; not owned */
+    struct mpivf_output *output; /* not owned */
     bool consume;       /* remove inputs once merged */
     uint64_t rounds, bytes_written, index_bytes; /* out; bytes on all ranks together */
 };

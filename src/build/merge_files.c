@@ -2,7 +2,10 @@
 #include <mpivf/build.h>
 
 #include "build/merge.h"
+#include "io/checksum.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +22,7 @@ struct survey {
     uint64_t ranges, source_rows, bytes;
     uint64_t model; /* number of the input whose centroids are taken; UINT64_MAX = none */
     uint64_t chosen;
+    uint64_t mark; /* of what is merged */
 };
 
 static int
@@ -93,12 +97,11 @@ check_cover(struct mpivf_context *ctx, struct survey *survey, bool partial)
 
 /* On rank 0: look at all inputs and put them in order. */
 static mpivf_status
-survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inputs, const char *path,
+survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
               const struct mpivf_merge_options *options, struct survey *survey, struct chosen *chosen)
 {
     struct mpivf_index first = {.ctx = NULL};
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_file_writable(ctx, path, options->force);
+    mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++)
         status = survey_input(ctx, survey, &first, input[i], i, chosen);
     if (status == MPIVF_OK && survey->chosen == 0)
@@ -115,46 +118,98 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
                                 first.path, model.path);
         mpivf_index_close(&model);
     }
-    mpivf_path_folder(path, folder);
-    const char *scratch = options->scratch ? options->scratch : folder;
-    if (status == MPIVF_OK && survey->chosen > options->fan_in) /* a round beside the one before */
-        status = mpivf_folder_space(ctx, scratch, 2 * survey->bytes, "the merge");
-    if (status == MPIVF_OK)
-        status = mpivf_folder_space(ctx, folder, survey->bytes, "the index");
     qsort(chosen, survey->chosen, sizeof *chosen, by_first);
+    uint64_t sums[] = {first.meta.model_fingerprint, first.meta.source_fingerprint,
+                       mpivf_checksum_of(chosen, survey->chosen * sizeof *chosen)};
+    survey->mark = mpivf_checksum_of(sums, sizeof sums);
     mpivf_index_close(&first);
     return status;
 }
 
+static mpivf_status
+check_space(struct mpivf_context *ctx, const struct mpivf_build_files *files,
+            const struct survey *survey, bool rounds)
+{
+    char scratch[MPIVF_PATH];
+    mpivf_path_folder(files->work->path, scratch);
+    mpivf_status status = MPIVF_OK;
+    if (rounds) /* a round beside the one before */
+        status = mpivf_folder_space(ctx, scratch, 2 * survey->bytes, "the merge");
+    return status ? status : mpivf_output_space(ctx, files->index, survey->bytes, "the index");
+}
+
+/* With several rounds, claim the folder they work in: a merge begins anew. */
+static mpivf_status
+claim_all(const struct mpivf_par *par, const struct mpivf_build_files *files, uint64_t mark,
+          struct mpivf_claim *claim)
+{
+    char identity[64];
+    snprintf(identity, sizeof identity, "{\"merge\": \"%016" PRIx64 "\"}", mark);
+    struct mpivf_claim_rules rules = {.identity = identity,
+                                      .ours = mpivf_work_owns,
+                                      .over = true,
+                                      .no_work = true,
+                                      .outputs = files->outputs};
+    mpivf_status status = mpivf_claim_open_all(claim, par, files->work->path, &rules);
+    return status ? status : mpivf_claim_seen_all(claim);
+}
+
+/* The same facts on every rank. */
+static mpivf_status
+survey_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
+           const struct mpivf_build_files *files, const struct mpivf_merge_options *options,
+           struct survey *survey, struct chosen *chosen)
+{
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0) {
+        status = mpivf_output_check(par->ctx, files->index); /* a merge has nothing to go on with */
+        if (status == MPIVF_OK)
+            status = survey_inputs(par->ctx, input, inputs, options, survey, chosen);
+        if (status == MPIVF_OK)
+            status = check_space(par->ctx, files, survey, survey->chosen > options->fan_in);
+    }
+    mpivf_free(par->ctx, survey->range);
+    survey->range = NULL;
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK) {
+        mpivf_bcast_all(par, survey, sizeof *survey);
+        mpivf_bcast_all(par, chosen, inputs * sizeof *chosen);
+    }
+    return status;
+}
+
+static mpivf_status
+merge_all(const struct mpivf_par *par, struct mpivf_merge *merge,
+          const struct mpivf_build_files *files, uint64_t mark, struct mpivf_report *report)
+{
+    struct mpivf_claim claim = {.par = NULL};
+    mpivf_status status = MPIVF_OK;
+    if (merge->inputs > merge->fan_in)
+        status = claim_all(par, files, mark, &claim);
+    if (status == MPIVF_OK)
+        status = mpivf_merge_all(merge, report);
+    mpivf_claim_clear(&claim);
+    mpivf_status removed = MPIVF_OK;
+    if (par->rank == 0) /* also what a killed merge left */
+        removed = mpivf_claim_remove(par->ctx, files->work->path, mpivf_work_owns);
+    return mpivf_agree_all(par, status ? status : removed);
+}
+
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
-                      const char *path, const struct mpivf_merge_options *options,
-                      struct mpivf_report *report, struct mpivf_built *built)
+                      const struct mpivf_build_files *files,
+                      const struct mpivf_merge_options *options, struct mpivf_report *report,
+                      struct mpivf_built *built)
 {
     struct mpivf_context *ctx = par->ctx;
     struct survey survey = {.model = UINT64_MAX};
-    char folder[MPIVF_PATH];
     memset(built, 0, sizeof *built);
     struct chosen *chosen = mpivf_alloc_zero(ctx, "the inputs", inputs, sizeof *chosen);
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
-    mpivf_status status = chosen && ordered ? MPIVF_OK : MPIVF_MEMORY;
+    mpivf_status status = mpivf_agree_all(par, chosen && ordered ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK)
-        status = mpivf_claim_folder(ctx, path, options->scratch, "merge", folder);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK && par->rank == 0) {
-        status = survey_inputs(ctx, input, inputs, path, options, &survey, chosen);
-        if (status == MPIVF_OK)
-            /* what a killed merge left */
-            status = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
-        if (status == MPIVF_OK && survey.chosen > options->fan_in)
-            status = mpivf_folder_create(ctx, folder);
-    }
-    mpivf_free(ctx, survey.range);
-    survey.range = NULL;
-    status = mpivf_agree_all(par, status);
+        status = survey_all(par, input, inputs, files, options, &survey, chosen);
     if (status == MPIVF_OK) {
-        mpivf_bcast_all(par, &survey, sizeof survey);
-        mpivf_bcast_all(par, chosen, inputs * sizeof *chosen);
         for (uint64_t i = 0; i < survey.chosen; i++) {
             ordered[i] = input[chosen[i].number];
             built->rows += chosen[i].rows;
@@ -165,17 +220,13 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
                                     .inputs = survey.chosen,
                                     .fan_in = options->fan_in,
                                     .model = input[survey.model],
-                                    .folder = folder,
-                                    .path = path};
-        status = mpivf_merge_all(&merge, report);
+                                    .folder = files->work->path,
+                                    .output = files->index};
+        status = merge_all(par, &merge, files, survey.mark, report);
         built->shards = survey.chosen;
         built->rounds = merge.rounds;
         built->bytes_written = merge.bytes_written;
         built->index_bytes = merge.index_bytes;
-        mpivf_status removed = MPIVF_OK;
-        if (par->rank == 0)
-            removed = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
-        status = mpivf_agree_all(par, status ? status : removed);
     }
     mpivf_free(ctx, chosen);
     mpivf_free(ctx, ordered);

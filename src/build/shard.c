@@ -241,10 +241,11 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
         status = mpivf_path(ctx, partial, "%s.partial", path);
     if (status)
         return status;
-    status = mpivf_index_create(ctx, partial, &spill->meta, NULL, spill->offset, spill->rejected,
+    status = mpivf_file_create(ctx, partial, &file);
+    if (status)
+        return status;
+    status = mpivf_index_create(ctx, &file, &spill->meta, NULL, spill->offset, spill->rejected,
                                 spill->range, &layout);
-    if (status == MPIVF_OK)
-        status = mpivf_file_update(ctx, partial, &file);
     if (status == MPIVF_OK)
         status = write_rows(spill, &file, &layout);
     status = mpivf_file_finish(ctx, &file, path, status);

@@ -64,4 +64,7 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder);
 /* The name of the shard that covers these rows, for mpivf_path. */
 #define MPIVF_SHARD_NAME "%s/shard-%016llx-%llu.h5"
 
+/* The name of a joined shard of a round until it is whole. */
+#define MPIVF_JOINED_NAME "%s/joined-%llu-%llu.partial"
+
 #endif

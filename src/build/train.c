@@ -2,6 +2,7 @@
 
 #include "build/kmeans.h"
 #include "build/model.h"
+#include "io/output.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,6 +71,15 @@ plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *mem
     return MPIVF_OK;
 }
 
+/* Is there room for the model? */
+static mpivf_status
+check_space(struct mpivf_context *ctx, const char *path, uint64_t lists, uint64_t dim)
+{
+    char folder[MPIVF_PATH];
+    mpivf_path_folder(path, folder);
+    return mpivf_folder_space(ctx, folder, mpivf_model_bytes(lists, dim), "the model");
+}
+
 /* Train `coarse` (initialised here; to be cleared also after failure). The same on every rank. */
 static mpivf_status
 train_all(const struct mpivf_par *par, struct mpivf_source *source,
@@ -86,7 +96,10 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     if (status)
         return status;
     mpivf_kmeans_wanted(lists, wanted, draw.wanted);
-    status = mpivf_agree_all(par, plan_memory(par, lists, source->dim, &draw.memory));
+    status = plan_memory(par, lists, source->dim, &draw.memory);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = check_space(ctx, path, lists, source->dim);
+    status = mpivf_agree_all(par, status);
     if (status)
         return status;
 
@@ -115,13 +128,45 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
-                     const char *path, struct mpivf_trained *trained)
+                     struct mpivf_output *output, struct mpivf_trained *trained)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse coarse;
+    mpivf_status status =
+        train_all(par, source, options, report, mpivf_output_path(output), &coarse, trained);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_model_write(ctx, &output->file, &coarse, options, trained);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_output_commit(ctx, output);
+    mpivf_coarse_clear(&coarse);
+    return mpivf_agree_all(par, status);
+}
+
+/* Write the model at `path` by way of a partial file beside it. */
+static mpivf_status
+write_at(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
+         const struct mpivf_train_options *options, const struct mpivf_trained *trained)
+{
+    char partial[MPIVF_PATH];
+    struct mpivf_file file = {.fd = -1};
+    mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
+    if (status == MPIVF_OK)
+        status = mpivf_file_create(ctx, partial, &file);
+    if (status)
+        return status;
+    status = mpivf_model_write(ctx, &file, coarse, options, trained);
+    return mpivf_file_finish(ctx, &file, path, status);
+}
+
+mpivf_status
+mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
+                     const struct mpivf_train_options *options, struct mpivf_report *report,
+                     const char *path, struct mpivf_trained *trained)
+{
+    struct mpivf_coarse coarse;
     mpivf_status status = train_all(par, source, options, report, path, &coarse, trained);
     if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_model_write(ctx, path, &coarse, options, trained);
+        status = write_at(par->ctx, path, &coarse, options, trained);
     mpivf_coarse_clear(&coarse);
     return mpivf_agree_all(par, status);
 }

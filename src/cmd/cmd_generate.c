@@ -36,9 +36,11 @@ run_all(struct mpivf_call *call)
                                        .intrinsic = (uint64_t)f->intrinsic,
                                        .seed = (uint64_t)f->seed,
                                        .noise = f->noise,
-                                       .type = f->type ? MPIVF_F16 : MPIVF_F32,
-                                       .force = f->force};
-    mpivf_status status = mpivf_generate_all(call->par, call->operand[0], &o, &call->report);
+                                       .type = f->type ? MPIVF_F16 : MPIVF_F32};
+    struct mpivf_output *out = mpivf_outputs_write(&call->outputs, call->operand[0]);
+    mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    if (status == MPIVF_OK)
+        status = mpivf_generate_all(call->par, out, &o, &call->report);
     mpivf_call_set(call, "rows", json_integer(f->rows));
     mpivf_call_set(call, "queries", json_integer(f->queries));
     mpivf_call_set(call, "file", json_string(call->operand[0]));

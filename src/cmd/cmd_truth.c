@@ -36,7 +36,7 @@ static const struct mpivf_option options[] = {
     MPIVF_METRIC_OPTION(AT(metric)),
     MPIVF_BAD_ROWS_OPTION(AT(bad_rows)),
     MPIVF_READ_OPTION(AT(read_mode)),
-    MPIVF_FORCE_OPTION(AT(force)),
+    MPIVF_START_OVER_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 /* "250K", "1M", "1.5G": rows in powers of 1000. */
@@ -108,6 +108,7 @@ run_all(struct mpivf_call *call)
     const char *out = call->operand[call->operands - 1];
     char names[NAMES];
     struct mpivf_truth_made made;
+    struct mpivf_truth_files files;
     struct mpivf_truth_options o = {.k = (uint64_t)f->k,
                                     .queries = (uint64_t)f->queries,
                                     .metric = (enum mpivf_metric)f->metric,
@@ -128,11 +129,18 @@ run_all(struct mpivf_call *call)
     if (status == MPIVF_OK && f->self && o.bad_rows == MPIVF_BAD_ROWS_SKIP)
         status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --bad-rows skip exclude each other: a bad row "
                             "has no neighbours; leave such rows out of BASE");
+    if (status)
+        return status;
+    for (int i = 0; i < call->operands - 1; i++)
+        mpivf_outputs_read(&call->outputs, call->operand[i]);
+    mpivf_outputs_read(&call->outputs, f->ids);
+    mpivf_truth_name(&call->outputs, out, &o, &files);
+    struct mpivf_output *report = mpivf_outputs_report(
+        &call->outputs, o.prefixes == 0 ? mpivf_output_path(files.output[0]) : out);
+    status = mpivf_outputs_declare_all(&call->outputs, f->force);
     if (status == MPIVF_OK)
-        status = mpivf_call_check_all(call, f->ids, NULL);
-    if (status == MPIVF_OK)
-        status = mpivf_truth_all(call->par, call->operand[0], f->self ? NULL : call->operand[1], out,
-                                 &o, &call->report, &made);
+        status = mpivf_truth_all(call->par, call->operand[0], f->self ? NULL : call->operand[1],
+                                 &files, &o, &call->report, &made);
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)made.queries));
@@ -145,8 +153,8 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "filter", json_string(made.filter));
     mpivf_call_set(call, "computed_per_neighbour", json_real(made.survivors));
     mpivf_call_set(call, "truth", json_string(out));
-    status = mpivf_report_write_all(call->par, &call->report, out, call->line);
-    return status ? status : mpivf_truth_clean_all(call->par, out);
+    status = mpivf_report_write_all(call->par, &call->report, report, call->line);
+    return status ? status : mpivf_truth_clean_all(call->par, &files);
 }
 
 extern const struct mpivf_command mpivf_cmd_truth;

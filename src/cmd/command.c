@@ -1,5 +1,4 @@
 #include "cmd/command.h"
-#include "io/file.h"
 
 #include <mpivf/index.h>
 
@@ -19,19 +18,13 @@ mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value)
     json_object_set_new(call->result, name, value);
 }
 
-mpivf_status
-mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others)
+void
+mpivf_call_name(struct mpivf_call *call, struct mpivf_call_files *files)
 {
-    struct mpivf_context *ctx = call->par->ctx;
-    const char *output = call->operand[call->operands - 1];
-    mpivf_status status = MPIVF_OK;
-    for (int i = 0; call->par->rank == 0 && i < call->operands - 1 && status == MPIVF_OK; i++)
-        status = mpivf_file_distinct(ctx, output, call->operand[i]);
-    if (call->par->rank == 0 && status == MPIVF_OK && more)
-        status = mpivf_file_distinct(ctx, output, more);
-    if (call->par->rank == 0 && status == MPIVF_OK && others)
-        status = mpivf_file_distinct(ctx, output, others);
-    return mpivf_agree_all(call->par, status);
+    for (int i = 0; i < call->operands - 1; i++)
+        mpivf_outputs_read(&call->outputs, call->operand[i]);
+    files->output = mpivf_outputs_write(&call->outputs, call->operand[call->operands - 1]);
+    files->report = mpivf_outputs_report(&call->outputs, mpivf_output_path(files->output));
 }
 
 void

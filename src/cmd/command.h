@@ -7,6 +7,7 @@
 
 #include "base/option.h"
 
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 
 #include <jansson.h>
@@ -53,12 +54,19 @@ struct mpivf_common {
         "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "", "replace an output that is there"            \
     }
 
+#define MPIVF_START_OVER_OPTION(at)                                                                \
+    {                                                                                              \
+        "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "",                                              \
+            "replace outputs that are there; start over where the work of another command is"      \
+    }
+
 /* A command line taken apart, and the run it starts. */
 struct mpivf_call {
     const struct mpivf_par *par; /* not owned */
     const char **operand;        /* not owned */
     int operands;
     const void *fields;          /* the command's own struct */
+    struct mpivf_outputs outputs; /* ended by main: what has no name by then goes */
     struct mpivf_report report;
     const char *line; /* the whole command line */
     json_t *result;   /* owned; printed by rank 0 at the end unless empty */
@@ -83,12 +91,12 @@ extern const struct mpivf_command *const mpivf_commands[];
 void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
 
-/*
- * Refuse an output (the last operand) that is another operand, or `more`, or `others`; those
- * may be NULL. Collective, agreed.
- */
-mpivf_status
-mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others);
+/* Name the last operand as the output, with a report beside it, and the others as inputs. */
+struct mpivf_call_files {
+    struct mpivf_output *output, *report;
+};
+void
+mpivf_call_name(struct mpivf_call *call, struct mpivf_call_files *files);
 
 /* Add how rows spread over lists. */
 struct mpivf_spread;

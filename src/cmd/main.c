@@ -161,10 +161,12 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
                               .fields = fields,
                               .line = line ? line : command->name,
                               .result = json_object()};
+    mpivf_outputs_init(&call.outputs, &par);
     mpivf_status status = mpivf_agree_all(&par, set_memory(&par, common->memory));
     if (status == MPIVF_OK)
         status = command->run_all(&call);
     status = mpivf_agree_all(&par, status);
+    mpivf_outputs_end(&call.outputs);
     int code = mpivf_exit_code(status);
     if (par.rank == 0) {
         if (status == MPIVF_OK || status == MPIVF_BELOW)

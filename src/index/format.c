@@ -167,8 +167,9 @@ mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES])
 }
 
 mpivf_status
-mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
-                   const float *centroid, const uint64_t *list_offset, const int64_t *rejected,
+mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
+                   const struct mpivf_index_meta *meta, const float *centroid,
+                   const uint64_t *list_offset, const int64_t *rejected,
                    const struct mpivf_range *range, struct mpivf_index_layout *layout)
 {
     struct mpivf_h5_attribute a[ATTRIBUTES];
@@ -176,22 +177,16 @@ mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpi
     set_attributes(a, meta);
     set_datasets(d, meta);
     a[A_CHECKSUM].number = header_checksum(a, meta, list_offset, rejected, range);
-    mpivf_status status = mpivf_h5_create(ctx, path, a, ATTRIBUTES, d, DATASETS);
-    if (status)
-        return status;
-    struct mpivf_file file;
-    status = mpivf_file_update(ctx, path, &file);
+    mpivf_status status = mpivf_h5_create(ctx, file, a, ATTRIBUTES, d, DATASETS);
     const struct {
         enum dataset dataset;
         const void *data;
     } small[] = {{D_CENTROID, centroid}, {D_OFFSET, list_offset}, {D_REJECTED, rejected}, {D_RANGE, range}};
     for (size_t i = 0; i < sizeof small / sizeof small[0] && status == MPIVF_OK; i++)
-        status = mpivf_file_write(ctx, &file, small[i].data, dataset_bytes(&d[small[i].dataset]),
+        status = mpivf_file_write(ctx, file, small[i].data, dataset_bytes(&d[small[i].dataset]),
                                   d[small[i].dataset].offset);
     if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file); /* others write the rows and sync those */
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = status ? status : closed;
+        status = mpivf_file_sync(ctx, file); /* others write the rows and sync those */
     if (status == MPIVF_OK)
         get_layout(d, layout);
     return status;

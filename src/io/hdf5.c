@@ -135,6 +135,7 @@ static hid_t
 create_file(const char *path)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fapl_stdio(access); /* the default driver looks for a file behind a descriptor's name */
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18); /* checksummed metadata */
     H5Pset_alignment(access, 4096, 4096);
     hid_t create = H5Pcreate(H5P_FILE_CREATE);
@@ -198,7 +199,7 @@ create_dataset(hid_t file, struct mpivf_h5_dataset *dataset)
     return result;
 }
 
-/* Make the file `path` with HDF5 and take the path away; `name` is for messages. */
+/* Make the file `path` with HDF5; `name` is for messages. */
 static mpivf_status
 create_in(struct mpivf_context *ctx, const char *path, const char *name,
           const struct mpivf_h5_attribute *attribute, int attributes,
@@ -206,7 +207,6 @@ create_in(struct mpivf_context *ctx, const char *path, const char *name,
 {
     quiet();
     hid_t file = mpivf_fault(ctx, MPIVF_FAULT_HDF5_CREATE) ? -1 : create_file(path);
-    (void)unlink(path); /* goes when it is closed, however this ends */
     if (file < 0)
         return fail(ctx, MPIVF_IO, "create", name);
     mpivf_status status = MPIVF_OK;
@@ -236,29 +236,29 @@ total_bytes(const struct mpivf_h5_dataset *dataset, int datasets)
  * writes to memory, where the datasets are holes, and its few pages are copied to the disk.
  */
 mpivf_status
-mpivf_h5_create(struct mpivf_context *ctx, const char *path,
+mpivf_h5_create(struct mpivf_context *ctx, const struct mpivf_file *file,
                 const struct mpivf_h5_attribute *attribute, int attributes,
                 struct mpivf_h5_dataset *dataset, int datasets)
 {
     char temporary[MPIVF_PATH];
-    struct mpivf_file memory = {.fd = -1}, file = {.fd = -1};
-    mpivf_status status = mpivf_file_allowed(ctx, path, total_bytes(dataset, datasets));
+    struct mpivf_file memory = {.fd = -1};
+    mpivf_status status = mpivf_file_allowed(ctx, file->path, total_bytes(dataset, datasets));
     if (status == MPIVF_OK)
         status = mpivf_file_memory(ctx, temporary, &memory);
     if (status == MPIVF_OK)
-        status = create_in(ctx, temporary, path, attribute, attributes, dataset, datasets);
+        status = create_in(ctx, temporary, file->path, attribute, attributes, dataset, datasets);
     if (status == MPIVF_OK)
-        status = mpivf_file_create(ctx, path, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_copy(ctx, &memory, &file);
-    mpivf_status closed = mpivf_file_close(ctx, &file);
+        status = mpivf_file_copy(ctx, &memory, file);
     mpivf_file_drop(&memory);
-    return status ? status : closed;
+    return status;
 }
 
-/* Open for reading by this process alone. */
+/*
+ * Open for reading by this process alone; a file of ours without HDF5's lock, which on a network
+ * file system would meet the one that is held on it while it is written (io/output.h).
+ */
 static mpivf_status
-open_serial(struct mpivf_context *ctx, const char *path, hid_t *file)
+open_serial(struct mpivf_context *ctx, const char *path, bool ours, hid_t *file)
 {
     quiet();
     /* the system's own words for a missing or forbidden file are better than HDF5's */
@@ -269,8 +269,11 @@ open_serial(struct mpivf_context *ctx, const char *path, hid_t *file)
         return status;
     if (H5Fis_hdf5(path) <= 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not an HDF5 file", path);
-    *file = mpivf_fault(ctx, MPIVF_FAULT_HDF5_OPEN) ? -1
-                                                    : H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (ours)
+        H5Pset_file_locking(access, false, true);
+    *file = mpivf_fault(ctx, MPIVF_FAULT_HDF5_OPEN) ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
+    H5Pclose(access);
     return *file < 0 ? fail(ctx, MPIVF_CORRUPT, "open", path) : MPIVF_OK;
 }
 
@@ -382,7 +385,7 @@ mpivf_h5_describe(struct mpivf_context *ctx, const char *path,
 {
     hid_t file;
     enum lookup found;
-    mpivf_status status = open_serial(ctx, path, &file);
+    mpivf_status status = open_serial(ctx, path, true, &file);
     if (status)
         return status;
     for (int i = 0; i < attributes && status == MPIVF_OK; i++)
@@ -442,7 +445,7 @@ mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
               enum mpivf_type type, void **data, uint64_t dim[2])
 {
     hid_t file, id = -1;
-    mpivf_status status = open_serial(ctx, path, &file);
+    mpivf_status status = open_serial(ctx, path, false, &file);
     if (status)
         return status;
     status = open_object(ctx, file, path, object, &id);
@@ -545,8 +548,8 @@ shape_of(struct mpivf_context *ctx, hid_t id, const char *path, const char *obje
                             path, object, dims);
     } else if (!our_type(type, &shape->type, &shape->swapped)) {
         status = mpivf_fail(ctx, MPIVF_INPUT,
-                            "'%s:%s' holds %s of %zu bytes; f16 f32 f64 u8 i8 are read", path,
-                            object, class_name(type), H5Tget_size(type));
+                            "'%s:%s' holds %s of %zu bytes; vectors are f16 f32 f64 u8 i8, ids are "
+                            "i32 u32 i64 u64", path, object, class_name(type), H5Tget_size(type));
     } else {
         H5Sget_simple_extent_dims(space, dim, NULL);
         shape->rows = dim[0];
@@ -573,7 +576,7 @@ mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
                struct mpivf_h5_shape *shape)
 {
     hid_t file, id = -1;
-    mpivf_status status = open_serial(ctx, path, &file);
+    mpivf_status status = open_serial(ctx, path, false, &file);
     if (status)
         return status;
     status = open_object(ctx, file, path, object, &id);

@@ -11,6 +11,8 @@
 #ifndef MPIVF_IO_HDF5_H
 #define MPIVF_IO_HDF5_H
 
+#include "io/file.h"
+
 #include <mpivf/par.h>
 #include <mpivf/range.h>
 #include <mpivf/type.h>
@@ -41,12 +43,12 @@ struct mpivf_h5_attribute {
 };
 
 /*
- * Create a file with these root attributes and datasets (contiguous, little endian, allocated,
- * not filled, aligned to 4096 bytes from that size on, without times) and fill in the offsets. Equal arguments
- * give equal bytes up to the datasets' content. Local.
+ * Fill a new, empty file with these root attributes and datasets (contiguous, little endian,
+ * allocated, not filled, aligned to 4096 bytes from that size on, without times) and fill in the
+ * offsets. Equal arguments give equal bytes up to the datasets' content. Local.
  */
 mpivf_status
-mpivf_h5_create(struct mpivf_context *ctx, const char *path,
+mpivf_h5_create(struct mpivf_context *ctx, const struct mpivf_file *file,
                 const struct mpivf_h5_attribute *attribute, int attributes,
                 struct mpivf_h5_dataset *dataset, int datasets);
 

@@ -9,15 +9,36 @@
 #include <stdio.h>
 #include <string.h>
 
-mpivf_status
-mpivf_inquiry_output(const struct mpivf_inquiry *inquiry, size_t s, char *path)
+void
+mpivf_truth_name(struct mpivf_outputs *outputs, const char *out,
+                 const struct mpivf_truth_options *options, struct mpivf_truth_files *files)
 {
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    const char *out = inquiry->out;
-    int stem = mpivf_result_stem(out);
-    if (inquiry->options->prefixes == 0)
-        return mpivf_path(ctx, path, "%s", out);
-    return mpivf_path(ctx, path, "%.*s-%s%s", stem, out, inquiry->options->prefix_name[s], out + stem);
+    struct mpivf_context *ctx = outputs->par->ctx;
+    size_t segments = options->prefixes > 0 ? options->prefixes : 1;
+    int stem = mpivf_result_stem(out), each = mpivf_result_outputs(options->also);
+    char path[MPIVF_PATH], other[MPIVF_PATH];
+    *files = (struct mpivf_truth_files){.outputs = outputs};
+    for (size_t s = 0; s < segments; s++) {
+        struct mpivf_output **output = files->output + s * (size_t)each;
+        const char *prefix = options->prefixes > 0 ? options->prefix_name[s] : NULL;
+        mpivf_status status = mpivf_path(ctx, path, "%.*s%s%s%s", stem, out, prefix ? "-" : "",
+                                         prefix ? prefix : "", out + stem);
+        for (int i = 0; i < each && status == MPIVF_OK; i++) {
+            const char *hdf5 = i > 0 ? mpivf_output_path(output[0]) : path;
+            status = mpivf_result_output(ctx, hdf5, options->also, i, other);
+            if (status == MPIVF_OK)
+                output[i] = mpivf_outputs_write(outputs, other);
+        }
+        outputs->status = outputs->status ? outputs->status : status;
+    }
+    files->work = mpivf_outputs_folder(
+        outputs, options->prefixes == 0 ? mpivf_output_path(files->output[0]) : out, NULL, "work");
+}
+
+struct mpivf_output *const *
+mpivf_inquiry_outputs(const struct mpivf_inquiry *inquiry, size_t s)
+{
+    return inquiry->files->output + s * (size_t)mpivf_result_outputs(inquiry->options->also);
 }
 
 /* ---- checks ---- */
@@ -105,46 +126,43 @@ mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry)
 }
 
 /* Are all outputs there, and of this very inquiry? */
-static mpivf_status
+static void
 look_for_answers(struct mpivf_inquiry *inquiry)
 {
-    char path[MPIVF_PATH];
-    mpivf_status status = MPIVF_OK;
+    uint64_t mark = mpivf_inquiry_mark(inquiry);
     inquiry->answered = inquiry->options->again && !mpivf_claim_exists(inquiry->folder);
-    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
-        status = mpivf_inquiry_output(inquiry, s, path);
-        inquiry->answered = inquiry->answered && status == MPIVF_OK &&
-                            mpivf_result_answers(inquiry->par->ctx, path, mpivf_inquiry_mark(inquiry));
+    for (size_t s = 0; s < inquiry->segments && inquiry->answered; s++)
+        inquiry->answered = mpivf_result_answers(
+            inquiry->par->ctx, mpivf_inquiry_outputs(inquiry, s)[0]->path, mark);
+}
+
+/* Outputs must not be there, unless an earlier run of this very command had named them. */
+static mpivf_status
+check_outputs(const struct mpivf_inquiry *inquiry)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    size_t outputs = inquiry->segments * (size_t)mpivf_result_outputs(inquiry->options->also);
+    bool same = mpivf_claim_exists(inquiry->folder) &&
+                mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK;
+    mpivf_forgive(ctx);
+    mpivf_status status = MPIVF_OK;
+    for (size_t i = 0; i < outputs && status == MPIVF_OK; i++) {
+        struct mpivf_output *output = inquiry->files->output[i];
+        output->replace |= same && mpivf_claim_named(inquiry->folder, output);
+        status = mpivf_output_check(ctx, output);
     }
     return status;
 }
 
-/* Outputs must not be there, unless an earlier run of this very command was about to end. */
+/* The results, and the parts with all of the answers beside them. */
 static mpivf_status
-check_outputs(const struct mpivf_inquiry *inquiry, const char *base, const char *queries)
+check_space(const struct mpivf_inquiry *inquiry)
 {
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    const char *input[] = {base, queries, inquiry->options->ids};
-    int also = inquiry->options->also;
-    bool force = inquiry->options->force;
-    char path[MPIVF_PATH], output[MPIVF_PATH];
-    mpivf_status status = MPIVF_OK;
-    if (mpivf_claim_exists(inquiry->folder)) {
-        force |= mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK;
-        mpivf_forgive(ctx);
-    }
-    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
-        status = mpivf_inquiry_output(inquiry, s, path);
-        for (int i = 0; i < mpivf_result_outputs(also) && status == MPIVF_OK; i++) {
-            status = mpivf_result_output(ctx, path, also, i, output);
-            if (status == MPIVF_OK)
-                status = mpivf_file_writable(ctx, output, force);
-            for (int j = 0; j < 3 && status == MPIVF_OK; j++)
-                if (input[j])
-                    status = mpivf_file_distinct(ctx, output, input[j]);
-        }
-    }
-    return status;
+    uint64_t k = inquiry->options->k;
+    uint64_t part = inquiry->queries * (k + 2) * sizeof(struct mpivf_candidate);
+    uint64_t each = mpivf_result_bytes(inquiry->queries, k, inquiry->options->also);
+    return mpivf_output_space(inquiry->par->ctx, inquiry->files->output[0],
+                              inquiry->segments * (each + part), "the truth");
 }
 
 /* What would only be found out at the end. */
@@ -163,16 +181,16 @@ check_also(const struct mpivf_inquiry *inquiry)
 
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
-                       const char *queries, const char *out,
+                       const char *queries, const struct mpivf_truth_files *files,
                        const struct mpivf_truth_options *options)
 {
-    *inquiry = (struct mpivf_inquiry){
-        .par = par, .options = options, .out = out, .asking = options->self ? base : queries};
+    *inquiry = (struct mpivf_inquiry){.par = par,
+                                      .options = options,
+                                      .files = files,
+                                      .folder = mpivf_output_path(files->work),
+                                      .asking = options->self ? base : queries};
     enum mpivf_read_mode mode = options->read_mode;
-    mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", inquiry->folder);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&inquiry->base, par, base, "train", mode);
+    mpivf_status status = mpivf_source_open_all(&inquiry->base, par, base, "train", mode);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
                                        options->self ? "train" : "test", mode);
@@ -187,9 +205,11 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
     if (status == MPIVF_OK)
         status = write_identity_all(inquiry);
     if (status == MPIVF_OK && par->rank == 0) {
-        status = look_for_answers(inquiry);
+        look_for_answers(inquiry);
+        if (!inquiry->answered)
+            status = check_outputs(inquiry);
         if (status == MPIVF_OK && !inquiry->answered)
-            status = check_outputs(inquiry, base, queries);
+            status = check_space(inquiry);
     }
     status = mpivf_agree_all(par, status);
     mpivf_bcast_all(par, &inquiry->answered, sizeof inquiry->answered);
@@ -204,45 +224,15 @@ mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry)
     mpivf_source_close_all(&inquiry->base);
 }
 
-static mpivf_status
-find_part(struct mpivf_context *ctx, void *arg, const char *name)
-{
-    (void)ctx;
-    *(bool *)arg |= mpivf_part_owns(name);
-    return MPIVF_OK;
-}
-
 mpivf_status
 mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim)
 {
-    const struct mpivf_par *par = inquiry->par;
-    mpivf_status status = mpivf_claim_open_all(claim, par, inquiry->folder, inquiry->identity);
-    if (status)
-        return status;
-    bool parts = false;
-    if (par->rank == 0 && !mpivf_claim_exists(inquiry->folder))
-        status = mpivf_folder_list(par->ctx, inquiry->folder, find_part, &parts);
-    if (parts)
-        status = mpivf_fail(par->ctx, MPIVF_MISMATCH, "'%s' has parts but no manifest.json that tells "
-                            "whose they are; remove the folder", inquiry->folder);
-    if (par->rank == 0 && status == MPIVF_OK)
-        status = mpivf_claim_write(claim, json_object());
-    status = mpivf_agree_all(par, status);
+    struct mpivf_claim_rules rules = {.identity = inquiry->identity,
+                                      .ours = mpivf_part_owns,
+                                      .over = inquiry->options->force,
+                                      .outputs = inquiry->files->outputs};
+    mpivf_status status = mpivf_claim_open_all(claim, inquiry->par, inquiry->folder, &rules);
     return status ? status : mpivf_claim_seen_all(claim);
-}
-
-void
-mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim)
-{
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    bool parts = false;
-    if (claim->par && inquiry->par->rank == 0 && claim->lock.fd >= 0 &&
-        mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK) { /* it is ours */
-        mpivf_status status = mpivf_folder_list(ctx, inquiry->folder, find_part, &parts);
-        if (status == MPIVF_OK && !parts)
-            (void)mpivf_claim_remove(ctx, inquiry->folder, mpivf_claim_owns);
-    }
-    mpivf_claim_clear(claim);
 }
 
 size_t

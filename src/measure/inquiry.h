@@ -12,13 +12,13 @@
 struct mpivf_inquiry {
     const struct mpivf_par *par;               /* not owned */
     const struct mpivf_truth_options *options; /* not owned */
-    const char *out;                           /* not owned */
+    const struct mpivf_truth_files *files;     /* not owned */
     const char *asking;                        /* not owned, the name of the queries */
     struct mpivf_source base, query, ids;
     uint64_t queries;                /* of them, evenly spread over the source */
     uint64_t prefix[MPIVF_PREFIXES]; /* where segments of the base end; the last = rows compared */
     size_t segments;
-    char folder[MPIVF_PATH];
+    const char *folder; /* not owned */
     char identity[1536]; /* JSON */
     bool answered;       /* with options->again: the outputs are there */
 };
@@ -29,24 +29,17 @@ struct mpivf_inquiry {
  */
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
-                       const char *queries, const char *out,
+                       const char *queries, const struct mpivf_truth_files *files,
                        const struct mpivf_truth_options *options);
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
 
 /*
- * Claim the folder of the work. MPIVF_MISMATCH when there are parts in it that are nobody's.
- * Release with mpivf_claim_clear, also after failure. Collective, agreed.
+ * Claim the folder of the work. Release with mpivf_claim_clear, also after failure. Collective,
+ * agreed.
  */
 mpivf_status
 mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
-
-/*
- * Leave the folder; when nothing was answered in it, remove it: what is asked next time may be
- * something else. Local.
- */
-void
-mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
 
 /*
  * Queries [first, first + n) on every rank, all finite; owned by the caller. Collective, agreed.
@@ -65,9 +58,9 @@ mpivf_inquiry_own(const struct mpivf_inquiry *inquiry, uint64_t i)
     return mpivf_source_spread(inquiry->base.rows, inquiry->queries, i);
 }
 
-/* The output for prefix s, of MPIVF_PATH bytes; options->out itself without prefixes. Local. */
-mpivf_status
-mpivf_inquiry_output(const struct mpivf_inquiry *inquiry, size_t s, char *path);
+/* The outputs for prefix s, the HDF5 file first. */
+struct mpivf_output *const *
+mpivf_inquiry_outputs(const struct mpivf_inquiry *inquiry, size_t s);
 
 /* What mpivf_inquiry_load_all takes for a query. */
 size_t

@@ -53,18 +53,20 @@ head_sum(const uint64_t head[WORDS], const struct mpivf_range *range)
     return mpivf_checksum_of(sums, sizeof sums);
 }
 
-/* part-FIRST-END-HASH, or part-FIRST-ROW.partial. */
+static const char whole_name[] = "part-%" PRIu64 "-%" PRIu64 "-%016" PRIx64; /* first, end, hash */
+static const char partial_name[] = "part-%" PRIu64 "-%" PRIx64 ".partial";   /* first, row */
+
+/* Read and printed again: nothing but what we print is ours. */
 bool
 mpivf_part_owns(const char *name)
 {
     uint64_t first, end, hash;
-    int length = 0;
-    static const char whole[] = "part-%" SCNu64 "-%" SCNu64 "-%16" SCNx64 "%n";
-    static const char partial[] = "part-%" SCNu64 "-%" SCNx64 ".partial%n";
-    if (sscanf(name, whole, &first, &end, &hash, &length) == 3 && name[length] == '\0')
-        return true;
-    length = 0;
-    return sscanf(name, partial, &first, &hash, &length) == 2 && length > 0 && name[length] == '\0';
+    char printed[MPIVF_PART_NAME] = "";
+    if (sscanf(name, "part-%20" SCNu64 "-%20" SCNu64 "-%16" SCNx64, &first, &end, &hash) == 3)
+        snprintf(printed, sizeof printed, whole_name, first, end, hash);
+    else if (sscanf(name, "part-%20" SCNu64 "-%16" SCNx64, &first, &hash) == 2)
+        snprintf(printed, sizeof printed, partial_name, first, hash);
+    return printed[0] != '\0' && strcmp(name, printed) == 0;
 }
 
 /* ---- writing ---- */
@@ -121,8 +123,9 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
                             part->k, part->segments, part->ranges};
     char partial[MPIVF_PATH], path[MPIVF_PATH];
     /* no other rank has these rows */
-    mpivf_status status = mpivf_path(ctx, partial, "%s/part-%" PRIu64 "-%" PRIx64 ".partial", folder,
-                                     part->first, part->ranges ? part->range[0].row : UINT64_MAX);
+    snprintf(part->name, sizeof part->name, partial_name, part->first,
+             part->ranges ? part->range[0].row : UINT64_MAX);
+    mpivf_status status = mpivf_path(ctx, partial, "%s/%s", folder, part->name);
     struct mpivf_file file = {.fd = -1, .path = partial};
     if (status)
         return status;
@@ -136,8 +139,8 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
     if (status == MPIVF_OK)
         status = mpivf_file_write(ctx, &file, part->range, part->ranges * sizeof *part->range,
                                   sizeof head);
-    snprintf(part->name, sizeof part->name, "part-%" PRIu64 "-%" PRIu64 "-%016" PRIx64, part->first,
-             part->first + part->queries, head[HEAD_SUM]);
+    snprintf(part->name, sizeof part->name, whole_name, part->first, part->first + part->queries,
+             head[HEAD_SUM]);
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
     return mpivf_file_finish(ctx, &file, path, status);

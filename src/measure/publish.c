@@ -160,7 +160,6 @@ create_outputs(struct publishing *p)
     mpivf_status status = MPIVF_OK;
     uint64_t rejected = 0;
     for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
-        char path[MPIVF_PATH];
         rejected += p->rejected[s];
         struct mpivf_result_about about = {.kind = "truth",
                                            .metric = options->metric,
@@ -171,9 +170,8 @@ create_outputs(struct publishing *p)
                                            .exact = true,
                                            .counts = true,
                                            .inquiry = mpivf_inquiry_mark(inquiry)};
-        status = mpivf_inquiry_output(inquiry, s, path);
-        if (status == MPIVF_OK)
-            status = mpivf_result_create(p->ctx, &p->writer[s], path, &about, options->also);
+        status = mpivf_result_create(p->ctx, &p->writer[s], mpivf_inquiry_outputs(inquiry, s),
+                                     &about, options->also);
         p->writers += status == MPIVF_OK;
     }
     return status;

@@ -297,12 +297,12 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
 }
 
 static mpivf_status
-open_all(struct truth *t, const char *base, const char *queries, const char *out,
-         struct mpivf_report *report)
+open_all(struct truth *t, const char *base, const char *queries,
+         const struct mpivf_truth_files *files, struct mpivf_report *report)
 {
     const struct mpivf_par *par = t->par;
     mpivf_status status =
-        mpivf_inquiry_open_all(&t->inquiry, par, base, queries, out, t->options);
+        mpivf_inquiry_open_all(&t->inquiry, par, base, queries, files, t->options);
     if (status || t->inquiry.answered)
         return status;
     if (t->options->ids) /* a negative one would stand for none; now, while there is memory */
@@ -318,15 +318,15 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
 }
 
 mpivf_status
-mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries, const char *out,
-                const struct mpivf_truth_options *options, struct mpivf_report *report,
-                struct mpivf_truth_made *made)
+mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries,
+                const struct mpivf_truth_files *files, const struct mpivf_truth_options *options,
+                struct mpivf_report *report, struct mpivf_truth_made *made)
 {
     struct truth t = {.par = par, .options = options};
     t.resume = (struct mpivf_resume){.inquiry = &t.inquiry, .pass = &t.pass};
     struct mpivf_published published = {0};
     memset(made, 0, sizeof *made);
-    mpivf_status status = open_all(&t, base, queries, out, report);
+    mpivf_status status = open_all(&t, base, queries, files, report);
     if (status == MPIVF_OK && !t.inquiry.answered)
         status = answer_all(&t, report, made);
     if (status == MPIVF_OK && !t.inquiry.answered)
@@ -337,24 +337,17 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     made->rows = published.rows;
     made->rejected = published.rejected;
     made->duplicates = published.duplicates;
-    if (status)
-        mpivf_inquiry_leave(&t.inquiry, &t.claim);
+    if (status && par->rank == 0)
+        mpivf_claim_abandon(&t.claim);
     clear(&t);
     return status;
 }
 
-static bool
-ours(const char *name)
-{
-    return mpivf_part_owns(name) || mpivf_claim_owns(name);
-}
-
 mpivf_status
-mpivf_truth_clean_all(const struct mpivf_par *par, const char *out)
+mpivf_truth_clean_all(const struct mpivf_par *par, const struct mpivf_truth_files *files)
 {
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", folder);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_claim_remove(par->ctx, folder, ours);
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0)
+        status = mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns);
     return mpivf_agree_all(par, status);
 }

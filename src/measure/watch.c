@@ -161,10 +161,11 @@ start_all(struct mpivf_watch_state *w)
 
 static mpivf_status
 open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *base,
-         const char *queries, const char *out, const struct mpivf_truth_options *options)
+         const char *queries, const struct mpivf_truth_files *files,
+         const struct mpivf_truth_options *options)
 {
     w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
-    mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, out, options);
+    mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, files, options);
     w->idle = w->inquiry.answered;
     if (status || w->idle)
         return status;
@@ -177,7 +178,8 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
 
 mpivf_status
 mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char *queries,
-                      const char *out, const struct mpivf_truth_options *options,
+                      const struct mpivf_truth_files *files,
+                      const struct mpivf_truth_options *options,
                       struct mpivf_watch *watch, struct mpivf_watch_state **state)
 {
     *state = mpivf_alloc_zero(par->ctx, "the watch", 1, sizeof **state);
@@ -187,10 +189,7 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
     if (status)
         return status;
     *watch = (struct mpivf_watch){.arg = *state, .rows = rows, .keep = keep};
-    status = open_all(*state, par, base, queries, out, options);
-    if (status)
-        mpivf_inquiry_leave(&(*state)->inquiry, &(*state)->claim);
-    return status;
+    return open_all(*state, par, base, queries, files, options);
 }
 
 void
@@ -207,6 +206,8 @@ mpivf_watch_end_all(struct mpivf_watch_state **state)
     mpivf_free(ctx, w->query);
     mpivf_free(ctx, w->gap);
     mpivf_free(ctx, w->number);
+    if (w->inquiry.par->rank == 0) /* the build may have found something wrong with the input */
+        mpivf_claim_abandon(&w->claim);
     mpivf_claim_clear(&w->claim);
     mpivf_inquiry_close_all(&w->inquiry);
     mpivf_free(ctx, w);

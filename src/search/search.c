@@ -89,14 +89,12 @@ search_block_all(struct searching *s, uint64_t first, uint64_t n)
 }
 
 static mpivf_status
-open_all(struct searching *s, const char *index, const char *queries, const char *out)
+open_all(struct searching *s, const char *index, const char *queries,
+         const struct mpivf_output *out)
 {
     const struct mpivf_par *par = s->par;
     struct mpivf_context *ctx = par->ctx;
-    mpivf_status status = mpivf_agree_all(
-        par, par->rank == 0 ? mpivf_file_writable(ctx, out, s->options->force) : MPIVF_OK);
-    if (status == MPIVF_OK)
-        status = mpivf_index_open_all(par, index, &s->index);
+    mpivf_status status = mpivf_index_open_all(par, index, &s->index);
     if (status == MPIVF_OK)
         status = check_options(s);
     if (status == MPIVF_OK)
@@ -105,12 +103,15 @@ open_all(struct searching *s, const char *index, const char *queries, const char
         status = mpivf_query_load_all(par, queries, s->index.meta.dim, index, s->options->read_mode,
                                       s->options->queries, &s->query);
     if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_output_space(ctx, out, mpivf_result_bytes(s->query.rows, s->options->k, 0),
+                                    "the result");
+    if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_result_init(ctx, &s->result, s->query.rows, s->options->k);
     return mpivf_agree_all(par, status);
 }
 
 static mpivf_status
-run_all(struct searching *s, const char *out, struct mpivf_report *report,
+run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *report,
         struct mpivf_searched *searched)
 {
     const struct mpivf_par *par = s->par;
@@ -154,7 +155,7 @@ run_all(struct searching *s, const char *out, struct mpivf_report *report,
 
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
-                 const char *out, const struct mpivf_search_options *options,
+                 struct mpivf_output *out, const struct mpivf_search_options *options,
                  struct mpivf_report *report, struct mpivf_searched *searched)
 {
     struct searching s = {.par = par, .options = options};

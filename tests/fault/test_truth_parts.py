@@ -171,9 +171,13 @@ def test_parts_without_a_manifest_are_nobodys(jobs, root, clean_truth, one_stop)
 def test_files_of_others_stay(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    open(f"{folder}/{WORK}/notes.txt", "w").write("mine")
+    mine = ["notes.txt", "part-1", "part-0-7.txt", "part-0-+7-0123456789abcdef", "part-00-7-0123456789abcdef",
+            "part-0-7.partial.gz", "part-0-7-0123456789ABCDEF"]
+    for name in mine:
+        open(f"{folder}/{WORK}/{name}", "w").write("mine")
     run(*job.words(folder), ranks=2)
-    assert os.listdir(f"{folder}/{WORK}") == ["notes.txt"]
+    assert sorted(os.listdir(f"{folder}/{WORK}")) == sorted(mine)
+    assert all(contents(f"{folder}/{WORK}/{name}") == b"mine" for name in mine)
     assert contents(f"{folder}/out.h5") == clean_truth("truth", 2)[0]["out.h5"]
 
 

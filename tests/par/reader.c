@@ -19,16 +19,16 @@ make_all(struct checks *t, struct files *files, uint64_t rows)
 {
     struct mpivf_generate_options options = {.rows = rows, .queries = 1, .dim = DIM, .clusters = 4,
                                              .intrinsic = 2, .seed = 9, .noise = 0.1,
-                                             .type = MPIVF_F16, .force = true};
-    struct mpivf_report report = {0};
+                                             .type = MPIVF_F16};
     snprintf(files->rows, sizeof files->rows, "%s/rows", t->folder);
     snprintf(files->ids, sizeof files->ids, "%s/ids", t->folder);
-    CHECK(t, mpivf_generate_all(&t->par, files->rows, &options, &report) == MPIVF_OK);
+    CHECK(t, generate_all(&t->par, files->rows, true, &options) == MPIVF_OK);
     if (t->par.rank == 0) {
         struct mpivf_h5_dataset id = {"id", MPIVF_I64, 1, {rows, 1}, 0};
         struct mpivf_file file;
-        CHECK(t, mpivf_h5_create(&t->ctx, files->ids, NULL, 0, &id, 1) == MPIVF_OK);
-        CHECK(t, mpivf_file_update(&t->ctx, files->ids, &file) == MPIVF_OK);
+        CHECK(t, mpivf_file_remove(&t->ctx, files->ids) == MPIVF_OK);
+        CHECK(t, mpivf_file_create(&t->ctx, files->ids, &file) == MPIVF_OK);
+        CHECK(t, mpivf_h5_create(&t->ctx, &file, NULL, 0, &id, 1) == MPIVF_OK);
         for (uint64_t i = 0; i < rows; i++) {
             int64_t value = (int64_t)i * ID_STEP;
             CHECK(t, mpivf_file_write(&t->ctx, &file, &value, 8, id.offset + 8 * i) == MPIVF_OK);

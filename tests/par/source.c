@@ -10,17 +10,15 @@ static struct mpivf_generate_options
 generated(uint64_t rows, uint64_t dim, enum mpivf_type type)
 {
     return (struct mpivf_generate_options){.rows = rows, .queries = 3, .dim = dim, .clusters = 4,
-                                           .intrinsic = 2, .seed = 9, .noise = 0.1, .type = type,
-                                           .force = true};
+                                           .intrinsic = 2, .seed = 9, .noise = 0.1, .type = type};
 }
 
 static mpivf_status
-generate_all(const struct mpivf_par *par, const char *path, uint64_t rows, uint64_t dim,
+generate_some_all(const struct mpivf_par *par, const char *path, uint64_t rows, uint64_t dim,
              enum mpivf_type type)
 {
     struct mpivf_generate_options options = generated(rows, dim, type);
-    struct mpivf_report report = {0};
-    return mpivf_generate_all(par, path, &options, &report);
+    return generate_all(par, path, true, &options);
 }
 
 static uint64_t
@@ -45,12 +43,12 @@ check_generated(struct checks *t, uint64_t rows, enum mpivf_type type)
     char together[128], alone[128];
     snprintf(together, sizeof together, "%s/together", t->folder);
     snprintf(alone, sizeof alone, "%s/alone-%d", t->folder, t->par.rank);
-    CHECK(t, generate_all(&t->par, together, rows, 5, type) == MPIVF_OK);
+    CHECK(t, generate_some_all(&t->par, together, rows, 5, type) == MPIVF_OK);
     struct mpivf_par self;
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
     mpivf_par_init_all(&self, MPI_COMM_SELF, &ctx);
-    CHECK(t, generate_all(&self, alone, rows, 5, type) == MPIVF_OK);
+    CHECK(t, generate_some_all(&self, alone, rows, 5, type) == MPIVF_OK);
     CHECK(t, ctx.memory.used == 0);
     mpivf_par_clear_all(&self);
     CHECK(t, checksum_of_file(t, together) == checksum_of_file(t, alone));
@@ -72,15 +70,13 @@ output_is_refused(struct checks *t)
 {
     char path[128];
     struct mpivf_generate_options options = generated(10, 2, MPIVF_F32);
-    struct mpivf_report report = {0};
     snprintf(path, sizeof path, "%s/twice", t->folder);
-    options.force = false;
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_OK);
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_EXISTS);
+    CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
+    CHECK(t, generate_all(&t->par, path, false, &options) == MPIVF_EXISTS);
     CHECK(t, strstr(t->ctx.error, "--force") != NULL);
     mpivf_forgive(&t->ctx);
     snprintf(path, sizeof path, "%s/no/folder", t->folder);
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_IO);
+    CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_IO);
 }
 
 /* Read in pieces, each rank others; a rank that has none joins with no ranges. */
@@ -115,7 +111,7 @@ check_modes(struct checks *t, uint64_t rows, enum mpivf_type type)
     struct mpivf_source source;
     float *all = NULL;
     snprintf(path, sizeof path, "%s/modes", t->folder);
-    CHECK(t, generate_all(&t->par, path, rows, 6, type) == MPIVF_OK);
+    CHECK(t, generate_some_all(&t->par, path, rows, 6, type) == MPIVF_OK);
     mpivf_status status = mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO);
     CHECK(t, status == MPIVF_OK);
     CHECK(t, source.rows == rows && source.dim == 6 && source.type == type);

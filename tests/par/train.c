@@ -24,10 +24,9 @@ make_file(struct checks *t, char path[128], uint64_t rows)
 {
     struct mpivf_generate_options options = {.rows = rows, .queries = 1, .dim = DIM, .clusters = 9,
                                              .intrinsic = 3, .seed = 4, .noise = 0.2,
-                                             .type = MPIVF_F32, .force = true};
-    struct mpivf_report report = {0};
+                                             .type = MPIVF_F32};
     snprintf(path, 128, "%s/rows", t->folder);
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_OK);
+    CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
 }
 
 /* Sample `wanted` rows of the file with the ranks of `par`, in levels of a tenth, a third and all. */
@@ -224,7 +223,7 @@ train(const struct mpivf_par *par, const char *path, int number,
     snprintf(file, sizeof file, "%s.model%d", path, number);
     model.status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
     if (model.status == MPIVF_OK)
-        model.status = mpivf_train_file_all(par, &source, options, &report, file, &model.trained);
+        model.status = mpivf_train_path_all(par, &source, options, &report, file, &model.trained);
     if (model.status == MPIVF_OK)
         model.status = mpivf_index_open_all(par, file, &index);
     if (model.status == MPIVF_OK)

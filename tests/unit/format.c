@@ -21,13 +21,14 @@ static struct mpivf_index_layout layout;
 static void
 create(void)
 {
-    assert_ok(&ctx, mpivf_index_create(&ctx, path, &meta, coarse.centroid, list_offset, rejected,
-                                       range, &layout));
     struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_index_create(&ctx, &file, &meta, coarse.centroid, list_offset, rejected,
+                                       range, &layout));
     const char last = 0; /* rows are the caller's to write: make the file as long as it will be */
     struct mpivf_plane plane[MPIVF_PLANES];
     mpivf_index_planes(&meta, &layout, plane);
-    assert_ok(&ctx, mpivf_file_update(&ctx, path, &file));
     for (int p = 0; p < MPIVF_PLANES; p++)
         if (plane[p].row_bytes > 0)
             assert_ok(&ctx, mpivf_file_write(&ctx, &file, &last, 1,
@@ -60,7 +61,7 @@ tear_down(void **state)
 {
     (void)state;
     mpivf_coarse_clear(&coarse);
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
+    remove_folder(&ctx, folder);
     return ctx.memory.used != 0;
 }
 
@@ -101,7 +102,11 @@ layout_is_aligned(void **state)
     float *centroid = room(lists * DIM, sizeof *centroid);
     meta.lists = meta.centroids = lists;
     meta.rows = offset[lists] = 5000;
-    assert_ok(&ctx, mpivf_index_create(&ctx, path, &meta, centroid, offset, rejected, range, &layout));
+    struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_index_create(&ctx, &file, &meta, centroid, offset, rejected, range, &layout));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
     const uint64_t large[] = {layout.centroid, layout.list_offset, layout.id, layout.code,
                               layout.vector, layout.list_checksum};
     for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)

@@ -288,5 +288,5 @@ main(void)
     snprintf(path, sizeof path, "%s/model", folder);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     mpivf_context_init(&ctx);
-    return mpivf_folder_remove(&ctx, folder, NULL, NULL) != MPIVF_OK || failed;
+    return mpivf_folder_remove(&ctx, folder) != MPIVF_OK || failed;
 }

@@ -37,7 +37,7 @@ tear_down(void **state)
 {
     (void)state;
     mpivf_spill_clear(&spill);
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
+    remove_folder(&ctx, folder);
     return ctx.memory.used != 0;
 }
 
