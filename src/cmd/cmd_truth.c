@@ -76,6 +76,8 @@ read_prefixes(struct mpivf_context *ctx, const char *text, char names[NAMES],
         if (strchr(name, '/') || !read_rows(name, &o->prefix[o->prefixes]))
             return mpivf_fail(ctx, MPIVF_USAGE, "--prefix '%s' is no number of rows like 250000, 100K, "
                               "1M", name);
+        if (o->prefixes > 0 && o->prefix[o->prefixes] <= o->prefix[o->prefixes - 1])
+            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes numbers of rows that ascend");
         o->prefix_name[o->prefixes++] = name;
     }
     return MPIVF_OK;
