@@ -154,12 +154,13 @@ check_outputs(const struct mpivf_inquiry *inquiry)
     return status;
 }
 
-/* The results, and the parts with all of the answers beside them. */
+/* The results and, unless earlier runs have some, the parts with the answers beside them. */
 static mpivf_status
 check_space(const struct mpivf_inquiry *inquiry)
 {
     uint64_t k = inquiry->options->k;
     uint64_t part = inquiry->queries * (k + 2) * sizeof(struct mpivf_candidate);
+    part = mpivf_claim_exists(inquiry->folder) ? 0 : part;
     uint64_t each = mpivf_result_bytes(inquiry->queries, k, inquiry->options->also);
     return mpivf_output_space(inquiry->par->ctx, inquiry->files->output[0],
                               inquiry->segments * (each + part), "the truth");

@@ -174,6 +174,12 @@ class Outcome(collections.Counter):
     pass
 
 
+def kept(done):
+    """What a run tells that it keeps: a file that is whole but for its name."""
+    told = re.search("the result is in '(.*)'", done.err)
+    return {os.path.basename(told.group(1))} if told else set()
+
+
 def check_case(root, scenario, ranks, site, rank, nth, forced, right):
     """Run one case; what happened as a word. Raises AssertionError when it breaks a promise."""
     fault = f"{site}:{rank}:{nth}"
@@ -216,9 +222,7 @@ def check_case(root, scenario, ranks, site, rank, nth, forced, right):
         if site in AFTER_COMMIT["removing the work folder"] and code:
             allowed.add(scenario.output + ".merge")  # what fails is removing it
         left = set(os.listdir(folder)) - allowed
-        if "the result is in" in done.err:  # whole, but for the name
-            left -= {os.path.basename(re.search("the result is in '(.*)'", done.err).group(1))}
-        assert not left, f"{case}: {left} is left\n{done}"
+        assert not left - kept(done), f"{case}: {left} is left\n{done}"
     if scenario.resumes and code:
         # done with its work folder gone, the same command may only say that the index exists
         if not (outcome == "failed after the commit" and not os.path.exists(path + ".work")
@@ -227,7 +231,7 @@ def check_case(root, scenario, ranks, site, rank, nth, forced, right):
             assert set(again.codes.values()) == {0}, f"{case}: the next run fails\n{done}\n{again}"
             assert contents(path) == right, f"{case}: the next run gives other bytes\n{done}"
             left = set(os.listdir(folder)) - {scenario.output, scenario.output + ".report.json"}
-            assert not left, f"{case}: {left} is left after the next run\n{again}"
+            assert not left - kept(done), f"{case}: {left} is left after the next run\n{again}"
     shutil.rmtree(os.path.dirname(folder))
     return outcome
 
