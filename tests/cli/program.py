@@ -2,6 +2,7 @@
 import atexit
 import filecmp
 import functools
+import glob
 import json
 import os
 import re
@@ -76,7 +77,8 @@ def fails(*words, code=1, says="", ranks=1, env=None, timeout=60, output=None):
     assert result.out == "", f"a failure has no result, but printed: {result.out}"
     if output:
         assert content(output) == before, f"{output} was touched"
-        assert not os.path.exists(f"{output}.partial"), f"{output}.partial is left"
+        left = glob.glob(f"{glob.escape(str(output))}.*.partial")
+        assert not left, f"{left} is left"
     return result
 
 
