@@ -146,6 +146,8 @@ run_all(struct mpivf_call *call)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE,
                           "--part needs --model: the parts of an index share one trained model");
     mpivf_status status = mpivf_call_check_all(call, f->model, f->ids);
+    if (status == MPIVF_OK)
+        status = mpivf_call_check_fan_in_all(call, o.fan_in);
     if (status)
         return status;
     struct truth truth = {.out = NULL};

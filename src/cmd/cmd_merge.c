@@ -33,6 +33,8 @@ run_all(struct mpivf_call *call)
                                     .partial = f->partial,
                                     .scratch = f->scratch};
     mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
+    if (status == MPIVF_OK)
+        status = mpivf_call_check_fan_in_all(call, inputs < o.fan_in ? inputs : o.fan_in);
     if (status)
         return status;
     status =

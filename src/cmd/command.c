@@ -1,4 +1,6 @@
 #include "cmd/command.h"
+
+#include "base/limit.h"
 #include "io/file.h"
 
 #include <mpivf/index.h>
@@ -32,6 +34,12 @@ mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char
     if (call->par->rank == 0 && status == MPIVF_OK && others)
         status = mpivf_file_distinct(ctx, output, others);
     return mpivf_agree_all(call->par, status);
+}
+
+mpivf_status
+mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in)
+{
+    return mpivf_agree_all(call->par, mpivf_limit_files(call->par->ctx, fan_in));
 }
 
 void

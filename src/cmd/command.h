@@ -90,6 +90,12 @@ mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
 mpivf_status
 mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others);
 
+/*
+ * Refuse a merge that would have more files open than the system allows. Collective, agreed.
+ */
+mpivf_status
+mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in);
+
 /* Add how rows spread over lists. */
 struct mpivf_spread;
 void

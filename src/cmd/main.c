@@ -1,4 +1,5 @@
 #include "base/fault.h"
+#include "base/limit.h"
 #include "cmd/command.h"
 #include "math/blas.h"
 #include "math/kernel.h"
@@ -161,7 +162,10 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
                               .fields = fields,
                               .line = line ? line : command->name,
                               .result = json_object()};
-    mpivf_status status = mpivf_agree_all(&par, set_memory(&par, common->memory));
+    mpivf_status status = set_memory(&par, common->memory);
+    if (status == MPIVF_OK)
+        status = mpivf_limit_files(&ctx, 0);
+    status = mpivf_agree_all(&par, status);
     if (status == MPIVF_OK)
         status = command->run_all(&call);
     status = mpivf_agree_all(&par, status);

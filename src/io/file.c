@@ -45,6 +45,41 @@ mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
     return MPIVF_OK;
 }
 
+/* What else than a regular file a name may stand for. */
+static const char *
+kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+/*
+ * Files are read at offsets, by every rank, more than once: only regular ones can be. To open a
+ * pipe would be to wait for its writer, for ever if there is none.
+ */
+static mpivf_status
+check_regular(struct mpivf_context *ctx, const char *path)
+{
+    struct stat info;
+    char target[200];
+    ssize_t length = -1;
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode))
+        return MPIVF_OK;
+    if (stat(path, &info) == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %s, where a regular file is needed%s", path,
+                          kind_of(info.st_mode),
+                          S_ISFIFO(info.st_mode) ? "; write what it brings to a file first" : "");
+    if (errno == ENOENT)
+        length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return MPIVF_OK; /* opening it fails and says why */
+    target[length] = '\0';
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is a link to '%s', where there is no file", path,
+                      target);
+}
+
 static mpivf_status
 open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb,
         enum mpivf_fault_site site, struct mpivf_file *file)
@@ -57,7 +92,19 @@ open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb
 mpivf_status
 mpivf_file_open(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
 {
-    return open_as(ctx, path, O_RDONLY, "open", MPIVF_FAULT_FILE_OPEN, file);
+    *file = (struct mpivf_file){.fd = -1, .path = path};
+    mpivf_status status = check_regular(ctx, path);
+    if (status)
+        return status;
+    /* a pipe that takes the name just now does not block either */
+    return open_as(ctx, path, O_RDONLY | O_NONBLOCK, "open", MPIVF_FAULT_FILE_OPEN, file);
+}
+
+bool
+mpivf_file_regular(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 mpivf_status

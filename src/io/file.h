@@ -23,8 +23,16 @@ mpivf_status
 mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * For reading. Never waits: what is not a regular file (a pipe, a device, a folder) is MPIVF_INPUT,
+ * and so is a link to nothing.
+ */
 mpivf_status
 mpivf_file_open(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
+/* Is it a regular file, or a link to one? To be asked before a library opens it, which may wait. */
+bool
+mpivf_file_regular(const char *path);
 
 /* For writing into a file that is there, at any offset. */
 mpivf_status

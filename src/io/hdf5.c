@@ -400,7 +400,7 @@ bool
 mpivf_h5_is(const char *path)
 {
     quiet();
-    bool is = H5Fis_hdf5(path) > 0;
+    bool is = mpivf_file_regular(path) && H5Fis_hdf5(path) > 0; /* to open a pipe is to wait */
     H5Eclear2(H5E_DEFAULT);
     return is;
 }

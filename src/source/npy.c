@@ -12,7 +12,7 @@ static bool
 npy_is(const char *path)
 {
     char magic[6] = "";
-    FILE *file = fopen(path, "rb");
+    FILE *file = mpivf_file_regular(path) ? fopen(path, "rb") : NULL;
     if (file == NULL)
         return false;
     size_t n = fread(magic, 1, sizeof magic, file);

@@ -118,6 +118,32 @@ missing_files(void **state)
     assert_fails(&ctx, MPIVF_IO, "remove", mpivf_file_remove(&ctx, folder));
 }
 
+/* None of these is to be waited for; a test that hangs has failed. */
+static void
+only_regular_files(void **state)
+{
+    (void)state;
+    struct mpivf_file file;
+    assert_fails(&ctx, MPIVF_INPUT, "is a folder", mpivf_file_open(&ctx, folder, &file));
+    assert_int_equal(file.fd, -1);
+    assert_fails(&ctx, MPIVF_INPUT, "is a device", mpivf_file_open(&ctx, "/dev/zero", &file));
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_fails(&ctx, MPIVF_INPUT, "is a pipe", mpivf_file_open(&ctx, path, &file));
+    assert_false(mpivf_file_regular(path));
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_int_equal(symlink("gone", path), 0);
+    assert_fails(&ctx, MPIVF_INPUT, "is a link to 'gone', where there is no file",
+                 mpivf_file_open(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    write_text(path, "x");
+    snprintf(other, sizeof other, "%s/link", folder);
+    assert_int_equal(symlink(path, other), 0);
+    assert_true(mpivf_file_regular(other));
+    assert_ok(&ctx, mpivf_file_open(&ctx, other, &file));
+    mpivf_file_drop(&file);
+    assert_ok(&ctx, mpivf_file_remove(&ctx, other));
+}
+
 static void
 writable_refuses(void **state)
 {
@@ -210,6 +236,7 @@ main(void)
         FILE_TEST("file: a read beyond the end is damage", truncated_read),
         FILE_TEST("file: commit gives the final name", commit_gives_the_name),
         FILE_TEST("file: missing files", missing_files),
+        FILE_TEST("file: only regular files are opened", only_regular_files),
         FILE_TEST("file: an output is refused before the work", writable_refuses),
         FILE_TEST("file: a folder without permission is refused", writable_by_permission),
         FILE_TEST("file: paths", paths),
