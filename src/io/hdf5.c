@@ -437,54 +437,6 @@ open_object(struct mpivf_context *ctx, hid_t file, const char *path, const char 
     return MPIVF_OK;
 }
 
-mpivf_status
-mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
-              enum mpivf_type type, void **data, uint64_t dim[2])
-{
-    hid_t file, id = -1;
-    mpivf_status status = open_serial(ctx, path, &file);
-    if (status)
-        return status;
-    status = open_object(ctx, file, path, object, &id);
-    if (status) {
-        H5Fclose(file);
-        return status;
-    }
-    hid_t space = H5Dget_space(id), stored = H5Dget_type(id);
-    H5T_class_t class = H5Tget_class(stored);
-    hsize_t sizes[2] = {0, 1};
-    int dims = H5Sget_simple_extent_ndims(space);
-    void *memory = NULL;
-    if ((dims != 1 && dims != 2) || (class != H5T_INTEGER && class != H5T_FLOAT)) {
-        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers", path,
-                            object);
-    } else {
-        uint64_t values;
-        H5Sget_simple_extent_dims(space, sizes, NULL);
-        if (__builtin_mul_overflow(sizes[0], sizes[1], &values))
-            values = SIZE_MAX; /* which cannot be had */
-        memory = mpivf_alloc(ctx, object, values, 8);
-        hid_t native = type == MPIVF_F64 ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64;
-        if (memory == NULL)
-            status = MPIVF_MEMORY;
-        else if (mpivf_fault(ctx, MPIVF_FAULT_HDF5_READ) ||
-                 H5Dread(id, native, H5S_ALL, H5S_ALL, H5P_DEFAULT, memory) < 0)
-            status = fail(ctx, MPIVF_IO, "read", path);
-    }
-    H5Tclose(stored);
-    H5Sclose(space);
-    H5Dclose(id);
-    H5Fclose(file);
-    if (status) {
-        mpivf_free(ctx, memory);
-        return status;
-    }
-    *data = memory;
-    dim[0] = sizes[0];
-    dim[1] = sizes[1];
-    return MPIVF_OK;
-}
-
 /* The filters that are not part of HDF5 but seen in the wild (registered numbers). */
 static const char *
 filter_name(H5Z_filter_t id)
@@ -519,6 +471,94 @@ check_filters(struct mpivf_context *ctx, hid_t create, const char *path, const c
                           path, object, (int)id, filter_name(id));
     }
     return MPIVF_OK;
+}
+
+bool
+mpivf_h5_has(const char *path, const char *object)
+{
+    if (!mpivf_h5_is(path))
+        return false;
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    bool has = file >= 0 && dataset_exists(file, object) > 0;
+    if (file >= 0)
+        H5Fclose(file);
+    H5Eclear2(H5E_DEFAULT);
+    return has;
+}
+
+/* The type that holds every number of a kind. */
+static enum mpivf_type
+widest(hid_t type)
+{
+    if (H5Tget_class(type) == H5T_FLOAT)
+        return MPIVF_F64;
+    return H5Tget_sign(type) == H5T_SGN_NONE ? MPIVF_U64 : MPIVF_I64;
+}
+
+mpivf_status
+mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *object,
+                    struct mpivf_h5_table *table)
+{
+    hid_t file, id = -1;
+    mpivf_status status = open_serial(ctx, path, &file);
+    if (status)
+        return status;
+    status = open_object(ctx, file, path, object, &id);
+    if (status) {
+        H5Fclose(file);
+        return status;
+    }
+    hid_t space = H5Dget_space(id), type = H5Dget_type(id), create = H5Dget_create_plist(id);
+    H5T_class_t class = H5Tget_class(type);
+    hsize_t dim[2] = {0, 1}, chunk[2] = {1, 1};
+    int dims = H5Sget_simple_extent_ndims(space);
+    if ((dims != 1 && dims != 2) || (class != H5T_INTEGER && class != H5T_FLOAT)) {
+        status = mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers", path,
+                            object);
+    } else {
+        H5Sget_simple_extent_dims(space, dim, NULL);
+        *table = (struct mpivf_h5_table){path, object, widest(type), dim[0], dim[1], 0, 0};
+        if (table->type == MPIVF_U64)
+            table->largest = UINT64_MAX >> (64 - 8 * H5Tget_size(type));
+        if (H5Pget_layout(create) == H5D_CHUNKED && H5Pget_chunk(create, 2, chunk) > 0)
+            table->chunk_bytes = chunk[0] * chunk[1] * H5Tget_size(type);
+        status = check_filters(ctx, create, path, object);
+    }
+    H5Pclose(create);
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Dclose(id);
+    H5Fclose(file);
+    return status;
+}
+
+mpivf_status
+mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table,
+                    uint64_t first, uint64_t n, void *data)
+{
+    hid_t file, id = -1;
+    mpivf_status status = open_serial(ctx, table->path, &file);
+    if (status)
+        return status;
+    status = open_object(ctx, file, table->path, table->object, &id);
+    if (status == MPIVF_OK) {
+        hid_t space = H5Dget_space(id);
+        int dims = H5Sget_simple_extent_ndims(space);
+        hsize_t start[2] = {first, 0}, count[2] = {n, table->columns};
+        hid_t memory = H5Screate_simple(dims, count, NULL);
+        hid_t native = table->type == MPIVF_F64   ? H5T_NATIVE_DOUBLE
+                       : table->type == MPIVF_U64 ? H5T_NATIVE_UINT64
+                                                  : H5T_NATIVE_INT64;
+        if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+            mpivf_fault(ctx, MPIVF_FAULT_HDF5_READ) ||
+            H5Dread(id, native, memory, space, H5P_DEFAULT, data) < 0)
+            status = fail(ctx, MPIVF_IO, "read", table->path);
+        H5Sclose(memory);
+        H5Sclose(space);
+        H5Dclose(id);
+    }
+    H5Fclose(file);
+    return status;
 }
 
 /* From the size of a chunk to that of the chunks a row lies in. */

@@ -69,12 +69,30 @@ bool
 mpivf_h5_text(const char *path, const char *name, char text[64]);
 
 /*
- * Read a whole 1-D or 2-D dataset of numbers, in any layout, as MPIVF_I64 or MPIVF_F64.
- * *data is owned by the caller (mpivf_free). Local.
+ * A 1-D or 2-D dataset of numbers of any type and layout, read in runs of rows. Every number
+ * becomes the 8 bytes of the type that holds all of its kind: MPIVF_I64, MPIVF_U64 or MPIVF_F64.
  */
+struct mpivf_h5_table {
+    const char *path, *object; /* not owned */
+    enum mpivf_type type;
+    uint64_t rows, columns; /* columns is 1 for a 1-D dataset */
+    uint64_t largest;       /* of the type in the file, when it is unsigned; else 0 */
+    uint64_t chunk_bytes;   /* of a chunk, decoded; 0 = contiguous */
+};
+
+/* Is there such an object, in a file that can be read? Local. */
+bool
+mpivf_h5_has(const char *path, const char *object);
+
+/* Describe it. Local. */
 mpivf_status
-mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
-              enum mpivf_type type, void **data, uint64_t dim[2]);
+mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *object,
+                    struct mpivf_h5_table *table);
+
+/* Rows [first, first + n), n >= 1, into `data`, [n, columns] of 8 bytes each. Local. */
+mpivf_status
+mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table,
+                    uint64_t first, uint64_t n, void *data);
 
 /* How a dataset of a user lies in its file. Plain data: copied between ranks. */
 struct mpivf_h5_shape {

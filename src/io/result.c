@@ -3,6 +3,7 @@
 #include "io/convention.h"
 #include "io/file.h"
 #include "io/hdf5.h"
+#include "io/result_read.h"
 
 #include <assert.h>
 #include <string.h>
@@ -33,13 +34,6 @@ mpivf_result_clear(struct mpivf_result *result)
     mpivf_free(result->ctx, result->neighbor);
     mpivf_free(result->ctx, result->distance);
     memset(result, 0, sizeof *result);
-}
-
-/* The names ann-benchmarks has for metrics. */
-static const char *
-distance_name(enum mpivf_metric metric)
-{
-    return metric == MPIVF_L2 ? "euclidean" : metric == MPIVF_COSINE ? "angular" : "ip";
 }
 
 int
@@ -113,7 +107,7 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {.name = "exact", .kind = MPIVF_H5_U64, .number = about->exact},
         {.name = "inquiry", .kind = MPIVF_H5_U64, .number = about->inquiry},
     };
-    strcpy(attribute[0].text, distance_name(about->metric));
+    strcpy(attribute[0].text, mpivf_result_distance(about->metric));
     strcpy(attribute[1].text, about->kind);
     struct mpivf_h5_dataset dataset[] = {
         {"neighbors", MPIVF_I64, 2, {about->queries, about->k}, 0},
@@ -262,44 +256,4 @@ mpivf_result_write(const struct mpivf_result *result, const char *path, const ch
     if (status == MPIVF_OK)
         status = mpivf_result_put(result->ctx, &writer, 0, result->queries, &rows);
     return mpivf_result_finish(result->ctx, &writer, status);
-}
-
-mpivf_status
-mpivf_result_read(struct mpivf_context *ctx, const char *path,
-                  struct mpivf_result *result)
-{
-    uint64_t dim[2], other[2];
-    void *data;
-    char text[64];
-    *result = (struct mpivf_result){.ctx = ctx};
-    if (!mpivf_file_exists(path))
-        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
-    mpivf_status status = mpivf_h5_load(ctx, path, "neighbors", MPIVF_I64, &data, dim);
-    if (status)
-        return status;
-    result->neighbor = data;
-    result->queries = dim[0];
-    result->k = dim[1];
-    status = mpivf_h5_load(ctx, path, "distances", MPIVF_F64, &data, other);
-    if (status)
-        return status;
-    result->distance = data;
-    if (other[0] != dim[0] || other[1] != dim[1])
-        return mpivf_fail(ctx, MPIVF_INPUT,
-                          "'%s' has %llu x %llu neighbors, but %llu x %llu distances",
-                          path, (unsigned long long)dim[0], (unsigned long long)dim[1],
-                          (unsigned long long)other[0], (unsigned long long)other[1]);
-    struct mpivf_h5_attribute exact = {.name = "exact", .kind = MPIVF_H5_U64};
-    if (mpivf_h5_text(path, "distance", text))
-        for (int m = 0; m < MPIVF_METRICS; m++)
-            if (strcmp(text, distance_name((enum mpivf_metric)m)) == 0) {
-                result->metric = (enum mpivf_metric)m;
-                result->metric_known = true;
-            }
-    status = mpivf_h5_describe(ctx, path, &exact, 1, NULL, 0);
-    result->exact = status == MPIVF_OK && exact.number != 0;
-    if (status != MPIVF_INPUT)
-        return status;
-    mpivf_forgive(ctx); /* a file of somebody else has no such attribute */
-    return MPIVF_OK;
 }

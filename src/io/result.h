@@ -9,7 +9,7 @@
  * It is written in pieces, beside it the same neighbours in other conventions when asked
  * for (io/convention.h). All files are made as NAME.partial and get their names together,
  * the HDF5 file last: when it is there, the others are. Nothing here grows with the
- * number of queries but struct mpivf_result.
+ * number of queries but struct mpivf_result. Reading is io/result_read.h.
  */
 #ifndef MPIVF_IO_RESULT_H
 #define MPIVF_IO_RESULT_H
@@ -23,7 +23,6 @@ struct mpivf_result {
     int64_t *neighbor; /* owned, [queries, k] */
     double *distance;  /* owned, [queries, k], as shown to users; missing = infinite */
     enum mpivf_metric metric;
-    bool metric_known; /* read: the file tells it */
     uint64_t rows; /* of the base */
     bool exact;    /* distances are to the very rows */
 };
@@ -39,11 +38,6 @@ mpivf_result_clear(struct mpivf_result *result);
 /* Write it at `path`, whole or not at all, without counts; kind as below. Local. */
 mpivf_status
 mpivf_result_write(const struct mpivf_result *result, const char *path, const char *kind);
-
-/* Read any file that has /neighbors and /distances. Local. */
-mpivf_status
-mpivf_result_read(struct mpivf_context *ctx, const char *path,
-                  struct mpivf_result *result);
 
 /* What a result file says of itself. */
 struct mpivf_result_about {
