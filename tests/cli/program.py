@@ -81,6 +81,23 @@ def fails(*words, code=1, says="", ranks=1, env=None, timeout=60, output=None):
 
 
 @functools.cache
+def kernel(forced=os.environ.get("MPIVF_KERNEL")):
+    """The instruction set that the program uses, or would use if `forced` to one."""
+    env = {"MPIVF_KERNEL": forced} if forced else None
+    return re.search(r"kernels (\w+)", run("--version", ranks=0, env=env).out).group(1)
+
+
+def has_kernel(name):
+    """Does it run on this processor? To be asked by a test that needs it."""
+    return kernel(name) == name
+
+
+def has_filter(name):
+    """Does this filter of MPIVF_FILTER run with the set in use? int8 needs dot products of bytes."""
+    return name != "int8" or kernel() == "vnni"
+
+
+@functools.cache
 def taken():
     """KiB that the program takes itself. It varies by half a MiB: from now on all runs count this much."""
     if b"MPIVF_FAULT_TAKEN" not in open(PROGRAM, "rb").read():

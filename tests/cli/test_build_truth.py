@@ -109,7 +109,7 @@ def test_stops_at_a_bad_row(large, tmp_path):
 @pytest.mark.parametrize("truth, says, code", [
     ("{source}", "is not QUERIES:OUT", 2), (":{out}", "is not QUERIES:OUT", 2),
     ("{source}:", "is not QUERIES:OUT", 2), ("{source}:nope:{out}", "has no object 'nope'", 1),
-    ("nope.h5:{out}", "there is no file 'nope.h5'", 1), ("{source}:{source}", "exists", 1),
+    ("{folder}/nope.h5:{out}", "/nope.h5'", 1), ("{source}:{source}", "exists", 1),
     ("{source}:{index}", "is also", 2), ("{source}:{folder}/./x", "is also", 2),
     ("{narrow}:{out}", "columns", 1)])
 def test_a_truth_that_cannot_be(tmp_path, place, truth, says, code, ranks):

@@ -5,17 +5,12 @@ import h5py
 import numpy
 import pytest
 
-from program import fails, memory, run, same, save, tight_memory
+from program import fails, has_kernel, memory, run, same, save, tight_memory
 
 LISTS = 40
 PARTS = 4
 HOW = [(1, 1), (2, 2), (3, 1), (5, 2)]
-KERNELS = ["portable", "avx2", "avx512"]
-
-
-def has_kernel(name):
-    flags = open("/proc/cpuinfo").read() if name != "portable" else ""
-    return {"portable": True, "avx2": " avx2" in flags, "avx512": " avx512f" in flags}[name]
+KERNELS = ["portable", "avx2", "avx512", "vnni"]
 
 
 @pytest.fixture(scope="module")
