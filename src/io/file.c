@@ -80,6 +80,23 @@ check_regular(struct mpivf_context *ctx, const char *path)
                       target);
 }
 
+size_t
+mpivf_path_file(const char *name)
+{
+    size_t all = strlen(name), length = all;
+    char file[MPIVF_PATH];
+    if (all >= sizeof file || mpivf_file_exists(name))
+        return all;
+    memcpy(file, name, all + 1);
+    for (char *colon; (colon = strrchr(file, ':')) != NULL;) {
+        *colon = '\0';
+        length = length == all ? (size_t)(colon - file) : length;
+        if (mpivf_file_exists(file))
+            return (size_t)(colon - file);
+    }
+    return length;
+}
+
 static mpivf_status
 open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb,
         enum mpivf_fault_site site, struct mpivf_file *file)
@@ -398,8 +415,7 @@ mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *i
 {
     struct stat out, in;
     char file[MPIVF_PATH];
-    const char *colon = mpivf_file_exists(input) ? NULL : strrchr(input, ':');
-    snprintf(file, sizeof file, "%.*s", (int)(colon ? colon - input : (ptrdiff_t)strlen(input)), input);
+    snprintf(file, sizeof file, "%.*s", (int)mpivf_path_file(input), input);
     bool there = stat(output, &out) == 0 && stat(file, &in) == 0;
     if (there ? out.st_dev != in.st_dev || out.st_ino != in.st_ino : !same_place(output, file))
         return MPIVF_OK;

@@ -18,6 +18,13 @@ struct mpivf_file {
     const char *path; /* borrowed, for messages */
 };
 
+/*
+ * How many bytes of FILE[:OBJECT] are the name of the file: up to the last colon before which there
+ * is one, for both names may have colons; up to the last colon when there is no such file.
+ */
+size_t
+mpivf_path_file(const char *name);
+
 /* Join text to a path of MPIVF_PATH bytes by a printf format; MPIVF_USAGE when it is too long. */
 mpivf_status
 mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)

@@ -1,6 +1,7 @@
 #include "io/result_read.h"
 
 #include "io/file.h"
+#include "io/foreign.h"
 
 #include <math.h>
 #include <string.h>
@@ -50,6 +51,8 @@ mpivf_result_open(struct mpivf_context *ctx, const char *path, struct mpivf_resu
     *reader = (struct mpivf_result_reader){.path = path};
     if (!mpivf_file_exists(path))
         return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
+    if (!mpivf_h5_is(path))
+        return mpivf_foreign_refuse(ctx, path, "", MPIVF_FOREIGN_NEIGHBOURS);
     mpivf_status status = mpivf_h5_table_open(ctx, path, "neighbors", &reader->neighbors);
     if (status)
         return status;

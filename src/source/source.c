@@ -3,6 +3,7 @@
 #include "base/compare.h"
 #include "base/rng.h"
 #include "io/checksum.h"
+#include "io/foreign.h"
 #include "source/backend.h"
 #include "source/decode.h"
 
@@ -19,19 +20,22 @@ enum {
     PRINT_ROWS = 64
 };
 
-/* Split FILE[:OBJECT]. A file whose own name has the colon wins. */
+/* Split FILE[:OBJECT]. */
 static mpivf_status
 split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
            struct mpivf_source_plan *plan)
 {
-    const char *colon = mpivf_file_exists(name) ? NULL : strrchr(name, ':');
-    size_t length = colon ? (size_t)(colon - name) : strlen(name);
-    snprintf(plan->object, sizeof plan->object, "%s", colon ? colon + 1 : "");
+    size_t length = mpivf_path_file(name);
+    const char *object = name[length] == ':' ? name + length + 1 : "";
     mpivf_status status = mpivf_path(ctx, plan->path, "%.*s", (int)length, name);
     if (status == MPIVF_OK && !mpivf_file_exists(plan->path))
         return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", plan->path);
-    if (colon == NULL && fallback && mpivf_h5_is(plan->path))
-        snprintf(plan->object, sizeof plan->object, "%s", fallback);
+    if (status == MPIVF_OK && strlen(object) >= sizeof plan->object)
+        return mpivf_fail(ctx, MPIVF_INPUT, "an object of '%s' is given by a name longer than %zu bytes",
+                          plan->path, sizeof plan->object - 1);
+    if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
+        object = fallback;
+    snprintf(plan->object, sizeof plan->object, "%s", object);
     return status;
 }
 
@@ -65,16 +69,10 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool
     mpivf_status status = split_name(ctx, name, fallback, plan);
     if (status)
         return status;
-    struct mpivf_file probe;
-    status = mpivf_file_open(ctx, plan->path, &probe); /* says why it cannot be read */
-    mpivf_file_drop(&probe);
-    if (status)
-        return status;
     while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
         plan->ops++;
-    if (plan->ops == BACKENDS)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is neither an HDF5 nor an .npy file, or damaged",
-                          plan->path);
+    if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
+        return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS);
     status = backends[plan->ops]->describe(ctx, plan);
     return status ? status : check_shape(ctx, name, &plan->shape, ids);
 }

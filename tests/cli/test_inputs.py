@@ -1,7 +1,13 @@
 """Inputs that are not what they have to be: each is refused at once, by a line with the cure."""
+import gzip
+import io
+import json
 import os
+import pickle
+import re
 import socket
 
+import h5py
 import numpy
 import pytest
 
@@ -29,7 +35,7 @@ INPUTS = ["train X out", "build X out", "build in.h5 out --ids X", "build in.h5 
           "search index X out", "truth X in.h5 out", "truth in.h5 X out", "truth in.h5 in.h5 out --ids X",
           "eval X truth", "eval truth X", "info X", "verify X", "shuffle X out"]
 SPECIAL = {"pipe": "is a pipe, where a regular file is needed; write what it brings to a file first",
-           "folder": "is a folder, where a regular file is needed",
+           "folder": "is a folder",
            "link": "is a link to 'gone.h5', where there is no file",
            "socket": "is a socket, where a regular file is needed",
            "/dev/zero": "is a device, where a regular file is needed"}
@@ -64,3 +70,124 @@ def test_what_is_no_regular_file_is_told_apart(tmp_path, place, name):
     for line in ("build X out", "info X", "eval X truth", "build in.h5 out --model X"):
         assert_refused(place, tmp_path, line, name, f"'{place / name}' {SPECIAL[name]}")
     assert_refused(place, tmp_path, "truth in.h5 X out", name, SPECIAL[name], ranks=3)
+
+
+def vecs(rows, kind):
+    """Every row led by its columns, as TEXMEX has it."""
+    lead = numpy.full((len(rows), 1), rows.shape[1], "<i4")
+    return b"".join(head.tobytes() + row.astype(kind).tobytes() for head, row in zip(lead, rows))
+
+
+def xbin(rows, kind):
+    return numpy.array(rows.shape, "<u4").tobytes() + rows.astype(kind).tobytes()
+
+
+def npz(rows):
+    file = io.BytesIO()
+    numpy.savez(file, emb=rows)
+    return file.getvalue()
+
+
+def text(rows, separator):
+    return "\n".join(separator.join(repr(float(x)) for x in row) for row in rows).encode()
+
+
+ROWS = numpy.random.default_rng(2).integers(0, 100, (60, 7)).astype("f4")
+# By the name of a file: its bytes, and what the line has to call it. Python reads these.
+FOREIGN = {
+    "a.npz": (npz(ROWS), "an .npz archive"), "archive": (npz(ROWS), "an .npz archive"),
+    "a.fbin": (xbin(ROWS, "<f4"), "an .fbin file"), "a.u8bin": (xbin(ROWS, "u1"), "a .u8bin file"),
+    "a.i8bin": (xbin(ROWS, "i1"), "an .i8bin file"), "a.f16bin": (xbin(ROWS, "<f2"), "an .f16bin file"),
+    "a.fvecs": (vecs(ROWS, "<f4"), "an .fvecs file"), "a.bvecs": (vecs(ROWS, "u1"), "a .bvecs file"),
+    "a.ivecs": (vecs(ROWS, "<i4"), "an .ivecs file"), "a.csv": (text(ROWS, ","), "a text file"),
+    "a.tsv": (text(ROWS, "\t"), "a text file"), "table": (text(ROWS, " "), "a text file"),
+    "a.json": (json.dumps(ROWS.tolist()).encode(), "JSON"), "a.pkl": (pickle.dumps(ROWS), "a pickle"),
+    "old.pkl": (pickle.dumps(ROWS, protocol=2), "a pickle"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_the_cure_for_a_file_of_another_kind_works(tmp_path, name):
+    content, what = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    done = fails("build", tmp_path / name, tmp_path / "x", "-l", 4, ranks=0,
+                 says=f"'{tmp_path / name}' is {what}, which is not read; in Python, numpy.save('rows.npy', ")
+    cure = re.search(r"in Python, (numpy\.save\(.*\)) makes a file that is$", done.messages()[0]).group(1)
+    before = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        eval(cure, {"numpy": numpy, "pickle": pickle, "json": json})
+    finally:
+        os.chdir(before)
+    assert (numpy.load(tmp_path / "rows.npy") == ROWS).all()
+    if name != "a.ivecs":  # integers are no vectors
+        run("build", tmp_path / "rows.npy", tmp_path / "x", "-l", 4, ranks=0)
+
+
+@pytest.mark.parametrize("ending", ["bin", "ivecs", "npy"])
+def test_the_cure_for_a_truth_of_another_kind_works(tmp_path, place, ending):
+    """The ids of what `truth --also` writes, out of a file that eval does not read."""
+    run("truth", place / "in.h5", place / "in.h5", tmp_path / "gt.h5", "-k", 5, "--also", "xbin,vecs", ranks=0)
+    with h5py.File(tmp_path / "gt.h5") as file:
+        ids = file["neighbors"][:]
+    numpy.save(tmp_path / "gt.npy", ids)
+    done = fails("eval", place / "truth", tmp_path / f"gt.{ending}", says="which is not read", ranks=0)
+    cure = re.search(r"\['neighbors'\] = (.*) makes a file that is$", done.messages()[0]).group(1)
+    assert (eval(cure, {"numpy": numpy}) == ids).all()
+
+
+# Told apart by their first bytes, and what helps.
+OTHERS = {
+    "a.parquet": (b"PAR1" + bytes(range(256)), "is a Parquet file", "pandas.read_parquet('"),
+    "a.feather": (b"ARROW1\0\0" + bytes(256), "is an Arrow file", "pandas.read_feather('"),
+    "a.npy.gz": (gzip.compress(b"x" * 999), "is compressed by gzip", "gunzip it first"),
+    "a.zip": (b"PK\x03\x04" + bytes(60), "is a zip archive", "unzip it first"),
+    "a.pt": (b"PK\x03\x04" + bytes(22) + b"\x10\0\0\0archive/data.pkl" + bytes(60), "a PyTorch archive", "torch.load('"),
+    "a.safetensors": (b"\x40\0\0\0\0\0\0\0" + b'{"emb":{"dtype":"F32"}}' + bytes(99), "a safetensors file", "load_file('"),
+    "a.index": (b"IxF2" + bytes(99), "is a Faiss index", "faiss.read_index('"),
+    "a.mat": (b"MATLAB 5.0 MAT-file" + bytes(199), "is a MATLAB file", "scipy.io.loadmat('"),
+    "a.nc": (b"CDF\x01" + bytes(99), "netCDF file of the classic kind", "nccopy -k netCDF-4"),
+    "page.h5": (b"<!DOCTYPE html><html>", "is a web page", "download"),
+    "lfs.npy": (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS", "git lfs pull"),
+    "empty.npy": (b"", "is empty", ""), "empty": (b"", "is empty", ""),
+    "zeros.h5": (bytes(5000), "is damaged, or not what it is named", "does not begin as an HDF5 file"),
+    "zeros.npy": (bytes(5000), "is damaged, or not what it is named", "does not begin as an .npy file"),
+    "bare": (bytes(range(200)) * 9, "is neither an HDF5 nor an .npy file", "reshape(-1, COLUMNS)"),
+    "short.fbin": (xbin(ROWS, "<f4")[:-1], "is named as a fbin file", "too few for the 60 rows of 7 columns"),
+    "short.fvecs": (vecs(ROWS, "<f4")[:-1], "is named as a fvecs file", "no whole rows of 7 columns"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_file_of_another_kind_is_named(tmp_path, name):
+    content, what, cure = OTHERS[name]
+    (tmp_path / name).write_bytes(content)
+    told = fails("build", tmp_path / name, tmp_path / "x", "-l", 4, says=what, ranks=0).messages()[0]
+    assert f"'{tmp_path / name}'" in told and cure in told
+
+
+def test_folders_are_named(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    fails("build", tmp_path / "a.zarr", tmp_path / "x", says="is a folder; name a file in it", ranks=0)
+    (tmp_path / "a.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
+    for given, cure in (("a.zarr", "['ARRAY'][:]"), ("a.zarr:X", "['X'][:]")):
+        fails("build", tmp_path / given, tmp_path / "x", says=f"zarr.open('{tmp_path / 'a.zarr'}'){cure}", ranks=0)
+
+
+def test_names_may_have_colons_on_both_sides(tmp_path, place):
+    """The file is as much of the name as there is a file of; never overwritten for its colons."""
+    with h5py.File(place / "in.h5") as file:
+        rows = file["train"][:]
+    for name in ("c.h5", "d:e.h5"):
+        save(tmp_path / name, **{"ns:emb": rows})
+        run("build", f"{tmp_path / name}:ns:emb", tmp_path / "x", "-l", 5, "--force", ranks=0)
+        fails("build", f"{tmp_path / name}:ns:emb", tmp_path / name, "--force", says="is also an input", code=2, ranks=0)
+    fails("build", tmp_path / "gone.h5:ns:emb", tmp_path / "y", says="there is no file", ranks=0)
+    fails("build", f"{tmp_path / 'c.h5'}:{'n' * 600}", tmp_path / "y", says="longer than 511 bytes", ranks=0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_without_permission_is_named(tmp_path, place):
+    (tmp_path / "in.npy").write_bytes(b"x")
+    (tmp_path / "in.npy").chmod(0)
+    fails("build", tmp_path / "in.npy", tmp_path / "x", says=f"cannot open '{tmp_path / 'in.npy'}': Permission denied", ranks=0)
