@@ -201,6 +201,10 @@ say(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
     if (eval->silent > 0)
         mpivf_note(c->ctx, "'%s' has no neighbour for %llu of %llu queries: they are left out", truth,
                    (unsigned long long)eval->silent, (unsigned long long)eval->queries);
+    if (eval->result_k != eval->truth_k)
+        mpivf_note(c->ctx, "'%s' has %llu neighbours a query, '%s' has %llu: what both have is compared",
+                   result, (unsigned long long)eval->result_k, truth,
+                   (unsigned long long)eval->truth_k);
     if (eval->converted)
         mpivf_note(c->ctx, "'%s' holds %s: converted to the distances of '%s'", truth,
                    eval->converted, result);

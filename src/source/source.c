@@ -74,7 +74,12 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool
     if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
         return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS);
     status = backends[plan->ops]->describe(ctx, plan);
-    return status ? status : check_shape(ctx, name, &plan->shape, ids);
+    if (status == MPIVF_OK)
+        status = check_shape(ctx, name, &plan->shape, ids);
+    if (status == MPIVF_OK && !ids && plan->shape.dim == 1)
+        mpivf_note(ctx, "'%s' has one column: %llu rows of a single number", name,
+                   (unsigned long long)plan->shape.rows);
+    return status;
 }
 
 static uint64_t

@@ -101,17 +101,6 @@ def test_fewer_rows_than_lists_is_refused(tmp_path, place, ranks):
 
 
 @BOTH
-def test_other_npy_files_are_refused(tmp_path, ranks):
-    for rows, says in ((numpy.ones((4, 2), "i2"), "type that is not read"),
-                       (numpy.ones((4, 3, 2), "f4"), "not a matrix"),
-                       (numpy.asfortranarray(numpy.ones((4, 2), "f4")), "stored by columns"),
-                       (numpy.ones((0, 2), "f4"), "0 rows")):
-        numpy.save(tmp_path / "in.npy", rows)
-        fails("build", tmp_path / "in.npy", tmp_path / "x", "-l", 1, says=says, ranks=ranks,
-              output=tmp_path / "x")
-
-
-@BOTH
 def test_queries_of_another_dimension_are_refused(tmp_path, place, ranks):
     fails("search", place / "index", place / "narrow.h5", tmp_path / "x", says="have 5 columns",
           ranks=ranks, output=tmp_path / "x")

@@ -191,3 +191,69 @@ def test_a_file_without_permission_is_named(tmp_path, place):
     (tmp_path / "in.npy").write_bytes(b"x")
     (tmp_path / "in.npy").chmod(0)
     fails("build", tmp_path / "in.npy", tmp_path / "x", says=f"cannot open '{tmp_path / 'in.npy'}': Permission denied", ranks=0)
+
+
+NUMPY = {
+    "int16": (ROWS.astype("i2"), "holds numpy's type '<i2', which is not read"),
+    "boolean": (ROWS > 50, "holds numpy's type '|b1', which is not read"),
+    "complex": (ROWS.astype("c8"), "holds numpy's type '<c8', which is not read"),
+    "text": (ROWS.astype("U9"), "holds numpy's type '<U9', which is not read"),
+    "records": (numpy.zeros(9, [("shape", "<f4"), ("descr", "<f4")]), "holds records with fields, which are not read"),
+    "many fields": (numpy.zeros(9, [(f"column {i}", "<f4") for i in range(300)]), "records with many fields?"),
+    "three dimensions": (numpy.ones((4, 3, 2), "f4"), "is an array of shape (4, 3, 2), not a matrix of rows"),
+    "no dimension": (numpy.float32(5), "is an array of shape (), not a matrix of rows"),
+    "by columns": (numpy.asfortranarray(ROWS), "is stored by columns (Fortran order)"),
+    "no rows": (numpy.ones((0, 2), "f4"), "has 0 rows of 2 columns"),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_an_array_that_is_no_matrix_of_rows_is_refused(tmp_path, name):
+    rows, says = NUMPY[name]
+    numpy.save(tmp_path / "in.npy", rows)
+    fails("build", tmp_path / "in.npy", tmp_path / "x", "-l", 1, says=f"'{tmp_path / 'in.npy'}' {says}"
+          if name != "many fields" else says, ranks=0)
+
+
+@pytest.mark.parametrize("rows", [numpy.asfortranarray(ROWS), numpy.array([*ROWS, None], object)[:-1]],
+                         ids=["by columns", "objects"])
+def test_the_cure_for_an_array_works(tmp_path, rows):
+    numpy.save(tmp_path / "in.npy", rows)
+    done = fails("build", tmp_path / "in.npy", tmp_path / "x", "-l", 1, ranks=3, says="in Python, ")
+    cure = re.search(r"in Python, (numpy\.save\(.*\)) (stores|makes)", done.messages()[0]).group(1)
+    eval(cure.replace("rows.npy", str(tmp_path / "rows.npy")), {"numpy": numpy})
+    run("build", tmp_path / "rows.npy", tmp_path / "x", "-l", 1, ranks=0)
+    with h5py.File(tmp_path / "x") as file:
+        assert (file["code"][:] == ROWS).all()
+
+
+def test_arrays_that_lie_the_same_in_either_order_are_read(tmp_path):
+    """One row, or one column, is no matter of order; numpy marks them as it likes."""
+    for rows in (ROWS[:1], ROWS[:, :1]):
+        numpy.save(tmp_path / "in.npy", rows)
+        content = (tmp_path / "in.npy").read_bytes()
+        (tmp_path / "in.npy").write_bytes(content.replace(b"'fortran_order': False", b"'fortran_order': True "))
+        run("build", tmp_path / "in.npy", tmp_path / "x", "-l", 1, "--force", ranks=0)
+        with h5py.File(tmp_path / "x") as file:
+            assert (file["code"][:] == rows).all()
+
+
+@pytest.mark.parametrize("ranks", [0, 3])
+def test_what_is_after_an_array_is_told(tmp_path, ranks):
+    with open(tmp_path / "in.npy", "wb") as file:
+        numpy.save(file, ROWS)
+        numpy.save(file, ROWS[:30])
+    done = run("build", tmp_path / "in.npy", tmp_path / "x", "-l", 4, ranks=ranks)
+    assert done.err.count(f"'{tmp_path / 'in.npy'}' has {128 + 30 * 7 * 4} bytes after the array") == 1
+    with h5py.File(tmp_path / "x") as file:
+        assert len(file["id"]) == 60
+
+
+def test_a_single_column_is_told(tmp_path):
+    numpy.save(tmp_path / "flat.npy", ROWS[:, 0])
+    save(tmp_path / "flat.h5", train=ROWS[:, 0], id=numpy.arange(60))
+    for name in ("flat.npy", "flat.h5"):
+        done = run("build", tmp_path / name, tmp_path / "x", "-l", 4, "--force", ranks=0)
+        assert f"'{tmp_path / name}' has one column: 60 rows of a single number" in done.err
+    done = run("build", tmp_path / "flat.npy", tmp_path / "x", "-l", 4, "--force", "--ids", tmp_path / "flat.h5:id", ranks=0)
+    assert done.err.count("one column") == 1
