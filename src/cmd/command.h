@@ -53,6 +53,13 @@ struct mpivf_common {
         "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "", "replace an output that is there"            \
     }
 
+/* Ids that are printed as the last member of a result, as many as there are. */
+struct mpivf_listing {
+    const char *name;
+    int64_t *id; /* owned */
+    uint64_t count;
+};
+
 /* A command line taken apart, and the run it starts. */
 struct mpivf_call {
     const struct mpivf_par *par; /* not owned */
@@ -62,6 +69,7 @@ struct mpivf_call {
     struct mpivf_report report;
     const char *line; /* the whole command line */
     json_t *result;   /* owned; printed by rank 0 at the end unless empty */
+    struct mpivf_listing listing; /* what would be too long for it */
 };
 
 struct mpivf_command {

@@ -120,20 +120,40 @@ warn(const struct mpivf_par *par)
                    ctx->threads, mpivf_par_processors());
 }
 
+/* The result's members, then the listing as the last one: it is never JSON in memory. */
 static void
-print_result(const struct mpivf_command *command, const struct mpivf_common *common,
-             const json_t *result)
+print_json(const json_t *result, const struct mpivf_listing *listing)
 {
-    if (json_object_size(result) == 0)
-        return;
-    if (common->json) {
+    if (listing->name == NULL) {
         json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         putchar('\n');
-    } else if (command->print) {
-        command->print(result);
-    } else {
-        mpivf_result_print(result);
+        return;
     }
+    char *text = json_dumps(result, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    printf("%.*s,\n  \"%s\": [", text ? (int)strlen(text) - 2 : 0, text ? text : "", listing->name);
+    for (uint64_t i = 0; i < listing->count; i++)
+        printf("%s\n    %lld", i > 0 ? "," : "", (long long)listing->id[i]);
+    printf("%s]\n}\n", listing->count > 0 ? "\n  " : "");
+    free(text);
+}
+
+static void
+print_result(const struct mpivf_command *command, const struct mpivf_common *common,
+             const struct mpivf_call *call)
+{
+    const struct mpivf_listing *listing = &call->listing;
+    if (json_object_size(call->result) == 0)
+        return;
+    if (common->json) {
+        print_json(call->result, listing);
+        return;
+    }
+    if (command->print)
+        command->print(call->result);
+    else
+        mpivf_result_print(call->result);
+    for (uint64_t i = 0; i < listing->count; i++)
+        printf("%-22s %lld\n", i == 0 ? listing->name : "", (long long)listing->id[i]);
 }
 
 static int
@@ -172,7 +192,7 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
     int code = mpivf_exit_code(status);
     if (par.rank == 0) {
         if (status == MPIVF_OK || status == MPIVF_BELOW)
-            print_result(command, common, call.result);
+            print_result(command, common, &call);
         code = finish_output(code);
         if (screen.bar_open)
             fputs("\r\033[K", stderr);
@@ -180,6 +200,7 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
             fprintf(stderr, "mpivf %s: %s\n", command->name, ctx.error);
         fflush(stderr);
     }
+    mpivf_free(&ctx, call.listing.id);
     json_decref(call.result);
     mpivf_par_stop_all(&par);
     free(line);
