@@ -257,15 +257,19 @@ mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n
     size_t dim = inquiry->query.dim;
     mpivf_status status =
         mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, query);
+    if (status)
+        return status;
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
-        if (!mpivf_finite(*query + i * dim, dim)) {
+        if (!mpivf_finite(*query + i * dim, dim))
             status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
                                 "query %llu of '%s' has a value that is not finite",
                                 (unsigned long long)mpivf_source_spread(
                                     inquiry->query.rows, inquiry->queries, first + i),
                                 inquiry->asking);
-            mpivf_free(inquiry->par->ctx, *query);
-            *query = NULL;
-        }
+    status = mpivf_agree_all(inquiry->par, status); /* a rank may see other bytes than the rest */
+    if (status) {
+        mpivf_free(inquiry->par->ctx, *query);
+        *query = NULL;
+    }
     return status;
 }

@@ -22,7 +22,7 @@ mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim
         if (!mpivf_finite(query->row + q * dim, dim))
             status = mpivf_fail(ctx, MPIVF_INPUT, "query %llu of '%s' has a value that is not finite",
                                 (unsigned long long)q, name);
-    return status;
+    return mpivf_agree_all(par, status); /* a rank may see other bytes than the rest */
 }
 
 void
