@@ -18,6 +18,7 @@ struct survey {
     struct mpivf_range *range; /* owned, all inputs' ranges */
     uint64_t ranges, source_rows, bytes;
     uint64_t model; /* number of the input whose centroids are taken; UINT64_MAX = none */
+    uint64_t fingerprint; /* of the first input's model */
     uint64_t chosen;
 };
 
@@ -45,15 +46,29 @@ add_ranges(struct mpivf_context *ctx, struct survey *survey, const struct mpivf_
     return MPIVF_OK;
 }
 
+/* Models and shards alike have to be of one model; `told` is the path of the first input. */
+static mpivf_status
+check_model(struct mpivf_context *ctx, struct survey *survey, const struct mpivf_index *index,
+            const char *told, uint64_t number)
+{
+    if (number == 0)
+        survey->fingerprint = index->meta.model_fingerprint;
+    if (index->meta.model_fingerprint != survey->fingerprint)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'", index->path, told);
+    if (index->meta.centroids > 0 && survey->model == UINT64_MAX)
+        survey->model = number;
+    return MPIVF_OK;
+}
+
 /* Take in one input; `first` is the first one that has rows, for comparison. */
 static mpivf_status
 survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_index *first,
-             const char *path, uint64_t number, struct chosen *chosen)
+             const char *const *input, uint64_t number, struct chosen *chosen)
 {
     struct mpivf_index index;
-    mpivf_status status = mpivf_index_open(ctx, path, &index);
-    if (status == MPIVF_OK && index.meta.centroids > 0 && survey->model == UINT64_MAX)
-        survey->model = number;
+    mpivf_status status = mpivf_index_open(ctx, input[number], &index);
+    if (status == MPIVF_OK)
+        status = check_model(ctx, survey, &index, input[0], number);
     bool model_only = status == MPIVF_OK && index.meta.source_rows == 0;
     if (status == MPIVF_OK && first->ctx != NULL && !model_only)
         status = mpivf_index_match(ctx, first, &index);
@@ -84,7 +99,8 @@ check_cover(struct mpivf_context *ctx, struct survey *survey, bool partial)
                           (unsigned long long)overlap);
     if (rows == survey->source_rows || partial)
         return MPIVF_OK;
-    uint64_t missing = survey->range[0].row > 0 ? 0 : survey->range[0].rows;
+    uint64_t missing =
+        survey->ranges == 0 || survey->range[0].row > 0 ? 0 : survey->range[0].rows;
     return mpivf_fail(ctx, MPIVF_INPUT, "%llu of %llu rows are in no shard, the first is row %llu; a "
                       "shard is missing (--partial merges without it)",
                       (unsigned long long)(survey->source_rows - rows),
@@ -100,21 +116,13 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
     char folder[MPIVF_PATH];
     mpivf_status status = mpivf_file_writable(ctx, path, options->force);
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++)
-        status = survey_input(ctx, survey, &first, input[i], i, chosen);
+        status = survey_input(ctx, survey, &first, input, i, chosen);
     if (status == MPIVF_OK && survey->chosen == 0)
         status = mpivf_fail(ctx, MPIVF_INPUT, "there is no shard among the inputs, only models");
     if (status == MPIVF_OK)
         status = check_cover(ctx, survey, options->partial);
     if (status == MPIVF_OK && survey->model == UINT64_MAX)
         status = mpivf_fail(ctx, MPIVF_INPUT, "no input has centroids; add the model file");
-    if (status == MPIVF_OK && survey->model != chosen[0].number) {
-        struct mpivf_index model;
-        status = mpivf_index_open(ctx, input[survey->model], &model);
-        if (status == MPIVF_OK && model.meta.model_fingerprint != first.meta.model_fingerprint)
-            status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'",
-                                first.path, model.path);
-        mpivf_index_close(&model);
-    }
     mpivf_path_folder(path, folder);
     const char *scratch = options->scratch ? options->scratch : folder;
     if (status == MPIVF_OK && survey->chosen > options->fan_in) /* a round beside the one before */
