@@ -122,7 +122,11 @@ write_shard(struct adding *a)
     const struct mpivf_watch *watch = a->add->watch;
     (void)mpivf_reader_wait(&a->reader); /* what is here is whole even if the next rows are not */
     mpivf_status status = watch ? watch->keep(watch->arg) : MPIVF_OK;
-    return status ? status : mpivf_shard_write(&a->spill, a->add->folder);
+    if (status)
+        return status;
+    if (a->add->ranges == 0 && a->add->par->rank == 0) /* no rank has a row: somebody's shard is empty */
+        return mpivf_shard_write_any(&a->spill, a->add->folder);
+    return mpivf_shard_write(&a->spill, a->add->folder);
 }
 
 static mpivf_status

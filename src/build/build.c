@@ -87,6 +87,14 @@ write_identity(const struct building *b, char *text, size_t size)
              (long long)o->part, (long long)o->parts, model);
 }
 
+/* Is the set these very rows? A part that has none is covered by nothing. */
+static bool
+covers(const struct mpivf_range *set, uint64_t ranges, struct mpivf_range want)
+{
+    return want.rows == 0 ? ranges == 0
+                          : ranges == 1 && set[0].row == want.row && set[0].rows == want.rows;
+}
+
 /*
  * Refuse an output that exists, unless an earlier run of this very command was killed between
  * giving the index its name and removing the work folder: then *finished.
@@ -102,8 +110,7 @@ check_output(const struct building *b, const char *identity, bool *finished)
     if (mpivf_claim_check(ctx, b->folder, identity) == MPIVF_OK) {
         *finished = mpivf_index_open(ctx, b->path, &index) == MPIVF_OK &&
                     index.meta.source_fingerprint == b->source_fingerprint &&
-                    index.meta.ranges == 1 && index.range[0].row == b->want.row &&
-                    index.range[0].rows == b->want.rows;
+                    covers(index.range, index.meta.ranges, b->want);
         mpivf_index_close(&index);
     }
     mpivf_forgive(ctx);
@@ -212,8 +219,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
-    if (work->ranges != 1 || work->covered[0].row != b->want.row ||
-        work->covered[0].rows != b->want.rows)
+    if (!covers(work->covered, work->ranges, b->want))
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows; remove the "
                           "folder to start over", work->claim.folder);
     for (uint64_t i = 0; i < work->shards; i++) {
@@ -268,10 +274,10 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     choose_rows(b);
     write_identity(b, identity, sizeof identity);
     status = mpivf_agree_all(par, par->rank == 0 ? check_output(b, identity, &finished) : MPIVF_OK);
-    if (status == MPIVF_OK && b->want.rows == 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "part %lld of %lld has no rows: '%s' has %llu blocks",
-                          (long long)b->options->part, (long long)b->options->parts, input,
-                          (unsigned long long)b->source.blocks);
+    if (status == MPIVF_OK && b->want.rows == 0 && par->rank == 0)
+        mpivf_note(ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an empty shard is "
+                   "written", (long long)b->options->part, (long long)b->options->parts, input,
+                   (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
     if (status == MPIVF_OK)
         status = mpivf_work_open_all(&b->work, par, b->folder, identity);

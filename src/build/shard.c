@@ -223,19 +223,24 @@ write_rows(struct mpivf_spill *spill, const struct mpivf_file *file,
 mpivf_status
 mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
 {
+    return spill->ranges > 0 ? mpivf_shard_write_any(spill, folder) : MPIVF_OK;
+}
+
+mpivf_status
+mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder)
+{
     struct mpivf_context *ctx = spill->ctx;
     char path[MPIVF_PATH], partial[MPIVF_PATH];
     struct mpivf_index_layout layout;
     struct mpivf_file file = {.fd = -1, .path = partial};
-    if (spill->ranges == 0)
-        return MPIVF_OK;
-    mpivf_status status = sort_rows(spill);
+    mpivf_status status = sort_rows(spill); /* and ranges */
+    uint64_t first = spill->ranges > 0 ? spill->range[0].row : 0;
     spill->meta.rows = spill->rows;
     spill->meta.rejected = spill->rejects;
     spill->meta.ranges = spill->ranges;
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder,
-                            (unsigned long long)spill->range[0].row,
+                            (unsigned long long)first,
                             (unsigned long long)(spill->rows + spill->rejects));
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, partial, "%s.partial", path);

@@ -61,6 +61,10 @@ mpivf_spill_put(struct mpivf_spill *spill, const float *row, size_t n, const uin
 mpivf_status
 mpivf_shard_write(struct mpivf_spill *spill, const char *folder);
 
+/* The same, a shard without rows of an empty one: a part of a job array may have none. */
+mpivf_status
+mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder);
+
 /* The name of the shard that covers these rows, for mpivf_path. */
 #define MPIVF_SHARD_NAME "%s/shard-%016llx-%llu.h5"
 

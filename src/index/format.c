@@ -259,7 +259,7 @@ meta_possible(const struct mpivf_index_meta *meta)
     static const uint64_t MOST = (uint64_t)1 << 40; /* so that products stay far below 2^63 */
     return meta->dim >= 1 && meta->dim < 1 << 20 && meta->lists >= 1 && meta->lists < UINT32_MAX &&
            meta->rows < MOST && meta->rejected < MOST && meta->source_rows < MOST &&
-           meta->ranges < MOST && (meta->source_rows == 0) == (meta->ranges == 0) &&
+           meta->ranges < MOST && (meta->source_rows > 0 || meta->ranges == 0) &&
            (meta->centroids == 0 || meta->centroids == meta->lists);
 }
 

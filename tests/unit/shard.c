@@ -183,8 +183,16 @@ nothing_and_only_rejected(void **state)
 {
     (void)state;
     const struct mpivf_range cover = {7, 2};
+    struct mpivf_index index;
+    char path[MPIVF_PATH];
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
     assert_int_equal(entries(), 0);
+    assert_ok(&ctx, mpivf_shard_write_any(&spill, folder)); /* that of a part without rows */
+    assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, 0ull));
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_true(index.meta.rows == 0 && index.meta.rejected == 0 && index.meta.ranges == 0);
+    mpivf_index_close(&index);
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
     uint32_t none[2] = {UINT32_MAX, UINT32_MAX};
     mpivf_spill_cover(&spill, &cover, 1);
     mpivf_spill_put(&spill, row[0], 2, none, id);
