@@ -33,7 +33,7 @@ struct mpivf_eval {
     uint64_t silent; /* queries for which the truth has no neighbour */
     uint64_t common, unequal; /* ids in both files, and those at other distances */
     enum mpivf_eval_counted counted;
-    const char *converted; /* what the truth's distances were; NULL: they are compared as they stand */
+    const char *converted; /* what the truth's distances were; NULL: compared as they stand */
     int depths; /* k = 1, 5, 10, 50, 100 and the common k, as far as both files go */
     struct {
         uint64_t k;

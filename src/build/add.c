@@ -124,7 +124,7 @@ write_shard(struct adding *a)
     mpivf_status status = watch ? watch->keep(watch->arg) : MPIVF_OK;
     if (status)
         return status;
-    if (a->add->ranges == 0 && a->add->par->rank == 0) /* no rank has a row: somebody's shard is empty */
+    if (a->add->ranges == 0 && a->add->par->rank == 0) /* no rank has a row: one empty shard */
         return mpivf_shard_write_any(&a->spill, a->add->folder);
     return mpivf_shard_write(&a->spill, a->add->folder);
 }

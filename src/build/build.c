@@ -275,8 +275,8 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     write_identity(b, identity, sizeof identity);
     status = mpivf_agree_all(par, par->rank == 0 ? check_output(b, identity, &finished) : MPIVF_OK);
     if (status == MPIVF_OK && b->want.rows == 0 && par->rank == 0)
-        mpivf_note(ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an empty shard is "
-                   "written", (long long)b->options->part, (long long)b->options->parts, input,
+        mpivf_note(ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an empty "
+                   "shard is written", (long long)b->options->part, (long long)b->options->parts, input,
                    (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
     if (status == MPIVF_OK)

@@ -54,7 +54,8 @@ check_model(struct mpivf_context *ctx, struct survey *survey, const struct mpivf
     if (number == 0)
         survey->fingerprint = index->meta.model_fingerprint;
     if (index->meta.model_fingerprint != survey->fingerprint)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'", index->path, told);
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'",
+                          index->path, told);
     if (index->meta.centroids > 0 && survey->model == UINT64_MAX)
         survey->model = number;
     return MPIVF_OK;

@@ -87,8 +87,8 @@ check_recall(struct mpivf_context *ctx, const struct mpivf_eval *eval, double le
     double recall = ids ? eval->at[last].id_recall : eval->at[last].tie_recall;
     if (recall >= least)
         return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_BELOW, "%srecall@%llu is %.4f, below --min-recall %g", ids ? "id " : "",
-                      (unsigned long long)eval->at[last].k, recall, least);
+    return mpivf_fail(ctx, MPIVF_BELOW, "%srecall@%llu is %.4f, below --min-recall %g",
+                      ids ? "id " : "", (unsigned long long)eval->at[last].k, recall, least);
 }
 
 static mpivf_status

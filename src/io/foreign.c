@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { HEAD = 512, LONGEST = 120 }; /* bytes looked at; of a path that is told in a cure */
+/* Bytes looked at; of a path that is told in a cure; of a kind's name. */
+enum { HEAD = 512, LONGEST = 120, KIND = 32 };
 
 /* A file as it is looked at. */
 struct foreign {
@@ -134,20 +135,27 @@ refuse_zip(const struct foreign *f)
     }
     if (ends(name, "/data.pkl"))
         return refuse(f, "a PyTorch archive", "torch.load('%s').numpy()", shown(f));
-    return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is a zip archive, which is not read; unzip it first",
-                      f->path);
+    return mpivf_fail(f->ctx, MPIVF_INPUT,
+                      "'%s' is a zip archive, which is not read; unzip it first", f->path);
+}
+
+/* "an .fbin file", as it is said aloud */
+static void
+name_kind(char what[KIND], const char *ending)
+{
+    snprintf(what, KIND, "%s %s file", strchr("bu", ending[1]) ? "a" : "an", ending);
 }
 
 static mpivf_status
 refuse_vecs(const struct foreign *f, const char *ending, const char *type, unsigned size)
 {
     uint64_t columns = word_at(f, 0), row = 4 + columns * size, lead = 4 / size;
+    char what[KIND];
+    name_kind(what, ending);
     if (columns == 0 || f->bytes % row != 0)
-        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is named as a %s file, but its %llu bytes are "
-                          "no whole rows of %llu columns, as its first says", f->path, ending + 1,
+        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is named as %s, but its %llu bytes are no "
+                          "whole rows of %llu columns, as its first says", f->path, what,
                           (unsigned long long)f->bytes, (unsigned long long)columns);
-    char what[32];
-    snprintf(what, sizeof what, "%s %s file", strchr("bu", ending[1]) ? "a" : "an", ending);
     return refuse(f, what, "numpy.fromfile('%s', '%s').reshape(-1, %llu)[:, %llu:]", shown(f), type,
                   (unsigned long long)(columns + lead), (unsigned long long)lead);
 }
@@ -156,16 +164,16 @@ static mpivf_status
 refuse_xbin(const struct foreign *f, const char *ending, const char *type, unsigned size)
 {
     uint64_t rows = word_at(f, 0), columns = word_at(f, 4), need;
+    char what[KIND];
+    name_kind(what, ending);
     if (__builtin_mul_overflow(rows * size, columns, &need) || need > UINT64_MAX - 8 ||
         f->bytes < need + 8)
-        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is named as a %s file, but its %llu bytes are too "
-                          "few for the %llu rows of %llu columns that it tells of", f->path,
-                          ending + 1, (unsigned long long)f->bytes, (unsigned long long)rows,
+        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is named as %s, but its %llu bytes are too "
+                          "few for the %llu rows of %llu columns that it tells of", f->path, what,
+                          (unsigned long long)f->bytes, (unsigned long long)rows,
                           (unsigned long long)columns);
-    char what[32];
-    snprintf(what, sizeof what, "%s %s file", strchr("bu", ending[1]) ? "a" : "an", ending);
-    return refuse(f, what, "numpy.fromfile('%s', '%s', %llu, offset=8).reshape(%llu, %llu)", shown(f),
-                  type, (unsigned long long)(rows * columns), (unsigned long long)rows,
+    return refuse(f, what, "numpy.fromfile('%s', '%s', %llu, offset=8).reshape(%llu, %llu)",
+                  shown(f), type, (unsigned long long)(rows * columns), (unsigned long long)rows,
                   (unsigned long long)columns);
 }
 
@@ -199,7 +207,8 @@ refuse_text(const struct foreign *f)
                                                        : " ";
     if (text[0] == '[' || text[0] == '{')
         return refuse(f, "JSON", "numpy.array(json.load(open('%s')), 'f4')", shown(f));
-    return refuse(f, "a text file", "numpy.loadtxt('%s', 'f4', delimiter='%s')", shown(f), separator);
+    return refuse(f, "a text file", "numpy.loadtxt('%s', 'f4', delimiter='%s')", shown(f),
+                  separator);
 }
 
 static bool
@@ -213,12 +222,12 @@ holds(const struct foreign *f, const char *name)
 static mpivf_status
 refuse_folder(const struct foreign *f)
 {
-    bool group = holds(f, ".zgroup");
+    bool asked = f->object[0] != '\0' && strlen(f->object) < LONGEST, group = holds(f, ".zgroup");
+    if (asked && (group || holds(f, "zarr.json")))
+        return refuse(f, "a Zarr folder", "zarr.open('%s')['%s'][:]", shown(f), f->object);
     if (group || holds(f, ".zarray") || holds(f, "zarr.json"))
-        return refuse(f, "a Zarr folder", "zarr.open('%s')%s%s%s[:]", shown(f),
-                      f->object[0] || group ? "['" : "",
-                      f->object[0] && strlen(f->object) < LONGEST ? f->object : group ? "ARRAY" : "",
-                      f->object[0] || group ? "']" : "");
+        return refuse(f, "a Zarr folder", "zarr.open('%s')%s[:]", shown(f),
+                      group ? "['ARRAY']" : "");
     return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is a folder; name a file in it", f->path);
 }
 
@@ -228,12 +237,13 @@ refuse_unknown(const struct foreign *f)
     static const char *const endings[] = {".npy", ".h5", ".hdf5", ".h5ad", ".hdf"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
         if (ends(f->path, endings[i]))
-            return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is damaged, or not what it is named: it does "
-                              "not begin as %s file does", f->path, i == 0 ? "an .npy" : "an HDF5");
+            return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is damaged, or not what it is named: it "
+                              "does not begin as %s file does", f->path,
+                              i == 0 ? "an .npy" : "an HDF5");
     if (f->use == MPIVF_FOREIGN_NEIGHBOURS)
         return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is not an HDF5 file", f->path);
-    return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is neither an HDF5 nor an .npy file, or damaged; in "
-                      "Python, numpy.save('rows.npy', numpy.fromfile('%s', 'f4').reshape(-1, "
+    return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is neither an HDF5 nor an .npy file, or damaged; "
+                      "in Python, numpy.save('rows.npy', numpy.fromfile('%s', 'f4').reshape(-1, "
                       "COLUMNS)) makes one of bare float32 rows", f->path, shown(f));
 }
 

@@ -517,11 +517,16 @@ mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *obj
                             object);
     } else {
         H5Sget_simple_extent_dims(space, dim, NULL);
-        *table = (struct mpivf_h5_table){path, object, widest(type), dim[0], dim[1], 0, 0};
+        *table = (struct mpivf_h5_table){.path = path,
+                                         .object = object,
+                                         .type = widest(type),
+                                         .rows = dim[0],
+                                         .columns = dim[1],
+                                         .size = H5Tget_size(type)};
         if (table->type == MPIVF_U64)
-            table->largest = UINT64_MAX >> (64 - 8 * H5Tget_size(type));
+            table->largest = UINT64_MAX >> (64 - 8 * table->size);
         if (H5Pget_layout(create) == H5D_CHUNKED && H5Pget_chunk(create, 2, chunk) > 0)
-            table->chunk_bytes = chunk[0] * chunk[1] * H5Tget_size(type);
+            table->chunk_bytes = chunk[0] * chunk[1] * table->size;
         status = check_filters(ctx, create, path, object);
     }
     H5Pclose(create);

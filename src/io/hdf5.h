@@ -76,7 +76,8 @@ struct mpivf_h5_table {
     const char *path, *object; /* not owned */
     enum mpivf_type type;
     uint64_t rows, columns; /* columns is 1 for a 1-D dataset */
-    uint64_t largest;       /* of the type in the file, when it is unsigned; else 0 */
+    uint64_t size;          /* bytes of a number in the file */
+    uint64_t largest;       /* number of its type, when that is unsigned; else 0 */
     uint64_t chunk_bytes;   /* of a chunk, decoded; 0 = contiguous */
 };
 

@@ -85,7 +85,7 @@ union cell {
 static bool
 id_of(const struct mpivf_h5_table *table, union cell cell, int64_t *id)
 {
-    static const double LARGEST = 9007199254740992; /* 2^53: beyond it float64 skips whole numbers */
+    static const double LARGEST = 9007199254740992; /* 2^53: float64 skips numbers beyond */
     enum mpivf_type type = table->type;
     bool none = type == MPIVF_F64 ? isnan(cell.real) || cell.real < 0
                 : type == MPIVF_U64 ? cell.natural == table->largest

@@ -1,14 +1,16 @@
 #include <mpivf/eval.h>
 
 #include "base/compare.h"
-#include "measure/scale.h"
-#include "measure/side.h"
+#include "measure/terms.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double TIE = 1e-6; /* relative: two sums of the same numbers in different orders */
+
+/* A truth in float32 may be wrong by so much, and for so many rows; see scale.h. */
+static const double NEARER = 1e-4, MOST_NEARER = 0.01;
 
 static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
 
@@ -22,10 +24,10 @@ struct comparison {
     size_t reserved;               /* of the budget, for HDF5's chunks */
     struct mpivf_hit *mine, *right; /* owned, room for a row of each, by id */
     int64_t *sorted;               /* owned, [k of the truth] */
-    int scale; /* from the truth's distances to the result's; -1: not known */
-    int sign;  /* of distances, so that smaller is nearer; 0: not known */
-    bool sort_result, sort_truth;
+    struct mpivf_terms terms;
     struct mpivf_eval *eval;
+    double worst_ids[MPIVF_EVAL_DEPTHS + 1]; /* the least id recall of a query */
+    uint64_t nearer; /* rows that the truth has not, though they are nearer than its last */
 };
 
 static int
@@ -122,101 +124,6 @@ look(struct comparison *c, struct mpivf_scale_evidence *evidence)
     return status;
 }
 
-/* ---- what to count by ---- */
-
-/* The sign that a file's own order gives its distances; 0 when its rows are in no order. */
-static int
-sign_of(const struct mpivf_side *side, bool reversed)
-{
-    if (!side->known)
-        return 0;
-    uint64_t against = reversed ? side->rises : side->falls;
-    return against == 0 ? 1 : (reversed ? side->falls : side->rises) == 0 ? -1 : 0;
-}
-
-static bool
-out_of_order(const struct mpivf_side *side, int sign)
-{
-    return (sign > 0 && side->falls > 0) || (sign < 0 && side->rises > 0);
-}
-
-static void
-decide(struct comparison *c, const struct mpivf_scale_evidence *evidence)
-{
-    const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
-    const enum mpivf_metric *metric = result->metric_known  ? &result->metric
-                                      : truth->metric_known ? &truth->metric
-                                                            : NULL;
-    c->scale = mpivf_scale_find(evidence, metric, result->ours && truth->ours);
-    bool reverses = c->scale >= 0 && mpivf_scale_reverses(c->scale);
-    if (result->exact)
-        c->sign = 1;
-    else if (c->scale >= 0 && sign_of(&c->result, false) != 0)
-        c->sign = sign_of(&c->result, false);
-    else
-        c->sign = sign_of(&c->truth, reverses);
-    int truth_sign = reverses ? -c->sign : c->sign;
-    c->sort_result = (result->exact || c->scale >= 0) && out_of_order(&c->result, c->sign);
-    c->sort_truth = c->scale >= 0 && out_of_order(&c->truth, truth_sign);
-    bool linked = evidence->pairs > 0 || !c->result.known; /* nothing says they do not belong together */
-    c->eval->counted = c->scale >= 0 && result->exact ? MPIVF_EVAL_DISTANCES
-                       : !result->exact && c->truth.known && c->sign != 0 && linked
-                           ? MPIVF_EVAL_TIES
-                           : MPIVF_EVAL_IDS;
-    c->eval->converted = c->scale > MPIVF_SCALE_SAME ? mpivf_scale_name(c->scale) : NULL;
-    c->eval->common = evidence->pairs;
-    c->eval->unequal = evidence->pairs - evidence->equal[c->scale < 0 ? MPIVF_SCALE_SAME : c->scale];
-}
-
-static void
-say_why_ids(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
-{
-    const char *result = c->result.reader.path, *truth = c->truth.reader.path;
-    if (!c->truth.known)
-        mpivf_note(c->ctx, "'%s' has no distances: only ids are counted", truth);
-    else if (evidence->pairs == 0)
-        mpivf_note(c->ctx, "no id of '%s' is in '%s' for the same query, which would show that their "
-                   "distances compare: only ids are counted", result, truth);
-    else if (evidence->equal[MPIVF_SCALE_SAME] == evidence->pairs)
-        mpivf_note(c->ctx, "the ids in both files are at distances (0, 1...) that do not show by which "
-                   "convention '%s' measures: only ids are counted", truth);
-    else if (c->scale >= 0)
-        mpivf_note(c->ctx, "neither file is in an order of distance: only ids are counted");
-    else
-        mpivf_note(c->ctx, "%llu of the %llu ids in both files have another distance in '%s' than in "
-                   "'%s', by no known convention (another base or metric?): only ids are counted",
-                   (unsigned long long)c->eval->unequal, (unsigned long long)evidence->pairs, truth,
-                   result);
-}
-
-static void
-say(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
-{
-    const struct mpivf_eval *eval = c->eval;
-    const char *result = c->result.reader.path, *truth = c->truth.reader.path;
-    if (eval->counted == MPIVF_EVAL_IDS)
-        say_why_ids(c, evidence);
-    if (eval->counted == MPIVF_EVAL_IDS && c->truth.falls > 0 && c->truth.rises > 0 && !c->sort_truth)
-        mpivf_note(c->ctx, "rows of '%s' are in no order of distance: taken as they stand", truth);
-    if (eval->silent > 0)
-        mpivf_note(c->ctx, "'%s' has no neighbour for %llu of %llu queries: they are left out", truth,
-                   (unsigned long long)eval->silent, (unsigned long long)eval->queries);
-    if (eval->result_k != eval->truth_k)
-        mpivf_note(c->ctx, "'%s' has %llu neighbours a query, '%s' has %llu: what both have is compared",
-                   result, (unsigned long long)eval->result_k, truth,
-                   (unsigned long long)eval->truth_k);
-    if (eval->converted)
-        mpivf_note(c->ctx, "'%s' holds %s: converted to the distances of '%s'", truth,
-                   eval->converted, result);
-    if (c->scale >= 0 && eval->unequal > 0)
-        mpivf_note(c->ctx, "%llu of the %llu ids in both files have other distances",
-                   (unsigned long long)eval->unequal, (unsigned long long)eval->common);
-    for (int i = 0; i < 2; i++)
-        if (i == 0 ? c->sort_result : c->sort_truth)
-            mpivf_note(c->ctx, "rows of '%s' are not in the order of their distances: sorted",
-                       i == 0 ? result : truth);
-}
-
 /* ---- second reading: counting ---- */
 
 static bool
@@ -263,10 +170,12 @@ prepare_truth(const struct comparison *c)
     uint64_t n = 0;
     for (uint64_t i = 0; i < side->reader.k; i++)
         if (hit[i].id >= 0) {
-            double d = c->scale >= 0 ? mpivf_scale_map(c->scale, hit[i].distance) : hit[i].distance;
-            hit[n++] = (struct mpivf_hit){hit[i].id, c->sign < 0 ? -d : d};
+            double d = hit[i].distance;
+            if (c->terms.scale >= 0)
+                d = mpivf_scale_map(c->terms.scale, d);
+            hit[n++] = (struct mpivf_hit){hit[i].id, c->terms.sign < 0 ? -d : d};
         }
-    if (c->sort_truth)
+    if (c->terms.sort_truth)
         qsort(hit, n, sizeof *hit, by_distance);
     return drop_repeated(c, n);
 }
@@ -275,9 +184,9 @@ static void
 prepare_result(const struct comparison *c)
 {
     const struct mpivf_side *side = &c->result;
-    for (uint64_t i = 0; i < side->reader.k && c->sign < 0; i++)
+    for (uint64_t i = 0; i < side->reader.k && c->terms.sign < 0; i++)
         side->hit[i].distance = -side->hit[i].distance;
-    if (c->sort_result)
+    if (c->terms.sort_result)
         qsort(side->hit, side->reader.k, sizeof *side->hit, by_distance);
 }
 
@@ -296,17 +205,29 @@ compare_query(const struct comparison *c, uint64_t rows, uint64_t k)
     const int64_t *sorted = ids_of(c, want);
     for (uint64_t i = 0; i < hits; i++)
         ids += contains(sorted, want, c->mine[i].id);
-    if (c->eval->counted == MPIVF_EVAL_IDS)
+    if (c->terms.counted == MPIVF_EVAL_IDS)
         return (struct found){(double)ids / (double)want, NAN};
     while (group < rows && right[group].distance <= limit)
         group++;
     sorted = ids_of(c, group);
     for (uint64_t i = 0; i < hits; i++)
         ties += contains(sorted, group, c->mine[i].id) ||
-                (c->eval->counted == MPIVF_EVAL_DISTANCES && c->mine[i].distance <= limit);
+                (c->terms.counted == MPIVF_EVAL_DISTANCES && c->mine[i].distance <= limit);
     if (ties > want)
         ties = want;
     return (struct found){(double)ids / (double)want, (double)ties / (double)want};
+}
+
+/* Rows that would be in the truth, if it were that of the result's base. */
+static uint64_t
+count_nearer(const struct comparison *c, uint64_t rows)
+{
+    double last = c->truth.hit[rows - 1].distance, limit = last - NEARER * fabs(last);
+    uint64_t nearer = 0, hits = gather(c->result.hit, c->result.reader.k, c->mine);
+    const int64_t *sorted = ids_of(c, rows);
+    for (uint64_t i = 0; i < hits && c->terms.counted == MPIVF_EVAL_DISTANCES; i++)
+        nearer += c->mine[i].distance < limit && !contains(sorted, rows, c->mine[i].id);
+    return nearer;
 }
 
 /* Sums of distances at the same places. */
@@ -336,23 +257,54 @@ count_query(struct comparison *c, struct distance_sums *sums)
     prepare_result(c);
     for (int i = 0; i < eval->depths; i++) {
         struct found found = compare_query(c, rows, eval->at[i].k);
-        double judged = eval->counted == MPIVF_EVAL_IDS ? found.ids : found.ties;
         eval->at[i].id_recall += found.ids;
         eval->at[i].tie_recall += found.ties;
-        eval->at[i].worst = fmin(eval->at[i].worst, judged);
+        eval->at[i].worst = fmin(eval->at[i].worst, found.ties);
+        c->worst_ids[i] = fmin(c->worst_ids[i], found.ids);
     }
+    c->nearer += count_nearer(c, rows);
     add_distances(c, rows, eval->at[eval->depths - 1].k, sums);
 }
 
 static void
-set_depths(struct mpivf_eval *eval)
+set_depths(struct comparison *c)
 {
+    struct mpivf_eval *eval = c->eval;
     uint64_t most = eval->result_k < eval->truth_k ? eval->result_k : eval->truth_k;
     for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < most; i++)
         eval->at[eval->depths++].k = depths[i];
     eval->at[eval->depths++].k = most;
     for (int i = 0; i < eval->depths; i++)
-        eval->at[i].worst = 1;
+        eval->at[i].worst = c->worst_ids[i] = 1;
+}
+
+/* From sums over queries to means, by what may be counted. */
+static void
+set_recalls(struct comparison *c, uint64_t judged, const struct distance_sums *sums)
+{
+    struct mpivf_eval *eval = c->eval;
+    const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
+    bool refuted = (double)c->nearer > MOST_NEARER * (double)(judged * eval->result_k);
+    bool comparable = !refuted && (c->terms.scale >= 0 ||
+                                   (result->ours && truth->ours && !result->exact));
+    if (refuted) {
+        c->terms.counted = MPIVF_EVAL_IDS;
+        mpivf_note(c->ctx, "%llu rows of '%s' are nearer than the last of '%s' and not in it, "
+                   "which is the truth of another base: only ids are counted",
+                   (unsigned long long)c->nearer, result->path, truth->path);
+    }
+    for (int i = 0; i < eval->depths; i++) {
+        eval->at[i].id_recall /= (double)judged;
+        eval->at[i].tie_recall /= (double)judged;
+        if (c->terms.counted == MPIVF_EVAL_IDS) {
+            eval->at[i].tie_recall = NAN;
+            eval->at[i].worst = c->worst_ids[i];
+        }
+    }
+    eval->counted = c->terms.counted;
+    eval->mean_distance_ratio = !comparable                   ? NAN
+                                : sums->result == sums->truth ? 1
+                                                              : sums->result / sums->truth;
 }
 
 static mpivf_status
@@ -361,7 +313,7 @@ count(struct comparison *c)
     struct mpivf_eval *eval = c->eval;
     struct distance_sums sums = {0, 0};
     mpivf_status status = MPIVF_OK;
-    set_depths(eval);
+    set_depths(c);
     for (uint64_t first = 0, n; first < eval->queries && status == MPIVF_OK; first += n) {
         status = read_block(c, first, &n);
         for (uint64_t q = first; q < first + n && status == MPIVF_OK; q++) {
@@ -370,33 +322,40 @@ count(struct comparison *c)
             count_query(c, &sums);
         }
     }
-    if (status)
-        return status;
     uint64_t judged = eval->queries - eval->silent;
-    if (judged == 0)
-        return mpivf_fail(c->ctx, MPIVF_INPUT, "'%s' has no neighbour for any query: recall against "
-                          "it is not defined", c->truth.reader.path);
-    for (int i = 0; i < eval->depths; i++) {
-        eval->at[i].id_recall /= (double)judged;
-        eval->at[i].tie_recall /= (double)judged;
-    }
-    bool comparable = c->scale >= 0 || (c->result.reader.ours && c->truth.reader.ours &&
-                                        !c->result.reader.exact);
-    eval->mean_distance_ratio = !comparable               ? NAN
-                                : sums.result == sums.truth ? 1
-                                                            : sums.result / sums.truth;
-    return MPIVF_OK;
+    if (status == MPIVF_OK && judged == 0)
+        status = mpivf_fail(c->ctx, MPIVF_INPUT, "'%s' has no neighbour for any query: recall "
+                            "against it is not defined", c->truth.reader.path);
+    if (status == MPIVF_OK)
+        set_recalls(c, judged, &sums);
+    return status;
 }
 
 /* ---- the whole ---- */
+
+static void
+say(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
+{
+    const struct mpivf_eval *eval = c->eval;
+    const char *result = c->result.reader.path, *truth = c->truth.reader.path;
+    if (c->nearer == 0 || eval->counted != MPIVF_EVAL_IDS) /* else it is said already */
+        mpivf_terms_say(c->ctx, &c->terms, &c->result, &c->truth, evidence);
+    if (eval->silent > 0)
+        mpivf_note(c->ctx, "'%s' has no neighbour for %llu of %llu queries: they are left out",
+                   truth, (unsigned long long)eval->silent, (unsigned long long)eval->queries);
+    if (eval->result_k > eval->truth_k)
+        mpivf_note(c->ctx, "'%s' has %llu neighbours a query, of the %llu of '%s' so many are "
+                   "compared", truth, (unsigned long long)eval->truth_k,
+                   (unsigned long long)eval->result_k, result);
+}
 
 static mpivf_status
 check_pair(struct mpivf_context *ctx, const struct mpivf_result_reader *result,
            const struct mpivf_result_reader *truth)
 {
     if (result->queries != truth->queries || result->queries == 0)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu; both have to "
-                          "be made from the same queries", result->path,
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu; both have "
+                          "to be made from the same queries", result->path,
                           (unsigned long long)result->queries, truth->path,
                           (unsigned long long)truth->queries);
     bool told = result->distance[0] != '\0' && truth->distance[0] != '\0';
@@ -475,7 +434,11 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *trut
     if (status == MPIVF_OK)
         status = look(&c, &evidence);
     if (status == MPIVF_OK) {
-        decide(&c, &evidence);
+        mpivf_terms_find(&c.result, &c.truth, &evidence, &c.terms);
+        int scale = c.terms.scale;
+        eval->common = evidence.pairs;
+        eval->unequal = evidence.pairs - evidence.equal[scale < 0 ? MPIVF_SCALE_SAME : scale];
+        eval->converted = scale > MPIVF_SCALE_SAME ? mpivf_scale_name(scale) : NULL;
         status = count(&c);
     }
     if (status == MPIVF_OK)

@@ -31,8 +31,9 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     if (status == MPIVF_OK && !mpivf_file_exists(plan->path))
         return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", plan->path);
     if (status == MPIVF_OK && strlen(object) >= sizeof plan->object)
-        return mpivf_fail(ctx, MPIVF_INPUT, "an object of '%s' is given by a name longer than %zu bytes",
-                          plan->path, sizeof plan->object - 1);
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "an object of '%s' is given by a name longer than %zu bytes", plan->path,
+                          sizeof plan->object - 1);
     if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
         object = fallback;
     snprintf(plan->object, sizeof plan->object, "%s", object);

@@ -256,6 +256,30 @@ def test_distances_that_do_not_compare_are_not_counted(tmp_path, searched, stran
     assert "counted by ids only" in table.out and " - " in table.out
 
 
+@pytest.mark.parametrize("useless", [lambda d: d * 0, lambda d: d * 0 + 7, lambda d: d.astype("f2")],
+                         ids=["zeros", "the same", "half floats"])
+def test_ties_of_a_truth_that_cannot_tell_them_are_not_counted(tmp_path, searched, useless):
+    """The distances of this result are not exact, so that only the truth's own ties could count."""
+    result, truth = searched[1]["l2"]
+    write(tmp_path / "result", *result)
+    far = useless(truth[1])
+    write(tmp_path / "truth", truth[0], far, types=("i8", far.dtype))
+    ids_only(evaluate(tmp_path / "result", tmp_path / "truth"), result, truth)
+
+
+def test_the_truth_of_another_base_is_recognised(tmp_path, searched):
+    """Half of the rows: what is found in the other half is nearer than the truth, which is none."""
+    folder, found = searched
+    result, _ = found["l2"]
+    with h5py.File(folder / "in.h5") as file:
+        save(tmp_path / "half.h5", train=file["train"][:600])
+    run("truth", tmp_path / "half.h5", folder / "in.h5", tmp_path / "truth", "-k", 10, ranks=0)
+    told = run("eval", folder / "l2.result", tmp_path / "truth", "--json", ranks=0)
+    assert "is the truth of another base: only ids are counted" in told.err
+    with h5py.File(tmp_path / "truth") as file:
+        ids_only(told.json(), result, (file["neighbors"][:], None))
+
+
 def test_a_truth_without_distances_is_compared_by_id(tmp_path, searched):
     folder, found = searched
     result, truth = found["ip"]
@@ -280,7 +304,7 @@ def test_no_common_id_is_no_evidence(tmp_path):
 def test_rows_that_only_meet_at_themselves_are_no_evidence(tmp_path):
     """At distance 0 from itself a row is by any convention; of two files of ours one is known."""
     ids, far = numpy.arange(20).reshape(10, 2), [[0.0, 9.0]] * 10
-    write(tmp_path / "result", ids * [1, 0] + [0, 900], [[0.0, 4.0]] * 10, exact=1)
+    write(tmp_path / "result", ids * [1, 0] + [0, 900], [[0.0, 9.0]] * 10, exact=1)
     write(tmp_path / "squared", ids, far, distance="euclidean")
     assert evaluate(tmp_path / "result", tmp_path / "squared")["counted"] == "ids"
     write(tmp_path / "ours", ids, far, exact=1)
@@ -352,10 +376,10 @@ def test_unsigned_ids_may_be_missing_too(tmp_path):
 
 def test_a_query_without_truth_is_left_out(tmp_path):
     write(tmp_path / "truth", [[1, 2], [-1, -1], [5, 6]], [[1.5, 2.5], [numpy.nan] * 2, [1.5, 2.5]])
-    write(tmp_path / "result", [[1, 2], [3, 4], [7, 8]], [[1.5, 2.5]] * 3, exact=1)
+    write(tmp_path / "result", [[1, 2], [3, 4], [5, 8]], [[1.5, 2.5]] * 3, exact=1)
     told = evaluate(tmp_path / "result", tmp_path / "truth")
     assert told["queries_without_truth"] == 1
-    assert told["recall"][-1]["id_recall"] == 0.5 and told["recall"][-1]["tie_recall"] == 1.0
+    assert told["recall"][-1]["id_recall"] == 0.75 and told["recall"][-1]["tie_recall"] == 1.0
 
 
 @pytest.mark.parametrize("ids, far", [(-1, numpy.inf), (-1, 0.0), (-1, None)])
