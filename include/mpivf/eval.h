@@ -8,8 +8,9 @@
  *
  * Distances are compared only where that is shown to be right: ids that both files have for a
  * query are at equal distances, as they stand or once converted from a convention that is
- * recognised so (squared, with the other sign, ...). Otherwise ids alone are counted. A note says
- * what was done, and so does `counted`.
+ * recognised so (squared, with the other sign, ...), and no row is nearer than the truth's last
+ * that the truth has not, as there are when it is another base's. Otherwise ids alone are counted.
+ * A note says what was done, and so does `counted`.
  *
  * A neighbour of the truth whose id is missing or whose distance is not finite is none. Queries
  * for which the truth has none are left out; when that is all of them recall is undefined: an

@@ -176,9 +176,11 @@ DISTANCE = {"l2": gap, "ip": lambda a, b: -(a @ b.T), "cosine": cosine}
 # What files of others hold, from what this program shows.
 CONVENTIONS = {
     "l2": {"squared distances": numpy.square, "half squared distances": lambda d: d * d / 2},
-    "ip": {"inner products with the other sign": numpy.negative, "distances that are larger by 1": lambda d: 1 + d,
+    "ip": {"inner products with the other sign": numpy.negative,
+           "distances that are larger by 1": lambda d: 1 + d,
            "similarities, 1 - distance": lambda d: 1 - d},
-    "cosine": {"similarities, 1 - distance": lambda d: 1 - d, "distances that are smaller by 1": lambda d: d - 1,
+    "cosine": {"similarities, 1 - distance": lambda d: 1 - d,
+               "distances that are smaller by 1": lambda d: d - 1,
                "Euclidean distances of unit vectors": lambda d: numpy.sqrt(2 * d),
                "squared Euclidean distances of unit vectors": lambda d: 2 * d,
                "half distances": lambda d: d / 2, "angles": lambda d: numpy.arccos(1 - d),
@@ -196,11 +198,13 @@ def searched(tmp_path_factory):
     found = {}
     for metric, distance in DISTANCE.items():
         run("build", folder / "in.h5", folder / metric, "-m", metric, "-l", 30, ranks=0)
-        run("search", folder / metric, folder / "in.h5", folder / f"{metric}.result", "-k", 10, "-p", 2, ranks=0)
+        run("search", folder / metric, folder / "in.h5", folder / f"{metric}.result", "-k", 10, "-p", 2,
+            ranks=0)
         all_ = distance(queries.astype("f8"), rows.astype("f8"))
         ids = numpy.argsort(all_, axis=1, kind="stable")[:, :20]
         with h5py.File(folder / f"{metric}.result") as file:
-            found[metric] = (file["neighbors"][:], file["distances"][:]), (ids, numpy.take_along_axis(all_, ids, 1))
+            result = file["neighbors"][:], file["distances"][:]
+        found[metric] = result, (ids, numpy.take_along_axis(all_, ids, 1))
     return folder, found
 
 
@@ -214,7 +218,8 @@ def test_another_convention_is_recognised_and_converted(tmp_path, searched, metr
     assert_agrees(told, result, truth, 1, [1, 5, 10])
     assert told["distance_ratio"] == pytest.approx(result[1].sum() / truth[1][:, :10].sum(), rel=1e-5)
     least = told["recall"][-1]["tie_recall"] + 0.01
-    low = run("eval", folder / f"{metric}.result", tmp_path / "other", "--min-recall", least, ranks=0, check=False)
+    low = run("eval", folder / f"{metric}.result", tmp_path / "other", "--min-recall", least, ranks=0,
+              check=False)
     assert low.code == 3 and f"holds {name}: converted" in low.err and f"(converted from {name})" in low.out
 
 
@@ -239,8 +244,9 @@ def ids_only(told, result, truth, depths=(1, 5, 10)):
         assert row["tie_recall"] is None and row["worst_query"] == min(shares)
 
 
-STRANGE = {"cubes": lambda d: d ** 3, "half floats": lambda d: d.astype("f2"), "another base": lambda d: d * 1.01,
-           "zeros": lambda d: d * 0, "not numbers": lambda d: d * numpy.nan, "infinite": lambda d: d * 0 + numpy.inf}
+STRANGE = {"cubes": lambda d: d ** 3, "half floats": lambda d: d.astype("f2"),
+           "another base": lambda d: d * 1.01, "zeros": lambda d: d * 0,
+           "not numbers": lambda d: d * numpy.nan, "infinite": lambda d: d * 0 + numpy.inf}
 
 
 @pytest.mark.parametrize("strange", STRANGE)
@@ -249,7 +255,8 @@ def test_distances_that_do_not_compare_are_not_counted(tmp_path, searched, stran
     folder, found = searched
     result, truth = found["l2"]
     write(tmp_path / "other", truth[0], STRANGE[strange](truth[1]))
-    told = run("eval", folder / "l2.result", tmp_path / "other", "--json", "--min-recall", 0.9, ranks=0, check=False)
+    told = run("eval", folder / "l2.result", tmp_path / "other", "--json", "--min-recall", 0.9, ranks=0,
+               check=False)
     assert told.code == 3 and "id recall@10 is" in told.err and "only ids are counted" in told.err
     ids_only(told.json(), result, truth)
     table = run("eval", folder / "l2.result", tmp_path / "other", ranks=0)
@@ -352,7 +359,8 @@ def test_larger_may_be_nearer_in_both(tmp_path, searched):
     assert told["distance_ratio"] == pytest.approx(result[1].sum() / truth[1][:, :10].sum(), rel=1e-5)
 
 
-@pytest.mark.parametrize("padding", [(-1, numpy.inf), (-1, numpy.nan), (-1, 0.0), (0, numpy.inf), (7, numpy.nan)])
+@pytest.mark.parametrize("padding", [(-1, numpy.inf), (-1, numpy.nan), (-1, 0.0), (0, numpy.inf),
+                                     (7, numpy.nan)])
 def test_padding_is_no_neighbour(tmp_path, searched, padding):
     folder, found = searched
     result, truth = found["l2"]
@@ -369,7 +377,8 @@ def test_padding_is_no_neighbour(tmp_path, searched, padding):
 def test_unsigned_ids_may_be_missing_too(tmp_path):
     for kind in ("u1", "u4", "u8"):
         none = numpy.iinfo(kind).max
-        write(tmp_path / "truth", numpy.array([[4, 5, none]], kind), [[1.5, 2.5, numpy.inf]], types=(kind, "f8"))
+        write(tmp_path / "truth", numpy.array([[4, 5, none]], kind), [[1.5, 2.5, numpy.inf]],
+              types=(kind, "f8"))
         told = evaluate(tmp_path / "truth", tmp_path / "truth")["recall"]
         assert [(row["k"], row["id_recall"]) for row in told] == [(1, 1.0), (3, 1.0)]
 
@@ -396,7 +405,8 @@ def test_an_id_twice_in_the_truth_is_one_row(tmp_path):
     assert (last["k"], last["id_recall"]) == (3, pytest.approx(2 / 3))
 
 
-BAD_IDS = {"1.5": ("f8", 1.5), "1.8446744073709549e+19": ("u8", 2 ** 64 - 3), "1e+20": ("f8", 1e20), "inf": ("f4", numpy.inf)}
+BAD_IDS = {"1.5": ("f8", 1.5), "1.8446744073709549e+19": ("u8", 2 ** 64 - 3), "1e+20": ("f8", 1e20),
+           "inf": ("f4", numpy.inf)}
 
 
 @pytest.mark.parametrize("says", BAD_IDS)

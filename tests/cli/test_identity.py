@@ -191,9 +191,10 @@ def test_merge_refuses_another_model_wherever_it_stands(tmp_path, place):
     """A model that fits does not hide one that does not; the shards alone have centroids enough."""
     run("train", place / "in.h5", tmp_path / "foreign", "-l", LISTS, "--seed", 9, ranks=0)
     fits, other, all_ = place / "model", tmp_path / "foreign", shards(place)
-    for files in ([fits, other, *all_], [other, fits, *all_], [*all_, other], [*all_, fits, other], [other, *all_]):
-        told = fails("merge", *files, tmp_path / "x", ranks=0, output=tmp_path / "x", says="another model").messages()
-        assert f"'{other}'" in told[0], told
+    for files in ([fits, other, *all_], [other, fits, *all_], [*all_, other], [*all_, fits, other],
+                  [other, *all_]):
+        told = fails("merge", *files, tmp_path / "x", says="another model", ranks=0, output=tmp_path / "x")
+        assert f"'{other}'" in told.messages()[0]
     run("merge", fits, *all_, fits, tmp_path / "x", ranks=0)
     assert same(tmp_path / "x", place / "index")
 
@@ -210,7 +211,8 @@ def test_an_empty_part_is_a_part(tmp_path, rows, parts):
     for part in range(1, parts + 1):
         path = tmp_path / f"part{part}"
         told = run("build", source, path, *how, "--part", f"{part}/{parts}", "--json", ranks=0).json()
-        assert run("info", path, "--json", ranks=0).json()["kind"] == ("index" if told["rows"] == rows else "shard")
+        kind = "index" if told["rows"] == rows else "shard"
+        assert run("info", path, "--json", ranks=0).json()["kind"] == kind
         assert run("verify", path, "--json", ranks=0).json()["rows"] == told["rows"]
         (kept if told["rows"] else empty).append(path)
     assert (len(kept), len(empty)) == (rows, parts - rows)
@@ -220,7 +222,8 @@ def test_an_empty_part_is_a_part(tmp_path, rows, parts):
     run("merge", *kept, tmp_path / "without", ranks=0)
     assert same(tmp_path / "merged", tmp_path / "whole") and same(tmp_path / "without", tmp_path / "whole")
     fails("merge", *empty, *kept[1:], tmp_path / "y", says=f"1 of {rows} rows are in no shard", ranks=0)
-    fails("merge", *empty, tmp_path / "y", says=f"{rows} of {rows} rows are in no shard, the first is row 0", ranks=0)
+    fails("merge", *empty, tmp_path / "y", ranks=0,
+          says=f"{rows} of {rows} rows are in no shard, the first is row 0")
     run("merge", *empty, tmp_path / "nothing", "--partial", ranks=2)
     assert run("info", tmp_path / "nothing", "--json", ranks=0).json()["rows_stored"] == 0
 

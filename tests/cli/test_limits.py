@@ -23,7 +23,8 @@ def place(tmp_path_factory):
 COMMANDS = {
     "generate": "generate {out} -n 100", "train": "train {in}/in.h5 {out} -l 6",
     "build": "build {in}/in.h5 {out} -l 6 --truth {in}/in.h5:{out}.truth",
-    "merge": "merge {in}/part1 {in}/part2 {in}/part3 {out}", "search": "search {in}/index {in}/in.h5 {out} -k 5",
+    "merge": "merge {in}/part1 {in}/part2 {in}/part3 {out}",
+    "search": "search {in}/index {in}/in.h5 {out} -k 5",
     "truth": "truth {in}/in.h5 {in}/in.h5 {out} -k 5", "eval": "eval {in}/result {in}/truth",
     "info": "info {in}/index", "verify": "verify {in}/index", "shuffle": "shuffle {in}/in.h5 {out}",
 }

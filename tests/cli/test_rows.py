@@ -96,9 +96,11 @@ def test_a_query_that_one_rank_alone_sees_as_bad_ends_all(tmp_path, source, comm
         queries = numpy.ones((4, 5), "f4")
         queries[2, 3] = numpy.nan if rank == bad else 1
         numpy.save(tmp_path / str(rank) / "q.npy", queries)
-    words = {"truth": f"truth {source} q.npy {tmp_path}/x --bad-rows skip", "search": f"search {tmp_path}/index q.npy {tmp_path}/x",
+    words = {"truth": f"truth {source} q.npy {tmp_path}/x --bad-rows skip",
+             "search": f"search {tmp_path}/index q.npy {tmp_path}/x",
              "build": f"build {source} {tmp_path}/x -l 6 --bad-rows skip --truth q.npy:{tmp_path}/t"}[command]
-    done = execute(["mpirun", "-n", 3, "sh", "-c", f"cd '{tmp_path}'/$OMPI_COMM_WORLD_RANK && exec '{PROGRAM}' {words} -q"])
+    there = f"cd '{tmp_path}'/$OMPI_COMM_WORLD_RANK"
+    done = execute(["mpirun", "-n", 3, "sh", "-c", f"{there} && exec '{PROGRAM}' {words} -q"])
     assert done.code == 1 and len(done.messages()) == 1, done.err
     assert (f"rank {bad}" in done.messages()[0] or bad == 0) and "'q.npy'" in done.messages()[0]
     assert not (tmp_path / "x").exists() and not (tmp_path / "t").exists()
