@@ -28,6 +28,7 @@
 #include <mpivf/type.h>
 
 struct mpivf_codec;
+struct mpivf_inputs;
 
 /* "f32", "f16". */
 const char *
@@ -62,6 +63,7 @@ struct mpivf_index {
     uint64_t *list_offset;     /* owned, [lists + 1] */
     struct mpivf_range *range; /* owned, [meta.ranges] */
     int64_t *rejected;         /* owned, [meta.rejected] */
+    struct mpivf_inputs *inputs; /* owned: the file, as all ranks saw it; NULL = only one did */
 };
 
 /*
@@ -72,9 +74,16 @@ struct mpivf_index {
 mpivf_status
 mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index *index);
 
-/* The same on every rank, with one rank reading the header. Collective. */
+/*
+ * The same on every rank, with one rank reading the header. MPIVF_INPUT also when a rank sees a file
+ * of another size or time, or other checksums of the lists. Collective.
+ */
 mpivf_status
 mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf_index *index);
+
+/* MPIVF_INPUT when the file was modified since all ranks opened it. Collective, agreed. */
+mpivf_status
+mpivf_index_unchanged_all(const struct mpivf_par *par, const struct mpivf_index *index);
 
 void
 mpivf_index_close(struct mpivf_index *index);

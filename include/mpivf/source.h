@@ -5,6 +5,10 @@
  * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order) or an .npy file.
  * Whatever the type, rows come out as float32; values beyond float32 come out infinite.
  *
+ * All ranks read the same: when a source is opened they compare the sizes and times of its files and
+ * the fingerprints of its rows. Whoever has read it asks mpivf_source_unchanged_all before anything
+ * made of it is given its name.
+ *
  * Rows are dealt to ranks in blocks. A block is a run of rows, whole chunks long, whose size
  * depends on the file only, never on ranks or memory.
  *
@@ -28,6 +32,7 @@ enum mpivf_read_mode {
 enum { MPIVF_OBJECT = 512 }; /* bytes of a dataset's path in its file, with its end */
 
 struct mpivf_source_state; /* of the backend */
+struct mpivf_inputs;
 struct mpivf_source_ops;
 
 struct mpivf_source {
@@ -41,6 +46,8 @@ struct mpivf_source {
     uint64_t block_rows, blocks;
     bool collective;     /* all ranks read together */
     uint64_t bytes_read; /* so far, by this rank */
+    uint64_t fingerprint; /* a mark of the content, see mpivf_source_open_all */
+    struct mpivf_inputs *inputs; /* owned: the files that it stands on */
     const struct mpivf_source_ops *ops;
     struct mpivf_source_state *state; /* owned */
 };
@@ -48,8 +55,12 @@ struct mpivf_source {
 /*
  * Open `name`; an HDF5 FILE without an OBJECT means its dataset `fallback`. Rank 0 looks at the
  * file and describes it, every rank opens it. MPIVF_INPUT for what cannot be read, with the
- * reason; 0 rows or 0 columns is such a reason. Close with mpivf_source_close_all, also after
- * failure. Collective.
+ * reason; 0 rows or 0 columns is such a reason, and so is a rank that sees another file or other
+ * rows. Close with mpivf_source_close_all, also after failure. Collective.
+ *
+ * The fingerprint is that of shape, type and the elements as they lie in the file: of all of them up
+ * to 4 MiB, else of 64 runs of rows, chosen by a hash, of 64 KiB or a row each. Cost: each rank reads
+ * that much. Memory: 64 KiB or a row, while opening.
  */
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
@@ -120,10 +131,10 @@ mpivf_source_spread(uint64_t rows, uint64_t count, uint64_t i)
 }
 
 /*
- * A 64-bit mark of the content: shape, type and the bytes of 64 rows chosen by a hash. The
- * same on every rank. Collective; the status is agreed.
+ * MPIVF_INPUT when a file of the source was modified since it was opened. One that is not open is
+ * fine. Collective, agreed.
  */
 mpivf_status
-mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint);
+mpivf_source_unchanged_all(const struct mpivf_source *source);
 
 #endif

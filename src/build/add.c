@@ -198,6 +198,10 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
         status = mpivf_round_all(&progress, status, a.batch->rows, &more);
     }
     if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(add->source);
+    if (status == MPIVF_OK && add->ids)
+        status = mpivf_source_unchanged_all(add->ids);
+    if (status == MPIVF_OK)
         status = mpivf_agree_all(par, write_shard(&a));
     progress.phase->bytes_read = add->source->bytes_read - read_before;
     progress.phase->bytes_written = a.spill.bytes_written;

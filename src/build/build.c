@@ -28,15 +28,12 @@ static mpivf_status
 open_ids_all(struct building *b)
 {
     const struct mpivf_par *par = b->par;
-    uint64_t fingerprint;
     if (b->options->ids == NULL)
         return MPIVF_OK;
     mpivf_status status = mpivf_source_open_ids_all(&b->ids, par, b->options->ids, "id",
                                                     b->options->read_mode, b->source.rows);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
     if (status == MPIVF_OK) {
-        uint64_t both[2] = {b->source_fingerprint, fingerprint};
+        uint64_t both[2] = {b->source_fingerprint, b->ids.fingerprint};
         b->source_fingerprint = mpivf_checksum_of(both, sizeof both);
     }
     return status;
@@ -257,8 +254,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     mpivf_status status = mpivf_claim_folder(ctx, b->path, b->options->scratch, "work", b->folder);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(&b->source, &b->source_fingerprint);
+    b->source_fingerprint = b->source.fingerprint;
     if (status == MPIVF_OK)
         status = open_ids_all(b);
     if (status == MPIVF_OK)

@@ -196,5 +196,7 @@ mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
     mpivf_free(par->ctx, r.buffer);
     mpivf_free(par->ctx, r.range);
     mpivf_slab_clear(&r.slab);
+    if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(source);
     return status ? status : mpivf_agree_all(par, mpivf_sample_ready(sample));
 }

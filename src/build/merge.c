@@ -129,6 +129,8 @@ round_all(const struct round *round, struct mpivf_progress *progress, char (*out
     progress->total += mpivf_total_all(par, rows);
     if (status == MPIVF_OK)
         status = fill_outputs_all(round, progress);
+    if (status == MPIVF_OK && round->merge->rounds == 0 && round->merge->seen)
+        status = mpivf_inputs_unchanged_all(par, round->merge->seen);
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, par->rank == 0 ? commit_outputs(round, output) : MPIVF_OK);
     if (status && par->rank == 0)

@@ -14,6 +14,7 @@
 #define MPIVF_BUILD_MERGE_H
 
 #include "build/work.h"
+#include "io/inputs.h"
 
 #include <mpivf/progress.h>
 
@@ -25,6 +26,7 @@ struct mpivf_merge {
     const char *folder; /* for intermediate shards; not owned */
     const char *path;   /* of the result; not owned */
     bool consume;       /* remove inputs once merged */
+    const struct mpivf_inputs *seen; /* inputs that must not change meanwhile; not owned; NULL = ours */
     uint64_t rounds, bytes_written, index_bytes; /* out; bytes on all ranks together */
 };
 

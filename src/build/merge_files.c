@@ -126,6 +126,20 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
     return status;
 }
 
+/* All inputs as they are before they are read. */
+static mpivf_status
+look_at(struct mpivf_context *ctx, const char *const *input, uint64_t inputs, struct mpivf_inputs *seen)
+{
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++) {
+        if (!mpivf_file_exists(input[i]))
+            status = mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", input[i]);
+        if (status == MPIVF_OK)
+            status = mpivf_inputs_add(ctx, seen, input[i]);
+    }
+    return status;
+}
+
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
                       const char *path, const struct mpivf_merge_options *options,
@@ -133,6 +147,7 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
 {
     struct mpivf_context *ctx = par->ctx;
     struct survey survey = {.model = UINT64_MAX};
+    struct mpivf_inputs seen = {.file = NULL};
     char folder[MPIVF_PATH];
     memset(built, 0, sizeof *built);
     struct chosen *chosen = mpivf_alloc_zero(ctx, "the inputs", inputs, sizeof *chosen);
@@ -140,7 +155,11 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
     mpivf_status status = chosen && ordered ? MPIVF_OK : MPIVF_MEMORY;
     if (status == MPIVF_OK)
         status = mpivf_claim_folder(ctx, path, options->scratch, "merge", folder);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = look_at(ctx, input, inputs, &seen);
     status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_inputs_share_all(par, &seen);
     if (status == MPIVF_OK && par->rank == 0) {
         status = survey_inputs(ctx, input, inputs, path, options, &survey, chosen);
         if (status == MPIVF_OK)
@@ -166,7 +185,8 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
                                     .fan_in = options->fan_in,
                                     .model = input[survey.model],
                                     .folder = folder,
-                                    .path = path};
+                                    .path = path,
+                                    .seen = &seen};
         status = mpivf_merge_all(&merge, report);
         built->shards = survey.chosen;
         built->rounds = merge.rounds;
@@ -177,6 +197,7 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
             removed = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
         status = mpivf_agree_all(par, status ? status : removed);
     }
+    mpivf_inputs_clear(ctx, &seen);
     mpivf_free(ctx, chosen);
     mpivf_free(ctx, ordered);
     return status;

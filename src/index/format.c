@@ -1,6 +1,7 @@
 #include "index/format.h"
 
 #include "io/hdf5.h"
+#include "io/inputs.h"
 
 #include <string.h>
 
@@ -403,6 +404,9 @@ mpivf_index_close(struct mpivf_index *index)
     mpivf_free(ctx, index->list_offset);
     mpivf_free(ctx, index->rejected);
     mpivf_free(ctx, index->range);
+    if (index->inputs)
+        mpivf_inputs_clear(ctx, index->inputs);
+    mpivf_free(ctx, index->inputs);
     *index = (struct mpivf_index){.fd = -1};
 }
 

@@ -72,29 +72,21 @@ open_ids_all(struct mpivf_inquiry *inquiry)
  * met no bad row and is good for skip; the other way is refused at the end. Nor is --also: other
  * files are made from the same answers.
  */
-static mpivf_status
-write_identity_all(struct mpivf_inquiry *inquiry)
+static void
+write_identity(struct mpivf_inquiry *inquiry)
 {
     const struct mpivf_truth_options *o = inquiry->options;
-    uint64_t base, query, ids = 0;
-    mpivf_status status = mpivf_source_fingerprint_all(&inquiry->base, &base);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(&inquiry->query, &query);
-    if (status == MPIVF_OK && o->ids)
-        status = mpivf_source_fingerprint_all(&inquiry->ids, &ids);
-    if (status)
-        return status;
     int n = snprintf(inquiry->identity, sizeof inquiry->identity,
                      "{\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
                      "\"%016" PRIx64 "\", \"number of queries\": %" PRIu64 ", \"self\": %s, "
                      "\"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
-                     base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
+                     inquiry->base.fingerprint, inquiry->query.fingerprint,
+                     inquiry->ids.fingerprint, inquiry->queries, o->self ? "true" : "false", o->k,
                      mpivf_metric_name(o->metric));
     for (size_t s = 0; s < inquiry->segments; s++)
         n += snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "%s%" PRIu64,
                       s ? ", " : "", inquiry->prefix[s]);
     snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "]}");
-    return MPIVF_OK;
 }
 
 uint64_t
@@ -185,7 +177,7 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
     if (status == MPIVF_OK)
         status = check_also(inquiry);
     if (status == MPIVF_OK)
-        status = write_identity_all(inquiry);
+        write_identity(inquiry);
     if (status == MPIVF_OK && par->rank == 0) {
         status = look_for_answers(inquiry);
         if (status == MPIVF_OK && !inquiry->answered)
@@ -202,6 +194,15 @@ mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry)
     mpivf_source_close_all(&inquiry->ids);
     mpivf_source_close_all(&inquiry->query);
     mpivf_source_close_all(&inquiry->base);
+}
+
+mpivf_status
+mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry)
+{
+    mpivf_status status = mpivf_source_unchanged_all(&inquiry->base);
+    if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(&inquiry->query);
+    return status ? status : mpivf_source_unchanged_all(&inquiry->ids);
 }
 
 static mpivf_status
@@ -257,15 +258,19 @@ mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n
     size_t dim = inquiry->query.dim;
     mpivf_status status =
         mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, query);
+    if (status)
+        return status;
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
-        if (!mpivf_finite(*query + i * dim, dim)) {
+        if (!mpivf_finite(*query + i * dim, dim))
             status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
                                 "query %llu of '%s' has a value that is not finite",
                                 (unsigned long long)mpivf_source_spread(
                                     inquiry->query.rows, inquiry->queries, first + i),
                                 inquiry->asking);
-            mpivf_free(inquiry->par->ctx, *query);
-            *query = NULL;
-        }
+    status = mpivf_agree_all(inquiry->par, status); /* a rank may have read it otherwise */
+    if (status) {
+        mpivf_free(inquiry->par->ctx, *query);
+        *query = NULL;
+    }
     return status;
 }

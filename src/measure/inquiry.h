@@ -34,6 +34,10 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
 
+/* MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective, agreed. */
+mpivf_status
+mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry);
+
 /*
  * Claim the folder of the work. MPIVF_MISMATCH when there are parts in it that are nobody's.
  * Release with mpivf_claim_clear, also after failure. Collective, agreed.

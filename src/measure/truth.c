@@ -257,6 +257,8 @@ pass_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = scan_all(t, progress);
     if (status == MPIVF_OK)
+        status = mpivf_inquiry_unchanged_all(&t->inquiry);
+    if (status == MPIVF_OK)
         status = join_all(t);
     if (status == MPIVF_OK && t->par->rank == 0)
         status = mpivf_resume_complete(&t->resume);

@@ -17,12 +17,14 @@ mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim
         query->rows = most > 0 && most < source.rows ? most : source.rows;
     if (status == MPIVF_OK)
         status = mpivf_source_load_all(&source, query->rows, 0, query->rows, &query->row);
+    if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(&source);
     mpivf_source_close_all(&source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
         if (!mpivf_finite(query->row + q * dim, dim))
             status = mpivf_fail(ctx, MPIVF_INPUT, "query %llu of '%s' has a value that is not finite",
                                 (unsigned long long)q, name);
-    return status;
+    return mpivf_agree_all(par, status); /* a rank may have read it otherwise */
 }
 
 void

@@ -140,6 +140,8 @@ run_all(struct searching *s, const char *out, struct mpivf_report *report,
     }
     mpivf_phase_end(&s->progress);
     searched->rows_scanned = mpivf_total_all(par, s->scan.pairs);
+    if (status == MPIVF_OK)
+        status = mpivf_index_unchanged_all(par, &s->index);
     if (status == MPIVF_OK && par->rank == 0) {
         s->result.metric = meta->metric;
         s->result.rows = meta->rows;

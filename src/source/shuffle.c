@@ -13,7 +13,6 @@ struct shuffle {
     const struct mpivf_shuffle_options *options;
     const char *input, *path;
     char partial[MPIVF_PATH], name[MPIVF_OBJECT];
-    uint64_t fingerprint;
     struct mpivf_file lock; /* rank 0: the partial file is ours */
 };
 
@@ -63,7 +62,7 @@ create(struct shuffle *x, uint64_t offset[2])
         {.name = "type", .kind = MPIVF_H5_TEXT, .text = "dense"},
         {.name = "dimension", .kind = MPIVF_H5_U64, .number = dim},
         {.name = "seed", .kind = MPIVF_H5_U64, .number = x->options->seed},
-        {.name = "source_fingerprint", .kind = MPIVF_H5_U64, .number = x->fingerprint},
+        {.name = "source_fingerprint", .kind = MPIVF_H5_U64, .number = source->fingerprint},
     };
     struct mpivf_h5_dataset dataset[] = {{x->name, source->type, 2, {rows, dim}, 0},
                                          {"id", MPIVF_I64, 1, {rows, 1}, 0}};
@@ -96,8 +95,6 @@ begin_all(struct shuffle *x)
                                    source->dim * mpivf_type_size(source->type), left, par->size,
                                    &s->buckets);
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(source, &x->fingerprint);
     uint64_t offset[2] = {0, 0};
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, par->rank == 0 ? create(x, offset) : MPIVF_OK);
@@ -116,6 +113,8 @@ scatter_all(struct shuffle *x, struct mpivf_report *report)
     struct mpivf_progress progress;
     mpivf_phase_begin(&progress, x->s.par, report, "scatter", "rows", x->source.rows);
     mpivf_status status = mpivf_scatter_all(&x->s, &x->source, &progress);
+    if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(&x->source);
     mpivf_phase_end(&progress);
     return status;
 }

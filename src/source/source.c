@@ -3,6 +3,7 @@
 #include "base/compare.h"
 #include "base/rng.h"
 #include "io/checksum.h"
+#include "io/inputs.h"
 #include "source/backend.h"
 #include "source/decode.h"
 
@@ -16,7 +17,9 @@ enum { BACKENDS = sizeof backends / sizeof backends[0] };
 enum {
     BLOCK_BYTES = 4 << 20, /* large enough for a disk, small enough to deal fairly */
     BLOCKS = 1024,         /* a smaller file is still dealt in about so many */
-    PRINT_ROWS = 64
+    PRINT_WHOLE = 4 << 20, /* bytes of rows that are all in the fingerprint */
+    PRINT_RUNS = 64,       /* of more, so many runs */
+    PRINT_BYTES = 64 << 10 /* of a run; one row at least */
 };
 
 /* Split FILE[:OBJECT]. A file whose own name has the colon wins. */
@@ -58,16 +61,21 @@ check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_s
     return MPIVF_OK;
 }
 
+/* The files that the rows lie in, as they are before anybody reads them. */
+static mpivf_status
+list_files(struct mpivf_context *ctx, const struct mpivf_source_plan *plan,
+           struct mpivf_inputs *inputs)
+{
+    return mpivf_inputs_add(ctx, inputs, plan->path);
+}
+
 static mpivf_status
 describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool ids,
-         struct mpivf_source_plan *plan)
+         struct mpivf_source_plan *plan, struct mpivf_inputs *inputs)
 {
     mpivf_status status = split_name(ctx, name, fallback, plan);
-    if (status)
-        return status;
-    struct mpivf_file probe;
-    status = mpivf_file_open(ctx, plan->path, &probe); /* says why it cannot be read */
-    mpivf_file_drop(&probe);
+    if (status == MPIVF_OK)
+        status = list_files(ctx, plan, inputs);
     if (status)
         return status;
     while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
@@ -92,25 +100,10 @@ block_rows_of(const struct mpivf_source *source)
     return (rows + chunk - 1) / chunk * chunk;
 }
 
+/* Open what rank 0 has described, the same on every rank. */
 static mpivf_status
-open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-         const char *fallback, bool ids, enum mpivf_read_mode mode)
+open_plan_all(struct mpivf_source *source, const struct mpivf_source_plan *plan)
 {
-    struct mpivf_context *ctx = par->ctx;
-    memset(source, 0, sizeof *source);
-    source->par = par;
-    struct mpivf_source_plan *plan = mpivf_alloc_zero(ctx, "a source", 1, sizeof *plan);
-    mpivf_status status = plan ? MPIVF_OK : MPIVF_MEMORY;
-    if (plan && par->rank == 0) {
-        plan->mode = mode;
-        status = describe(ctx, name, fallback, ids, plan);
-    }
-    status = mpivf_agree_all(par, status);
-    if (status) {
-        mpivf_free(ctx, plan);
-        return status;
-    }
-    mpivf_bcast_all(par, plan, sizeof *plan);
     const struct mpivf_h5_shape *shape = &plan->shape;
     memcpy(source->object, plan->object, sizeof source->object);
     source->rows = shape->rows;
@@ -121,11 +114,84 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     source->block_rows = block_rows_of(source);
     source->blocks = (source->rows + source->block_rows - 1) / source->block_rows;
     source->ops = backends[plan->ops];
-    status = source->ops->open_all(source, plan);
+    mpivf_status status = source->ops->open_all(source, plan);
     if (status)
         source->state = NULL;
-    mpivf_free(ctx, plan);
     return status;
+}
+
+/* Run number i of the fingerprint, of `rows` rows; all runs of a small source are all of it. */
+static struct mpivf_range
+print_run(const struct mpivf_source *source, const uint64_t *start, uint64_t i, uint64_t rows)
+{
+    uint64_t first = start ? start[i] : i * rows, left = source->rows - first;
+    return (struct mpivf_range){first, rows < left ? rows : left};
+}
+
+/* Read the runs, `start` NULL for all rows; a rank that failed keeps reading along. */
+static mpivf_status
+print_runs_all(struct mpivf_source *source, const uint64_t *start, uint64_t runs, uint64_t rows,
+               void *buffer)
+{
+    size_t row_bytes = source->dim * mpivf_type_size(source->type);
+    uint64_t print[5] = {0, 0, source->rows, source->dim, source->type};
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t i = 0; i < runs; i++) {
+        struct mpivf_range run = print_run(source, start, i, rows);
+        mpivf_status now = mpivf_source_read_raw_all(source, &run, 1, buffer);
+        status = status ? status : now;
+        print[1] = now ? 0 : mpivf_checksum_of(buffer, run.rows * row_bytes);
+        print[0] = mpivf_checksum_of(print, sizeof print);
+    }
+    source->fingerprint = print[0];
+    source->bytes_read = 0; /* of the rows that are asked for */
+    return status;
+}
+
+static mpivf_status
+fingerprint_all(struct mpivf_source *source, const char *name)
+{
+    struct mpivf_context *ctx = source->par->ctx;
+    uint64_t row_bytes = source->dim * mpivf_type_size(source->type), start[PRINT_RUNS];
+    uint64_t rows = row_bytes < PRINT_BYTES ? PRINT_BYTES / row_bytes : 1;
+    rows = rows < source->rows ? rows : source->rows;
+    bool whole = source->rows <= PRINT_WHOLE / row_bytes;
+    for (uint64_t i = 0; i < PRINT_RUNS; i++)
+        start[i] = mpivf_random(0, MPIVF_FOR_PRINT, i) % (source->rows - rows + 1);
+    qsort(start, PRINT_RUNS, sizeof *start, mpivf_compare_u64); /* each chunk once */
+    void *buffer = mpivf_alloc(ctx, "the read buffer", rows, row_bytes);
+    mpivf_status status = mpivf_agree_all(source->par, buffer ? MPIVF_OK : MPIVF_MEMORY);
+    if (status == MPIVF_OK)
+        status = print_runs_all(source, whole ? NULL : start,
+                                whole ? (source->rows + rows - 1) / rows : PRINT_RUNS, rows, buffer);
+    mpivf_free(ctx, buffer);
+    status = mpivf_agree_all(source->par, status);
+    return status ? status : mpivf_inputs_content_all(source->par, name, source->fingerprint);
+}
+
+static mpivf_status
+open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+         const char *fallback, bool ids, enum mpivf_read_mode mode)
+{
+    struct mpivf_context *ctx = par->ctx;
+    memset(source, 0, sizeof *source);
+    source->par = par;
+    source->inputs = mpivf_alloc_zero(ctx, "a source", 1, sizeof *source->inputs);
+    struct mpivf_source_plan *plan = mpivf_alloc_zero(ctx, "a source", 1, sizeof *plan);
+    mpivf_status status = plan && source->inputs ? MPIVF_OK : MPIVF_MEMORY;
+    if (status == MPIVF_OK && par->rank == 0) {
+        plan->mode = mode;
+        status = describe(ctx, name, fallback, ids, plan, source->inputs);
+    }
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_inputs_share_all(par, source->inputs);
+    if (status == MPIVF_OK) {
+        mpivf_bcast_all(par, plan, sizeof *plan);
+        status = open_plan_all(source, plan);
+    }
+    mpivf_free(ctx, plan);
+    return status ? status : fingerprint_all(source, name);
 }
 
 mpivf_status
@@ -153,6 +219,17 @@ mpivf_source_close_all(struct mpivf_source *source)
     if (source->state)
         source->ops->close_all(source);
     source->state = NULL;
+    if (source->inputs) {
+        mpivf_inputs_clear(source->par->ctx, source->inputs);
+        mpivf_free(source->par->ctx, source->inputs);
+    }
+    source->inputs = NULL;
+}
+
+mpivf_status
+mpivf_source_unchanged_all(const struct mpivf_source *source)
+{
+    return source->inputs ? mpivf_inputs_unchanged_all(source->par, source->inputs) : MPIVF_OK;
 }
 
 struct mpivf_range
@@ -241,33 +318,5 @@ mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t firs
         mpivf_free(ctx, buffer);
     else
         *rows = buffer;
-    return status;
-}
-
-mpivf_status
-mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint)
-{
-    struct mpivf_context *ctx = source->par->ctx;
-    uint64_t sum[PRINT_ROWS + 3] = {source->rows, source->dim, source->type};
-    void *row = mpivf_alloc(ctx, "a row", 1, mpivf_source_row_bytes(source));
-    mpivf_status status = mpivf_agree_all(source->par, row ? MPIVF_OK : MPIVF_MEMORY);
-    if (status) {
-        mpivf_free(ctx, row);
-        return status;
-    }
-    uint64_t number[PRINT_ROWS];
-    for (uint64_t i = 0; i < PRINT_ROWS; i++)
-        number[i] = mpivf_random(0, MPIVF_FOR_PRINT, i) % source->rows;
-    qsort(number, PRINT_ROWS, sizeof *number, mpivf_compare_u64); /* each chunk once */
-    for (uint64_t i = 0; i < PRINT_ROWS; i++) { /* a rank that failed keeps reading along */
-        struct mpivf_range one = {number[i], 1};
-        mpivf_status now = mpivf_source_read_raw_all(source, &one, 1, row);
-        status = status ? status : now;
-        sum[i + 3] = mpivf_checksum_of(row, source->dim * mpivf_type_size(source->type));
-    }
-    mpivf_free(ctx, row);
-    status = mpivf_agree_all(source->par, status);
-    if (status == MPIVF_OK)
-        *fingerprint = mpivf_checksum_of(sum, sizeof sum);
     return status;
 }

@@ -88,7 +88,6 @@ static void
 check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const float *want)
 {
     struct mpivf_source source;
-    uint64_t fingerprint = 0;
     CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", mode) == MPIVF_OK);
     float *row = calloc(source.rows * source.dim + 1, sizeof *row);
     for (uint64_t piece = 0; piece < 6; piece++) {
@@ -102,8 +101,8 @@ check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const 
             CHECK(t, memcmp(row + at * source.dim, want + range[r].row * source.dim,
                             range[r].rows * source.dim * sizeof *row) == 0);
     }
-    CHECK(t, mpivf_source_fingerprint_all(&source, &fingerprint) == MPIVF_OK);
-    CHECK(t, fingerprint == mpivf_max_u64_all(&t->par, fingerprint) && fingerprint != 0);
+    CHECK(t, source.fingerprint == mpivf_max_u64_all(&t->par, source.fingerprint));
+    CHECK(t, source.fingerprint != 0 && mpivf_source_unchanged_all(&source) == MPIVF_OK);
     free(row);
     mpivf_source_close_all(&source);
 }
