@@ -18,6 +18,12 @@
  * the others and of list_offset, rejected, row_range). Datasets are contiguous,
  * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks, threads or memory.
  *
+ * But a shard tells which version of its source it is of (as does the model in a work folder): further
+ * attributes source_version, a hash of the sizes and times of the files, source_bytes,
+ * source_modified, nanoseconds since 1970 (these three are 0 for rows of several versions), and
+ * rows_checksum (source/rowsum.h), under header_checksum too. They are not in an index, whose bytes
+ * follow from the rows alone.
+ *
  * Always: the covered rows = rows + rejected; an index proper covers 0 .. source_rows-1.
  */
 #ifndef MPIVF_INDEX_H
@@ -25,6 +31,7 @@
 
 #include <mpivf/par.h>
 #include <mpivf/range.h>
+#include <mpivf/source.h>
 #include <mpivf/type.h>
 
 struct mpivf_codec;
@@ -46,6 +53,8 @@ struct mpivf_index_meta {
     uint64_t model_fingerprint, source_fingerprint;
     uint64_t ranges;    /* of row_range */
     uint64_t centroids; /* rows of /centroid: lists or 0 */
+    bool stamped;       /* the file has: */
+    struct mpivf_stamp stamp; /* its rows, or for a model those that it was trained on */
 };
 
 /* Where the datasets start in the file. */

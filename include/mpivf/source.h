@@ -131,6 +131,26 @@ mpivf_source_spread(uint64_t rows, uint64_t count, uint64_t i)
 }
 
 /*
+ * Which rows something was made of: the version of the files, a hash of all their sizes and times,
+ * and a checksum of those rows. The size of all files and the time of the latest are for people.
+ */
+struct mpivf_stamp {
+    uint64_t version; /* 0 = no stamp, or rows of several versions */
+    uint64_t bytes;
+    int64_t modified; /* nanoseconds since 1970 */
+    uint64_t rows;    /* source/rowsum.h */
+};
+
+/* The files of a source, and of `ids` unless that is NULL, as they were opened; no rows yet. Local. */
+struct mpivf_stamp
+mpivf_source_stamp(const struct mpivf_source *source, const struct mpivf_source *ids);
+
+/* "1000 bytes, modified 2026-02-03 14:03:07.250", or that the versions were several. Local. */
+enum { MPIVF_STAMP_TEXT = 96 };
+void
+mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT]);
+
+/*
  * MPIVF_INPUT when a file of the source was modified since it was opened. One that is not open is
  * fine. Collective, agreed.
  */

@@ -24,6 +24,7 @@ struct mpivf_train_options {
     uint64_t max_list;   /* rows of a list at most, by what the sample tells; 0 = any */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
+    bool stamp; /* the model tells which rows it was trained on (mpivf/index.h) */
 };
 
 /* What came of it. */
@@ -32,12 +33,22 @@ struct mpivf_trained {
     uint64_t split; /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
     double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
+    uint64_t rowsum; /* checksum of the rows of the sample, as they were read */
 };
 
 /* MPIVF_INPUT or MPIVF_USAGE when so many rows cannot be trained on like this. Local. */
 mpivf_status
 mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options,
                   uint64_t rows);
+
+/*
+ * Read the sample once more, without training: the checksum of its rows, as in mpivf_trained.
+ * Collective, agreed.
+ */
+mpivf_status
+mpivf_train_rowsum_all(const struct mpivf_par *par, struct mpivf_source *source,
+                       const struct mpivf_train_options *options, struct mpivf_report *report,
+                       uint64_t *rowsum);
 
 /*
  * Train and write an index without rows at `path`, whole or not at all. Memory: about 21 bytes x

@@ -2,6 +2,7 @@
 
 #include "math/distance.h"
 #include "source/reader.h"
+#include "source/rowsum.h"
 
 enum { BATCH_MOST = 16 << 20 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
@@ -145,7 +146,9 @@ keep_batch(struct adding *a)
         if (status)
             return status;
     }
-    mpivf_spill_cover(spill, batch->range, batch->ranges);
+    struct mpivf_rowsum_of rows = {batch->row, a->add->source->dim * sizeof *batch->row, batch->id,
+                                   batch->range, batch->ranges};
+    mpivf_spill_cover(spill, batch->range, batch->ranges, mpivf_rowsum(&rows, spill->ctx->threads));
     mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
     mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
     return MPIVF_OK;

@@ -4,6 +4,7 @@
 #include "build/ids.h"
 #include "build/merge.h"
 #include "build/model.h"
+#include "build/recheck.h"
 #include "build/work.h"
 #include "io/checksum.h"
 
@@ -117,15 +118,28 @@ choose_rows(struct building *b)
     b->want = mpivf_source_share(source, (int)b->options->part - 1, (int)b->options->parts);
 }
 
+/* What an earlier run left has to be of the rows as they are now. */
+static mpivf_status
+recheck_all(struct building *b, struct mpivf_report *report)
+{
+    struct mpivf_recheck recheck = {.source = &b->source,
+                                    .ids = b->options->ids ? &b->ids : NULL,
+                                    .work = &b->work,
+                                    .train = &b->options->train};
+    return mpivf_recheck_all(&recheck, report);
+}
+
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
 static mpivf_status
 have_model_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
+    struct mpivf_train_options train = b->options->train;
+    train.stamp = true; /* another run may go on with it */
     mpivf_status status = MPIVF_OK;
     if (b->options->model == NULL) {
         if (!b->work.has_model)
-            status = mpivf_train_file_all(par, &b->source, &b->options->train, report, b->work.model,
+            status = mpivf_train_file_all(par, &b->source, &train, report, b->work.model,
                                           &built->trained);
         if (status == MPIVF_OK)
             status = mpivf_index_open_all(par, b->work.model, &b->model);
@@ -143,6 +157,8 @@ shard_meta(const struct building *b)
     meta.ids = b->options->ids != NULL;
     meta.source_fingerprint = b->source_fingerprint;
     meta.rows = meta.rejected = meta.ranges = meta.centroids = 0;
+    meta.stamped = true;
+    meta.stamp = mpivf_source_stamp(&b->source, b->options->ids ? &b->ids : NULL);
     return meta;
 }
 
@@ -274,6 +290,8 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
     if (status == MPIVF_OK && !finished) {
         if (b->options->ids)
             status = mpivf_ids_check_all(par, &b->ids, report);
+        if (status == MPIVF_OK)
+            status = recheck_all(b, report);
         if (status == MPIVF_OK)
             status = have_model_all(b, report, built);
         if (status == MPIVF_OK)

@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "build/smallest.h"
 #include "math/distance.h"
+#include "source/rowsum.h"
 #include "source/slab.h"
 
 #include <string.h>
@@ -42,6 +43,7 @@ struct reading {
     size_t ranges;
     float *buffer;                     /* owned */
     uint64_t most_rows;
+    uint64_t rowsum;                   /* of the drawn rows so far */
 };
 
 static bool
@@ -95,7 +97,7 @@ next_ranges(struct reading *r)
     return r->ranges > 0;
 }
 
-/* Move the sampled rows of the buffer to the sample; `unit` has room for a row. */
+/* Move the sampled rows of the buffer to the sample (NULL: only add them up); `unit` has room for a row. */
 static mpivf_status
 keep_rows(struct reading *r, const struct mpivf_train_options *options, float *unit,
           struct mpivf_sample *sample)
@@ -108,6 +110,9 @@ keep_rows(struct reading *r, const struct mpivf_train_options *options, float *u
         for (uint64_t row = r->range[i].row; row < end && status == MPIVF_OK; row++, from += dim) {
             uint64_t hash = mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row);
             if (hash > r->threshold[MPIVF_SAMPLE_ALL])
+                continue;
+            r->rowsum += mpivf_rowsum_row(from, dim * sizeof *from, row);
+            if (sample == NULL)
                 continue;
             if (!mpivf_finite(from, dim)) {
                 if (options->bad_rows == MPIVF_BAD_ROWS_SKIP)
@@ -139,15 +144,13 @@ count_drawn(struct reading *r, size_t count[MPIVF_SAMPLE_LEVELS])
 }
 
 static mpivf_status
-reading_init(struct reading *r, const struct mpivf_train_options *options,
-             const struct mpivf_draw *draw, struct mpivf_sample *sample)
+reading_init(struct reading *r)
 {
     struct mpivf_context *ctx = r->source->par->ctx;
-    size_t row_bytes = mpivf_source_row_bytes(r->source), room[MPIVF_SAMPLE_LEVELS];
-    mpivf_status status = mpivf_slab_init(&r->slab, r->source, options->seed, NULL, 0);
+    size_t row_bytes = mpivf_source_row_bytes(r->source);
+    mpivf_status status = mpivf_slab_init(&r->slab, r->source, r->seed, NULL, 0);
     if (status)
         return status;
-    count_drawn(r, room);
     r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
     size_t left = mpivf_memory_left(ctx) / 4, bytes = left < BUFFER ? left : BUFFER;
     r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
@@ -155,11 +158,29 @@ reading_init(struct reading *r, const struct mpivf_train_options *options,
         r->near = r->most_rows - 1;
     r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
     r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows + 1, row_bytes);
-    if (!r->range || !r->buffer)
-        return MPIVF_MEMORY;
+    return r->range && r->buffer ? MPIVF_OK : MPIVF_MEMORY;
+}
+
+static void
+reading_clear(struct reading *r)
+{
+    struct mpivf_context *ctx = r->source->par->ctx;
+    mpivf_free(ctx, r->buffer);
+    mpivf_free(ctx, r->range);
+    mpivf_slab_clear(&r->slab);
+}
+
+/* Room for this rank's share of the sample. */
+static mpivf_status
+make_room(struct reading *r, enum mpivf_metric metric, const struct mpivf_draw *draw,
+          struct mpivf_sample *sample)
+{
+    struct mpivf_context *ctx = r->source->par->ctx;
+    size_t room[MPIVF_SAMPLE_LEVELS];
+    count_drawn(r, room);
     /* the buffer goes before training begins, when the state of the rows comes */
     size_t memory = mpivf_memory_left(ctx);
-    return mpivf_sample_init(ctx, sample, options->metric, r->source->dim, room,
+    return mpivf_sample_init(ctx, sample, metric, r->source->dim, room,
                              draw->memory < memory ? draw->memory : memory, draw->path);
 }
 
@@ -175,28 +196,53 @@ thresholds_all(struct reading *r, const struct mpivf_draw *draw)
                               : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
 }
 
+/* Read the drawn rows into the sample, which may be NULL, and add them up. */
+static mpivf_status
+read_all(struct reading *r, const struct mpivf_train_options *options,
+         struct mpivf_progress *progress, struct mpivf_sample *sample, uint64_t *rowsum)
+{
+    mpivf_status status = MPIVF_OK;
+    for (bool more = true; more;) {
+        size_t before = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
+        more = next_ranges(r);
+        status = mpivf_source_read_all(r->source, r->range, r->ranges, r->buffer);
+        if (status == MPIVF_OK)
+            status = keep_rows(r, options, r->buffer + r->most_rows * r->source->dim, sample);
+        size_t now = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
+        status = mpivf_round_all(progress, status, now - before, &more);
+    }
+    *rowsum = mpivf_total_all(r->source->par, r->rowsum);
+    return status ? status : mpivf_source_unchanged_all(r->source);
+}
+
 mpivf_status
 mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
                const struct mpivf_train_options *options, const struct mpivf_draw *draw,
-               struct mpivf_progress *progress, struct mpivf_sample *sample)
+               struct mpivf_progress *progress, struct mpivf_sample *sample, uint64_t *rowsum)
 {
     struct reading r = {.source = source, .seed = options->seed};
     memset(sample, 0, sizeof *sample);
     thresholds_all(&r, draw);
-    mpivf_status status = mpivf_agree_all(par, reading_init(&r, options, draw, sample));
-    for (bool more = status == MPIVF_OK; more;) {
-        size_t before = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
-        more = next_ranges(&r);
-        status = mpivf_source_read_all(source, r.range, r.ranges, r.buffer);
-        if (status == MPIVF_OK)
-            status = keep_rows(&r, options, r.buffer + r.most_rows * source->dim, sample);
-        status = mpivf_round_all(progress, status,
-                                 mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) - before, &more);
-    }
-    mpivf_free(par->ctx, r.buffer);
-    mpivf_free(par->ctx, r.range);
-    mpivf_slab_clear(&r.slab);
+    mpivf_status status = reading_init(&r);
     if (status == MPIVF_OK)
-        status = mpivf_source_unchanged_all(source);
+        status = make_room(&r, options->metric, draw, sample);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = read_all(&r, options, progress, sample, rowsum);
+    reading_clear(&r);
     return status ? status : mpivf_agree_all(par, mpivf_sample_ready(sample));
+}
+
+mpivf_status
+mpivf_draw_rowsum_all(struct mpivf_source *source, const struct mpivf_train_options *options,
+                      const struct mpivf_draw *draw, struct mpivf_progress *progress,
+                      uint64_t *rowsum)
+{
+    struct reading r = {.source = source, .seed = options->seed};
+    thresholds_all(&r, draw);
+    mpivf_status status = mpivf_agree_all(source->par, reading_init(&r));
+    if (status == MPIVF_OK)
+        status = read_all(&r, options, progress, NULL, rowsum);
+    reading_clear(&r);
+    return status;
 }

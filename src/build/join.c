@@ -43,6 +43,17 @@ append(struct mpivf_context *ctx, void **array, uint64_t count, const void *from
     return MPIVF_OK;
 }
 
+/* The stamp of both; rows of several versions are of none. */
+static void
+join_stamp(struct mpivf_index_meta *meta, const struct mpivf_index_meta *more)
+{
+    uint64_t rows = meta->stamp.rows + more->stamp.rows;
+    meta->stamped = meta->stamped && more->stamped;
+    if (meta->stamp.version != more->stamp.version)
+        meta->stamp = (struct mpivf_stamp){.version = 0};
+    meta->stamp.rows = rows;
+}
+
 static mpivf_status
 add_input(struct mpivf_context *ctx, struct header *header, const char *path)
 {
@@ -53,6 +64,7 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
     if (status == MPIVF_OK && first) {
         *meta = index.meta;
         meta->rows = meta->rejected = meta->ranges = 0;
+        meta->stamp.rows = 0;
         header->list_offset =
             mpivf_alloc_zero(ctx, "list offsets", meta->lists + 1, sizeof *header->list_offset);
         status = header->list_offset ? MPIVF_OK : MPIVF_MEMORY;
@@ -71,6 +83,7 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
         meta->rows += index.meta.rows;
         meta->rejected += index.meta.rejected;
         meta->ranges += index.meta.ranges;
+        join_stamp(meta, &index.meta);
     }
     if (first)
         header->first = index; /* stays open for comparison */
@@ -112,6 +125,8 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
         qsort(header.rejected, meta->rejected, sizeof *header.rejected, mpivf_compare_i64);
         meta->ranges = mpivf_range_normalise(header.range, meta->ranges, NULL);
         meta->centroids = model ? meta->lists : 0;
+        if (model && meta->rows + meta->rejected == meta->source_rows)
+            meta->stamped = false; /* an index: its bytes follow from the rows alone */
         status = mpivf_index_create(ctx, partial, meta, coarse.centroid, header.list_offset,
                                     header.rejected, header.range, &layout);
         *rows = meta->rows;

@@ -15,7 +15,8 @@ write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file, uint64
 
 mpivf_status
 mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
-                  const struct mpivf_train_options *options, const struct mpivf_trained *trained)
+                  const struct mpivf_train_options *options, const struct mpivf_trained *trained,
+                  const struct mpivf_stamp *stamp)
 {
     struct mpivf_index_meta meta = {
         .metric = options->metric,
@@ -27,7 +28,10 @@ mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpiv
         .objective = trained->objective,
         .model_fingerprint = mpivf_coarse_fingerprint(coarse),
         .centroids = coarse->lists,
+        .stamped = stamp != NULL,
     };
+    if (stamp)
+        meta.stamp = *stamp;
     char partial[MPIVF_PATH];
     struct mpivf_index_layout layout;
     struct mpivf_file file = {.fd = -1, .path = partial};

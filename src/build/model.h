@@ -6,9 +6,10 @@
 
 #include <mpivf/train.h>
 
-/* Write it at `path`, whole or not at all. Local. */
+/* Write it at `path`, with `stamp` unless that is NULL, whole or not at all. Local. */
 mpivf_status
 mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
-                  const struct mpivf_train_options *options, const struct mpivf_trained *trained);
+                  const struct mpivf_train_options *options, const struct mpivf_trained *trained,
+                  const struct mpivf_stamp *stamp);
 
 #endif

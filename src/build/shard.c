@@ -73,8 +73,10 @@ mpivf_spill_fits(const struct mpivf_spill *spill, size_t rows, size_t ranges)
 }
 
 void
-mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges)
+mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges,
+                  uint64_t rowsum)
 {
+    spill->rowsum += rowsum;
     for (size_t i = 0; i < ranges; i++)
         spill->range[spill->ranges++] = range[i];
 }
@@ -233,6 +235,7 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
     spill->meta.rows = spill->rows;
     spill->meta.rejected = spill->rejects;
     spill->meta.ranges = spill->ranges;
+    spill->meta.stamp.rows = spill->rowsum;
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder,
                             (unsigned long long)spill->range[0].row,
@@ -249,5 +252,6 @@ mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
         status = write_rows(spill, &file, &layout);
     status = mpivf_file_finish(ctx, &file, path, status);
     spill->rows = spill->rejects = spill->ranges = 0;
+    spill->rowsum = 0;
     return status;
 }

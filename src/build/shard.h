@@ -16,6 +16,7 @@
 struct mpivf_spill {
     struct mpivf_context *ctx;
     struct mpivf_index_meta meta; /* of every shard; rows, rejected and ranges set when written */
+    uint64_t rowsum;              /* of the rows covered */
     size_t capacity, rows;
     uint32_t *list;  /* owned, [capacity] */
     int64_t *id;     /* owned, [capacity] */
@@ -48,9 +49,10 @@ mpivf_spill_clear(struct mpivf_spill *spill);
 bool
 mpivf_spill_fits(const struct mpivf_spill *spill, size_t rows, size_t ranges);
 
-/* Note that these ranges are covered by what is put in. */
+/* Note that these ranges, whose rows have this checksum, are covered by what is put in. */
 void
-mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges);
+mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges,
+                  uint64_t rowsum);
 
 /* Encode and keep n rows; a row whose list is UINT32_MAX was rejected. */
 void

@@ -92,7 +92,7 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
 
     uint64_t read_before = source->bytes_read;
     mpivf_phase_begin(&progress, par, report, "sample", "rows", wanted);
-    status = mpivf_draw_all(par, source, options, &draw, &progress, &sample);
+    status = mpivf_draw_all(par, source, options, &draw, &progress, &sample, &trained->rowsum);
     progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = source->bytes_read - read_before;
     progress.phase->bytes_written = sample.bytes_written;
@@ -113,6 +113,22 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
 }
 
 mpivf_status
+mpivf_train_rowsum_all(const struct mpivf_par *par, struct mpivf_source *source,
+                       const struct mpivf_train_options *options, struct mpivf_report *report,
+                       uint64_t *rowsum)
+{
+    struct mpivf_draw draw = {.path = NULL};
+    struct mpivf_progress progress;
+    uint64_t wanted = sample_of(options, source->rows), read_before = source->bytes_read;
+    mpivf_kmeans_wanted(lists_of(options, source->rows), wanted, draw.wanted);
+    mpivf_phase_begin(&progress, par, report, "sample again", "rows", wanted);
+    mpivf_status status = mpivf_draw_rowsum_all(source, options, &draw, &progress, rowsum);
+    progress.phase->bytes_read = source->bytes_read - read_before;
+    mpivf_phase_end(&progress);
+    return status;
+}
+
+mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
                      const char *path, struct mpivf_trained *trained)
@@ -120,8 +136,11 @@ mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse coarse;
     mpivf_status status = train_all(par, source, options, report, path, &coarse, trained);
+    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
+    stamp.rows = trained->rowsum;
     if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_model_write(ctx, path, &coarse, options, trained);
+        status = mpivf_model_write(ctx, path, &coarse, options, trained,
+                                   options->stamp ? &stamp : NULL);
     mpivf_coarse_clear(&coarse);
     return mpivf_agree_all(par, status);
 }

@@ -124,6 +124,7 @@ look_at(struct mpivf_context *ctx, struct mpivf_work_shard *shard)
         shard->rows = index.meta.rows;
         shard->rejected = index.meta.rejected;
         shard->first = index.meta.ranges > 0 ? index.range[0].row : 0;
+        shard->version = index.meta.stamp.version;
     }
     mpivf_index_close(&index);
     return status;

@@ -19,6 +19,7 @@
 struct mpivf_work_shard {
     char path[MPIVF_PATH];
     uint64_t rows, rejected, first;
+    uint64_t version; /* of the source, see struct mpivf_stamp */
 };
 
 /* The same on every rank after mpivf_work_scan_all. */

@@ -26,7 +26,13 @@ enum attribute {
     A_MODEL,
     A_SOURCE,
     A_CHECKSUM,
-    ATTRIBUTES
+    A_VERSION_OF_SOURCE, /* from here on in files with a stamp */
+    A_SOURCE_BYTES,
+    A_SOURCE_MODIFIED,
+    A_ROWS_CHECKSUM,
+    ATTRIBUTES,
+    PLAIN = A_VERSION_OF_SOURCE, /* attributes of other files */
+    STAMP = ATTRIBUTES - PLAIN
 };
 
 enum dataset { D_CENTROID, D_OFFSET, D_ID, D_CODE, D_VECTOR, D_CHECKSUM, D_REJECTED, D_RANGE, DATASETS };
@@ -55,6 +61,10 @@ name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
         [A_MODEL] = {"model_fingerprint", MPIVF_H5_U64},
         [A_SOURCE] = {"source_fingerprint", MPIVF_H5_U64},
         [A_CHECKSUM] = {"header_checksum", MPIVF_H5_U64},
+        [A_VERSION_OF_SOURCE] = {"source_version", MPIVF_H5_U64},
+        [A_SOURCE_BYTES] = {"source_bytes", MPIVF_H5_U64},
+        [A_SOURCE_MODIFIED] = {"source_modified", MPIVF_H5_U64},
+        [A_ROWS_CHECKSUM] = {"rows_checksum", MPIVF_H5_U64},
     };
     memset(a, 0, ATTRIBUTES * sizeof *a);
     for (int i = 0; i < ATTRIBUTES; i++) {
@@ -84,6 +94,10 @@ set_attributes(struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpivf_index
     a[A_IDS].number = meta->ids;
     a[A_MODEL].number = meta->model_fingerprint;
     a[A_SOURCE].number = meta->source_fingerprint;
+    a[A_VERSION_OF_SOURCE].number = meta->stamp.version;
+    a[A_SOURCE_BYTES].number = meta->stamp.bytes;
+    a[A_SOURCE_MODIFIED].number = (uint64_t)meta->stamp.modified;
+    a[A_ROWS_CHECKSUM].number = meta->stamp.rows;
 }
 
 /* Of all attributes but itself, and of the small datasets. */
@@ -102,7 +116,10 @@ header_checksum(const struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpiv
     rest[0] = mpivf_checksum_of(list_offset, (meta->lists + 1) * sizeof *list_offset);
     rest[1] = mpivf_checksum_of(rejected, meta->rejected * sizeof *rejected);
     rest[2] = mpivf_checksum_of(range, meta->ranges * sizeof *range);
-    return mpivf_checksum_of(sum, sizeof sum);
+    uint64_t all[1 + STAMP] = {mpivf_checksum_of(sum, sizeof sum)};
+    for (int i = 0; i < STAMP; i++)
+        all[1 + i] = a[PLAIN + i].number;
+    return meta->stamped ? mpivf_checksum_of(all, sizeof all) : all[0];
 }
 
 static void
@@ -177,7 +194,8 @@ mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpi
     set_attributes(a, meta);
     set_datasets(d, meta);
     a[A_CHECKSUM].number = header_checksum(a, meta, list_offset, rejected, range);
-    mpivf_status status = mpivf_h5_create(ctx, path, a, ATTRIBUTES, d, DATASETS);
+    mpivf_status status =
+        mpivf_h5_create(ctx, path, a, meta->stamped ? ATTRIBUTES : PLAIN, d, DATASETS);
     if (status)
         return status;
     struct mpivf_file file;
@@ -215,7 +233,7 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);
     }
     if (status == MPIVF_OK) {
-        status = mpivf_h5_describe(ctx, path, a, ATTRIBUTES, d, DATASETS);
+        status = mpivf_h5_describe(ctx, path, a, PLAIN, d, DATASETS);
         status = status == MPIVF_INPUT ? MPIVF_CORRUPT : status; /* an index lacks nothing */
     }
     if (status)
@@ -251,6 +269,33 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
         .centroids = d[D_CENTROID].dim[0],
     };
     return MPIVF_OK;
+}
+
+/* Is it all rows of a source with their centroids: an index proper, which has no stamp? */
+static bool
+whole(const struct mpivf_index_meta *meta)
+{
+    return meta->source_rows > 0 && meta->centroids > 0 &&
+           meta->rows + meta->rejected == meta->source_rows;
+}
+
+static mpivf_status
+read_stamp(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
+           struct mpivf_index_meta *meta)
+{
+    if (whole(meta))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_h5_describe(ctx, path, a + PLAIN, STAMP, NULL, 0);
+    if (status == MPIVF_INPUT) { /* a model, or a shard of a program that wrote none */
+        mpivf_forgive(ctx);
+        return MPIVF_OK;
+    }
+    meta->stamped = status == MPIVF_OK;
+    meta->stamp = (struct mpivf_stamp){.version = a[A_VERSION_OF_SOURCE].number,
+                                       .bytes = a[A_SOURCE_BYTES].number,
+                                       .modified = (int64_t)a[A_SOURCE_MODIFIED].number,
+                                       .rows = a[A_ROWS_CHECKSUM].number};
+    return status;
 }
 
 /* Numbers that no file of ours has, before anything is computed from them. */
@@ -349,6 +394,8 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
         return MPIVF_MEMORY;
     strcpy(index->path, path);
     mpivf_status status = read_meta(ctx, path, a, d, &index->meta);
+    if (status == MPIVF_OK)
+        status = read_stamp(ctx, path, a, &index->meta);
     if (status == MPIVF_OK)
         status = check_datasets(ctx, path, &index->meta, d);
     struct mpivf_file file = {.fd = -1};

@@ -39,11 +39,16 @@ sample_all(const struct mpivf_par *par, const char *path, const struct mpivf_tra
     struct mpivf_report report = {0};
     struct mpivf_progress progress;
     struct mpivf_draw draw = {{wanted / 10, wanted / 3, wanted}, memory, path};
+    uint64_t rowsum = 0, again = 1;
     memset(sample, 0, sizeof *sample);
     mpivf_status status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
     mpivf_phase_begin(&progress, par, &report, "sample", "rows", wanted);
     if (status == MPIVF_OK)
-        status = mpivf_draw_all(par, &source, options, &draw, &progress, sample);
+        status = mpivf_draw_all(par, &source, options, &draw, &progress, sample, &rowsum);
+    if (status == MPIVF_OK)
+        status = mpivf_draw_rowsum_all(&source, options, &draw, &progress, &again);
+    if (status == MPIVF_OK && rowsum != again)
+        status = mpivf_fail(par->ctx, MPIVF_INTERNAL, "the same rows have two checksums");
     mpivf_phase_end(&progress);
     mpivf_source_close_all(&source);
     return status;
