@@ -51,6 +51,7 @@ struct mpivf_built {
     struct mpivf_spread spread;
     uint64_t rows, rejected, reused_rows; /* reused: found in shards of an earlier run */
     uint64_t shards, rounds;
+    uint64_t versions; /* of the source, among the shards merged; 0 = they do not tell */
     uint64_t bytes_written, index_bytes; /* shards and index together, the index alone */
     /*
      * The largest share of a rank's rows, of those that were read now, that would have to change
@@ -86,7 +87,9 @@ struct mpivf_merge_options {
 /*
  * Join shards (or indexes) of one model and one source into `path`; the inputs stay. Every row
  * of the source must be in exactly one, unless `partial`. MPIVF_MISMATCH for a foreign shard,
- * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Collective.
+ * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Shards of several versions
+ * of the source, by size and time, are noted on rank 0: what parts saw may be copies, or rows that
+ * were corrected in between. Collective.
  */
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,

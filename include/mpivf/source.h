@@ -145,7 +145,7 @@ struct mpivf_stamp {
 struct mpivf_stamp
 mpivf_source_stamp(const struct mpivf_source *source, const struct mpivf_source *ids);
 
-/* "1000 bytes, modified 2026-02-03 14:03:07.250", or that the versions were several. Local. */
+/* "1000 bytes modified 2026-02-03 14:03:07.250", or that there were several versions. Local. */
 enum { MPIVF_STAMP_TEXT = 96 };
 void
 mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT]);

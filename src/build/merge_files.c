@@ -11,6 +11,8 @@ struct chosen {
     uint64_t number; /* in the list given */
     uint64_t first;  /* row */
     uint64_t rows, rejected;
+    bool stamped;
+    struct mpivf_stamp stamp;
 };
 
 /* What rank 0 finds out. */
@@ -62,7 +64,8 @@ survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_inde
         status = add_ranges(ctx, survey, &index);
         chosen[survey->chosen++] = (struct chosen){number,
                                                    index.meta.ranges ? index.range[0].row : 0,
-                                                   index.meta.rows, index.meta.rejected};
+                                                   index.meta.rows, index.meta.rejected,
+                                                   index.meta.stamped, index.meta.stamp};
         survey->bytes += mpivf_index_bytes(&index.meta);
     }
     if (status == MPIVF_OK && first->ctx == NULL && !model_only)
@@ -89,6 +92,44 @@ check_cover(struct mpivf_context *ctx, struct survey *survey, bool partial)
                       "shard is missing (--partial merges without it)",
                       (unsigned long long)(survey->source_rows - rows),
                       (unsigned long long)survey->source_rows, (unsigned long long)missing);
+}
+
+/*
+ * How many versions of the source there are among the shards that tell theirs; *other is the first
+ * shard of another than the first. A merge of several versions counts as one more.
+ */
+static uint64_t
+count_versions(const struct chosen *chosen, uint64_t shards, uint64_t *first, uint64_t *other)
+{
+    uint64_t versions = 0;
+    for (uint64_t i = 0; i < shards; i++) {
+        bool known = !chosen[i].stamped;
+        for (uint64_t j = 0; j < i && !known; j++)
+            known = chosen[j].stamped && chosen[j].stamp.version == chosen[i].stamp.version;
+        versions += !known;
+        if (!known && versions == 1)
+            *first = i;
+        if (!known && versions == 2)
+            *other = i;
+    }
+    return versions;
+}
+
+/* The same for all ranks; rank 0 notes it when there are several. */
+static uint64_t
+tell_versions(const struct mpivf_par *par, const char *const *ordered, const struct chosen *chosen,
+              uint64_t shards)
+{
+    char one[MPIVF_STAMP_TEXT], two[MPIVF_STAMP_TEXT];
+    uint64_t first = 0, other = 0, versions = count_versions(chosen, shards, &first, &other);
+    if (par->rank != 0 || versions < 2)
+        return versions;
+    mpivf_stamp_text(&chosen[first].stamp, one);
+    mpivf_stamp_text(&chosen[other].stamp, two);
+    mpivf_note(par->ctx, "the source was not the same for all shards: '%s' was made of %s, '%s' of %s; "
+               "unless these are copies, rows that were corrected in between are in some shards only",
+               ordered[first], one, ordered[other], two);
+    return versions;
 }
 
 /* On rank 0: look at all inputs and put them in order. */
@@ -192,6 +233,7 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
         built->rounds = merge.rounds;
         built->bytes_written = merge.bytes_written;
         built->index_bytes = merge.index_bytes;
+        built->versions = tell_versions(par, ordered, chosen, survey.chosen);
         mpivf_status removed = MPIVF_OK;
         if (par->rank == 0)
             removed = mpivf_claim_remove(ctx, folder, mpivf_work_owns);

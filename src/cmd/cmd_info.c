@@ -61,6 +61,8 @@ show(struct mpivf_call *call, const struct mpivf_index *index)
     mpivf_spread_show(call, &spread);
     mpivf_call_set(call, "model_fingerprint", fingerprint(meta->model_fingerprint));
     mpivf_call_set(call, "source_fingerprint", fingerprint(meta->source_fingerprint));
+    if (meta->stamped)
+        mpivf_stamp_show(call, &meta->stamp);
     mpivf_call_set(call, "rejected_ids", rejected_ids(index, (uint64_t)f->rejected));
     return MPIVF_OK;
 }

@@ -43,6 +43,7 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "rejected", json_integer((json_int_t)built.rejected));
     mpivf_call_set(call, "shards", json_integer((json_int_t)built.shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built.rounds));
+    mpivf_call_set(call, "source_versions", json_integer((json_int_t)built.versions));
     mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built.index_bytes));
     mpivf_call_set(call, "index", json_string(path));
     return mpivf_report_write_all(call->par, &call->report, path, call->line);
@@ -56,7 +57,8 @@ const struct mpivf_command mpivf_cmd_merge = {
     .usage = "SHARD... OUT [OPTIONS]\n\n"
              "Join shards made by build --part with one model from one source. Every row has to\n"
              "be in exactly one shard; a missing, damaged or foreign shard is an error. The inputs\n"
-             "stay. OUT has the bytes that one build of all rows would have given.",
+             "stay. OUT has the bytes that one build of all rows would have given. Shards that were\n"
+             "made when the source had another size or time are noted.",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 2,

@@ -46,6 +46,16 @@ mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread)
 }
 
 void
+mpivf_stamp_show(struct mpivf_call *call, const struct mpivf_stamp *stamp)
+{
+    char text[MPIVF_STAMP_TEXT];
+    mpivf_stamp_text(stamp, text);
+    mpivf_call_set(call, "source_version", json_string(text));
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)stamp->rows);
+    mpivf_call_set(call, "rows_checksum", json_string(text));
+}
+
+void
 mpivf_result_print(const json_t *result)
 {
     const char *name;

@@ -95,6 +95,11 @@ struct mpivf_spread;
 void
 mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread);
 
+/* Add what a shard tells of its source. */
+struct mpivf_stamp;
+void
+mpivf_stamp_show(struct mpivf_call *call, const struct mpivf_stamp *stamp);
+
 /* Print a result, one "name value" a line. */
 void
 mpivf_result_print(const json_t *result);

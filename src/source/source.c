@@ -353,8 +353,8 @@ mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT])
     char when[MPIVF_TIME_TEXT];
     mpivf_inputs_time_text(stamp->modified, when);
     if (stamp->version == 0)
-        snprintf(text, MPIVF_STAMP_TEXT, "several versions");
+        snprintf(text, MPIVF_STAMP_TEXT, "several versions of it");
     else
-        snprintf(text, MPIVF_STAMP_TEXT, "%llu bytes, modified %s", (unsigned long long)stamp->bytes,
+        snprintf(text, MPIVF_STAMP_TEXT, "%llu bytes modified %s", (unsigned long long)stamp->bytes,
                  when);
 }
