@@ -7,6 +7,7 @@
 #include "build/recheck.h"
 #include "build/work.h"
 #include "io/checksum.h"
+#include "io/inputs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +57,15 @@ open_model_all(struct building *b)
     return status;
 }
 
+static void
+name_source(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE])
+{
+    char seen[MPIVF_STAMP_TEXT];
+    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
+    mpivf_stamp_text(&stamp, seen);
+    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
+}
+
 /*
  * Everything that shapes the bytes of the result, as JSON. --bad-rows is not in it: work done
  * under fail met no bad row and is good for skip; the other way merge_work_all refuses.
@@ -64,7 +74,10 @@ static void
 write_identity(const struct building *b, char *text, size_t size)
 {
     const struct mpivf_build_options *o = b->options;
-    char model[256];
+    char model[256], source[MPIVF_CLAIM_SOURCE], ids[MPIVF_CLAIM_SOURCE] = "null";
+    name_source(&b->source, source);
+    if (o->ids)
+        name_source(&b->ids, ids);
     if (o->model)
         snprintf(model, sizeof model, "\"model\": \"%016llx\"",
                  (unsigned long long)b->model.meta.model_fingerprint);
@@ -77,9 +90,9 @@ write_identity(const struct building *b, char *text, size_t size)
                  (unsigned long long)o->train.max_list,
                  mpivf_metric_name(o->train.metric));
     snprintf(text, size,
-             "{\"source\": \"%016llx\", \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
+             "{\"source\": %s, \"ids\": %s, \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
              "\"codec\": \"%s\", \"store\": %s, \"part\": \"%lld/%lld\", %s}",
-             (unsigned long long)b->source_fingerprint, (unsigned long long)b->source.rows,
+             source, ids, (unsigned long long)b->source.rows,
              (unsigned long long)b->source.dim, (long long)o->train.seed,
              mpivf_codec(o->codec)->name, o->store ? "true" : "false",
              (long long)o->part, (long long)o->parts, model);
@@ -265,7 +278,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
-    char identity[1024];
+    char identity[2048];
     bool finished = false;
     mpivf_status status = mpivf_claim_folder(ctx, b->path, b->options->scratch, "work", b->folder);
     if (status == MPIVF_OK)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1 }; /* of the manifest and of what lies beside it */
+enum { VERSION = 2 }; /* of the manifest and of what lies beside it */
 
 static const char manifest_name[] = "manifest.json";
 
@@ -70,44 +70,95 @@ mpivf_claim_exists(const char *folder)
 
 /* ---- whose it is ---- */
 
-/* The first member that differs, as "name is 4 there and 8 here". */
-static void
-tell_difference(json_t *there, json_t *here, char *text, size_t size)
+void
+mpivf_claim_source(uint64_t fingerprint, const char *name, const char *seen,
+                   char text[MPIVF_CLAIM_SOURCE])
 {
-    const char *key;
-    json_t *value;
-    snprintf(text, size, "its options differ");
-    json_object_foreach(here, key, value) {
-        json_t *other = json_object_get(there, key);
-        if (other && json_equal(other, value))
-            continue;
-        char *a = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL;
-        char *b = json_dumps(value, JSON_ENCODE_ANY);
-        snprintf(text, size, "%s is %s there and %s here", key, a ? a : "not set",
-                 b ? b : "?");
-        free(a);
-        free(b);
-        return;
-    }
+    enum { NAME = 256 };
+    size_t length = strlen(name), n = 0;
+    char plain[NAME]; /* the end of a long one; what JSON takes otherwise shows as ? */
+    for (const char *c = length < NAME ? name : name + length - NAME + 1; *c; c++)
+        plain[n++] = (unsigned char)*c < ' ' || *c == '"' || *c == '\\' ? '?' : *c;
+    plain[n] = '\0';
+    json_t *utf8 = json_string(plain);
+    for (char *c = plain; utf8 == NULL && *c; c++)
+        *c = *c & 0x80 ? '?' : *c;
+    json_decref(utf8);
+    snprintf(text, MPIVF_CLAIM_SOURCE,
+             "{\"fingerprint\": \"%016llx\", \"name\": \"%s\", \"seen\": \"%s\"}",
+             (unsigned long long)fingerprint, plain, seen);
+}
+
+/* What counts of a member: of a source its fingerprint. */
+static const json_t *
+essence(const json_t *member)
+{
+    const json_t *fingerprint = json_object_get(member, "fingerprint");
+    return fingerprint ? fingerprint : member;
+}
+
+static bool
+same_member(const json_t *a, const json_t *b)
+{
+    return json_equal(essence(a), essence(b));
+}
+
+static const char *
+text_of(const json_t *source, const char *member)
+{
+    const char *text = json_string_value(json_object_get(source, member));
+    return text ? text : "?";
+}
+
+/* The sources are not of the same rows. */
+static mpivf_status
+fail_source(struct mpivf_context *ctx, const char *folder, const json_t *there, const json_t *here)
+{
+    const char *before = text_of(there, "name"), *now = text_of(here, "name");
+    if (strcmp(before, now) != 0)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work on '%s' (%s), not on '%s' "
+                          "(%s); finish that one, or remove the folder", folder, before,
+                          text_of(there, "seen"), now, text_of(here, "seen"));
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' changed since the work in '%s' began: %s then, %s now; "
+                      "remove the folder to start over", now, folder, text_of(there, "seen"),
+                      text_of(here, "seen"));
+}
+
+/* What differs: a member's name and its values there, NULL when it has none, and here. */
+static mpivf_status
+fail_member(struct mpivf_context *ctx, const char *folder, const char *key, const json_t *there,
+            const json_t *here)
+{
+    if (json_is_object(there) && json_is_object(here))
+        return fail_source(ctx, folder, there, here);
+    char *a = there ? json_dumps(there, JSON_ENCODE_ANY) : NULL;
+    char *b = json_dumps(here, JSON_ENCODE_ANY);
+    mpivf_status status =
+        mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (%s is %s "
+                   "there and %s here); finish that one, or remove the folder", folder, key,
+                   a ? a : "not set", b ? b : "?");
+    free(a);
+    free(b);
+    return status;
 }
 
 static mpivf_status
-compare(struct mpivf_context *ctx, const char *folder, const json_t *manifest,
-        json_t *here)
+compare(struct mpivf_context *ctx, const char *folder, const json_t *manifest, json_t *here)
 {
-    char difference[300] = "";
-    json_t *there = json_object_get(manifest, "identity");
+    json_t *there = json_object_get(manifest, "identity"), *value;
+    const char *key;
     if (here == NULL)
         return mpivf_fail(ctx, MPIVF_INTERNAL, "the identity of the work is not JSON");
     if (json_integer_value(json_object_get(manifest, "version")) != VERSION)
         return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was left by another version of "
                           "mpivf; remove the folder", folder);
-    if (there && json_equal(there, here))
+    json_object_foreach(here, key, value)
+        if (!same_member(json_object_get(there, key), value))
+            return fail_member(ctx, folder, key, json_object_get(there, key), value);
+    if (json_object_size(there) == json_object_size(here))
         return MPIVF_OK;
-    tell_difference(there, here, difference, sizeof difference);
-    return mpivf_fail(ctx, MPIVF_MISMATCH,
-                      "'%s' holds the unfinished work of another command (%s); finish "
-                      "that one, or remove the folder", folder, difference);
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (its "
+                      "options differ); finish that one, or remove the folder", folder);
 }
 
 mpivf_status

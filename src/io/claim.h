@@ -2,7 +2,8 @@
  * claim: a folder in which one command works until its output is whole.
  *
  * FOLDER/manifest.json says whose it is: `identity`, every option that shapes the bytes
- * of the output, and its sources. The same command again finds the folder its own and
+ * of the output, and its sources. A source may be {"fingerprint": "...", "name": "...", "seen": "..."}
+ * (mpivf_claim_source): then the fingerprint alone counts, and the rest is for the message. The same command again finds the folder its own and
  * goes on; any other is refused with the first option that differs. The members after the
  * identity are for people to read. FOLDER/lock keeps a second run out while the first is
  * at work; where the file system knows no locks nothing does.
@@ -50,6 +51,14 @@ mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par,
  */
 mpivf_status
 mpivf_claim_check(struct mpivf_context *ctx, const char *folder, const char *identity);
+
+/*
+ * A source as a member of an identity, JSON text: `seen` is how its files looked, for people. Local.
+ */
+enum { MPIVF_CLAIM_SOURCE = 512 };
+void
+mpivf_claim_source(uint64_t fingerprint, const char *name, const char *seen,
+                   char text[MPIVF_CLAIM_SOURCE]);
 
 /* Is there a manifest? Local. */
 bool

@@ -1,6 +1,7 @@
 #include "measure/inquiry.h"
 
 #include "io/checksum.h"
+#include "io/inputs.h"
 #include "io/result.h"
 #include "math/distance.h"
 #include "measure/part.h"
@@ -67,32 +68,46 @@ open_ids_all(struct mpivf_inquiry *inquiry)
                                      options->read_mode, inquiry->base.rows);
 }
 
+/* A source by its fingerprint alone, or as the claim has it. */
+static void
+name_source(const struct mpivf_source *source, bool full, char text[MPIVF_CLAIM_SOURCE])
+{
+    char seen[MPIVF_STAMP_TEXT];
+    snprintf(text, MPIVF_CLAIM_SOURCE, "\"%016" PRIx64 "\"", source->fingerprint);
+    if (!full || source->inputs == NULL)
+        return;
+    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
+    mpivf_stamp_text(&stamp, seen);
+    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
+}
+
 /*
  * Everything that shapes the bytes of the truth. --bad-rows is not in it: work done under fail
  * met no bad row and is good for skip; the other way is refused at the end. Nor is --also: other
  * files are made from the same answers.
  */
 static void
-write_identity(struct mpivf_inquiry *inquiry)
+write_identity(const struct mpivf_inquiry *inquiry, bool full, char *text, size_t size)
 {
     const struct mpivf_truth_options *o = inquiry->options;
-    int n = snprintf(inquiry->identity, sizeof inquiry->identity,
-                     "{\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
-                     "\"%016" PRIx64 "\", \"number of queries\": %" PRIu64 ", \"self\": %s, "
-                     "\"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
-                     inquiry->base.fingerprint, inquiry->query.fingerprint,
-                     inquiry->ids.fingerprint, inquiry->queries, o->self ? "true" : "false", o->k,
+    char base[MPIVF_CLAIM_SOURCE], query[MPIVF_CLAIM_SOURCE], ids[MPIVF_CLAIM_SOURCE];
+    name_source(&inquiry->base, full, base);
+    name_source(&inquiry->query, full, query);
+    name_source(&inquiry->ids, full, ids);
+    int n = snprintf(text, size,
+                     "{\"base\": %s, \"queries\": %s, \"ids\": %s, \"number of queries\": %" PRIu64
+                     ", \"self\": %s, \"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
+                     base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
                      mpivf_metric_name(o->metric));
     for (size_t s = 0; s < inquiry->segments; s++)
-        n += snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "%s%" PRIu64,
-                      s ? ", " : "", inquiry->prefix[s]);
-    snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "]}");
+        n += snprintf(text + n, size - (size_t)n, "%s%" PRIu64, s ? ", " : "", inquiry->prefix[s]);
+    snprintf(text + n, size - (size_t)n, "]}");
 }
 
 uint64_t
 mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry)
 {
-    uint64_t mark = mpivf_checksum_of(inquiry->identity, strlen(inquiry->identity));
+    uint64_t mark = mpivf_checksum_of(inquiry->mark, strlen(inquiry->mark));
     return mark ? mark : 1;
 }
 
@@ -176,8 +191,10 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
         status = set_prefixes(inquiry);
     if (status == MPIVF_OK)
         status = check_also(inquiry);
-    if (status == MPIVF_OK)
-        write_identity(inquiry);
+    if (status == MPIVF_OK) {
+        write_identity(inquiry, false, inquiry->mark, sizeof inquiry->mark);
+        write_identity(inquiry, true, inquiry->identity, sizeof inquiry->identity);
+    }
     if (status == MPIVF_OK && par->rank == 0) {
         status = look_for_answers(inquiry);
         if (status == MPIVF_OK && !inquiry->answered)

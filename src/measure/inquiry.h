@@ -19,7 +19,8 @@ struct mpivf_inquiry {
     uint64_t prefix[MPIVF_PREFIXES]; /* where segments of the base end; the last = rows compared */
     size_t segments;
     char folder[MPIVF_PATH];
-    char identity[1536]; /* JSON */
+    char mark[1536];     /* everything that is asked, as JSON */
+    char identity[3072]; /* the same for the claim: the sources with their names and times */
     bool answered;       /* with options->again: the outputs are there */
 };
 

@@ -109,7 +109,7 @@ new_folder(struct checks *t)
     json_t *found = json_load_file(path_in(t, "manifest.json"), 0, NULL);
     json_t *identity = json_loads(mine, 0, NULL);
     json_t *wanted = json_pack("{s:s, s:i, s:o, s:b, s:[i, i]}", "format", "mpivf-work",
-                               "version", 1, "identity", identity, "model", 1,
+                               "version", 2, "identity", identity, "model", 1,
                                "shards", 3, 4);
     CHECK(t, json_equal(found, wanted));
     json_decref(found);
@@ -152,19 +152,54 @@ other_identity(struct checks *t)
     remove_all(t);
 }
 
+/* Of a source the fingerprint counts; its name and how it looked are for the message. */
+static void
+sources(struct checks *t)
+{
+    char source[MPIVF_CLAIM_SOURCE], identity[2 * MPIVF_CLAIM_SOURCE];
+    const struct {
+        uint64_t fingerprint;
+        const char *name, *seen;
+        mpivf_status status;
+        const char *says;
+    } tries[] = {
+        {7, "a.h5", "10 bytes", MPIVF_OK, ""},
+        {7, "./a.h5", "11 bytes", MPIVF_OK, ""},
+        {8, "a.h5", "12 bytes", MPIVF_MISMATCH, "'a.h5' changed since the work in '"},
+        {8, "a.h5", "12 bytes", MPIVF_MISMATCH, "began: 10 bytes then, 12 bytes now; remove"},
+        {8, "b\"\n.h5", "12 bytes", MPIVF_MISMATCH, "on 'a.h5' (10 bytes), not on 'b??.h5' (12 bytes)"},
+        {8, "\303\244", "1 byte", MPIVF_MISMATCH, "not on '\303\244' (1 byte)"},
+        {8, "\344", "1 byte", MPIVF_MISMATCH, "not on '?' (1 byte)"},
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        mpivf_claim_source(7, "a.h5", "10 bytes", source);
+        snprintf(identity, sizeof identity, "{\"source\": %s}", source);
+        struct mpivf_claim claim;
+        CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), identity) == MPIVF_OK);
+        CHECK(t, write_all(t, &claim, json_object()) == MPIVF_OK);
+        mpivf_claim_clear(&claim);
+        mpivf_claim_source(tries[i].fingerprint, tries[i].name, tries[i].seen, source);
+        snprintf(identity, sizeof identity, "{\"source\": %s}", source);
+        CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), identity) == tries[i].status);
+        CHECK(t, strstr(t->ctx.error, tries[i].says) != NULL);
+        mpivf_forgive(&t->ctx);
+        remove_all(t);
+    }
+}
+
 static void
 damaged_manifest(struct checks *t)
 {
     leave_all(t);
-    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 1, \"ident");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 2, \"ident");
     refused_all(t, mine, MPIVF_CORRUPT, "out.work' to start over");
     overwrite_all(t, "");
     refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
     overwrite_all(t, "[1, 2]");
     refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
-    overwrite_all(t, "{\"version\": 2}");
+    overwrite_all(t, "{\"version\": 3}");
     refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
-    overwrite_all(t, "{\"version\": 1}");
+    overwrite_all(t, "{\"version\": 2}");
     refused_all(t, mine, MPIVF_MISMATCH, "(source is not set there and \"12ab\" here)");
     remove_all(t);
 }
@@ -313,6 +348,7 @@ main(int argc, char **argv)
         {"claim: a new folder, its manifest, its removal", new_folder},
         {"claim: the same identity goes on", same_identity},
         {"claim: another identity is refused with what differs", other_identity},
+        {"claim: the rows of a source count, not its name or time", sources},
         {"claim: a damaged or foreign manifest is refused", damaged_manifest},
         {"claim: a folder that another process holds is refused", held_by_another},
         {"claim: the lock is held until the claim is cleared", lock_until_cleared},
