@@ -122,7 +122,7 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
     truth->options.force = f->force;
     truth->options.again = !f->force && mpivf_claim_exists(work); /* a build that goes on */
     return mpivf_watch_begin_all(par, call->operand[0], truth->queries, truth->out, &truth->options,
-                                 &truth->watch, &truth->state);
+                                 &call->report, &truth->watch, &truth->state);
 }
 
 static mpivf_status

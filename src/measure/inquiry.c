@@ -281,8 +281,7 @@ mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n
         if (!mpivf_finite(*query + i * dim, dim))
             status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
                                 "query %llu of '%s' has a value that is not finite",
-                                (unsigned long long)mpivf_source_spread(
-                                    inquiry->query.rows, inquiry->queries, first + i),
+                                (unsigned long long)mpivf_inquiry_place(inquiry, first + i),
                                 inquiry->asking);
     status = mpivf_agree_all(inquiry->par, status); /* a rank may have read it otherwise */
     if (status) {

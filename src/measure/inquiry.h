@@ -63,11 +63,11 @@ mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n
 uint64_t
 mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry);
 
-/* The row of the base that query i is, with options->self. */
+/* The row of its source that query i is; with options->self a row of the base. */
 static inline uint64_t
-mpivf_inquiry_own(const struct mpivf_inquiry *inquiry, uint64_t i)
+mpivf_inquiry_place(const struct mpivf_inquiry *inquiry, uint64_t i)
 {
-    return mpivf_source_spread(inquiry->base.rows, inquiry->queries, i);
+    return mpivf_source_spread(inquiry->query.rows, inquiry->queries, i);
 }
 
 /* The output for prefix s, of MPIVF_PATH bytes; options->out itself without prefixes. Local. */

@@ -18,12 +18,14 @@ enum {
     SEGMENTS,
     RANGES,
     REJECTED,
-    BODY_SUM = REJECTED + MPIVF_PREFIXES,
+    BASE = REJECTED + MPIVF_PREFIXES, /* a stamp: version, bytes, modified, rows */
+    QUERY = BASE + 4,
+    BODY_SUM = QUERY + 4,
     HEAD_SUM,
     WORDS
 };
 static const uint64_t MARK = 0x31747261706d7669; /* "ivmpart1" where the byte order is ours */
-enum { FORMAT = 1, PIECE = 1 << 18 };
+enum { FORMAT = 2, PIECE = 1 << 18 };
 
 static uint64_t
 head_bytes(const struct mpivf_part *part)
@@ -51,6 +53,19 @@ head_sum(const uint64_t head[WORDS], const struct mpivf_range *range)
     uint64_t sums[2] = {mpivf_checksum_of(head, HEAD_SUM * sizeof *head),
                         mpivf_checksum_of(range, head[RANGES] * sizeof *range)};
     return mpivf_checksum_of(sums, sizeof sums);
+}
+
+static void
+put_stamp(uint64_t word[4], const struct mpivf_stamp *stamp)
+{
+    const uint64_t words[4] = {stamp->version, stamp->bytes, (uint64_t)stamp->modified, stamp->rows};
+    memcpy(word, words, sizeof words);
+}
+
+static struct mpivf_stamp
+get_stamp(const uint64_t word[4])
+{
+    return (struct mpivf_stamp){word[0], word[1], (int64_t)word[2], word[3]};
 }
 
 /* part-FIRST-END-HASH, or part-FIRST-ROW.partial. */
@@ -127,6 +142,8 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
     if (status)
         return status;
     memcpy(head + REJECTED, part->rejected, sizeof part->rejected);
+    put_stamp(head + BASE, &part->base);
+    put_stamp(head + QUERY, &part->query);
     status = mpivf_file_create(ctx, partial, &file);
     if (status == MPIVF_OK)
         status = write_body(ctx, &file, part, answers, &head[BODY_SUM]);
@@ -279,6 +296,8 @@ read_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *part, 
         part->k = head[K];
         part->segments = head[SEGMENTS];
         memcpy(part->rejected, head + REJECTED, sizeof part->rejected);
+        part->base = get_stamp(head + BASE);
+        part->query = get_stamp(head + QUERY);
         part->ranges = head[RANGES];
         part->range = mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *part->range);
         status = part->range ? mpivf_file_read(ctx, &file, part->range,

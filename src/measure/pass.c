@@ -71,6 +71,7 @@ mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const floa
     pass->query = query;
     pass->own = own;
     pass->ranges = 0;
+    pass->rowsum = 0;
     pass->ready = false;
     pass->kept = true;
     memset(pass->rejected, 0, sizeof pass->rejected);
@@ -145,11 +146,13 @@ mpivf_pass_rows(struct mpivf_pass *pass, const float *row, const uint64_t *numbe
 }
 
 mpivf_status
-mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges)
+mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges,
+                 uint64_t rowsum)
 {
     if (ranges == 0)
         return MPIVF_OK;
     pass->kept = false;
+    pass->rowsum += rowsum;
     if (pass->ranges + ranges > pass->room) {
         size_t room = 2 * (pass->ranges + ranges);
         struct mpivf_range *more = mpivf_alloc(pass->ctx, "row ranges", room, sizeof *more);

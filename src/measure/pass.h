@@ -36,6 +36,7 @@ struct mpivf_pass {
     const int64_t *own;      /* not owned, [n]: ids that queries must not find; NULL: none */
     struct mpivf_range *covered; /* owned set, grows */
     size_t ranges, room;
+    uint64_t rowsum; /* checksum of the covered rows, as they were read */
     uint64_t rejected[MPIVF_PREFIXES];
     bool chosen; /* the filter, by the first rows */
     bool ready;  /* the queries are prepared */
@@ -70,9 +71,10 @@ mpivf_status
 mpivf_pass_rows(struct mpivf_pass *pass, const float *row, const uint64_t *number,
                 const int64_t *id, size_t rows);
 
-/* Remember that these rows were compared. Local. */
+/* Remember that these rows, which have this checksum, were compared. Local. */
 mpivf_status
-mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges);
+mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges,
+                 uint64_t rowsum);
 
 /* The segment of a row; `segments` when it is in none. */
 size_t

@@ -106,7 +106,7 @@ static int64_t
 own_rows(const struct publishing *p, size_t s, uint64_t query)
 {
     const struct mpivf_inquiry *inquiry = p->inquiry;
-    return inquiry->options->self && mpivf_inquiry_own(inquiry, query) < inquiry->prefix[s];
+    return inquiry->options->self && mpivf_inquiry_place(inquiry, query) < inquiry->prefix[s];
 }
 
 /* The rows [at, at + n) of a part into every output. */

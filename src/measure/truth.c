@@ -7,6 +7,7 @@
 #include "measure/publish.h"
 #include "measure/resume.h"
 #include "search/gather.h"
+#include "source/rowsum.h"
 #include "source/slab.h"
 
 #include <string.h>
@@ -136,7 +137,7 @@ static mpivf_status
 batch_all(struct truth *t, uint64_t *read)
 {
     struct mpivf_inquiry *inquiry = &t->inquiry;
-    uint64_t rows;
+    uint64_t rows, rowsum = 0;
     t->ranges = mpivf_slab_next(&t->slab, t->shape.batch, t->range, RANGES, &rows);
     *read = rows;
     mpivf_slab_rows(t->range, t->ranges, t->number);
@@ -145,8 +146,11 @@ batch_all(struct truth *t, uint64_t *read)
         mpivf_status ids = mpivf_source_read_ids_all(&inquiry->ids, t->range, t->ranges, t->id);
         status = status ? status : ids;
     }
-    if (status == MPIVF_OK)
+    if (status == MPIVF_OK) {
+        struct mpivf_rowsum_of all = {t->row, t->shape.dim * sizeof *t->row, t->id, t->range, t->ranges};
+        rowsum = mpivf_rowsum(&all, t->par->ctx->threads);
         status = drop_bad_rows(t, &rows);
+    }
     if (status == MPIVF_OK) {
         size_t next = mpivf_slab_peek(&t->slab, t->shape.batch, t->ahead, RANGES);
         mpivf_source_ahead(&inquiry->base, t->ahead, next); /* the disk works while we compare */
@@ -154,7 +158,7 @@ batch_all(struct truth *t, uint64_t *read)
     if (status == MPIVF_OK)
         status = mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows);
     if (status == MPIVF_OK)
-        status = mpivf_pass_cover(&t->pass, t->range, t->ranges);
+        status = mpivf_pass_cover(&t->pass, t->range, t->ranges, rowsum);
     return status;
 }
 
@@ -170,7 +174,7 @@ begin_all(struct truth *t, bool *again)
     if (status)
         return status;
     for (uint64_t i = 0; i < n; i++)
-        t->own[i] = (int64_t)mpivf_inquiry_own(&t->inquiry, first + i);
+        t->own[i] = (int64_t)mpivf_inquiry_place(&t->inquiry, first + i);
     mpivf_pass_begin(&t->pass, first, n, t->query, t->options->self ? t->own : NULL);
     return mpivf_resume_take_over_all(&t->resume, again);
 }
@@ -249,6 +253,7 @@ join_all(struct truth *t)
     mpivf_sum_to_root_all(par, pass->duplicates.count,
                           pass->duplicates.segments * pass->duplicates.capacity);
     mpivf_sum_to_root_all(par, (int64_t *)(void *)pass->rejected, MPIVF_PREFIXES);
+    mpivf_sum_to_root_all(par, (int64_t *)(void *)&pass->rowsum, 1);
     return MPIVF_OK;
 }
 
@@ -316,6 +321,8 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
     t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);
+    if (status == MPIVF_OK) /* while there is memory */
+        status = mpivf_resume_recheck_all(&t->inquiry, report);
     return status ? status : mpivf_agree_all(par, allocate(t));
 }
 

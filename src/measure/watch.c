@@ -3,6 +3,7 @@
 #include "io/claim.h"
 #include "math/distance.h"
 #include "measure/resume.h"
+#include "source/rowsum.h"
 
 enum { BATCH_BYTES = 32 << 20, PIECES = 64 };
 
@@ -67,10 +68,15 @@ compare_range(struct mpivf_watch_state *w, const struct mpivf_watched *seen, siz
     uint64_t end = range.row + range.rows, start = range.row;
     while (range.rows > 0 && status == MPIVF_OK) {
         size_t parts = mpivf_range_cut(w->gap, w->gaps, range, part, PIECES);
-        for (size_t i = 0; i < parts && status == MPIVF_OK; i++)
-            status = compare_good(w, seen, at + (part[i].row - start), part[i]);
-        if (status == MPIVF_OK)
-            status = mpivf_pass_cover(&w->pass, part, parts);
+        for (size_t i = 0; i < parts && status == MPIVF_OK; i++) {
+            size_t place = at + (part[i].row - start), dim = w->shape.dim;
+            struct mpivf_rowsum_of rows = {seen->row + place * dim, dim * sizeof *seen->row,
+                                           seen->id + place, &part[i], 1};
+            status = compare_good(w, seen, place, part[i]);
+            if (status == MPIVF_OK)
+                status = mpivf_pass_cover(&w->pass, &part[i], 1,
+                                          mpivf_rowsum(&rows, w->pass.ctx->threads));
+        }
         if (parts < PIECES)
             break;
         range.row = part[parts - 1].row + part[parts - 1].rows;
@@ -161,7 +167,8 @@ start_all(struct mpivf_watch_state *w)
 
 static mpivf_status
 open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *base,
-         const char *queries, const char *out, const struct mpivf_truth_options *options)
+         const char *queries, const char *out, const struct mpivf_truth_options *options,
+         struct mpivf_report *report)
 {
     w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
     mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, out, options);
@@ -172,13 +179,16 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
     status = mpivf_agree_all(par, plan_memory(w));
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);
+    if (status == MPIVF_OK)
+        status = mpivf_resume_recheck_all(&w->inquiry, report);
     return status ? status : start_all(w);
 }
 
 mpivf_status
 mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char *queries,
                       const char *out, const struct mpivf_truth_options *options,
-                      struct mpivf_watch *watch, struct mpivf_watch_state **state)
+                      struct mpivf_report *report, struct mpivf_watch *watch,
+                      struct mpivf_watch_state **state)
 {
     *state = mpivf_alloc_zero(par->ctx, "the watch", 1, sizeof **state);
     if (*state)
@@ -187,7 +197,7 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
     if (status)
         return status;
     *watch = (struct mpivf_watch){.arg = *state, .rows = rows, .keep = keep};
-    status = open_all(*state, par, base, queries, out, options);
+    status = open_all(*state, par, base, queries, out, options, report);
     if (status)
         mpivf_inquiry_leave(&(*state)->inquiry, &(*state)->claim);
     return status;

@@ -21,7 +21,8 @@ struct mpivf_watch_state;
 mpivf_status
 mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char *queries,
                       const char *out, const struct mpivf_truth_options *options,
-                      struct mpivf_watch *watch, struct mpivf_watch_state **state);
+                      struct mpivf_report *report, struct mpivf_watch *watch,
+                      struct mpivf_watch_state **state);
 
 /* NULL inside is fine. Collective. */
 void

@@ -11,8 +11,8 @@ from faults import contents, launch
 from program import fails, run, save
 from truths import WORK, K, Job, assert_done, finish, names, parts, works
 
-# The fifth look into the folder: some queries have all rows, and the next pass or the end begins.
-ANSWERED = "folder-list:0:5"
+# The sixth look into the folder: some queries have all rows, and the next pass or the end begins.
+ANSWERED = "folder-list:0:6"
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_work_of_other_ranks_memory_and_threads_goes_on(stopped):
 
 
 def head_bytes(path):
-    """Of a part: 8 words, rejected rows of 16 segments, two sums; then 16 bytes a range."""
+    """Of a part: 7 words, rejected rows of 16 segments, two stamps of 4, two sums; 16 bytes a range."""
     ranges = int(numpy.fromfile(path, "<u8", count=7)[6])
-    return 25 * 8, 16 * ranges
+    return 33 * 8, 16 * ranges
 
 
 def largest(folder):
@@ -189,7 +189,7 @@ def test_another_command_is_refused_and_the_difference_named(jobs, root, clean_t
     rows = job.words(folder)[1]
     rest = job.words(folder)[2:]
     other = save(f"{root}/other.h5", train=numpy.ones((12000, 128), "f4"))
-    fails("truth", other, *rest, says="base is", ranks=2)
+    fails("truth", other, *rest, says=f"not on '{other}' (", ranks=2)
     plain = [word for word in rest[1:] if word != "--self"]
     fails("truth", rows, rows, rest[0], *plain, says="queries", ranks=2)
     assert {name: contents(f"{folder}/{WORK}/{name}") for name in parts(folder, WORK)} == before
