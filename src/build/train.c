@@ -90,9 +90,9 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     if (status)
         return status;
 
-    uint64_t read_before = source->bytes_read;
+    uint64_t read_before = source->bytes_read, rowsum = 0;
     mpivf_phase_begin(&progress, par, report, "sample", "rows", wanted);
-    status = mpivf_draw_all(par, source, options, &draw, &progress, &sample, &trained->rowsum);
+    status = mpivf_draw_all(par, source, options, &draw, &progress, &sample, &rowsum);
     progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = source->bytes_read - read_before;
     progress.phase->bytes_written = sample.bytes_written;
@@ -109,6 +109,7 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     progress.phase->bytes_read = sample.bytes_read;
     mpivf_phase_end(&progress);
     mpivf_sample_clear(&sample);
+    trained->rowsum = rowsum;
     return status;
 }
 
