@@ -15,6 +15,7 @@ struct adding {
     struct mpivf_spill spill;
     struct mpivf_batch *batch; /* the reader's, at hand */
     uint32_t *list;            /* owned, of the batch's rows */
+    uint64_t rowsum;           /* of them */
     struct mpivf_occupancy occupancy;
 };
 
@@ -83,18 +84,21 @@ adding_clear(struct adding *a)
     mpivf_free(a->add->par->ctx, a->list);
 }
 
-/* Give bad rows no list. */
+/* Give bad rows no list, and add up all rows while they are in the cache. */
 static void
 mark_bad_rows(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     size_t dim = add->source->dim;
-#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static)
+    uint64_t rowsum = 0;
+#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static) reduction(+ : rowsum)
     for (uint64_t i = 0; i < a->batch->rows; i++) {
         const float *row = a->batch->row + i * dim;
         if (!mpivf_finite(row, dim) || !add->meta.codec->fits(row, dim))
             a->list[i] = UINT32_MAX;
+        rowsum += mpivf_rowsum_row(row, dim * sizeof *row, (uint64_t)a->batch->id[i]);
     }
+    a->rowsum = rowsum;
 }
 
 /* Give good rows their list. */
@@ -146,9 +150,7 @@ keep_batch(struct adding *a)
         if (status)
             return status;
     }
-    struct mpivf_rowsum_of rows = {batch->row, a->add->source->dim * sizeof *batch->row, batch->id,
-                                   batch->range, batch->ranges};
-    mpivf_spill_cover(spill, batch->range, batch->ranges, mpivf_rowsum(&rows, spill->ctx->threads));
+    mpivf_spill_cover(spill, batch->range, batch->ranges, a->rowsum);
     mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
     mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
     return MPIVF_OK;

@@ -70,12 +70,11 @@ compare_range(struct mpivf_watch_state *w, const struct mpivf_watched *seen, siz
         size_t parts = mpivf_range_cut(w->gap, w->gaps, range, part, PIECES);
         for (size_t i = 0; i < parts && status == MPIVF_OK; i++) {
             size_t place = at + (part[i].row - start), dim = w->shape.dim;
-            struct mpivf_rowsum_of rows = {seen->row + place * dim, dim * sizeof *seen->row,
-                                           seen->id + place, &part[i], 1};
+            uint64_t rowsum = mpivf_rowsum(seen->row + place * dim, dim * sizeof *seen->row,
+                                           seen->id + place, part[i].rows, w->pass.ctx->threads);
             status = compare_good(w, seen, place, part[i]);
             if (status == MPIVF_OK)
-                status = mpivf_pass_cover(&w->pass, &part[i], 1,
-                                          mpivf_rowsum(&rows, w->pass.ctx->threads));
+                status = mpivf_pass_cover(&w->pass, &part[i], 1, rowsum);
         }
         if (parts < PIECES)
             break;

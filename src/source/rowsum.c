@@ -5,44 +5,20 @@
 
 enum { FEW = 1024, BATCH_MOST = 16 << 20 }; /* rows not worth a second thread; bytes */
 
-static uint64_t
-sum_row(const void *row, size_t row_bytes, uint64_t number, uint64_t id)
+uint64_t
+mpivf_rowsum_row(const void *row, size_t row_bytes, uint64_t id)
 {
-    uint64_t words[3] = {mpivf_checksum_of(row, row_bytes), number, id};
+    uint64_t words[2] = {mpivf_checksum_of(row, row_bytes), id};
     return mpivf_checksum_of(words, sizeof words);
 }
 
 uint64_t
-mpivf_rowsum_row(const void *row, size_t row_bytes, uint64_t number)
+mpivf_rowsum(const void *row, size_t row_bytes, const int64_t *id, size_t n, int threads)
 {
-    return sum_row(row, row_bytes, number, number);
-}
-
-/* Rows [first, end) of those in memory. */
-static uint64_t
-sum_share(const struct mpivf_rowsum_of *rows, uint64_t first, uint64_t end)
-{
-    const char *row = (const char *)rows->row + first * rows->row_bytes;
-    uint64_t sum = 0, before = 0;
-    size_t r = 0;
-    while (r < rows->ranges && before + rows->range[r].rows <= first)
-        before += rows->range[r++].rows;
-    for (uint64_t i = first; i < end; i++, row += rows->row_bytes) {
-        if (i - before == rows->range[r].rows)
-            before += rows->range[r++].rows;
-        uint64_t number = rows->range[r].row + (i - before);
-        sum += sum_row(row, rows->row_bytes, number, rows->id ? (uint64_t)rows->id[i] : number);
-    }
-    return sum;
-}
-
-uint64_t
-mpivf_rowsum(const struct mpivf_rowsum_of *rows, int threads)
-{
-    uint64_t n = mpivf_range_rows(rows->range, rows->ranges), sum = 0;
-#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : sum) if (n > FEW)
-    for (int t = 0; t < threads; t++)
-        sum += sum_share(rows, mpivf_share_first(n, t, threads), mpivf_share_first(n, t + 1, threads));
+    uint64_t sum = 0;
+#pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : sum) if (n > FEW)
+    for (size_t i = 0; i < n; i++)
+        sum += mpivf_rowsum_row((const char *)row + i * row_bytes, row_bytes, (uint64_t)id[i]);
     return sum;
 }
 
@@ -58,9 +34,8 @@ sum_batch_all(struct mpivf_reader *reader, uint64_t *sum, uint64_t *rows)
     *rows = batch->rows;
     if (status == MPIVF_OK) {
         mpivf_reader_ahead(reader);
-        struct mpivf_rowsum_of these = {batch->row, source->dim * sizeof *batch->row, batch->id,
-                                        batch->range, batch->ranges};
-        *sum += mpivf_rowsum(&these, reader->ctx->threads);
+        *sum += mpivf_rowsum(batch->row, source->dim * sizeof *batch->row, batch->id, batch->rows,
+                             reader->ctx->threads);
     }
     mpivf_status ahead = mpivf_reader_wait(reader);
     return status ? status : ahead;
