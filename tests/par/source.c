@@ -5,6 +5,7 @@
 #include <mpivf/source.h>
 
 #include "io/checksum.h"
+#include "source/rowsum.h"
 
 static struct mpivf_generate_options
 generated(uint64_t rows, uint64_t dim, enum mpivf_type type)
@@ -136,6 +137,80 @@ modes_are_equal(struct checks *t)
     check_modes(t, 1, MPIVF_F16);
 }
 
+/* What one rank adds up alone. */
+static uint64_t
+plain_sum(struct checks *t, struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
+{
+    uint64_t sum = 0;
+    float *row = calloc(source->rows * source->dim, sizeof *row);
+    for (size_t r = 0; r < ranges; r++) {
+        CHECK(t, mpivf_source_read_all(source, &range[r], 1, row) == MPIVF_OK);
+        for (uint64_t i = 0; i < range[r].rows; i++)
+            sum += mpivf_rowsum_row(row + i * source->dim, source->dim * sizeof *row, range[r].row + i);
+    }
+    free(row);
+    return sum;
+}
+
+static void
+rowsums(struct checks *t)
+{
+    char path[128];
+    struct mpivf_source source;
+    struct mpivf_report report = {0};
+    struct mpivf_progress progress;
+    const struct mpivf_range some[3] = {{0, 1}, {7, 400}, {4990, 11}}, part[2] = {{0, 1}, {7, 400}};
+    uint64_t sum, first, again;
+    snprintf(path, sizeof path, "%s/sums", t->folder);
+    CHECK(t, generate_all(&t->par, path, 5001, 5, MPIVF_F16) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_OK);
+    mpivf_phase_begin(&progress, &t->par, &report, "sums", "rows", 0);
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, some, 3, &progress, &sum) == MPIVF_OK);
+    CHECK(t, sum == plain_sum(t, &source, some, 3));
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, part, 2, &progress, &first) == MPIVF_OK);
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, &some[2], 1, &progress, &again) == MPIVF_OK);
+    CHECK(t, first + again == sum && first != sum);
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, NULL, 0, &progress, &again) == MPIVF_OK);
+    CHECK(t, again == plain_sum(t, &source, &(struct mpivf_range){0, 5001}, 1));
+    mpivf_source_close_all(&source);
+}
+
+/* Any element of a small source, and the shape. */
+static void
+fingerprints(struct checks *t)
+{
+    char path[128];
+    uint64_t seen[12], n = 0;
+    struct mpivf_source source;
+    struct mpivf_file file;
+    snprintf(path, sizeof path, "%s/print.npy", t->folder);
+    static const char *const shapes[] = {"(60, 100)", "(100, 60)", "(6000, 1)"};
+    for (int s = 0; s < 3; s++)
+        for (int change = 0; change < 4; change++) {
+            if (t->par.rank == 0) {
+                char head[128];
+                float *value = calloc(6000, sizeof *value);
+                int length = snprintf(head, sizeof head, "\x93NUMPY\x01%c%c%c{'descr': '<f4', "
+                                      "'fortran_order': False, 'shape': %s, }", 0, 118, 0, shapes[s]);
+                memset(head + length, ' ', sizeof head - (size_t)length);
+                if (change > 0)
+                    value[(change - 1) * 2999 + 1] = 1;
+                CHECK(t, mpivf_file_create(&t->ctx, path, &file) == MPIVF_OK);
+                CHECK(t, mpivf_file_write(&t->ctx, &file, head, sizeof head, 0) == MPIVF_OK);
+                CHECK(t, mpivf_file_write(&t->ctx, &file, value, 24000, sizeof head) == MPIVF_OK);
+                CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
+                free(value);
+            }
+            mpivf_total_all(&t->par, 0); /* it is there */
+            CHECK(t, mpivf_source_open_all(&source, &t->par, path, NULL, MPIVF_READ_AUTO) == MPIVF_OK);
+            for (uint64_t i = 0; i < n; i++)
+                CHECK(t, seen[i] != source.fingerprint);
+            seen[n++] = source.fingerprint;
+            mpivf_source_close_all(&source);
+            mpivf_total_all(&t->par, 0); /* all have read it */
+        }
+}
+
 static void
 bad_names(struct checks *t)
 {
@@ -158,6 +233,8 @@ main(int argc, char **argv)
         {"generate: the same bytes on any number of ranks", same_bytes},
         {"generate: an output that cannot be is refused on every rank", output_is_refused},
         {"source: every read mode gives the same rows", modes_are_equal},
+        {"source: a sum over rows does not depend on who reads them", rowsums},
+        {"source: every element of a small source is in its fingerprint", fingerprints},
         {"source: bad names fail on every rank", bad_names},
     };
     return run_tests_all(argc, argv, tests, sizeof tests / sizeof tests[0]);

@@ -187,6 +187,30 @@ damaged_attributes(void **state)
     assert_damaged(find_bytes("cosine", 6) + 2);
 }
 
+/* A shard tells of its source; an index with all rows and centroids does not. */
+static void
+stamps(void **state)
+{
+    (void)state;
+    struct mpivf_index index;
+    const struct mpivf_stamp stamp = {0x1122334455667701u, 0x1122334455667702u, 0x1122334455667703,
+                                      0x1122334455667704u};
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_false(index.meta.stamped);
+    mpivf_index_close(&index);
+    meta.stamped = true;
+    meta.stamp = stamp;
+    create();
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_true(index.meta.stamped);
+    assert_memory_equal(&index.meta.stamp, &stamp, sizeof stamp);
+    mpivf_index_close(&index);
+    assert_damaged(find_bytes(&stamp.version, 8));
+    assert_damaged(find_bytes(&stamp.bytes, 8));
+    assert_damaged(find_bytes(&stamp.modified, 8));
+    assert_damaged(find_bytes(&stamp.rows, 8));
+}
+
 static void
 damaged_centroids(void **state)
 {
@@ -271,6 +295,7 @@ main(void)
         FILE_TEST("format: complete covers the source", complete_covers_the_source),
         FILE_TEST("format: any damaged byte of the small datasets", damaged_small_datasets),
         FILE_TEST("format: damaged attributes", damaged_attributes),
+        FILE_TEST("format: a shard tells of its source", stamps),
         FILE_TEST("format: damaged centroids", damaged_centroids),
         FILE_TEST("format: truncated anywhere", truncated),
         FILE_TEST("format: files that are no index", not_an_index),
