@@ -3,7 +3,8 @@
  *
  * train (or take a model) -> each rank reads its shuffled slab, assigns, encodes and spills
  * sorted shards into a work folder -> tree merge -> INDEX. The same call again after a kill
- * goes on from the shards that are whole, with any number of ranks.
+ * goes on from the shards that are whole, with any number of ranks. When files of the source have
+ * another size or time by then, the rows of those shards are read again: MPIVF_INPUT if one changed.
  */
 #ifndef MPIVF_BUILD_H
 #define MPIVF_BUILD_H

@@ -7,7 +7,8 @@
  *
  * What is done is kept in OUT.work: each rank writes, now and then, the neighbours so far and
  * which rows they were chosen from. The same command again goes on from there with any number of
- * ranks.
+ * ranks. When files have another size or time by then, rows and queries of what was kept are read
+ * again: MPIVF_INPUT if one changed.
  *
  * Beside /neighbors and /distances the result has, per query, /ties: how many rows lie exactly as
  * far as the k-th neighbour, itself included (0 when there are fewer than k rows), and /duplicates:

@@ -68,31 +68,48 @@ host_name(char name[HOST])
 
 /* ---- a list of them ---- */
 
-mpivf_status
-mpivf_inputs_add(struct mpivf_context *ctx, struct mpivf_inputs *inputs, const char *path)
+static mpivf_status
+grow(struct mpivf_context *ctx, struct mpivf_inputs *inputs)
 {
-    for (size_t i = 0; i < inputs->files; i++)
-        if (strcmp(inputs->file[i].path, path) == 0)
-            return MPIVF_OK;
-    struct mpivf_input *more = mpivf_alloc(ctx, "the inputs", inputs->files + 1, sizeof *more);
-    mpivf_status status = more ? mpivf_path(ctx, more[inputs->files].path, "%s", path) : MPIVF_MEMORY;
-    if (status == MPIVF_OK && !look(ctx, path, &more[inputs->files]))
-        status = mpivf_fail(ctx, MPIVF_IO, "cannot open '%s': %s", path, strerror(errno));
-    if (status) {
-        mpivf_free(ctx, more);
-        return status;
-    }
+    if (inputs->files < inputs->room)
+        return MPIVF_OK;
+    size_t room = 2 * inputs->room + 1;
+    struct mpivf_input *more = mpivf_alloc(ctx, "the inputs", room, sizeof *more);
+    if (more == NULL)
+        return MPIVF_MEMORY;
     if (inputs->files > 0)
         memcpy(more, inputs->file, inputs->files * sizeof *more);
     mpivf_free(ctx, inputs->file);
     inputs->file = more;
-    inputs->files++;
+    inputs->room = room;
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_inputs_add(struct mpivf_context *ctx, struct mpivf_inputs *inputs, const char *path)
+{
+    struct mpivf_input input = {.path = NULL};
+    for (size_t i = 0; i < inputs->files; i++)
+        if (strcmp(inputs->file[i].path, path) == 0)
+            return MPIVF_OK;
+    mpivf_status status = grow(ctx, inputs);
+    if (status == MPIVF_OK && !look(ctx, path, &input))
+        status = mpivf_fail(ctx, MPIVF_IO, "cannot open '%s': %s", path, strerror(errno));
+    if (status)
+        return status;
+    input.path = mpivf_alloc(ctx, "the inputs", strlen(path) + 1, 1);
+    if (input.path == NULL)
+        return MPIVF_MEMORY;
+    strcpy(input.path, path);
+    inputs->file[inputs->files++] = input;
     return MPIVF_OK;
 }
 
 void
 mpivf_inputs_clear(struct mpivf_context *ctx, struct mpivf_inputs *inputs)
 {
+    for (size_t i = 0; i < inputs->files; i++)
+        mpivf_free(ctx, inputs->file[i].path);
     mpivf_free(ctx, inputs->file);
     *inputs = (struct mpivf_inputs){.file = NULL};
 }
@@ -126,20 +143,45 @@ compare_rank(const struct mpivf_par *par, struct mpivf_input *input)
                       host_name(host), input->path, what);
 }
 
+/* Rank 0's i-th file on every rank. */
+static mpivf_status
+share_file_all(const struct mpivf_par *par, struct mpivf_inputs *inputs, size_t i)
+{
+    struct mpivf_input input = {.path = NULL};
+    uint64_t length = 0;
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0) {
+        input = inputs->file[i];
+        length = strlen(input.path) + 1;
+    }
+    mpivf_bcast_all(par, &length, sizeof length);
+    mpivf_bcast_all(par, &input.bytes, sizeof input.bytes);
+    mpivf_bcast_all(par, &input.modified, sizeof input.modified);
+    if (par->rank != 0) {
+        status = grow(par->ctx, inputs);
+        input.path = mpivf_alloc(par->ctx, "the inputs", length, 1);
+        status = input.path ? status : MPIVF_MEMORY;
+        if (status == MPIVF_OK)
+            inputs->file[inputs->files++] = input;
+        else
+            mpivf_free(par->ctx, input.path);
+    }
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        mpivf_bcast_all(par, input.path, length);
+    return status;
+}
+
 mpivf_status
 mpivf_inputs_share_all(const struct mpivf_par *par, struct mpivf_inputs *inputs)
 {
-    struct mpivf_context *ctx = par->ctx;
     uint64_t files = inputs->files;
+    mpivf_status status = MPIVF_OK;
     mpivf_bcast_all(par, &files, sizeof files);
-    if (par->rank != 0) {
-        inputs->file = mpivf_alloc(ctx, "the inputs", files, sizeof *inputs->file);
-        inputs->files = inputs->file ? files : 0;
-    }
-    mpivf_status status = mpivf_agree_all(par, inputs->file || files == 0 ? MPIVF_OK : MPIVF_MEMORY);
+    for (size_t i = 0; i < files && status == MPIVF_OK; i++)
+        status = share_file_all(par, inputs, i);
     if (status)
         return status;
-    mpivf_bcast_all(par, inputs->file, files * sizeof *inputs->file);
     for (size_t i = 0; par->rank != 0 && i < files && status == MPIVF_OK; i++)
         status = compare_rank(par, &inputs->file[i]);
     return mpivf_agree_all(par, status);

@@ -16,14 +16,14 @@
 #include <mpivf/par.h>
 
 struct mpivf_input {
-    char path[MPIVF_PATH];
+    char *path; /* owned */
     uint64_t bytes;
     int64_t modified; /* nanoseconds since 1970 */
 };
 
 struct mpivf_inputs {
-    struct mpivf_input *file; /* owned, grows */
-    size_t files;
+    struct mpivf_input *file; /* owned, [room] */
+    size_t files, room;
 };
 
 /* Take in a file as it is now; one that is in already stays as it was. MPIVF_IO. Local. */
