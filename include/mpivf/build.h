@@ -4,7 +4,8 @@
  * train (or take a model) -> each rank reads its shuffled slab, assigns, encodes and spills
  * sorted shards into a work folder -> tree merge -> INDEX. The same call again after a kill
  * goes on from the shards that are whole, with any number of ranks. When files of the source have
- * another size or time by then, the rows of those shards are read again: MPIVF_INPUT if one changed.
+ * another size or time by then, the rows of those shards are read again, and MPIVF_INPUT says that
+ * one changed.
  */
 #ifndef MPIVF_BUILD_H
 #define MPIVF_BUILD_H
@@ -88,9 +89,9 @@ struct mpivf_merge_options {
 /*
  * Join shards (or indexes) of one model and one source into `path`; the inputs stay. Every row
  * of the source must be in exactly one, unless `partial`. MPIVF_MISMATCH for a foreign shard,
- * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Shards of several versions
- * of the source, by size and time, are noted on rank 0: what parts saw may be copies, or rows that
- * were corrected in between. Collective.
+ * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Shards of several
+ * versions of the source, by size and time, are noted on rank 0: what parts saw may be copies, or
+ * rows that were corrected in between. Collective.
  */
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,

@@ -18,8 +18,8 @@
  * the others and of list_offset, rejected, row_range). Datasets are contiguous,
  * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks, threads or memory.
  *
- * But a shard tells which version of its source it is of (as does the model in a work folder): further
- * attributes source_version, a hash of the sizes and times of the files, source_bytes,
+ * But a shard, like the model in a work folder, tells which version of its source it is of, in
+ * further attributes: source_version, a hash of the sizes and times of the files, source_bytes,
  * source_modified, nanoseconds since 1970 (these three are 0 for rows of several versions), and
  * rows_checksum (source/rowsum.h), under header_checksum too. They are not in an index, whose bytes
  * follow from the rows alone.
@@ -84,8 +84,8 @@ mpivf_status
 mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index *index);
 
 /*
- * The same on every rank, with one rank reading the header. MPIVF_INPUT also when a rank sees a file
- * of another size or time, or other checksums of the lists. Collective.
+ * The same on every rank, with one rank reading the header. MPIVF_INPUT also when a rank sees a
+ * file of another size or time, or other checksums of the lists. Collective.
  */
 mpivf_status
 mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf_index *index);

@@ -38,8 +38,9 @@ struct mpivf_shuffle_made {
 /*
  * Shuffle `input`, FILE[:OBJECT], into the file `path`, by way of PATH.partial, which a killed
  * run leaves and the next one replaces. Rows are copied as they are, NaN and infinity too. Beside
- * what opening a source may fail with: MPIVF_INPUT when it is modified meanwhile, MPIVF_EXISTS, MPIVF_USAGE when the output is the input,
- * MPIVF_IO without the room on disk, MPIVF_MEMORY. Collective.
+ * what opening a source may fail with: MPIVF_INPUT when it is modified meanwhile, MPIVF_EXISTS,
+ * MPIVF_USAGE when the output is the input, MPIVF_IO without the room on disk, MPIVF_MEMORY.
+ * Collective.
  */
 mpivf_status
 mpivf_shuffle_all(const struct mpivf_par *par, const char *input, const char *path,

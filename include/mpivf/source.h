@@ -5,9 +5,9 @@
  * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order) or an .npy file.
  * Whatever the type, rows come out as float32; values beyond float32 come out infinite.
  *
- * All ranks read the same: when a source is opened they compare the sizes and times of its files and
- * the fingerprints of its rows. Whoever has read it asks mpivf_source_unchanged_all before anything
- * made of it is given its name.
+ * All ranks read the same: when a source is opened they compare the sizes and times of its files
+ * and the fingerprints of its rows. Whoever has read it asks mpivf_source_unchanged_all before
+ * anything made of it is given its name.
  *
  * Rows are dealt to ranks in blocks. A block is a run of rows, whole chunks long, whose size
  * depends on the file only, never on ranks or memory.
@@ -58,9 +58,9 @@ struct mpivf_source {
  * reason; 0 rows or 0 columns is such a reason, and so is a rank that sees another file or other
  * rows. Close with mpivf_source_close_all, also after failure. Collective.
  *
- * The fingerprint is that of shape, type and the elements as they lie in the file: of all of them up
- * to 4 MiB, else of 64 runs of rows, chosen by a hash, of 64 KiB or a row each. Cost: each rank reads
- * that much. Memory: 64 KiB or a row, while opening.
+ * The fingerprint is that of shape, type and the elements as they lie in the file: of all of them
+ * up to 4 MiB, else of 64 runs of rows, chosen by a hash, of 64 KiB or a row each. Cost: each rank
+ * reads that much. Memory: 64 KiB or a row, while opening.
  */
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
@@ -141,7 +141,7 @@ struct mpivf_stamp {
     uint64_t rows;    /* source/rowsum.h */
 };
 
-/* The files of a source, and of `ids` unless that is NULL, as they were opened; no rows yet. Local. */
+/* The files of a source, and of `ids` unless it is NULL, as they were opened; no rows. Local. */
 struct mpivf_stamp
 mpivf_source_stamp(const struct mpivf_source *source, const struct mpivf_source *ids);
 

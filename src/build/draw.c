@@ -97,7 +97,7 @@ next_ranges(struct reading *r)
     return r->ranges > 0;
 }
 
-/* Move the sampled rows of the buffer to the sample (NULL: only add them up); `unit` has room for a row. */
+/* Add up the drawn rows of the buffer and move them to the sample, unless it is NULL; `unit` is a row. */
 static mpivf_status
 keep_rows(struct reading *r, const struct mpivf_train_options *options, float *unit,
           struct mpivf_sample *sample)

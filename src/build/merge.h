@@ -26,7 +26,7 @@ struct mpivf_merge {
     const char *folder; /* for intermediate shards; not owned */
     const char *path;   /* of the result; not owned */
     bool consume;       /* remove inputs once merged */
-    const struct mpivf_inputs *seen; /* inputs that must not change meanwhile; not owned; NULL = ours */
+    const struct mpivf_inputs *seen; /* the inputs, if others might change them; not owned */
     uint64_t rounds, bytes_written, index_bytes; /* out; bytes on all ranks together */
 };
 

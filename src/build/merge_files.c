@@ -126,9 +126,9 @@ tell_versions(const struct mpivf_par *par, const char *const *ordered, const str
         return versions;
     mpivf_stamp_text(&chosen[first].stamp, one);
     mpivf_stamp_text(&chosen[other].stamp, two);
-    mpivf_note(par->ctx, "the source was not the same for all shards: '%s' was made of %s, '%s' of %s; "
-               "unless these are copies, rows that were corrected in between are in some shards only",
-               ordered[first], one, ordered[other], two);
+    mpivf_note(par->ctx, "the source was not the same for all shards: '%s' was made of %s, '%s' of "
+               "%s; unless these are copies, rows that were corrected in between are in some shards "
+               "only", ordered[first], one, ordered[other], two);
     return versions;
 }
 
@@ -169,7 +169,8 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
 
 /* All inputs as they are before they are read. */
 static mpivf_status
-look_at(struct mpivf_context *ctx, const char *const *input, uint64_t inputs, struct mpivf_inputs *seen)
+look_at(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
+        struct mpivf_inputs *seen)
 {
     mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++) {

@@ -2,8 +2,8 @@
  * recheck: is the unfinished work of an earlier run of the rows that the source has now?
  *
  * Where the files have the sizes and times that they had, it is. Else the rows that each shard
- * covers, and those that the model was trained on, are read again and their checksums compared: files
- * that were touched or copied are no reason to start over, rows that were corrected are.
+ * covers, and those that the model was trained on, are read again and their checksums compared:
+ * files that were touched or copied are no reason to start over, rows that were corrected are.
  */
 #ifndef MPIVF_BUILD_RECHECK_H
 #define MPIVF_BUILD_RECHECK_H

@@ -57,8 +57,8 @@ const struct mpivf_command mpivf_cmd_merge = {
     .usage = "SHARD... OUT [OPTIONS]\n\n"
              "Join shards made by build --part with one model from one source. Every row has to\n"
              "be in exactly one shard; a missing, damaged or foreign shard is an error. The inputs\n"
-             "stay. OUT has the bytes that one build of all rows would have given. Shards that were\n"
-             "made when the source had another size or time are noted.",
+             "stay. OUT has the bytes that one build of all rows would have given. Shards of a\n"
+             "source that had another size or time are noted.",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 2,

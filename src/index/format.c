@@ -501,9 +501,10 @@ mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a, const 
     if (what == NULL)
         return MPIVF_OK;
     if (!x->stamped || !y->stamped || x->stamp.version == y->stamp.version)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s'", b->path, what, a->path);
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s'", b->path, what,
+                          a->path);
     mpivf_stamp_text(&x->stamp, here);
     mpivf_stamp_text(&y->stamp, there);
-    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s' (of %s, that of %s)", b->path,
-                      what, a->path, there, here);
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s' (of %s, that of %s)",
+                      b->path, what, a->path, there, here);
 }

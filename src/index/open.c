@@ -26,7 +26,8 @@ mark_content(const struct mpivf_index *index, uint64_t *mark)
     enum { PIECE = 8192 };
     struct mpivf_context *ctx = index->ctx;
     struct mpivf_file file = mpivf_index_file(index);
-    uint64_t lists = index->meta.lists, *piece = mpivf_alloc(ctx, "checksums", PIECE, sizeof *piece);
+    uint64_t lists = index->meta.lists;
+    uint64_t *piece = mpivf_alloc(ctx, "checksums", PIECE, sizeof *piece);
     mpivf_status status = piece ? MPIVF_OK : MPIVF_MEMORY;
     *mark = 0;
     for (uint64_t l = 0; l < lists && status == MPIVF_OK; l += PIECE) {
@@ -62,8 +63,9 @@ mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf
     struct mpivf_inputs *inputs;
     *index = (struct mpivf_index){.ctx = ctx, .fd = -1};
     mpivf_status status = look_all(par, path, &inputs);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_index_open(ctx, path, index) : MPIVF_OK);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_index_open(ctx, path, index);
+    status = mpivf_agree_all(par, status);
     index->inputs = inputs;
     if (status)
         return status;

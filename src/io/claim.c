@@ -116,11 +116,11 @@ fail_source(struct mpivf_context *ctx, const char *folder, const json_t *there, 
 {
     const char *before = text_of(there, "name"), *now = text_of(here, "name");
     if (strcmp(before, now) != 0)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work on '%s' (%s), not on '%s' "
-                          "(%s); finish that one, or remove the folder", folder, before,
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work on '%s' (%s), not on "
+                          "'%s' (%s); finish that one, or remove the folder", folder, before,
                           text_of(there, "seen"), now, text_of(here, "seen"));
-    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' changed since the work in '%s' began: %s then, %s now; "
-                      "remove the folder to start over", now, folder, text_of(there, "seen"),
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' changed since the work in '%s' began: %s then, %s "
+                      "now; remove the folder to start over", now, folder, text_of(there, "seen"),
                       text_of(here, "seen"));
 }
 
@@ -134,8 +134,8 @@ fail_member(struct mpivf_context *ctx, const char *folder, const char *key, cons
     char *a = there ? json_dumps(there, JSON_ENCODE_ANY) : NULL;
     char *b = json_dumps(here, JSON_ENCODE_ANY);
     mpivf_status status =
-        mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (%s is %s "
-                   "there and %s here); finish that one, or remove the folder", folder, key,
+        mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (%s is "
+                   "%s there and %s here); finish that one, or remove the folder", folder, key,
                    a ? a : "not set", b ? b : "?");
     free(a);
     free(b);

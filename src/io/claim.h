@@ -2,11 +2,11 @@
  * claim: a folder in which one command works until its output is whole.
  *
  * FOLDER/manifest.json says whose it is: `identity`, every option that shapes the bytes
- * of the output, and its sources. A source may be {"fingerprint": "...", "name": "...", "seen": "..."}
- * (mpivf_claim_source): then the fingerprint alone counts, and the rest is for the message. The same command again finds the folder its own and
- * goes on; any other is refused with the first option that differs. The members after the
- * identity are for people to read. FOLDER/lock keeps a second run out while the first is
- * at work; where the file system knows no locks nothing does.
+ * of the output, and its sources (mpivf_claim_source), of which the fingerprints count and
+ * the rest is for messages. The same command again finds the folder its own and goes on;
+ * any other is refused with the first option that differs. The members after the identity
+ * are for people to read. FOLDER/lock keeps a second run out while the first is at work;
+ * where the file system knows no locks nothing does.
  *
  * What else is in the folder is the command's business, and so is what files without a
  * manifest mean to it. The order is: open; look through the folder; write the manifest
@@ -53,7 +53,8 @@ mpivf_status
 mpivf_claim_check(struct mpivf_context *ctx, const char *folder, const char *identity);
 
 /*
- * A source as a member of an identity, JSON text: `seen` is how its files looked, for people. Local.
+ * A source as a member of an identity, JSON text {"fingerprint", "name", "seen"}; `seen` is
+ * how its files looked. Local.
  */
 enum { MPIVF_CLAIM_SOURCE = 512 };
 void

@@ -134,12 +134,12 @@ compare_rank(const struct mpivf_par *par, struct mpivf_input *input)
     mpivf_inputs_time_text(input->modified, here);
     mpivf_inputs_time_text(mine.modified, there);
     if (mine.bytes != input->bytes)
-        snprintf(what, sizeof what, "%llu bytes there, %llu on rank 0", (unsigned long long)mine.bytes,
-                 (unsigned long long)input->bytes);
+        snprintf(what, sizeof what, "%llu bytes there, %llu on rank 0",
+                 (unsigned long long)mine.bytes, (unsigned long long)input->bytes);
     else
         snprintf(what, sizeof what, "modified %s there, %s on rank 0", there, here);
-    return mpivf_fail(ctx, MPIVF_INPUT, "rank %d on %s sees another '%s': %s; copy it with its time "
-                      "(cp -p), or put it on a file system that all ranks share", par->rank,
+    return mpivf_fail(ctx, MPIVF_INPUT, "rank %d on %s sees another '%s': %s; copy it with its "
+                      "time (cp -p), or put it on a file system that all ranks share", par->rank,
                       host_name(host), input->path, what);
 }
 
@@ -193,13 +193,12 @@ mpivf_inputs_content_all(const struct mpivf_par *par, const char *path, uint64_t
     uint64_t first = mark;
     char host[HOST];
     mpivf_bcast_all(par, &first, sizeof first);
-    return mpivf_agree_all(par, mark == first
-                                    ? MPIVF_OK
-                                    : mpivf_fail(par->ctx, MPIVF_INPUT,
-                                                 "rank %d on %s finds other content in '%s' than rank "
-                                                 "0, of the same size and time; put it on a file "
-                                                 "system that all ranks share",
-                                                 par->rank, host_name(host), path));
+    mpivf_status status = MPIVF_OK;
+    if (mark != first)
+        status = mpivf_fail(par->ctx, MPIVF_INPUT, "rank %d on %s finds other content in '%s' than "
+                            "rank 0, of the same size and time; put it on a file system that all "
+                            "ranks share", par->rank, host_name(host), path);
+    return mpivf_agree_all(par, status);
 }
 
 /* ---- time ---- */
@@ -215,8 +214,8 @@ compare_time(struct mpivf_context *ctx, const struct mpivf_input *before)
     if (same(&now, before))
         return MPIVF_OK;
     mpivf_inputs_time_text(now.modified, when);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' was modified while it was read (at %s); start again when "
-                      "nobody writes to it", before->path, when);
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' was modified while it was read (at %s); start again "
+                      "when nobody writes to it", before->path, when);
 }
 
 mpivf_status

@@ -45,8 +45,7 @@ mpivf_status
 mpivf_inputs_unchanged_all(const struct mpivf_par *par, const struct mpivf_inputs *inputs);
 
 /*
- * Fail with MPIVF_INPUT unless every rank brings the same mark of the content of `path`. Collective,
- * agreed.
+ * MPIVF_INPUT unless every rank brings the same mark of the content of `path`. Collective, agreed.
  */
 mpivf_status
 mpivf_inputs_content_all(const struct mpivf_par *par, const char *path, uint64_t mark);

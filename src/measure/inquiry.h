@@ -35,7 +35,7 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
 
-/* MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective, agreed. */
+/* MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective. */
 mpivf_status
 mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry);
 

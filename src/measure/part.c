@@ -58,7 +58,8 @@ head_sum(const uint64_t head[WORDS], const struct mpivf_range *range)
 static void
 put_stamp(uint64_t word[4], const struct mpivf_stamp *stamp)
 {
-    const uint64_t words[4] = {stamp->version, stamp->bytes, (uint64_t)stamp->modified, stamp->rows};
+    const uint64_t words[4] = {stamp->version, stamp->bytes, (uint64_t)stamp->modified,
+                               stamp->rows};
     memcpy(word, words, sizeof words);
 }
 

@@ -62,7 +62,8 @@ share_parts_all(struct mpivf_resume *r)
     const struct mpivf_par *par = r->inquiry->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_parts_chosen *chosen = &r->chosen;
-    uint64_t facts[5] = {chosen->first, chosen->end, chosen->count, chosen->ranges, chosen->complete};
+    uint64_t facts[5] = {chosen->first, chosen->end, chosen->count, chosen->ranges,
+                         chosen->complete};
     mpivf_bcast_all(par, facts, sizeof facts);
     mpivf_status status = MPIVF_OK;
     if (par->rank != 0) {
@@ -99,9 +100,9 @@ refuse(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source, c
     char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(now, after);
-    return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s then, %s "
-                      "now, and %s that were compared are others; remove the folder '%s' to start over",
-                      source->inputs->file[0].path, before, after, what, inquiry->folder);
+    return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s then, "
+                      "%s now, and %s that were compared are others; remove the folder '%s' to start "
+                      "over", source->inputs->file[0].path, before, after, what, inquiry->folder);
 }
 
 /* Read the base rows of a part again. */

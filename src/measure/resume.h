@@ -28,9 +28,9 @@ void
 mpivf_resume_clear(struct mpivf_resume *resume);
 
 /*
- * Are the parts that earlier runs kept of the rows and queries that there are now? Where sizes and times
- * of the files differ, those of a part are read again; MPIVF_INPUT when one's have changed. To be
- * called once, while there is memory, before anything is planned. Collective, agreed.
+ * Are the parts that earlier runs kept of the rows and queries that there are now? Where sizes and
+ * times of the files differ, those of a part are read again; MPIVF_INPUT when one's have changed. To
+ * be called once, while there is memory, before anything is planned. Collective, agreed.
  */
 mpivf_status
 mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *report);

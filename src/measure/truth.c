@@ -147,7 +147,8 @@ batch_all(struct truth *t, uint64_t *read)
         status = status ? status : ids;
     }
     if (status == MPIVF_OK) {
-        rowsum = mpivf_rowsum(t->row, t->shape.dim * sizeof *t->row, t->id, rows, t->par->ctx->threads);
+        rowsum = mpivf_rowsum(t->row, t->shape.dim * sizeof *t->row, t->id, rows,
+                              t->par->ctx->threads);
         status = drop_bad_rows(t, &rows);
     }
     if (status == MPIVF_OK) {

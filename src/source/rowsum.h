@@ -1,10 +1,10 @@
 /*
  * rowsum: a checksum of rows that does not depend on the order in which they are read.
  *
- * Each row gives a 64-bit hash of its bytes and its id (its number where there are no ids); the sum of
- * a set of rows is the sum of theirs, modulo 2^64. So ranks and threads add up what each has seen, and
- * whoever made something of a set of rows can later be asked whether they are still the same. The
- * bytes are those of the rows as they were decoded: a change that nobody could compute with is none.
+ * Each row gives a 64-bit hash of its bytes and its id (its number where there are no ids); the sum
+ * of a set of rows is the sum of theirs, modulo 2^64. So ranks and threads add up what each has seen,
+ * and whoever made something of a set of rows can later be asked whether they are still the same.
+ * The bytes are those of the rows as they were decoded: what nobody computes with does not count.
  *
  * Cost: a row at 8 GB/s a thread, when it is in the cache.
  */
@@ -23,8 +23,8 @@ uint64_t
 mpivf_rowsum(const void *row, size_t row_bytes, const int64_t *id, size_t n, int threads);
 
 /*
- * Read a set of rows again, all ranks together, with their ids (NULL: row numbers), and add them up.
- * Memory: a quarter of what is left, 16 MiB at most. Collective, agreed.
+ * Read a set of rows again, all ranks together, with their ids (NULL: row numbers), and add them
+ * up. Memory: a quarter of what is left, 16 MiB at most. Collective, agreed.
  */
 mpivf_status
 mpivf_rowsum_again_all(struct mpivf_source *source, struct mpivf_source *ids,

@@ -156,14 +156,14 @@ fingerprint_all(struct mpivf_source *source, const char *name)
     uint64_t rows = row_bytes < PRINT_BYTES ? PRINT_BYTES / row_bytes : 1;
     rows = rows < source->rows ? rows : source->rows;
     bool whole = source->rows <= PRINT_WHOLE / row_bytes;
+    uint64_t runs = whole ? (source->rows + rows - 1) / rows : PRINT_RUNS;
     for (uint64_t i = 0; i < PRINT_RUNS; i++)
         start[i] = mpivf_random(0, MPIVF_FOR_PRINT, i) % (source->rows - rows + 1);
     qsort(start, PRINT_RUNS, sizeof *start, mpivf_compare_u64); /* each chunk once */
     void *buffer = mpivf_alloc(ctx, "the read buffer", rows, row_bytes);
     mpivf_status status = mpivf_agree_all(source->par, buffer ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK)
-        status = print_runs_all(source, whole ? NULL : start,
-                                whole ? (source->rows + rows - 1) / rows : PRINT_RUNS, rows, buffer);
+        status = print_runs_all(source, whole ? NULL : start, runs, rows, buffer);
     mpivf_free(ctx, buffer);
     status = mpivf_agree_all(source->par, status);
     return status ? status : mpivf_inputs_content_all(source->par, name, source->fingerprint);
