@@ -234,7 +234,8 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
         built->rounds = merge.rounds;
         built->bytes_written = merge.bytes_written;
         built->index_bytes = merge.index_bytes;
-        built->versions = tell_versions(par, ordered, chosen, survey.chosen);
+        if (status == MPIVF_OK)
+            built->versions = tell_versions(par, ordered, chosen, survey.chosen);
         mpivf_status removed = MPIVF_OK;
         if (par->rank == 0)
             removed = mpivf_claim_remove(ctx, folder, mpivf_work_owns);

@@ -12,8 +12,8 @@ refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(&now, after);
     return mpivf_fail(r->source->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s "
-                      "then, %s now, and rows that '%s' was made of are others; remove the folder "
-                      "'%s' to start over", r->source->inputs->file[0].path, before, after, what,
+                      "then, %s now, and rows that '%s' was made of have changed; remove the "
+                      "folder '%s' to start over", r->source->inputs->file[0].path, before, after, what,
                       r->work->claim.folder);
 }
 

@@ -116,9 +116,9 @@ mpivf_inputs_clear(struct mpivf_context *ctx, struct mpivf_inputs *inputs)
 
 /* ---- ranks ---- */
 
-/* Look at a file that rank 0 sees as `input`, which becomes what this rank sees. */
+/* Look at a file that rank 0 sees as `input`. */
 static mpivf_status
-compare_rank(const struct mpivf_par *par, struct mpivf_input *input)
+compare_rank(const struct mpivf_par *par, const struct mpivf_input *input)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_input mine = {.bytes = 0};
@@ -127,10 +127,8 @@ compare_rank(const struct mpivf_par *par, struct mpivf_input *input)
         return mpivf_fail(ctx, MPIVF_INPUT, "rank %d on %s cannot open '%s': %s; put it on a file "
                           "system that all ranks share", par->rank, host_name(host), input->path,
                           strerror(errno));
-    if (same(&mine, input)) {
-        input->modified = mine.modified;
+    if (same(&mine, input))
         return MPIVF_OK;
-    }
     mpivf_inputs_time_text(input->modified, here);
     mpivf_inputs_time_text(mine.modified, there);
     if (mine.bytes != input->bytes)

@@ -101,8 +101,8 @@ refuse(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source, c
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(now, after);
     return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s then, "
-                      "%s now, and %s that were compared are others; remove the folder '%s' to start "
-                      "over", source->inputs->file[0].path, before, after, what, inquiry->folder);
+                      "%s now, and %s that were compared have changed; remove the folder '%s' to "
+                      "start over", source->inputs->file[0].path, before, after, what, inquiry->folder);
 }
 
 /* Read the base rows of a part again. */
