@@ -14,7 +14,7 @@
 
 /* Rows as they were read, good or bad, before they are filed. */
 struct mpivf_watched {
-    const float *row;  /* [rows, dim] */
+    const void *row;   /* [rows, dim], float64 or float32 as the watch has it */
     const int64_t *id; /* [rows] */
     const struct mpivf_range *range; /* their places in the input, one range after the other */
     size_t ranges;
@@ -27,6 +27,7 @@ struct mpivf_watched {
  */
 struct mpivf_watch {
     void *arg;
+    bool f64; /* wants rows as float64 */
     mpivf_status (*rows)(void *arg, const struct mpivf_watched *seen);
     mpivf_status (*keep)(void *arg);
 };

@@ -3,7 +3,8 @@
  *
  * A source is a matrix of rows in somebody's file, named FILE[:OBJECT]: an HDF5 dataset
  * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order) or an .npy file.
- * Whatever the type, rows come out as float32; values beyond float32 come out infinite.
+ * Whatever the type, rows come out as float32, or as float64 where that is asked for. As float32 a
+ * float64 value becomes the nearest one, and one beyond float32 infinite.
  *
  * Rows are dealt to ranks in blocks. A block is a run of rows, whole chunks long, whose size
  * depends on the file only, never on ranks or memory.
@@ -83,6 +84,19 @@ mpivf_status
 mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
                       float *buffer);
 
+/*
+ * The same, and lost[i] tells what row i lost: the square of the length of what float32 cannot hold
+ * of a float64 row, 0 for other types (mpivf_decode_narrow).
+ */
+mpivf_status
+mpivf_source_read_measured_all(struct mpivf_source *source, const struct mpivf_range *range,
+                               size_t ranges, float *buffer, double *lost);
+
+/* The same as float64, exactly: 8 dim bytes a row. */
+mpivf_status
+mpivf_source_read_f64_all(struct mpivf_source *source, const struct mpivf_range *range,
+                          size_t ranges, double *buffer);
+
 /* The same for a source of one column of integers: ids. */
 mpivf_status
 mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
@@ -111,6 +125,11 @@ mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range,
 mpivf_status
 mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
                       float **rows);
+
+/* The same as float64. */
+mpivf_status
+mpivf_source_load_f64_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
+                          double **rows);
 
 /* Row number i of `count` that are evenly spread. */
 static inline uint64_t

@@ -17,6 +17,13 @@ struct adding {
     struct mpivf_occupancy occupancy;
 };
 
+/* Are rows read as float64, for the one who watches? */
+static bool
+wide(const struct adding *a)
+{
+    return a->add->watch && a->add->watch->f64;
+}
+
 /* Share what is left of the budget between the batches and the spill. */
 static mpivf_status
 plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
@@ -27,7 +34,7 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
     size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
                    mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
                    mpivf_reader_fixed_bytes() + 4096;
-    size_t row = mpivf_reader_row_bytes(add->source, add->ids) + sizeof(uint32_t);
+    size_t row = mpivf_reader_row_bytes(add->source, add->ids, wide(a)) + sizeof(uint32_t);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
     left = left > NO_LIMIT ? NO_LIMIT : left;
     size_t need = fixed + 16 * (row + 2 * spill_row);
@@ -66,7 +73,8 @@ adding_init(struct adding *a)
     if (status == MPIVF_OK)
         status = mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows);
     if (status == MPIVF_OK)
-        status = mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows);
+        status = mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows,
+                                   wide(a));
     if (status)
         return status;
     a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
@@ -125,13 +133,17 @@ write_shard(struct adding *a)
     return status ? status : mpivf_shard_write(&a->spill, a->add->folder);
 }
 
+/* Before rows are filed: as float64 they are only seen here. */
 static mpivf_status
-show_batch(const struct adding *a)
+show_batch(struct adding *a)
 {
     const struct mpivf_watch *watch = a->add->watch;
     const struct mpivf_batch *batch = a->batch;
     struct mpivf_watched seen = {batch->row, batch->id, batch->range, batch->ranges};
-    return watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
+    mpivf_status status = watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
+    if (wide(a))
+        mpivf_reader_narrow(&a->reader);
+    return status;
 }
 
 /* Keep the batch, after making a shard of what is there when it does not fit. */
@@ -158,10 +170,10 @@ add_batch_all(struct adding *a)
     mpivf_status status = mpivf_reader_next_all(&a->reader, &a->batch);
     if (status == MPIVF_OK) {
         mpivf_reader_ahead(&a->reader);
-        status = file_batch(a);
+        status = show_batch(a);
     }
     if (status == MPIVF_OK)
-        status = show_batch(a);
+        status = file_batch(a);
     if (status == MPIVF_OK)
         status = keep_batch(a);
     mpivf_status ahead = mpivf_reader_wait(&a->reader);

@@ -552,7 +552,7 @@ assign_block(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidate
     } else {
         mpivf_coarse_reassign(lloyd->coarse, rows, list);
     }
-    add_up(lloyd, rows->raw, list, rows->rows);
+    add_up(lloyd, rows->raw.f32, list, rows->rows);
 }
 
 static mpivf_status

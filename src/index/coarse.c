@@ -219,7 +219,7 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *r
         for (size_t i = first; i < first + batch.n; i++) /* lists that are farther than this are out */
             if (list[i] != MPIVF_COARSE_NONE)
                 best.reach[i - first] = mpivf_nearest_reach(
-                    rows->metric, rows->raw + i * dim, coarse->centroid + list[i] * dim, dim);
+                    rows->metric, rows->raw.f32 + i * dim, coarse->centroid + list[i] * dim, dim);
         mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
     }
 }

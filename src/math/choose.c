@@ -1,7 +1,6 @@
 #include "math/choose.h"
 
 #include "math/blas.h"
-#include "math/distance.h"
 #include "math/topk.h"
 
 #include <math.h>
@@ -32,11 +31,12 @@ find_limits(struct sample *s)
     if (all == NULL)
         return MPIVF_MEMORY;
     for (size_t q = 0; q < s->queries; q++) {
-        const float *query = of->query + q * of->dim;
-        double square = mpivf_square(query, of->dim);
+        struct mpivf_raw query = mpivf_raw_at(of->query, q * of->dim);
+        double square = mpivf_raw_square(query, of->dim);
         for (size_t i = 0; i < s->rows; i++)
             all[i] = (struct mpivf_candidate){
-                mpivf_distance(of->metric, query, square, of->row + i * of->dim, of->dim),
+                mpivf_raw_distance(of->metric, query, square, mpivf_raw_at(of->row, i * of->dim),
+                                   of->dim),
                 (int64_t)i};
         mpivf_topk_select(all, s->rows, s->k);
         s->limit[q] = all[0];
@@ -63,8 +63,8 @@ count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
     status = status ? status : more;
     size_t kept = 0;
     if (status == MPIVF_OK) {
-        mpivf_queries_fill(&queries, of->query, s->queries, of->centre);
-        mpivf_base_fill(&base, of->row, s->rows, of->centre, NULL, 0);
+        mpivf_queries_fill_raw(&queries, of->query, s->queries, of->centre);
+        mpivf_base_fill_raw(&base, of->row, s->rows, of->centre, NULL, 0);
         struct mpivf_panels panels = {base.word, base.term, base.scale, base.norm, base.rest,
                                       (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL, base.steps};
         for (size_t q = 0; q < s->queries; q++) {

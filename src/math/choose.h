@@ -22,7 +22,7 @@ struct mpivf_choose {
     enum mpivf_metric metric;
     size_t dim, k;
     uint64_t total_rows, total_queries;
-    const float *query, *row, *centre; /* not owned */
+    struct mpivf_raw query, row, centre; /* not owned */
     size_t queries, rows; /* of the sample; MPIVF_CHOOSE_* are taken at most */
 };
 

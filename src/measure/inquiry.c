@@ -85,10 +85,10 @@ write_identity_all(struct mpivf_inquiry *inquiry)
     if (status)
         return status;
     int n = snprintf(inquiry->identity, sizeof inquiry->identity,
-                     "{\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
+                     "{%s\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
                      "\"%016" PRIx64 "\", \"number of queries\": %" PRIu64 ", \"self\": %s, "
                      "\"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
-                     base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
+                     inquiry->f64 ? "\"values\": \"f64\", " : "", base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
                      mpivf_metric_name(o->metric));
     for (size_t s = 0; s < inquiry->segments; s++)
         n += snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "%s%" PRIu64,
@@ -176,6 +176,7 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
                                        options->self ? "train" : "test", mode);
+    inquiry->f64 = inquiry->base.type == MPIVF_F64 || inquiry->query.type == MPIVF_F64;
     if (status == MPIVF_OK)
         status = check_query(inquiry, base, queries);
     if (status == MPIVF_OK)
@@ -246,26 +247,46 @@ mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *cla
 }
 
 size_t
+mpivf_inquiry_row_bytes(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source)
+{
+    return inquiry->f64 ? source->dim * sizeof(double) : mpivf_source_row_bytes(source);
+}
+
+size_t
 mpivf_inquiry_query_bytes(const struct mpivf_inquiry *inquiry)
 {
-    return mpivf_source_row_bytes(&inquiry->query) + sizeof(struct mpivf_range) + sizeof(int64_t);
+    return mpivf_inquiry_row_bytes(inquiry, &inquiry->query) + sizeof(struct mpivf_range) +
+           sizeof(int64_t);
+}
+
+static mpivf_status
+load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query)
+{
+    float *f32 = NULL;
+    double *f64 = NULL;
+    mpivf_status status =
+        inquiry->f64
+            ? mpivf_source_load_f64_all(&inquiry->query, inquiry->queries, first, n, &f64)
+            : mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, &f32);
+    *query = f64 ? (void *)f64 : f32;
+    return status;
 }
 
 mpivf_status
-mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, float **query)
+mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query)
 {
     size_t dim = inquiry->query.dim;
-    mpivf_status status =
-        mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, query);
+    mpivf_status status = load_all(inquiry, first, n, query);
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
-        if (!mpivf_finite(*query + i * dim, dim)) {
+        if (!mpivf_raw_good(mpivf_raw_at(mpivf_raw_of(inquiry->f64, *query), i * dim), dim))
             status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
-                                "query %llu of '%s' has a value that is not finite",
+                                "query %llu of '%s' has a value that is not finite%s",
                                 (unsigned long long)mpivf_source_spread(
                                     inquiry->query.rows, inquiry->queries, first + i),
-                                inquiry->asking);
-            mpivf_free(inquiry->par->ctx, *query);
-            *query = NULL;
-        }
+                                inquiry->asking, mpivf_inquiry_or_large(inquiry));
+    if (status) {
+        mpivf_free(inquiry->par->ctx, *query);
+        *query = NULL;
+    }
     return status;
 }

@@ -15,6 +15,7 @@ struct mpivf_inquiry {
     const char *out;                           /* not owned */
     const char *asking;                        /* not owned, the name of the queries */
     struct mpivf_source base, query, ids;
+    bool f64;                        /* base or queries are float64: then both are read as that */
     uint64_t queries;                /* of them, evenly spread over the source */
     uint64_t prefix[MPIVF_PREFIXES]; /* where segments of the base end; the last = rows compared */
     size_t segments;
@@ -49,10 +50,23 @@ void
 mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
 
 /*
- * Queries [first, first + n) on every rank, all finite; owned by the caller. Collective, agreed.
+ * Queries [first, first + n) on every rank, all good (mpivf_raw_good), float64 or float32 as
+ * inquiry->f64 tells; owned by the caller. Collective, agreed.
  */
 mpivf_status
-mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, float **query);
+mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query);
+
+/* What the value of a row that is not good can be beside not finite, for messages. */
+static inline const char *
+mpivf_inquiry_or_large(const struct mpivf_inquiry *inquiry)
+{
+    return inquiry->f64 ? " or is beyond 1e150" : "";
+}
+
+/* Bytes of a row of `source`, of the base or the queries, as it is read. */
+size_t
+mpivf_inquiry_row_bytes(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source);
+
 
 /* A 64-bit mark of everything that is asked; in the outputs. Never 0. */
 uint64_t

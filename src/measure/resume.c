@@ -8,6 +8,7 @@ struct mpivf_pass_shape
 mpivf_resume_shape(const struct mpivf_inquiry *inquiry)
 {
     return (struct mpivf_pass_shape){.metric = inquiry->options->metric,
+                                     .f64 = inquiry->f64,
                                      .dim = inquiry->base.dim,
                                      .k = inquiry->options->k,
                                      .segments = inquiry->segments,

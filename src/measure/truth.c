@@ -25,10 +25,10 @@ struct truth {
     size_t ranges;             /* of the batch */
     struct mpivf_range *range; /* owned, [RANGES] */
     struct mpivf_range *ahead; /* owned, [RANGES]: the next batch */
-    float *row;                /* owned, [batch] */
+    void *row;                 /* owned, [batch]; float64 or float32, as shape.f64 tells */
     uint64_t *number;          /* owned, [batch]: the rows' places in the base */
     int64_t *id;               /* owned, [batch], with ids; else the numbers */
-    float *query;              /* owned, of the pass */
+    void *query;               /* owned, of the pass */
     int64_t *own;              /* owned, [capacity], with self */
     struct mpivf_resume resume;
 };
@@ -39,8 +39,8 @@ struct truth {
 static size_t
 batch_row_bytes(const struct truth *t)
 {
-    return mpivf_source_row_bytes(&t->inquiry.base) + mpivf_pass_row_bytes(&t->shape) +
-           2 * sizeof(int64_t);
+    return mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base) +
+           mpivf_pass_row_bytes(&t->shape) + 2 * sizeof(int64_t);
 }
 
 /* Share the budget between the rows at a time and the queries at a time. */
@@ -77,7 +77,8 @@ allocate(struct truth *t)
     size_t batch = t->shape.batch;
     t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
     t->ahead = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->ahead);
-    t->row = mpivf_alloc(ctx, "the slab", batch, mpivf_source_row_bytes(&t->inquiry.base));
+    t->row = mpivf_alloc(ctx, "the slab", batch,
+                         mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base));
     t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
     t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
                             : (int64_t *)(void *)t->number;
@@ -111,24 +112,33 @@ clear(struct truth *t)
 static mpivf_status
 drop_bad_rows(struct truth *t, uint64_t *rows)
 {
-    size_t dim = t->shape.dim, kept = 0;
+    size_t bytes = mpivf_pass_raw_bytes(&t->shape), kept = 0;
+    char *row = t->row;
     for (uint64_t i = 0; i < *rows; i++) {
-        const float *row = t->row + i * dim;
-        if (!mpivf_finite(row, dim)) {
+        if (!mpivf_raw_good(mpivf_pass_raw(&t->shape, row, i), t->shape.dim)) {
             if (t->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
-                return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %llu has a value that is not finite; "
+                return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %llu has a value that is not finite%s; "
                                   "--bad-rows skip leaves such rows out",
-                                  (unsigned long long)t->number[i]);
+                                  (unsigned long long)t->number[i],
+                                  mpivf_inquiry_or_large(&t->inquiry));
             t->pass.rejected[mpivf_pass_segment(&t->shape, t->number[i])]++;
             continue;
         }
         if (kept != i)
-            memcpy(t->row + kept * dim, row, dim * sizeof *row);
+            memcpy(row + kept * bytes, row + i * bytes, bytes);
         t->number[kept] = t->number[i];
         t->id[kept++] = t->id[i];
     }
     *rows = kept;
     return MPIVF_OK;
+}
+
+static mpivf_status
+read_rows_all(struct truth *t)
+{
+    struct mpivf_source *base = &t->inquiry.base;
+    return t->shape.f64 ? mpivf_source_read_f64_all(base, t->range, t->ranges, t->row)
+                        : mpivf_source_read_all(base, t->range, t->ranges, t->row);
 }
 
 /* Read the next batch and compare it. */
@@ -140,7 +150,7 @@ batch_all(struct truth *t, uint64_t *read)
     t->ranges = mpivf_slab_next(&t->slab, t->shape.batch, t->range, RANGES, &rows);
     *read = rows;
     mpivf_slab_rows(t->range, t->ranges, t->number);
-    mpivf_status status = mpivf_source_read_all(&inquiry->base, t->range, t->ranges, t->row);
+    mpivf_status status = read_rows_all(t);
     if (t->options->ids) {
         mpivf_status ids = mpivf_source_read_ids_all(&inquiry->ids, t->range, t->ranges, t->id);
         status = status ? status : ids;

@@ -12,7 +12,7 @@ struct mpivf_watch_state {
     struct mpivf_pass_shape shape;
     struct mpivf_pass pass;
     struct mpivf_resume resume;
-    float *query;            /* owned */
+    void *query;             /* owned */
     uint64_t *number;        /* owned, [batch] */
     struct mpivf_range *gap; /* owned: rows that no earlier run compared */
     size_t gaps;
@@ -24,7 +24,7 @@ struct mpivf_watch_state {
 
 /* Compare a run of good rows that nobody has compared. */
 static mpivf_status
-compare(struct mpivf_watch_state *w, const float *row, uint64_t first, const int64_t *id, size_t rows)
+compare(struct mpivf_watch_state *w, const char *row, uint64_t first, const int64_t *id, size_t rows)
 {
     mpivf_status status = MPIVF_OK;
     if (w->later > 0) /* now it is allocated */
@@ -34,7 +34,8 @@ compare(struct mpivf_watch_state *w, const float *row, uint64_t first, const int
         n = rows - at < w->shape.batch ? rows - at : w->shape.batch;
         for (size_t i = 0; i < n; i++)
             w->number[i] = first + at + i;
-        status = mpivf_pass_rows(&w->pass, row + at * w->shape.dim, w->number, id + at, n);
+        status = mpivf_pass_rows(&w->pass, row + at * mpivf_pass_raw_bytes(&w->shape), w->number,
+                                 id + at, n);
     }
     return status;
 }
@@ -44,14 +45,16 @@ static mpivf_status
 compare_good(struct mpivf_watch_state *w, const struct mpivf_watched *seen, size_t at,
              struct mpivf_range range)
 {
-    size_t dim = w->shape.dim;
+    size_t dim = w->shape.dim, bytes = mpivf_pass_raw_bytes(&w->shape);
+    const char *row = (const char *)seen->row + at * bytes;
     mpivf_status status = MPIVF_OK;
     for (size_t from = 0, to; from < range.rows && status == MPIVF_OK; from = to + 1) {
-        for (to = from; to < range.rows && mpivf_finite(seen->row + (at + to) * dim, dim);)
+        for (to = from;
+             to < range.rows && mpivf_raw_good(mpivf_pass_raw(&w->shape, row, to), dim);)
             to++;
         if (to < range.rows)
             w->pass.rejected[mpivf_pass_segment(&w->shape, range.row + to)]++;
-        status = compare(w, seen->row + (at + from) * dim, range.row + from, seen->id + at + from,
+        status = compare(w, row + from * bytes, range.row + from, seen->id + at + from,
                          to - from);
     }
     return status;
@@ -188,6 +191,7 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
         return status;
     *watch = (struct mpivf_watch){.arg = *state, .rows = rows, .keep = keep};
     status = open_all(*state, par, base, queries, out, options);
+    watch->f64 = (*state)->inquiry.f64;
     if (status)
         mpivf_inquiry_leave(&(*state)->inquiry, &(*state)->claim);
     return status;

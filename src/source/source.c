@@ -204,6 +204,34 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
     return status;
 }
 
+mpivf_status
+mpivf_source_read_measured_all(struct mpivf_source *source, const struct mpivf_range *range,
+                               size_t ranges, float *buffer, double *lost)
+{
+    size_t rows = mpivf_range_rows(range, ranges);
+    if (source->type != MPIVF_F64) {
+        memset(lost, 0, rows * sizeof *lost);
+        return mpivf_source_read_all(source, range, ranges, buffer);
+    }
+    double *wide = (double *)(void *)buffer;
+    mpivf_status status = mpivf_source_read_f64_all(source, range, ranges, wide);
+    if (status == MPIVF_OK)
+        mpivf_decode_narrow(wide, rows, source->dim, buffer, lost);
+    return status;
+}
+
+mpivf_status
+mpivf_source_read_f64_all(struct mpivf_source *source, const struct mpivf_range *range,
+                          size_t ranges, double *buffer)
+{
+    void *raw;
+    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
+    if (status == MPIVF_OK)
+        mpivf_decode_f64(source->type, source->swapped, raw,
+                         mpivf_range_rows(range, ranges) * source->dim, buffer);
+    return status;
+}
+
 void
 mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
 {
@@ -222,18 +250,23 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
     return status;
 }
 
-mpivf_status
-mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
-                      float **rows)
+/* Rows to load, into a new buffer of so many bytes a row. */
+static mpivf_status
+load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers, bool f64, void **rows)
 {
     struct mpivf_context *ctx = source->par->ctx;
-    float *buffer = mpivf_alloc(ctx, "the queries", n, mpivf_source_row_bytes(source));
+    uint64_t n = numbers.rows;
+    size_t row_bytes = f64 ? source->dim * sizeof(double) : mpivf_source_row_bytes(source);
+    void *buffer = mpivf_alloc(ctx, "the queries", n, row_bytes);
     struct mpivf_range *range = mpivf_alloc(ctx, "the queries", n, sizeof *range);
     mpivf_status status = mpivf_agree_all(source->par, buffer && range ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
         for (uint64_t i = 0; i < n; i++)
-            range[i] = (struct mpivf_range){mpivf_source_spread(source->rows, count, first + i), 1};
-        status = mpivf_source_read_all(source, range, mpivf_range_normalise(range, n, NULL), buffer);
+            range[i] = (struct mpivf_range){
+                mpivf_source_spread(source->rows, count, numbers.row + i), 1};
+        size_t ranges = mpivf_range_normalise(range, n, NULL);
+        status = f64 ? mpivf_source_read_f64_all(source, range, ranges, buffer)
+                     : mpivf_source_read_all(source, range, ranges, buffer);
     }
     status = mpivf_agree_all(source->par, status);
     mpivf_free(ctx, range);
@@ -241,6 +274,28 @@ mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t firs
         mpivf_free(ctx, buffer);
     else
         *rows = buffer;
+    return status;
+}
+
+mpivf_status
+mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
+                      float **rows)
+{
+    void *loaded = NULL;
+    mpivf_status status = load_all(source, count, (struct mpivf_range){first, n}, false, &loaded);
+    if (status == MPIVF_OK)
+        *rows = loaded;
+    return status;
+}
+
+mpivf_status
+mpivf_source_load_f64_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
+                          double **rows)
+{
+    void *loaded = NULL;
+    mpivf_status status = load_all(source, count, (struct mpivf_range){first, n}, true, &loaded);
+    if (status == MPIVF_OK)
+        *rows = loaded;
     return status;
 }
 

@@ -90,7 +90,7 @@ check_blocks(struct mpivf_sample *sample, const struct plan *plan, enum mpivf_sa
             assert_int_equal(block.first + n, mpivf_sample_place(sample, i));
             size_t l = i < plan->put[0] ? 0 : i < plan->put[0] + plan->put[1] ? 1 : 2;
             value_of(l, i - (l > 0 ? plan->put[0] : 0) - (l > 1 ? plan->put[1] : 0), want);
-            assert_memory_equal(block.rows->raw + n * DIM, want, sizeof want);
+            assert_memory_equal(block.rows->raw.f32 + n * DIM, want, sizeof want);
         }
     }
     assert_int_equal(i, rows);
