@@ -58,6 +58,15 @@ struct mpivf_built {
      * lists to look like the whole; and what it would be about with rows in random order.
      */
     double slab_difference, slab_difference_expected;
+    /*
+     * What the rows that were read now lost, against how far they lie from their centroids, from 0 to 1
+     * (codec/loss.h): when they were float64, as they became float32; with a lossy codec, as they
+     * became codes.
+     */
+    bool decoded, coded;
+    double decode_error, code_error;
+    uint64_t vanished;  /* values that are 0 in their code alone */
+    uint64_t too_large; /* rows rejected because float32 or the codec cannot hold them */
 };
 
 /*

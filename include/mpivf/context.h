@@ -50,8 +50,9 @@ struct mpivf_context {
     pthread_mutex_t lock; /* of the two above */
     int threads;                              /* >= 1, of this process */
     int rank;                                 /* of this process, for fault points only */
-    void (*note)(void *arg, const char *line); /* warnings and progress, may be NULL */
-    void *note_arg;                           /* not owned */
+    void (*note)(void *arg, const char *line); /* notes and progress, may be NULL */
+    void (*warn)(void *arg, const char *line); /* warnings, may be NULL */
+    void *note_arg;                           /* of both, not owned */
 };
 
 /* An empty context: one thread, no limit, no notes. Nothing to release. */
@@ -73,6 +74,14 @@ mpivf_forgive(struct mpivf_context *ctx);
 /* Hand a line to the context's note function, if it has one. */
 void
 mpivf_note(struct mpivf_context *ctx, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * The same for what makes a result worth less than it looks, led by "warning: ": told also to who
+ * wants no notes.
+ */
+void
+mpivf_warn(struct mpivf_context *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The exit code of a program that ended so: 0, 1 runtime, 2 usage, 3 below quality, 75 interrupted. */

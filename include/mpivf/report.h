@@ -6,7 +6,7 @@
 
 /*
  * Write OUTPUT.report.json: time, host, ranks, threads, budget, and for each phase and rank
- * seconds, rows, bytes and peaks. `command` is the command line. What varies between runs is
+ * seconds, rows, bytes and peaks; and the figures. `command` is the command line. What varies between runs is
  * here and nowhere else. Collective, agreed.
  */
 mpivf_status

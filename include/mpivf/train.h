@@ -32,6 +32,8 @@ struct mpivf_trained {
     uint64_t split; /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
     double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
+    bool decoded;        /* the rows were float64 */
+    double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
 };
 
 /* MPIVF_INPUT or MPIVF_USAGE when so many rows cannot be trained on like this. Local. */

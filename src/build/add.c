@@ -3,6 +3,9 @@
 #include "math/distance.h"
 #include "source/reader.h"
 
+#include <math.h>
+#include <omp.h>
+
 enum { BATCH_MOST = 16 << 20 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
@@ -14,7 +17,9 @@ struct adding {
     struct mpivf_spill spill;
     struct mpivf_batch *batch; /* the reader's, at hand */
     uint32_t *list;            /* owned, of the batch's rows */
+    float *stored;             /* owned, [threads, dim]: what a code stands for */
     struct mpivf_occupancy occupancy;
+    struct mpivf_loss loss;
 };
 
 /* Are rows read as float64, for the one who watches? */
@@ -33,7 +38,8 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
     size_t left = mpivf_memory_left(ctx);
     size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
                    mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
-                   mpivf_reader_fixed_bytes() + 4096;
+                   mpivf_reader_fixed_bytes() + (size_t)ctx->threads * add->coarse->dim * sizeof(float) +
+                   4096;
     size_t row = mpivf_reader_row_bytes(add->source, add->ids, wide(a)) + sizeof(uint32_t);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
     left = left > NO_LIMIT ? NO_LIMIT : left;
@@ -78,7 +84,8 @@ adding_init(struct adding *a)
     if (status)
         return status;
     a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
-    return a->list ? MPIVF_OK : MPIVF_MEMORY;
+    a->stored = mpivf_alloc(ctx, "a row", (size_t)ctx->threads * add->coarse->dim, sizeof *a->stored);
+    return a->list && a->stored ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 static void
@@ -88,6 +95,7 @@ adding_clear(struct adding *a)
     mpivf_slab_clear(&a->slab);
     mpivf_spill_clear(&a->spill);
     mpivf_free(a->add->par->ctx, a->list);
+    mpivf_free(a->add->par->ctx, a->stored);
 }
 
 /* Give bad rows no list. */
@@ -96,12 +104,18 @@ mark_bad_rows(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     size_t dim = add->source->dim;
-#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static)
+    uint64_t too_large = 0;
+#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static) reduction(+ : too_large)
     for (uint64_t i = 0; i < a->batch->rows; i++) {
         const float *row = a->batch->row + i * dim;
-        if (!mpivf_finite(row, dim) || !add->meta.codec->fits(row, dim))
-            a->list[i] = UINT32_MAX;
+        bool finite = mpivf_finite(row, dim);
+        if (finite && add->meta.codec->fits(row, dim))
+            continue;
+        /* what was finite before it became float32 has lost that much */
+        too_large += finite || (a->batch->lost && isinf(a->batch->lost[i]));
+        a->list[i] = UINT32_MAX;
     }
+    a->loss.too_large += too_large;
 }
 
 /* Give good rows their list. */
@@ -117,8 +131,8 @@ file_batch(struct adding *a)
     for (uint64_t i = 0; add->bad_rows == MPIVF_BAD_ROWS_FAIL && i < batch->rows; i++)
         if (a->list[i] == UINT32_MAX)
             return mpivf_fail(add->par->ctx, MPIVF_INPUT, "the row with id %lld has a value that is "
-                              "not finite%s; --bad-rows skip leaves such rows out",
-                              (long long)batch->id[i],
+                              "not finite%s%s; --bad-rows skip leaves such rows out",
+                              (long long)batch->id[i], batch->lost ? " as float32" : "",
                               add->meta.codec->exact ? "" : " or too large for the codec");
     return MPIVF_OK;
 }
@@ -146,6 +160,35 @@ show_batch(struct adding *a)
     return status;
 }
 
+/* Rows of the spill from `first` on, just put there, against the rows of the batch that they were. */
+static void
+measure(struct adding *a, size_t first)
+{
+    const struct mpivf_codec *codec = a->add->meta.codec;
+    const struct mpivf_coarse *coarse = a->add->coarse;
+    const struct mpivf_spill *spill = &a->spill;
+    const struct mpivf_batch *batch = a->batch;
+    size_t dim = coarse->dim, code_bytes = mpivf_codec_bytes(codec, dim);
+    if (codec->exact && !batch->lost)
+        return; /* nothing is lost */
+#pragma omp parallel num_threads(coarse->threads)
+    {
+        struct mpivf_loss mine = {.rows = 0};
+        float *stored = codec->exact ? NULL : a->stored + (size_t)omp_get_thread_num() * dim;
+#pragma omp for schedule(static)
+        for (size_t at = first; at < spill->rows; at++) {
+            size_t i = spill->order[at];
+            if (stored)
+                codec->decode(spill->code + at * code_bytes, 1, dim, stored);
+            mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
+                           coarse->centroid + spill->list[at] * dim, batch->lost ? batch->lost[i] : 0,
+                           dim);
+        }
+#pragma omp critical
+        mpivf_loss_join(&a->loss, &mine);
+    }
+}
+
 /* Keep the batch, after making a shard of what is there when it does not fit. */
 static mpivf_status
 keep_batch(struct adding *a)
@@ -158,7 +201,9 @@ keep_batch(struct adding *a)
             return status;
     }
     mpivf_spill_cover(spill, batch->range, batch->ranges);
+    size_t first = spill->rows;
     mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
+    measure(a, first);
     mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
     return MPIVF_OK;
 }
@@ -194,8 +239,7 @@ compare_slabs_all(const struct adding *a, struct mpivf_difference *difference)
 }
 
 mpivf_status
-mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
-              struct mpivf_difference *difference)
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct mpivf_added *added)
 {
     const struct mpivf_par *par = add->par;
     struct adding a = {.add = add};
@@ -216,7 +260,9 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
     mpivf_phase_end(&progress);
     adding_clear(&a);
     if (status == MPIVF_OK) /* now that there is room */
-        status = compare_slabs_all(&a, difference);
+        status = compare_slabs_all(&a, &added->difference);
+    mpivf_loss_sum_all(par, &a.loss);
+    added->loss = a.loss;
     mpivf_occupancy_clear(&a.occupancy);
     return status;
 }

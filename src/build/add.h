@@ -10,6 +10,7 @@
 
 #include "build/occupancy.h"
 #include "build/shard.h"
+#include "codec/loss.h"
 #include "index/coarse.h"
 
 #include <mpivf/build.h>
@@ -31,11 +32,19 @@ struct mpivf_add {
 };
 
 /*
+ * What was added by this run on all ranks: how rows spread, and what they lost on the way.
+ */
+struct mpivf_added {
+    struct mpivf_difference difference;
+    struct mpivf_loss loss;
+};
+
+/*
  * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than chance
  * makes them. Collective.
  */
 mpivf_status
 mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
-              struct mpivf_difference *difference);
+              struct mpivf_added *added);
 
 #endif

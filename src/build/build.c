@@ -22,6 +22,7 @@ struct building {
     struct mpivf_work work;
     struct mpivf_range want; /* the rows that the result covers */
     char folder[MPIVF_PATH];
+    bool in_vain; /* there is no row to go on with: the work folder goes */
 };
 
 static mpivf_status
@@ -168,6 +169,30 @@ check_space(const struct building *b, struct mpivf_index_meta meta, uint64_t row
     return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
 }
 
+/* What was lost, and a warning when that will be felt. */
+static void
+tell_loss(const struct building *b, const struct mpivf_loss *loss, struct mpivf_built *built)
+{
+    struct mpivf_context *ctx = b->par->ctx;
+    const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
+    built->decoded = b->source.type == MPIVF_F64;
+    built->coded = !codec->exact;
+    built->decode_error = mpivf_loss_share(loss->decoded, loss->distance);
+    built->code_error = mpivf_loss_share(loss->coded, loss->distance);
+    built->vanished = loss->vanished;
+    built->too_large = loss->too_large;
+    if (b->par->rank == 0 && built->trained.lists == 0) /* or training has warned */
+        mpivf_loss_warn_decoded(ctx, built->decode_error);
+    char zeros[64] = "";
+    if (built->vanished > 0)
+        snprintf(zeros, sizeof zeros, ", and makes 0 of %llu values that are not",
+                 (unsigned long long)built->vanished);
+    if (b->par->rank == 0 && mpivf_loss_matters(built->code_error))
+        mpivf_warn(ctx, "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, or "
+                   "subtract the mean of the columns and scale the data first", codec->name,
+                   100 * built->code_error, zeros);
+}
+
 static mpivf_status
 add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
@@ -193,10 +218,12 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
         built->reused_rows = b->want.rows - rows;
         status = mpivf_agree_all(par, par->rank == 0 ? check_space(b, add.meta, rows) : MPIVF_OK);
         if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0)) {
-            struct mpivf_difference slabs = {.found = 0};
-            status = mpivf_add_all(&add, report, &slabs);
-            built->slab_difference = slabs.found;
-            built->slab_difference_expected = slabs.expected;
+            struct mpivf_added added = {.loss.rows = 0};
+            status = mpivf_add_all(&add, report, &added);
+            built->slab_difference = added.difference.found;
+            built->slab_difference_expected = added.difference.expected;
+            if (status == MPIVF_OK)
+                tell_loss(b, &added.loss, built);
             built->bytes_written =
                 mpivf_total_all(par, report->phase[report->phases - 1].bytes_written);
         }
@@ -204,6 +231,21 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
     mpivf_free(ctx, gap);
     mpivf_free(ctx, set);
     return status ? status : mpivf_work_scan_all(&b->work);
+}
+
+/* No row was good. A shard of a job array may be so: others may have rows. */
+static mpivf_status
+refuse_empty(struct building *b, const struct mpivf_built *built)
+{
+    const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
+    b->in_vain = true;
+    if (codec->exact)
+        return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not finite "
+                          "as float32: there is nothing to index",
+                          (unsigned long long)built->rejected);
+    return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not finite or "
+                      "is too large for codec %s: there is nothing to index; use --codec f32, or scale "
+                      "the data", (unsigned long long)built->rejected, codec->name);
 }
 
 static mpivf_status
@@ -224,6 +266,11 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
         return mpivf_fail(ctx, MPIVF_INPUT, "an earlier run with --bad-rows skip left %llu rows out; "
                           "go on with skip, or remove the folder '%s'",
                           (unsigned long long)built->rejected, work->claim.folder);
+    if (built->rows == 0 && b->options->parts == 0)
+        return refuse_empty(b, built);
+    if (built->rows == 0 && par->rank == 0)
+        mpivf_warn(ctx, "each of the %llu rows of this part was rejected: its shard has none",
+                   (unsigned long long)built->rejected);
     built->shards = work->shards;
     const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
@@ -324,6 +371,8 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
         mpivf_index_close(&b->model);
         mpivf_source_close_all(&b->ids);
         mpivf_source_close_all(&b->source);
+        if (b->in_vain && par->rank == 0) /* what is wrong was told */
+            (void)mpivf_claim_remove(ctx, b->folder, mpivf_work_owns);
     }
     mpivf_free(ctx, b);
     if (status == MPIVF_OK)

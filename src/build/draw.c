@@ -41,6 +41,7 @@ struct reading {
     struct mpivf_range *range;         /* owned, [MOST_RANGES] */
     size_t ranges;
     float *buffer;                     /* owned */
+    double *lost;                      /* owned, [most_rows], of a float64 source; else NULL */
     uint64_t most_rows;
 };
 
@@ -95,17 +96,34 @@ next_ranges(struct reading *r)
     return r->ranges > 0;
 }
 
-/* Move the sampled rows of the buffer to the sample; `unit` has room for a row. */
+/* Keep a good row, which lost so much as it became float32; `unit` has room for one. */
 static mpivf_status
-keep_rows(struct reading *r, const struct mpivf_train_options *options, float *unit,
-          struct mpivf_sample *sample)
+keep_row(const struct mpivf_train_options *options, const float *row, double lost, float *unit,
+         enum mpivf_sample_level level, uint64_t hash, struct mpivf_sample *sample)
+{
+    size_t dim = sample->dim;
+    bool l2 = options->metric == MPIVF_L2;
+    double square = l2 ? 1 : mpivf_square(row, dim);
+    sample->loss.rows++;
+    sample->loss.decoded += square > 0 ? lost / square : 0;
+    if (!l2)
+        mpivf_normalise(row, dim, unit);
+    return mpivf_sample_put(sample, level, l2 ? row : unit, hash);
+}
+
+/* Move the sampled rows of the buffer to the sample. */
+static mpivf_status
+keep_rows(struct reading *r, const struct mpivf_train_options *options, struct mpivf_sample *sample)
 {
     size_t dim = r->source->dim;
+    float *unit = r->buffer + r->most_rows * dim;
+    const double *lost = r->lost;
     const float *from = r->buffer;
     mpivf_status status = MPIVF_OK;
     for (size_t i = 0; i < r->ranges; i++) {
         uint64_t end = r->range[i].row + r->range[i].rows;
         for (uint64_t row = r->range[i].row; row < end && status == MPIVF_OK; row++, from += dim) {
+            double less = lost ? *lost++ : 0;
             uint64_t hash = mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row);
             if (hash > r->threshold[MPIVF_SAMPLE_ALL])
                 continue;
@@ -113,13 +131,11 @@ keep_rows(struct reading *r, const struct mpivf_train_options *options, float *u
                 if (options->bad_rows == MPIVF_BAD_ROWS_SKIP)
                     continue;
                 return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
-                                  "row %llu has a value that is not finite; --bad-rows skip leaves "
-                                  "such rows out", (unsigned long long)row);
+                                  "row %llu has a value that is not finite%s; --bad-rows skip "
+                                  "leaves such rows out", (unsigned long long)row,
+                                  lost ? " as float32" : "");
             }
-            if (options->metric != MPIVF_L2)
-                mpivf_normalise(from, dim, unit);
-            status = mpivf_sample_put(sample, level_of(r, hash),
-                                      options->metric == MPIVF_L2 ? from : unit, hash);
+            status = keep_row(options, from, less, unit, level_of(r, hash), hash, sample);
         }
     }
     return status;
@@ -155,7 +171,9 @@ reading_init(struct reading *r, const struct mpivf_train_options *options,
         r->near = r->most_rows - 1;
     r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
     r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows + 1, row_bytes);
-    if (!r->range || !r->buffer)
+    bool f64 = r->source->type == MPIVF_F64;
+    r->lost = f64 ? mpivf_alloc(ctx, "the read buffer", r->most_rows, sizeof *r->lost) : NULL;
+    if (!r->range || !r->buffer || (f64 && !r->lost))
         return MPIVF_MEMORY;
     /* the buffer goes before training begins, when the state of the rows comes */
     size_t memory = mpivf_memory_left(ctx);
@@ -175,6 +193,13 @@ thresholds_all(struct reading *r, const struct mpivf_draw *draw)
                               : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
 }
 
+static mpivf_status
+read_all(struct reading *r)
+{
+    return r->lost ? mpivf_source_read_measured_all(r->source, r->range, r->ranges, r->buffer, r->lost)
+                   : mpivf_source_read_all(r->source, r->range, r->ranges, r->buffer);
+}
+
 mpivf_status
 mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
                const struct mpivf_train_options *options, const struct mpivf_draw *draw,
@@ -187,13 +212,14 @@ mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
     for (bool more = status == MPIVF_OK; more;) {
         size_t before = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
         more = next_ranges(&r);
-        status = mpivf_source_read_all(source, r.range, r.ranges, r.buffer);
+        status = read_all(&r);
         if (status == MPIVF_OK)
-            status = keep_rows(&r, options, r.buffer + r.most_rows * source->dim, sample);
+            status = keep_rows(&r, options, sample);
         status = mpivf_round_all(progress, status,
                                  mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) - before, &more);
     }
     mpivf_free(par->ctx, r.buffer);
+    mpivf_free(par->ctx, r.lost);
     mpivf_free(par->ctx, r.range);
     mpivf_slab_clear(&r.slab);
     return status ? status : mpivf_agree_all(par, mpivf_sample_ready(sample));

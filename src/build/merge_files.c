@@ -17,6 +17,7 @@ struct chosen {
 struct survey {
     struct mpivf_range *range; /* owned, all inputs' ranges */
     uint64_t ranges, source_rows, bytes;
+    uint64_t rows; /* of all inputs, that are good */
     uint64_t model; /* number of the input whose centroids are taken; UINT64_MAX = none */
     uint64_t chosen;
 };
@@ -63,6 +64,7 @@ survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_inde
         chosen[survey->chosen++] = (struct chosen){number,
                                                    index.meta.ranges ? index.range[0].row : 0,
                                                    index.meta.rows, index.meta.rejected};
+        survey->rows += index.meta.rows;
         survey->bytes += mpivf_index_bytes(&index.meta);
     }
     if (status == MPIVF_OK && first->ctx == NULL && !model_only)
@@ -105,6 +107,9 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
         status = mpivf_fail(ctx, MPIVF_INPUT, "there is no shard among the inputs, only models");
     if (status == MPIVF_OK)
         status = check_cover(ctx, survey, options->partial);
+    if (status == MPIVF_OK && survey->rows == 0 && !options->partial)
+        status = mpivf_fail(ctx, MPIVF_INPUT, "the shards have no rows, all %llu were rejected: there is "
+                            "nothing to index", (unsigned long long)survey->source_rows);
     if (status == MPIVF_OK && survey->model == UINT64_MAX)
         status = mpivf_fail(ctx, MPIVF_INPUT, "no input has centroids; add the model file");
     if (status == MPIVF_OK && survey->model != chosen[0].number) {

@@ -21,7 +21,7 @@ struct mpivf_spill {
     int64_t *id;     /* owned, [capacity] */
     char *code;      /* owned, [capacity] codes */
     float *vector;   /* owned, [capacity, dim] or NULL */
-    uint32_t *order; /* owned, [capacity] */
+    uint32_t *order; /* owned, [capacity]; of rows put last, their numbers among those given */
     uint64_t *offset, *checksum; /* owned, [lists + 1] */
     int64_t *rejected;           /* owned, [capacity] */
     size_t rejects;

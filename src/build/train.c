@@ -70,6 +70,21 @@ plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *mem
     return MPIVF_OK;
 }
 
+/* What the sampled rows lost before they came here, if they were float64. */
+static void
+tell_loss_all(const struct mpivf_par *par, const struct mpivf_source *source, enum mpivf_metric metric,
+              struct mpivf_sample *sample, struct mpivf_trained *trained)
+{
+    trained->decoded = source->type == MPIVF_F64;
+    if (!trained->decoded)
+        return;
+    mpivf_loss_sum_all(par, &sample->loss);
+    double distance = mpivf_loss_trained(metric, trained->objective) * (double)sample->loss.rows;
+    trained->decode_error = mpivf_loss_share(sample->loss.decoded, distance);
+    if (par->rank == 0)
+        mpivf_loss_warn_decoded(par->ctx, trained->decode_error);
+}
+
 /* Train `coarse` (initialised here; to be cleared also after failure). The same on every rank. */
 static mpivf_status
 train_all(const struct mpivf_par *par, struct mpivf_source *source,
@@ -108,6 +123,8 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = sample.bytes_read;
     mpivf_phase_end(&progress);
+    if (status == MPIVF_OK)
+        tell_loss_all(par, source, options->metric, &sample, trained);
     mpivf_sample_clear(&sample);
     return status;
 }

@@ -22,7 +22,7 @@ static const struct mpivf_option options[] = {
     MPIVF_TRAIN_OPTIONS(AT(train)),
     {"codec", 'c', MPIVF_CHOICE, AT(codec), "f32", 0, 0, "f32|f16", "how rows are stored in lists"},
     {"store", 0, MPIVF_CHOICE, AT(store), "none", 0, 0, "none|source",
-     "source: keep the raw rows too, for search --rerank"},
+     "source: keep the rows too, as float32, for search --rerank"},
     {"ids", 0, MPIVF_STRING, AT(ids), NULL, 0, 0, "FILE[:OBJECT]",
      "64-bit ids, one a row; default: row numbers"},
     {"model", 0, MPIVF_STRING, AT(model), NULL, 0, 0, "MODEL",
@@ -44,6 +44,14 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
     mpivf_trained_show(call, &built->trained);
     mpivf_call_set(call, "rows", json_integer((json_int_t)built->rows));
     mpivf_call_set(call, "rejected", json_integer((json_int_t)built->rejected));
+    if (built->too_large > 0)
+        mpivf_call_set(call, "rejected_too_large", json_integer((json_int_t)built->too_large));
+    if (built->decoded)
+        mpivf_call_figure(call, "decode_error", built->decode_error);
+    if (built->coded) {
+        mpivf_call_figure(call, "code_error", built->code_error);
+        mpivf_call_set(call, "vanished_values", json_integer((json_int_t)built->vanished));
+    }
     mpivf_call_set(call, "reused_rows", json_integer((json_int_t)built->reused_rows));
     mpivf_call_set(call, "shards", json_integer((json_int_t)built->shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built->rounds));

@@ -55,6 +55,8 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "lists", json_integer((json_int_t)searched.lists));
     if (f->recall > 0)
         mpivf_call_set(call, "expected_recall", json_real(searched.expected_recall));
+    if (searched.decoded)
+        mpivf_call_figure(call, "decode_error", searched.decode_error);
     mpivf_call_set(call, "pairs_scanned", json_integer((json_int_t)searched.rows_scanned));
     mpivf_call_set(call, "seconds", json_real(call->report.phase[call->report.phases - 1].seconds));
     mpivf_call_set(call, "result", json_string(out));

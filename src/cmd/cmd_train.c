@@ -35,6 +35,8 @@ run_all(struct mpivf_call *call)
         status = mpivf_train_file_all(par, &source, &train, &call->report, path, &trained);
     mpivf_source_close_all(&source);
     mpivf_trained_show(call, &trained);
+    if (status == MPIVF_OK && trained.decoded)
+        mpivf_call_figure(call, "decode_error", trained.decode_error);
     mpivf_call_set(call, "model", json_string(path));
     return status ? status : mpivf_report_write_all(par, &call->report, path, call->line);
 }

@@ -19,6 +19,13 @@ mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value)
     json_object_set_new(call->result, name, value);
 }
 
+void
+mpivf_call_figure(struct mpivf_call *call, const char *name, double value)
+{
+    mpivf_call_set(call, name, json_real(value));
+    mpivf_report_figure(&call->report, name, value);
+}
+
 mpivf_status
 mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others)
 {

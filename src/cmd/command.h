@@ -28,7 +28,7 @@ struct mpivf_common {
         {"json", 0, MPIVF_FLAG, offsetof(struct mpivf_common, json), NULL, 0, 0, "",               \
          "results as JSON on standard output"},                                                    \
         {"quiet", 'q', MPIVF_FLAG, offsetof(struct mpivf_common, quiet), NULL, 0, 0, "",           \
-         "no progress on standard error"},                                                         \
+         "no notes and no progress on standard error; warnings stay"},                             \
     {                                                                                              \
         0                                                                                          \
     }
@@ -82,6 +82,10 @@ extern const struct mpivf_command *const mpivf_commands[];
 /* Add a value to the result. */
 void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
+
+/* Add a number to the result and to the report. */
+void
+mpivf_call_figure(struct mpivf_call *call, const char *name, double value);
 
 /*
  * Refuse an output (the last operand) that is another operand, or `more`, or `others`; those

@@ -150,9 +150,10 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
     mpivf_blas_init();
     (void)mpivf_kernel();
     ctx.threads = common->threads ? (int)common->threads : mpivf_par_threads(&par);
+    ctx.note_arg = &screen;
+    ctx.warn = par.rank == 0 ? show_note : NULL;
     if (par.rank == 0 && !common->quiet) {
         ctx.note = show_note;
-        ctx.note_arg = &screen;
         warn(&par);
     }
     struct mpivf_call call = {.par = &par,

@@ -284,6 +284,7 @@ mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n
                                 (unsigned long long)mpivf_source_spread(
                                     inquiry->query.rows, inquiry->queries, first + i),
                                 inquiry->asking, mpivf_inquiry_or_large(inquiry));
+    status = mpivf_agree_all(inquiry->par, status); /* they may see different files */
     if (status) {
         mpivf_free(inquiry->par->ctx, *query);
         *query = NULL;

@@ -327,6 +327,12 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
     return status ? status : mpivf_agree_all(par, allocate(t));
 }
 
+static bool
+ours(const char *name)
+{
+    return mpivf_part_owns(name) || mpivf_claim_owns(name);
+}
+
 mpivf_status
 mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries, const char *out,
                 const struct mpivf_truth_options *options, struct mpivf_report *report,
@@ -350,13 +356,9 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     if (status)
         mpivf_inquiry_leave(&t.inquiry, &t.claim);
     clear(&t);
+    if (published.in_vain && par->rank == 0)
+        (void)mpivf_claim_remove(par->ctx, t.inquiry.folder, ours);
     return status;
-}
-
-static bool
-ours(const char *name)
-{
-    return mpivf_part_owns(name) || mpivf_claim_owns(name);
 }
 
 mpivf_status
