@@ -25,7 +25,7 @@ struct mpivf_search_options {
 
 struct mpivf_searched {
     uint64_t queries, probes, lists, rows_scanned; /* rows_scanned: (query, row) pairs */
-    bool decoded;        /* the queries were float64 */
+    bool decoded;        /* the queries were float64, and the metric is l2 */
     double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
     double expected_recall; /* on the sample, when asked for by recall */
 };

@@ -32,7 +32,7 @@ struct mpivf_trained {
     uint64_t split; /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
     double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
-    bool decoded;        /* the rows were float64 */
+    bool decoded;        /* the rows were float64, and the metric is l2 */
     double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
 };
 

@@ -181,7 +181,7 @@ tell_loss(const struct building *b, const struct mpivf_loss *loss, struct mpivf_
     built->code_error = mpivf_loss_share(loss->coded, loss->distance);
     built->vanished = loss->vanished;
     built->too_large = loss->too_large;
-    if (b->par->rank == 0 && built->trained.lists == 0) /* or training has warned */
+    if (b->par->rank == 0 && !mpivf_loss_matters(built->trained.decode_error)) /* told already */
         mpivf_loss_warn_decoded(ctx, built->decode_error);
     char zeros[64] = "";
     if (built->vanished > 0)

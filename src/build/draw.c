@@ -96,21 +96,6 @@ next_ranges(struct reading *r)
     return r->ranges > 0;
 }
 
-/* Keep a good row, which lost so much as it became float32; `unit` has room for one. */
-static mpivf_status
-keep_row(const struct mpivf_train_options *options, const float *row, double lost, float *unit,
-         enum mpivf_sample_level level, uint64_t hash, struct mpivf_sample *sample)
-{
-    size_t dim = sample->dim;
-    bool l2 = options->metric == MPIVF_L2;
-    double square = l2 ? 1 : mpivf_square(row, dim);
-    sample->loss.rows++;
-    sample->loss.decoded += square > 0 ? lost / square : 0;
-    if (!l2)
-        mpivf_normalise(row, dim, unit);
-    return mpivf_sample_put(sample, level, l2 ? row : unit, hash);
-}
-
 /* Move the sampled rows of the buffer to the sample. */
 static mpivf_status
 keep_rows(struct reading *r, const struct mpivf_train_options *options, struct mpivf_sample *sample)
@@ -135,7 +120,11 @@ keep_rows(struct reading *r, const struct mpivf_train_options *options, struct m
                                   "leaves such rows out", (unsigned long long)row,
                                   lost ? " as float32" : "");
             }
-            status = keep_row(options, from, less, unit, level_of(r, hash), hash, sample);
+            if (options->metric != MPIVF_L2)
+                mpivf_normalise(from, dim, unit);
+            sample->lost += less;
+            status = mpivf_sample_put(sample, level_of(r, hash),
+                                      options->metric == MPIVF_L2 ? from : unit, hash);
         }
     }
     return status;

@@ -11,7 +11,6 @@
 #ifndef MPIVF_BUILD_SAMPLE_H
 #define MPIVF_BUILD_SAMPLE_H
 
-#include "codec/loss.h"
 #include "index/coarse.h"
 #include "io/file.h"
 
@@ -32,7 +31,7 @@ struct mpivf_sample {
     float *row;                            /* owned: [places, dim], or a block's */
     float *centre;                         /* owned, [dim]: about the mean, to prepare rows around */
     double most;                           /* the largest |value| */
-    struct mpivf_loss loss;                /* what became float32 lost; rows and decoded alone are set */
+    double lost;                           /* squares of what rows lost as they became float32, added up */
     struct mpivf_file file;                /* the scratch file; fd -1 = in memory */
     char path[MPIVF_PATH];                 /* of its folder, for messages */
     size_t block_rows;                     /* of a block at most */

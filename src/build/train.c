@@ -2,6 +2,7 @@
 
 #include "build/kmeans.h"
 #include "build/model.h"
+#include "codec/loss.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,17 +71,21 @@ plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *mem
     return MPIVF_OK;
 }
 
-/* What the sampled rows lost before they came here, if they were float64. */
+/*
+ * What the sampled rows lost before they came here, if they were float64. For l2 alone: the objective
+ * of rows that are made unit vectors as float32 is off by more than float64 rows lose.
+ */
 static void
 tell_loss_all(const struct mpivf_par *par, const struct mpivf_source *source, enum mpivf_metric metric,
-              struct mpivf_sample *sample, struct mpivf_trained *trained)
+              const struct mpivf_sample *sample, struct mpivf_trained *trained)
 {
-    trained->decoded = source->type == MPIVF_F64;
+    struct mpivf_loss loss = {.decoded = sample->lost};
+    trained->decoded = source->type == MPIVF_F64 && metric == MPIVF_L2;
     if (!trained->decoded)
         return;
-    mpivf_loss_sum_all(par, &sample->loss);
-    double distance = mpivf_loss_trained(metric, trained->objective) * (double)sample->loss.rows;
-    trained->decode_error = mpivf_loss_share(sample->loss.decoded, distance);
+    mpivf_loss_sum_all(par, &loss);
+    trained->decode_error =
+        mpivf_loss_share(loss.decoded, trained->objective * (double)trained->sample);
     if (par->rank == 0)
         mpivf_loss_warn_decoded(par->ctx, trained->decode_error);
 }

@@ -6,14 +6,33 @@
 
 static const double MATTERS = 0.03;
 
-/* The distance, squared, to the centroid; for ip and cosine to the one brought to the row's length. */
+/* A float32 centroid is off by so much of its squared length itself: less is no distance. */
+static const double NO_DISTANCE = 0x1p-48;
+
 static double
-distance_of(enum mpivf_metric metric, const float *row, const float *centroid, double square, size_t dim)
+beyond(double distance, double square)
 {
-    if (metric == MPIVF_L2)
-        return mpivf_distance(MPIVF_L2, row, 0, centroid, dim);
-    double apart = 1 + mpivf_distance(MPIVF_IP, row, 0, centroid, dim) / sqrt(square);
-    return apart > 0 ? 2 * apart * square : 0;
+    return distance > NO_DISTANCE * square ? distance - NO_DISTANCE * square : 0;
+}
+
+/* The square of the length of a - scale b. */
+static double
+difference(const float *a, const float *b, double scale, size_t dim)
+{
+    enum { LANES = 8 };
+    double sum[LANES] = {0}, all = 0;
+    for (size_t i = 0; i + LANES <= dim; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++) {
+            double d = (double)a[i + lane] - scale * (double)b[i + lane];
+            sum[lane] += d * d;
+        }
+    for (size_t i = dim / LANES * LANES; i < dim; i++) {
+        double d = (double)a[i] - scale * (double)b[i];
+        all += d * d;
+    }
+    for (size_t lane = 0; lane < LANES; lane++)
+        all += sum[lane];
+    return all;
 }
 
 static uint64_t
@@ -29,17 +48,18 @@ void
 mpivf_loss_add(struct mpivf_loss *loss, enum mpivf_metric metric, const float *row,
                const float *stored, const float *centroid, double decoded, size_t dim)
 {
-    double square = metric == MPIVF_L2 ? 0 : mpivf_square(row, dim);
+    double square = mpivf_square(row, dim);
+    bool l2 = metric == MPIVF_L2;
     loss->rows++;
     if (stored)
         loss->vanished += count_vanished(row, stored, dim);
-    if (metric != MPIVF_L2 && !(square > 0))
+    if (!l2 && !(square > 0))
         return; /* it has no direction */
     double weight = metric == MPIVF_COSINE ? 1 / square : 1;
     loss->decoded += weight * decoded;
-    loss->distance += weight * distance_of(metric, row, centroid, square, dim);
+    loss->distance += weight * beyond(difference(row, centroid, l2 ? 1 : sqrt(square), dim), square);
     if (stored)
-        loss->coded += weight * mpivf_distance(MPIVF_L2, row, 0, stored, dim);
+        loss->coded += weight * difference(row, stored, 1, dim);
 }
 
 void
@@ -87,10 +107,4 @@ mpivf_loss_warn_decoded(struct mpivf_context *ctx, double share)
         mpivf_warn(ctx, "the rows are float64 and the index holds float32: that loses %.1f %% of what "
                    "tells neighbours apart; subtract the mean of the columns, or scale the data, first "
                    "(truth computes with float64)", 100 * share);
-}
-
-double
-mpivf_loss_trained(enum mpivf_metric metric, double objective)
-{
-    return metric == MPIVF_L2 ? objective : 2 * objective;
 }

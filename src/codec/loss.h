@@ -54,8 +54,4 @@ mpivf_loss_matters(double share);
 void
 mpivf_loss_warn_decoded(struct mpivf_context *ctx, double share);
 
-/* The distance, squared, to its centroid of a row that training counted with this distance. */
-double
-mpivf_loss_trained(enum mpivf_metric metric, double objective);
-
 #endif

@@ -5,7 +5,7 @@
 
 /* Float64 queries, made float32 in place. */
 static mpivf_status
-load_wide_all(struct mpivf_source *source, enum mpivf_metric metric, struct mpivf_query *query)
+load_wide_all(struct mpivf_source *source, struct mpivf_query *query)
 {
     double *wide, lost;
     size_t dim = query->dim;
@@ -14,20 +14,16 @@ load_wide_all(struct mpivf_source *source, enum mpivf_metric metric, struct mpiv
         return status;
     query->row = (float *)(void *)wide;
     query->decoded = true;
-    query->loss.rows = query->rows;
     for (uint64_t q = 0; q < query->rows; q++) {
-        float *row = query->row + q * dim;
-        mpivf_decode_narrow(wide + q * dim, 1, dim, row, &lost);
-        double square = metric == MPIVF_L2 ? 1 : mpivf_square(row, dim);
-        query->loss.decoded += square > 0 ? lost / square : 0;
+        mpivf_decode_narrow(wide + q * dim, 1, dim, query->row + q * dim, &lost);
+        query->lost += lost;
     }
     return MPIVF_OK;
 }
 
 mpivf_status
-mpivf_query_load_all(const struct mpivf_par *par, const char *name, enum mpivf_metric metric,
-                     uint64_t dim, const char *what, enum mpivf_read_mode mode, uint64_t most,
-                     struct mpivf_query *query)
+mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
+                     enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_source source;
@@ -40,7 +36,7 @@ mpivf_query_load_all(const struct mpivf_par *par, const char *name, enum mpivf_m
         query->rows = most > 0 && most < source.rows ? most : source.rows;
     if (status == MPIVF_OK)
         status = source.type == MPIVF_F64
-                     ? load_wide_all(&source, metric, query)
+                     ? load_wide_all(&source, query)
                      : mpivf_source_load_all(&source, query->rows, 0, query->rows, &query->row);
     mpivf_source_close_all(&source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)

@@ -2,16 +2,14 @@
 #ifndef MPIVF_SEARCH_QUERY_H
 #define MPIVF_SEARCH_QUERY_H
 
-#include "codec/loss.h"
-
 #include <mpivf/source.h>
 
 struct mpivf_query {
     struct mpivf_context *ctx; /* not owned */
     uint64_t rows, dim;
     float *row; /* owned, [rows, dim] */
-    bool decoded;           /* they were float64 */
-    struct mpivf_loss loss; /* then, what they lost; rows and decoded alone are set */
+    bool decoded; /* they were float64 */
+    double lost;  /* then, squares of what they lost as they became float32, added up */
 };
 
 /*
@@ -20,9 +18,8 @@ struct mpivf_query {
  * failure. Collective.
  */
 mpivf_status
-mpivf_query_load_all(const struct mpivf_par *par, const char *name, enum mpivf_metric metric,
-                     uint64_t dim, const char *what, enum mpivf_read_mode mode, uint64_t most,
-                     struct mpivf_query *query);
+mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
+                     enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query);
 
 void
 mpivf_query_clear(struct mpivf_query *query);

@@ -1,5 +1,6 @@
 #include <mpivf/search.h>
 
+#include "codec/loss.h"
 #include "search/gather.h"
 #include "search/query.h"
 #include "search/rerank.h"
@@ -102,22 +103,26 @@ open_all(struct searching *s, const char *index, const char *queries, const char
     if (status == MPIVF_OK)
         status = mpivf_index_coarse_all(par, &s->index, &s->coarse);
     if (status == MPIVF_OK)
-        status = mpivf_query_load_all(par, queries, s->index.meta.metric, s->index.meta.dim, index,
-                                      s->options->read_mode, s->options->queries, &s->query);
+        status = mpivf_query_load_all(par, queries, s->index.meta.dim, index, s->options->read_mode,
+                                      s->options->queries, &s->query);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_result_init(ctx, &s->result, s->query.rows, s->options->k);
     return mpivf_agree_all(par, status);
 }
 
-/* What float64 queries lost, against how far the rows that were trained on lie from their centroids. */
+/*
+ * What float64 queries lost, against how far the rows that were trained on lie from their centroids;
+ * as in training for l2 alone.
+ */
 static void
 tell_loss(const struct searching *s, struct mpivf_searched *searched)
 {
     const struct mpivf_index_meta *meta = &s->index.meta;
-    double distance = mpivf_loss_trained(meta->metric, meta->objective);
-    searched->decoded = s->query.decoded;
+    searched->decoded = s->query.decoded && meta->metric == MPIVF_L2;
+    if (!searched->decoded)
+        return;
     searched->decode_error =
-        mpivf_loss_share(s->query.loss.decoded, distance * (double)s->query.loss.rows);
+        mpivf_loss_share(s->query.lost, meta->objective * (double)s->query.rows);
     if (s->par->rank == 0 && mpivf_loss_matters(searched->decode_error))
         mpivf_warn(s->par->ctx, "the queries are float64 and are searched for as float32: that loses "
                    "%.1f %% of what tells neighbours apart; subtract the mean of the columns, or scale "

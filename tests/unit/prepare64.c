@@ -26,6 +26,7 @@ static const struct kind kinds[] = {
     {"below its smallest", 1e-44, 0, 8},
     {"far below", 1e-80, 0, 40},
     {"1e-150", 1e-150, 0, 8},
+    {"1e-161", 1e-161, 0, 4}, /* whose squares are subnormal */
     {"1e-300", 1e-300, 0, 0},
     {"1e100", 1e100, 0, 20},
     {"the largest", 1e150, 0, 2},
