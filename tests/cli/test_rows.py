@@ -87,7 +87,7 @@ def test_the_cure_that_the_message_names_works_at_once(tmp_path, source):
 def test_only_bad_rows_is_an_error(tmp_path):
     source = save(tmp_path / "in.h5", train=numpy.full((9, 3), numpy.nan, "f4"))
     for ranks in (1, 3):
-        fails("build", source, tmp_path / "x", "-l", 1, "--bad-rows", "skip", says="0 usable rows",
+        fails("build", source, tmp_path / "x", "-l", 1, "--bad-rows", "skip", says="nothing to train on",
               ranks=ranks, output=tmp_path / "x")
 
 
