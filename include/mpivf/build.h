@@ -59,9 +59,9 @@ struct mpivf_built {
      */
     double slab_difference, slab_difference_expected;
     /*
-     * What the rows that were read now lost, against how far they lie from their centroids, from 0 to 1
-     * (codec/loss.h): when they were float64, as they became float32; with a lossy codec, as they
-     * became codes.
+     * What the rows that were read now lost, against how far they lie from their centroids, from 0
+     * to 1 (codec/loss.h): when they were float64, as they became float32; with a lossy codec, as
+     * they became codes.
      */
     bool decoded, coded;
     double decode_error, code_error;

@@ -6,8 +6,8 @@
 
 /*
  * Write OUTPUT.report.json: time, host, ranks, threads, budget, and for each phase and rank
- * seconds, rows, bytes and peaks; and the figures. `command` is the command line. What varies between runs is
- * here and nowhere else. Collective, agreed.
+ * seconds, rows, bytes and peaks; and the figures. `command` is the command line. What varies
+ * between runs is here and nowhere else. Collective, agreed.
  */
 mpivf_status
 mpivf_report_write_all(const struct mpivf_par *par, const struct mpivf_report *report,

@@ -38,8 +38,8 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
     size_t left = mpivf_memory_left(ctx);
     size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
                    mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
-                   mpivf_reader_fixed_bytes() + (size_t)ctx->threads * add->coarse->dim * sizeof(float) +
-                   4096;
+                   mpivf_reader_fixed_bytes() + 4096 +
+                   (size_t)ctx->threads * add->coarse->dim * sizeof(float);
     size_t row = mpivf_reader_row_bytes(add->source, add->ids, wide(a)) + sizeof(uint32_t);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
     left = left > NO_LIMIT ? NO_LIMIT : left;
@@ -105,7 +105,7 @@ mark_bad_rows(struct adding *a)
     const struct mpivf_add *add = a->add;
     size_t dim = add->source->dim;
     uint64_t too_large = 0;
-#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static) reduction(+ : too_large)
+#pragma omp parallel for num_threads(a->add->par->ctx->threads) reduction(+ : too_large)
     for (uint64_t i = 0; i < a->batch->rows; i++) {
         const float *row = a->batch->row + i * dim;
         bool finite = mpivf_finite(row, dim);
@@ -160,7 +160,7 @@ show_batch(struct adding *a)
     return status;
 }
 
-/* Rows of the spill from `first` on, just put there, against the rows of the batch that they were. */
+/* Rows of the spill from `first` on, just put there, against those of the batch that they were. */
 static void
 measure(struct adding *a, size_t first)
 {

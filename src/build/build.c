@@ -240,12 +240,12 @@ refuse_empty(struct building *b, const struct mpivf_built *built)
     const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
     b->in_vain = true;
     if (codec->exact)
-        return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not finite "
-                          "as float32: there is nothing to index",
+        return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not "
+                          "finite as float32: there is nothing to index",
                           (unsigned long long)built->rejected);
-    return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not finite or "
-                      "is too large for codec %s: there is nothing to index; use --codec f32, or scale "
-                      "the data", (unsigned long long)built->rejected, codec->name);
+    return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not "
+                      "finite or is too large for codec %s: there is nothing to index; use --codec "
+                      "f32, or scale the data", (unsigned long long)built->rejected, codec->name);
 }
 
 static mpivf_status

@@ -185,8 +185,9 @@ thresholds_all(struct reading *r, const struct mpivf_draw *draw)
 static mpivf_status
 read_all(struct reading *r)
 {
-    return r->lost ? mpivf_source_read_measured_all(r->source, r->range, r->ranges, r->buffer, r->lost)
-                   : mpivf_source_read_all(r->source, r->range, r->ranges, r->buffer);
+    if (r->lost == NULL)
+        return mpivf_source_read_all(r->source, r->range, r->ranges, r->buffer);
+    return mpivf_source_read_measured_all(r->source, r->range, r->ranges, r->buffer, r->lost);
 }
 
 mpivf_status

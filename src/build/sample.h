@@ -31,7 +31,7 @@ struct mpivf_sample {
     float *row;                            /* owned: [places, dim], or a block's */
     float *centre;                         /* owned, [dim]: about the mean, to prepare rows around */
     double most;                           /* the largest |value| */
-    double lost;                           /* squares of what rows lost as they became float32, added up */
+    double lost;                           /* squares of what float32 took from rows, added up */
     struct mpivf_file file;                /* the scratch file; fd -1 = in memory */
     char path[MPIVF_PATH];                 /* of its folder, for messages */
     size_t block_rows;                     /* of a block at most */

@@ -76,8 +76,8 @@ plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *mem
  * of rows that are made unit vectors as float32 is off by more than float64 rows lose.
  */
 static void
-tell_loss_all(const struct mpivf_par *par, const struct mpivf_source *source, enum mpivf_metric metric,
-              const struct mpivf_sample *sample, struct mpivf_trained *trained)
+tell_loss_all(const struct mpivf_par *par, const struct mpivf_source *source,
+              enum mpivf_metric metric, const struct mpivf_sample *sample, struct mpivf_trained *trained)
 {
     struct mpivf_loss loss = {.decoded = sample->lost};
     trained->decoded = source->type == MPIVF_F64 && metric == MPIVF_L2;

@@ -57,7 +57,8 @@ mpivf_loss_add(struct mpivf_loss *loss, enum mpivf_metric metric, const float *r
         return; /* it has no direction */
     double weight = metric == MPIVF_COSINE ? 1 / square : 1;
     loss->decoded += weight * decoded;
-    loss->distance += weight * beyond(difference(row, centroid, l2 ? 1 : sqrt(square), dim), square);
+    double distance = difference(row, centroid, l2 ? 1 : sqrt(square), dim);
+    loss->distance += weight * beyond(distance, square);
     if (stored)
         loss->coded += weight * difference(row, stored, 1, dim);
 }

@@ -362,7 +362,9 @@ bound_query(struct mpivf_queries *queries, size_t i, const float *work, struct m
     queries->bound[i].rest = round_up((l2 ? 2 : 1) * (norm + integers.rest));
     queries->bound[i].pad = tiny(dim);
     queries->bound[i].square =
-        queries->metric == MPIVF_COSINE ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim) : 0;
+        queries->metric == MPIVF_COSINE
+            ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim)
+            : 0;
     queries->bound[i].shift = square * (1 - k);
     queries->bound[i].bend = k * square;
     if (!l2)

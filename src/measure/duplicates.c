@@ -23,12 +23,15 @@ mpivf_duplicates_bytes(size_t queries, size_t segments)
 }
 
 mpivf_status
-mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates, size_t row_bytes,
-                      size_t capacity, size_t segments)
+mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates,
+                      size_t row_bytes, size_t capacity, size_t segments)
 {
     static const char what[] = "the table of queries";
     *duplicates = (struct mpivf_duplicates){
-        .row_bytes = row_bytes, .capacity = capacity, .segments = segments, .slots = slots_for(capacity)};
+        .row_bytes = row_bytes,
+        .capacity = capacity,
+        .segments = segments,
+        .slots = slots_for(capacity)};
     duplicates->hash = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->hash);
     duplicates->slot = mpivf_alloc(ctx, what, duplicates->slots, sizeof *duplicates->slot);
     duplicates->like = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->like);

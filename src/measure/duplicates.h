@@ -22,8 +22,8 @@ mpivf_duplicates_bytes(size_t queries, size_t segments);
 
 /* Release with mpivf_duplicates_clear, also after failure. queries < 2^31. Local. */
 mpivf_status
-mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates, size_t row_bytes,
-                      size_t capacity, size_t segments);
+mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates,
+                      size_t row_bytes, size_t capacity, size_t segments);
 void
 mpivf_duplicates_clear(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates);
 

@@ -88,7 +88,8 @@ write_identity_all(struct mpivf_inquiry *inquiry)
                      "{%s\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
                      "\"%016" PRIx64 "\", \"number of queries\": %" PRIu64 ", \"self\": %s, "
                      "\"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
-                     inquiry->f64 ? "\"values\": \"f64\", " : "", base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
+                     inquiry->f64 ? "\"values\": \"f64\", " : "", base, query, ids, inquiry->queries,
+                     o->self ? "true" : "false", o->k,
                      mpivf_metric_name(o->metric));
     for (size_t s = 0; s < inquiry->segments; s++)
         n += snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "%s%" PRIu64,

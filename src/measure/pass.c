@@ -132,15 +132,16 @@ mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number
         return status;
     struct mpivf_raw centre = mpivf_pass_raw(shape, pass->centre, 0);
     if (!pass->ready)
-        mpivf_queries_fill_raw(&pass->queries, mpivf_pass_raw(shape, pass->query, 0), pass->n, centre);
+        mpivf_queries_fill_raw(&pass->queries, mpivf_pass_raw(shape, pass->query, 0), pass->n,
+                               centre);
     pass->ready = true;
     for (size_t from = 0, to; from < rows; from = to) {
         size_t s = mpivf_pass_segment(shape, number[from]);
         for (to = from + 1; to < rows && number[to] < shape->prefix[s];)
             to++;
         struct mpivf_scan_of all = {.n = pass->n, .own = pass->own};
-        mpivf_base_fill_raw(&pass->base, mpivf_pass_raw(shape, row, from), to - from, centre, id + from,
-                            0);
+        mpivf_base_fill_raw(&pass->base, mpivf_pass_raw(shape, row, from), to - from, centre,
+                            id + from, 0);
         mpivf_nearest_scan_threads(&pass->queries, &all, &pass->base, &pass->topk[s], pass->tile,
                                    pass->ctx->threads);
         mpivf_duplicates_rows(&pass->duplicates, s,

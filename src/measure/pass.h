@@ -79,8 +79,8 @@ mpivf_pass_raw(const struct mpivf_pass_shape *shape, const void *rows, size_t i)
 }
 
 /*
- * Compare up to `batch` rows, all good (mpivf_raw_good); number[i], ascending, is the row's place in the base
- * and id[i] what is to be found. Local.
+ * Compare up to `batch` rows, all good (mpivf_raw_good); number[i], ascending, is the row's place
+ * in the base and id[i] what is to be found. Local.
  */
 mpivf_status
 mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number,

@@ -165,8 +165,9 @@ create_outputs(struct publishing *p)
         rejected += p->rejected[s];
         p->in_vain = rejected == inquiry->prefix[s];
         if (p->in_vain)
-            return mpivf_fail(p->ctx, MPIVF_INPUT, "each of the %s%llu rows has a value that is not "
-                              "finite%s: no query has a neighbour", s + 1 < inquiry->segments ? "first " : "",
+            return mpivf_fail(p->ctx, MPIVF_INPUT, "each of the %s%llu rows has a value that is "
+                              "not finite%s: no query has a neighbour",
+                              s + 1 < inquiry->segments ? "first " : "",
                               (unsigned long long)rejected, mpivf_inquiry_or_large(inquiry));
         struct mpivf_result_about about = {.kind = "truth",
                                            .metric = options->metric,

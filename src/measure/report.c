@@ -69,8 +69,8 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
     for (int i = 0; i < rank[0].report.figures; i++)
         json_object_set_new(figures, rank[0].report.figure[i].name,
                             json_real(rank[0].report.figure[i].value));
-    return json_pack("{s:o, s:s, s:i, s:o, s:o, s:o}", "command", text_json(command), "finished", when, "ranks", ranks,
-                     "processes", list, "phases", phases, "figures", figures);
+    return json_pack("{s:o, s:s, s:i, s:o, s:o, s:o}", "command", text_json(command), "finished",
+                     when, "ranks", ranks, "processes", list, "phases", phases, "figures", figures);
 }
 
 static mpivf_status

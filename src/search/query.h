@@ -14,8 +14,8 @@ struct mpivf_query {
 
 /*
  * Load `name` (dataset `test` by default), which must have `dim` columns like `what`, all values
- * finite as float32; `most` of its rows, evenly spread, 0 = all. Release with mpivf_query_clear, also after
- * failure. Collective.
+ * finite as float32; `most` of its rows, evenly spread, 0 = all. Release with mpivf_query_clear,
+ * also after failure. Collective.
  */
 mpivf_status
 mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,

@@ -42,7 +42,8 @@ batch_init(struct mpivf_reader *reader, struct mpivf_batch *batch)
     batch->lost = lossy ? mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->lost) : NULL;
     batch->id = mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->id);
     batch->range = mpivf_alloc(ctx, what, RANGES, sizeof *batch->range);
-    return batch->row && batch->id && batch->range && (batch->lost || !lossy) ? MPIVF_OK : MPIVF_MEMORY;
+    return batch->row && batch->id && batch->range && (batch->lost || !lossy) ? MPIVF_OK
+                                                                              : MPIVF_MEMORY;
 }
 
 mpivf_status

@@ -27,7 +27,7 @@
 /* Rows as they were read: [rows, dim] and their ids, `range` after `range`. */
 struct mpivf_batch {
     float *row;                /* owned by the reader, and so are the next three */
-    double *lost;              /* of a float64 source, what mpivf_source_read_measured_all tells; or NULL */
+    double *lost;              /* as mpivf_source_read_measured_all has it; NULL unless float64 */
     int64_t *id;               /* row numbers when there are no others */
     struct mpivf_range *range; /* ascending and apart */
     size_t ranges;
@@ -63,7 +63,8 @@ mpivf_reader_fixed_bytes(void);
 
 /*
  * Read `slab` in batches of so many rows at most, with the ids of `ids` (NULL: row numbers). With
- * f64 batch->row is float64 until mpivf_reader_narrow. MPIVF_MEMORY. Release with mpivf_reader_clear, also after failure. Local.
+ * f64 batch->row is float64 until mpivf_reader_narrow. MPIVF_MEMORY. Release with
+ * mpivf_reader_clear, also after failure. Local.
  */
 mpivf_status
 mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,

@@ -252,7 +252,8 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
 
 /* Rows to load, into a new buffer of so many bytes a row. */
 static mpivf_status
-load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers, bool f64, void **rows)
+load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers, bool f64,
+         void **rows)
 {
     struct mpivf_context *ctx = source->par->ctx;
     uint64_t n = numbers.rows;

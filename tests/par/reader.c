@@ -94,10 +94,12 @@ check_read(struct checks *t, uint64_t rows, size_t batch_rows, enum mpivf_read_m
         CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", mode, rows) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     size_t used = t->ctx.memory.used;
-    CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows, false) == MPIVF_OK);
+    CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows, false) ==
+                 MPIVF_OK);
     CHECK(t, reader.aside == (t->par.aside && mode != MPIVF_READ_COLLECTIVE));
     CHECK(t, t->ctx.memory.used - used <=
-                 batch_rows * mpivf_reader_row_bytes(&source, reader.ids, false) + mpivf_reader_fixed_bytes());
+                 batch_rows * mpivf_reader_row_bytes(&source, reader.ids, false) +
+                     mpivf_reader_fixed_bytes());
     int64_t *seen = calloc(rows, sizeof *seen);
     uint64_t most = mpivf_max_u64_all(&t->par, slab.rows);
     int rounds = read_all(t, &reader, want, seen);

@@ -45,8 +45,8 @@ fill(const struct kind *kind, double *x, size_t rows, size_t dim, uint64_t strea
                                  : 0;
         for (size_t j = 0; j < dim; j++)
             x[i * dim + j] =
-                kind->offset + ldexp(kind->scale * mpivf_random_normal(stream, MPIVF_FOR_NOISE, i * dim + j),
-                                     power);
+                kind->offset +
+                ldexp(kind->scale * mpivf_random_normal(stream, MPIVF_FOR_NOISE, i * dim + j), power);
         if (i % 13 == 12)
             memset(x + i * dim, 0, dim * sizeof *x);
         assert_true(mpivf_raw_good(mpivf_raw_of(true, x + i * dim), dim));
@@ -133,13 +133,13 @@ static void
 bounds_hold_mixed(void **state)
 {
     (void)state;
-    static const size_t dims[] = {1, 3, 17, 768};
+    static const size_t dims[] = {1, 3, 17, 130};
     begin();
     for (size_t a = 0; a < KINDS; a++)
         for (size_t b = 0; b < KINDS; b++)
             for (int metric = 0; metric < MPIVF_METRICS; metric++)
-                check((enum mpivf_metric)metric, dims[(a + 2 * b) % 4 == 3 && a % 4 ? 2 : (a + 2 * b) % 4],
-                      &kinds[a], &kinds[b], 1 + (int)(a + b) % 2, a * b);
+                check((enum mpivf_metric)metric, dims[(a + 5 * b) % 4], &kinds[a], &kinds[b],
+                      1 + (int)(a + b) % 2, a * b);
     assert_int_equal(ctx.memory.used, 0);
 }
 
@@ -178,7 +178,8 @@ bounds_are_narrow_at_an_offset(void **state)
     enum { DIM = 100 };
     static const double most[MPIVF_FILTERS] = {0.05, 5e-4, 2e-5, 2e-5};
     static struct pair_of pair;
-    double *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query), centre[DIM];
+    double *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
+    double centre[DIM];
     begin();
     fill(&kinds[1], row, 12, DIM, 5);
     for (size_t i = 12; i < ROWS; i++) /* without the rows of zeros */
@@ -186,17 +187,19 @@ bounds_are_narrow_at_an_offset(void **state)
     fill(&kinds[1], query, QUERIES, DIM, 500);
     mpivf_prepare_centre64(MPIVF_L2, row, ROWS, DIM, centre);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, MPIVF_L2, (enum mpivf_filter)f, DIM, QUERIES));
-        assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, MPIVF_L2, (enum mpivf_filter)f, DIM, ROWS));
-        mpivf_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, mpivf_raw_of(true, centre));
-        mpivf_base_fill_raw(&pair.base, mpivf_raw_of(true, row), ROWS, mpivf_raw_of(true, centre), NULL, 0);
+        enum mpivf_filter filter = (enum mpivf_filter)f;
+        struct mpivf_raw around = mpivf_raw_of(true, centre);
+        assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, MPIVF_L2, filter, DIM, QUERIES));
+        assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, MPIVF_L2, filter, DIM, ROWS));
+        mpivf_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, around);
+        mpivf_base_fill_raw(&pair.base, mpivf_raw_of(true, row), ROWS, around, NULL, 0);
         for (size_t q = 0; compute(&pair, 0) && q < QUERIES; q++)
             for (size_t j = 0; j < ROWS; j++) {
                 float value = pair.value[q][j];
                 double width = mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
                                mpivf_prepare_lower(&pair.queries, q, value);
                 if (!(width <= most[f] * 2 * DIM * 1e-6))
-                    fail_msg("%s: %g is too wide", mpivf_filter_name((enum mpivf_filter)f), width);
+                    fail_msg("%s: %g is too wide", mpivf_filter_name(filter), width);
             }
         mpivf_base_clear(&ctx, &pair.base);
         mpivf_queries_clear(&ctx, &pair.queries);
