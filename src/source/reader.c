@@ -139,18 +139,12 @@ mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch)
     return read_all(reader, *batch);
 }
 
-const double *
-mpivf_reader_wide(const struct mpivf_reader *reader)
-{
-    return (const double *)(const void *)reader->batch[0].row;
-}
-
 void
 mpivf_reader_narrow(struct mpivf_reader *reader)
 {
     struct mpivf_batch *batch = &reader->batch[0];
-    mpivf_decode_narrow(mpivf_reader_wide(reader), batch->rows, reader->source->dim, batch->row,
-                        batch->lost);
+    const double *wide = (const double *)(const void *)batch->row;
+    mpivf_decode_narrow(wide, batch->rows, reader->source->dim, batch->row, batch->lost);
 }
 
 void

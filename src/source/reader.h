@@ -82,9 +82,7 @@ mpivf_reader_clear(struct mpivf_reader *reader);
 mpivf_status
 mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch);
 
-/* The rows of the batch at hand as float64, in a reader of such; and make them float32. Local. */
-const double *
-mpivf_reader_wide(const struct mpivf_reader *reader);
+/* Make the batch at hand float32, in a reader with f64; once. Local. */
 void
 mpivf_reader_narrow(struct mpivf_reader *reader);
 
