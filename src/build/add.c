@@ -25,7 +25,7 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
     struct mpivf_context *ctx = add->par->ctx;
     size_t left = mpivf_memory_left(ctx);
     size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
-                   mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
+                   mpivf_coarse_scratch(add->coarse->metric, add->coarse->dim, ctx->threads, 1) +
                    mpivf_reader_fixed_bytes() + 4096;
     size_t row = mpivf_reader_row_bytes(add->source, add->ids) + sizeof(uint32_t);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);

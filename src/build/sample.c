@@ -181,7 +181,7 @@ prepare(struct mpivf_sample *sample, struct mpivf_queries *rows, const float *ro
         size_t room)
 {
     if (rows->capacity == 0) {
-        mpivf_status status = mpivf_coarse_prepare(sample->ctx, rows, sample->metric, sample->dim, room);
+        mpivf_status status = mpivf_coarse_prepare(sample->ctx, rows, sample->dim, room);
         if (status)
             return status;
     }

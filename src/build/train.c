@@ -56,11 +56,12 @@ most_sampled(const struct mpivf_train_options *options, uint64_t sampled, uint64
 
 /* What is left for this rank's sample when everything else that training needs has its room. */
 static mpivf_status
-plan_memory(const struct mpivf_par *par, uint64_t lists, size_t dim, size_t *memory)
+plan_memory(const struct mpivf_par *par, const struct mpivf_train_options *options, uint64_t lists,
+            size_t dim, size_t *memory)
 {
     struct mpivf_context *ctx = par->ctx;
     size_t left = mpivf_memory_left(ctx);
-    size_t need = mpivf_kmeans_bytes(lists, dim, ctx->threads, par->rank == 0);
+    size_t need = mpivf_kmeans_bytes(options->metric, lists, dim, ctx->threads, par->rank == 0);
     if (left < need)
         return mpivf_fail(ctx, MPIVF_MEMORY, "training %llu lists of %zu columns needs %.1f MiB and a "
                           "sample, %.1f MiB are left; raise --memory or ask for fewer --lists",
@@ -86,7 +87,7 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     if (status)
         return status;
     mpivf_kmeans_wanted(lists, wanted, draw.wanted);
-    status = mpivf_agree_all(par, plan_memory(par, lists, source->dim, &draw.memory));
+    status = mpivf_agree_all(par, plan_memory(par, options, lists, source->dim, &draw.memory));
     if (status)
         return status;
 

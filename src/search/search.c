@@ -43,7 +43,7 @@ block_queries(const struct searching *s, uint64_t *queries)
 {
     struct mpivf_context *ctx = s->par->ctx;
     size_t dim = s->index.meta.dim, fixed = mpivf_scan_fixed_bytes(&s->index.meta, ctx->threads) +
-                                            mpivf_coarse_scratch(s->coarse.dim, s->coarse.threads, s->probes) + (2 << 20);
+                                            mpivf_coarse_scratch(s->coarse.metric, dim, s->coarse.threads, s->probes) + (2 << 20);
     size_t each = 2 * mpivf_topk_query_bytes(s->candidates) + mpivf_gather_query_bytes(s->candidates) +
                   2 * mpivf_prepare_row_bytes(dim) + s->probes * 2 * sizeof(uint32_t) +
                   s->candidates * 16;

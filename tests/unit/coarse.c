@@ -23,14 +23,19 @@ make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
     mpivf_coarse_ready(coarse);
 }
 
+/* Squared l2, for ip and cosine of the unit vector; zeros are then at 1 from every list. */
 static void
 naive(const struct mpivf_coarse *coarse, const float *row,
       struct mpivf_candidate entry[LISTS])
 {
-    enum mpivf_metric metric = coarse->metric == MPIVF_L2 ? MPIVF_L2 : MPIVF_IP;
+    bool unit = coarse->metric != MPIVF_L2, zero = unit && !(mpivf_square(row, DIM) > 0);
+    float at[DIM];
+    memcpy(at, row, sizeof at);
+    if (unit)
+        mpivf_normalise(at, DIM, at);
     for (int l = 0; l < LISTS; l++) {
-        entry[l].distance =
-            mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
+        double distance = mpivf_distance(MPIVF_L2, at, 0, coarse->centroid + l * DIM, DIM);
+        entry[l].distance = zero ? 1 : distance;
         entry[l].id = l;
     }
     qsort(entry, LISTS, sizeof *entry, nearer);
@@ -51,7 +56,8 @@ check(enum mpivf_metric metric, int threads, size_t probes)
     ctx.memory.peak = before;
     assert_ok(&ctx, mpivf_coarse_probe(&coarse, row, ROWS, probes, list, distance));
     assert_int_equal(ctx.memory.used, before);
-    assert_true(ctx.memory.peak - before <= mpivf_coarse_scratch(coarse.dim, coarse.threads, probes));
+    assert_true(ctx.memory.peak - before <=
+                mpivf_coarse_scratch(metric, coarse.dim, coarse.threads, probes));
     assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, ROWS, one, NULL));
     for (size_t i = 0; i < ROWS; i++) {
         naive(&coarse, row + i * DIM, want);
