@@ -100,7 +100,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
 
 /* How rows spread over lists. */
 struct mpivf_spread {
-    uint64_t empty, smallest, median, p99, largest;
+    uint64_t lists, empty, smallest, median, p99, largest;
     double mean, max_over_mean;
 };
 

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MANY_EMPTY = 20 }; /* more than one in so many is worth a note */
+
 /* A build under way. Everything that is set is the same on every rank. */
 struct building {
     const struct mpivf_par *par;
@@ -305,6 +307,21 @@ describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *
     return status;
 }
 
+/* Lists that did not come out as they were asked for. */
+static void
+note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
+           const struct mpivf_spread *spread)
+{
+    unsigned long long most = options->train.max_list, empty = spread->empty;
+    if (most > 0 && spread->largest > most)
+        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
+                   "or the sample did not show them all", (unsigned long long)spread->largest, most);
+    if (options->model == NULL && empty > spread->lists / MANY_EMPTY)
+        mpivf_note(ctx, "%llu of %llu lists are empty, since too few rows differ; --lists %llu would do",
+                   empty, (unsigned long long)spread->lists,
+                   (unsigned long long)(spread->lists - empty));
+}
+
 mpivf_status
 mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
                 const struct mpivf_build_options *options, struct mpivf_report *report,
@@ -328,11 +345,8 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
     mpivf_free(ctx, b);
     if (status == MPIVF_OK)
         status = describe_all(par, path, built);
-    uint64_t most = options->train.max_list;
-    if (status == MPIVF_OK && par->rank == 0 && most > 0 && built->spread.largest > most)
-        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
-                   "or the sample did not show them all", (unsigned long long)built->spread.largest,
-                   (unsigned long long)most);
+    if (status == MPIVF_OK && par->rank == 0)
+        note_lists(ctx, options, &built->spread);
     return status;
 }
 
