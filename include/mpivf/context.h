@@ -42,6 +42,7 @@ struct mpivf_memory {
     size_t limit; /* 0 = no limit */
     size_t used;
     size_t peak;
+    size_t beside; /* what the process takes beside: --memory is that and the limit */
 };
 
 struct mpivf_context {
@@ -104,6 +105,21 @@ mpivf_memory_release(struct mpivf_context *ctx, size_t bytes);
 /* Bytes the budget still has; SIZE_MAX without a limit. */
 size_t
 mpivf_memory_left(const struct mpivf_context *ctx);
+
+/*
+ * Fail for want of memory: `what` needs `bytes` beyond what is in use. The one text for that, with the
+ * --memory that would do; `other` is another cure, or NULL. Returns MPIVF_MEMORY.
+ */
+mpivf_status
+mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other);
+
+/*
+ * Bytes that a phase may plan with: what is left, and `most` at most unless it needs more. Fails as above
+ * when less than `need` are left. `bytes` may be NULL.
+ */
+mpivf_status
+mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t most,
+                  const char *other, size_t *bytes);
 
 /* Largest resident set of this process so far, in bytes; 0 where the system does not tell. */
 size_t

@@ -34,10 +34,19 @@ struct mpivf_trained {
     double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
 };
 
+/* Lists, with the default filled in. */
+uint64_t
+mpivf_train_lists(const struct mpivf_train_options *options, uint64_t rows);
+
 /* MPIVF_INPUT or MPIVF_USAGE when so many rows cannot be trained on like this. Local. */
 mpivf_status
 mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options,
                   uint64_t rows);
+
+/* The least that it needs on this rank, as far as that is known before a row is read. Local. */
+size_t
+mpivf_train_bytes(const struct mpivf_par *par, const struct mpivf_source *source,
+                  const struct mpivf_train_options *options);
 
 /*
  * Train and write an index without rows at `path`, whole or not at all. Memory: about 21 bytes x

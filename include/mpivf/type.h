@@ -3,6 +3,12 @@
 #define MPIVF_TYPE_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* What every command and every file of ours keeps to; rows x columns x 8 bytes fit 63 bits beside. */
+#define MPIVF_MOST_COLUMNS ((uint64_t)1 << 20)
+#define MPIVF_MOST_LISTS ((uint64_t)1 << 20)
+#define MPIVF_MOST_ROWS ((uint64_t)1 << 40)
 
 enum mpivf_type {
     MPIVF_F16, /* IEEE 754 binary16 */

@@ -3,7 +3,11 @@
 #include "math/distance.h"
 #include "source/reader.h"
 
-enum { BATCH_MOST = 16 << 20 };
+enum {
+    BATCH_MOST = 16 << 20,
+    LEAST = 16,       /* rows at a time */
+    SLACK = 64 << 10  /* heads of allocations and small things */
+};
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
 /* One rank at work. */
@@ -17,23 +21,51 @@ struct adding {
     struct mpivf_occupancy occupancy;
 };
 
+/* Bytes of buffers beside the rows. */
+static size_t
+fixed_bytes(const struct mpivf_index_meta *meta, int threads)
+{
+    return mpivf_spill_fixed_bytes(meta, threads) +
+           mpivf_coarse_scratch(meta->metric, meta->dim, threads, 1) + mpivf_reader_fixed_bytes() + 4096;
+}
+
+static size_t
+batch_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids)
+{
+    return mpivf_reader_row_bytes(source, ids) + sizeof(uint32_t);
+}
+
+/* Bytes of the fewest rows at a time. */
+static size_t
+least_bytes(const struct mpivf_source *source, const struct mpivf_source *ids,
+            const struct mpivf_index_meta *meta)
+{
+    return LEAST * (batch_row_bytes(source, ids) + 2 * mpivf_spill_row_bytes(meta));
+}
+
+size_t
+mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids,
+                const struct mpivf_index_meta *meta, int threads)
+{
+    size_t header = 2 * (meta->lists + 1) * sizeof(uint64_t);
+    size_t slab = (source->blocks + 4) * sizeof(struct mpivf_range);
+    return mpivf_coarse_bytes(meta->lists, meta->dim, threads) + fixed_bytes(meta, threads) +
+           least_bytes(source, ids, meta) + header + slab + SLACK;
+}
+
 /* Share what is left of the budget between the batches and the spill. */
 static mpivf_status
 plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
-    size_t left = mpivf_memory_left(ctx);
-    size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
-                   mpivf_coarse_scratch(add->coarse->metric, add->coarse->dim, ctx->threads, 1) +
-                   mpivf_reader_fixed_bytes() + 4096;
-    size_t row = mpivf_reader_row_bytes(add->source, add->ids) + sizeof(uint32_t);
+    size_t left, fixed = fixed_bytes(&add->meta, ctx->threads);
+    size_t row = batch_row_bytes(add->source, add->ids);
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
-    left = left > NO_LIMIT ? NO_LIMIT : left;
-    size_t need = fixed + 16 * (row + 2 * spill_row);
-    if (left < need)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "adding rows needs %.1f MiB of buffers at least, %.1f MiB "
-                          "are left; raise --memory", (double)need / 1048576, (double)left / 1048576);
+    size_t need = fixed + least_bytes(add->source, add->ids, &add->meta);
+    mpivf_status status = mpivf_memory_plan(ctx, "adding rows", need, NO_LIMIT, NULL, &left);
+    if (status)
+        return status;
     size_t batch_bytes = (left - fixed) / 4;
     batch_bytes = batch_bytes > BATCH_MOST ? BATCH_MOST : batch_bytes;
     *batch_rows = batch_bytes / row;

@@ -31,6 +31,14 @@ struct mpivf_add {
 };
 
 /*
+ * The least that adding rows to shards of this shape needs, the quantizer in it: what mpivf_add_all
+ * does with.
+ */
+size_t
+mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids,
+                const struct mpivf_index_meta *meta, int threads);
+
+/*
  * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than chance
  * makes them. Collective.
  */

@@ -2,6 +2,7 @@
 
 #include "build/add.h"
 #include "build/ids.h"
+#include "build/join.h"
 #include "build/merge.h"
 #include "build/model.h"
 #include "build/work.h"
@@ -120,6 +121,45 @@ choose_rows(struct building *b)
     if (b->options->parts == 0)
         return;
     b->want = mpivf_source_share(source, (int)b->options->part - 1, (int)b->options->parts);
+}
+
+/* The shards to come, as far as that is known before anything is trained. */
+static struct mpivf_index_meta
+meta_ahead(const struct building *b)
+{
+    const struct mpivf_build_options *o = b->options;
+    struct mpivf_index_meta meta = {.dim = b->source.dim,
+                                    .metric = o->train.metric,
+                                    .lists = mpivf_train_lists(&o->train, b->source.rows)};
+    if (o->model)
+        meta = b->model.meta;
+    meta.codec = mpivf_codec(o->codec);
+    meta.store = o->store;
+    return meta;
+}
+
+/* What any of the phases will need, before the first of them: on this rank. */
+static mpivf_status
+check_memory(const struct building *b)
+{
+    const struct mpivf_build_options *o = b->options;
+    struct mpivf_context *ctx = b->par->ctx;
+    struct mpivf_index_meta meta = meta_ahead(b);
+    const struct mpivf_source *ids = o->ids ? &b->ids : NULL;
+    const struct {
+        const char *what, *other;
+        size_t bytes;
+    } phase[] = {
+        {"training", "ask for fewer --lists",
+         o->model ? 0 : mpivf_train_bytes(b->par, &b->source, &o->train)},
+        {"adding rows", NULL, mpivf_add_bytes(&b->source, ids, &meta, ctx->threads)},
+        {"merging shards", "ask for a smaller --fan-in",
+         mpivf_join_bytes(&meta, o->fan_in, ctx->threads)},
+    };
+    size_t most = 0;
+    for (size_t i = 1; i < sizeof phase / sizeof phase[0]; i++)
+        most = phase[i].bytes > phase[most].bytes ? i : most;
+    return mpivf_memory_plan(ctx, phase[most].what, phase[most].bytes, 0, phase[most].other, NULL);
 }
 
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
@@ -275,6 +315,8 @@ run_all(struct building *b, const char *input, struct mpivf_report *report, stru
                           (long long)b->options->part, (long long)b->options->parts, input,
                           (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
+    if (status == MPIVF_OK && !finished)
+        status = mpivf_agree_all(par, check_memory(b));
     if (status == MPIVF_OK)
         status = mpivf_work_open_all(&b->work, par, b->folder, identity);
     if (status == MPIVF_OK && !finished) {

@@ -138,6 +138,13 @@ count_drawn(struct reading *r, size_t count[MPIVF_SAMPLE_LEVELS])
         }
 }
 
+size_t
+mpivf_draw_bytes(const struct mpivf_source *source)
+{
+    return (MOST_RANGES + source->blocks + 1) * sizeof(struct mpivf_range) +
+           2 * mpivf_source_row_bytes(source) + 4096;
+}
+
 static mpivf_status
 reading_init(struct reading *r, const struct mpivf_train_options *options,
              const struct mpivf_draw *draw, struct mpivf_sample *sample)
@@ -149,7 +156,10 @@ reading_init(struct reading *r, const struct mpivf_train_options *options,
         return status;
     count_drawn(r, room);
     r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
-    size_t left = mpivf_memory_left(ctx) / 4, bytes = left < BUFFER ? left : BUFFER;
+    size_t left = mpivf_memory_left(ctx), places = room[0] + room[1] + room[2];
+    size_t least = mpivf_sample_least_bytes(r->source->dim, places, ctx->threads);
+    size_t bytes = left > least ? (left - least) / 4 : 0;
+    bytes = bytes < BUFFER ? bytes : BUFFER;
     r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
     if (r->near >= r->most_rows)
         r->near = r->most_rows - 1;

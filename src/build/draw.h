@@ -13,6 +13,10 @@ struct mpivf_draw {
     const char *path;                     /* in whose folder it may spill */
 };
 
+/* Bytes of buffers while it reads, at least. */
+size_t
+mpivf_draw_bytes(const struct mpivf_source *source);
+
 /*
  * Read this rank's share, from its slab, into `sample` (initialised here); unit length for ip and
  * cosine. Bad rows are an error or left out. Release with mpivf_sample_clear, also after failure.

@@ -6,7 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFER_MOST = 4 << 20, BUFFER_LEAST = 16 << 10 };
+enum {
+    BUFFER_MOST = 4 << 20,
+    BUFFER_LEAST = 16 << 10,
+    STREAM_EXTRA = 16 << 10 /* checksums, paths, ranges and heads of allocations */
+};
+
+/* Bytes of a row in all planes. */
+static size_t
+row_bytes(const struct mpivf_index_meta *meta)
+{
+    return sizeof(int64_t) + mpivf_codec_bytes(meta->codec, meta->dim) +
+           (meta->store ? meta->dim * sizeof(float) : 0);
+}
+
+size_t
+mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads)
+{
+    size_t offsets = (meta->lists + 1) * sizeof(uint64_t), each = BUFFER_LEAST + row_bytes(meta);
+    size_t create = 3 * offsets + mpivf_coarse_bytes(meta->lists, meta->dim, threads);
+    size_t fill = (inputs + 1) * (2 * offsets + each + STREAM_EXTRA);
+    return (create > fill ? create : fill) + STREAM_EXTRA;
+}
 
 /* What the output's header is made of. */
 struct header {

@@ -4,6 +4,10 @@
 
 #include "index/format.h"
 
+/* The least that a rank needs for so many inputs of this shape at once. */
+size_t
+mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads);
+
 /*
  * Make the output file `partial` for these shards: sizes summed, rejected rows and ranges
  * joined, the centroids of `model` unless it is NULL. Everything but the rows and their checksums

@@ -1,6 +1,7 @@
 /* The merge of files that a user names: check that they belong together, then merge. */
 #include <mpivf/build.h>
 
+#include "build/join.h"
 #include "build/merge.h"
 
 #include <stdlib.h>
@@ -115,6 +116,11 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
                                 first.path, model.path);
         mpivf_index_close(&model);
     }
+    uint64_t at_once = survey->chosen < options->fan_in ? survey->chosen : options->fan_in;
+    if (status == MPIVF_OK)
+        status = mpivf_memory_plan(ctx, "merging shards",
+                                   mpivf_join_bytes(&first.meta, at_once, ctx->threads), 0,
+                                   at_once > 2 ? "ask for a smaller --fan-in" : NULL, NULL);
     mpivf_path_folder(path, folder);
     const char *scratch = options->scratch ? options->scratch : folder;
     if (status == MPIVF_OK && survey->chosen > options->fan_in) /* a round beside the one before */

@@ -46,6 +46,10 @@ struct mpivf_sample_block {
     const struct mpivf_queries *rows;
 };
 
+/* The fewest bytes that a sample of so many rows does with: a block of them in memory, the rest in a file. */
+size_t
+mpivf_sample_least_bytes(size_t dim, size_t rows, int threads);
+
 /*
  * Make room for so many rows of each level within `memory` bytes; the scratch file, if there has
  * to be one, lies in the folder of `path`. MPIVF_MEMORY, MPIVF_IO. Release with

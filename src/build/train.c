@@ -4,9 +4,13 @@
 #include "build/model.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { ROWS_A_LIST = 256 };
+enum {
+    ROWS_A_LIST = 256,
+    SLACK = 64 << 10 /* heads of allocations and small things */
+};
 
 static uint64_t
 default_lists(uint64_t rows)
@@ -15,24 +19,24 @@ default_lists(uint64_t rows)
     return lists > rows ? rows : lists < 1 ? 1 : lists;
 }
 
-/* Lists and sampled rows, with the defaults filled in. */
-static uint64_t
-lists_of(const struct mpivf_train_options *options, uint64_t rows)
+uint64_t
+mpivf_train_lists(const struct mpivf_train_options *options, uint64_t rows)
 {
     return options->lists ? options->lists : default_lists(rows);
 }
 
+/* Sampled rows, with the default filled in. */
 static uint64_t
 sample_of(const struct mpivf_train_options *options, uint64_t rows)
 {
-    uint64_t wanted = options->sample ? options->sample : ROWS_A_LIST * lists_of(options, rows);
+    uint64_t wanted = options->sample ? options->sample : ROWS_A_LIST * mpivf_train_lists(options, rows);
     return wanted < rows ? wanted : rows;
 }
 
 mpivf_status
 mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options, uint64_t rows)
 {
-    unsigned long long lists = lists_of(options, rows), sample = sample_of(options, rows);
+    unsigned long long lists = mpivf_train_lists(options, rows), sample = sample_of(options, rows);
     if (rows < lists)
         return mpivf_fail(ctx, MPIVF_INPUT, "%llu rows cannot fill %llu lists; ask for fewer --lists",
                           (unsigned long long)rows, lists);
@@ -54,21 +58,48 @@ most_sampled(const struct mpivf_train_options *options, uint64_t sampled, uint64
     return options->max_list == 0 ? 0 : most < 2 ? 2 : (uint64_t)most;
 }
 
+/* The rows of the sample that a rank may get: an even share, and some more by chance. */
+static uint64_t
+share_of(const struct mpivf_par *par, uint64_t wanted)
+{
+    uint64_t even = wanted / (uint64_t)par->size;
+    return par->size == 1 ? wanted : even + even / 8 + 64 < wanted ? even + even / 8 + 64 : wanted;
+}
+
+/* Bytes of everything but the sample. */
+static size_t
+rest_bytes(const struct mpivf_par *par, const struct mpivf_source *source,
+           const struct mpivf_train_options *options)
+{
+    return mpivf_kmeans_bytes(options->metric, mpivf_train_lists(options, source->rows), source->dim,
+                              par->ctx->threads, par->rank == 0);
+}
+
+size_t
+mpivf_train_bytes(const struct mpivf_par *par, const struct mpivf_source *source,
+                  const struct mpivf_train_options *options)
+{
+    size_t rest = rest_bytes(par, source, options), draw = mpivf_draw_bytes(source);
+    size_t rows = share_of(par, sample_of(options, source->rows));
+    return mpivf_sample_least_bytes(source->dim, rows, par->ctx->threads) +
+           (rest > draw ? rest : draw) + SLACK;
+}
+
 /* What is left for this rank's sample when everything else that training needs has its room. */
 static mpivf_status
-plan_memory(const struct mpivf_par *par, const struct mpivf_train_options *options, uint64_t lists,
-            size_t dim, size_t *memory)
+plan_memory(const struct mpivf_par *par, const struct mpivf_source *source,
+            const struct mpivf_train_options *options, size_t *memory)
 {
     struct mpivf_context *ctx = par->ctx;
-    size_t left = mpivf_memory_left(ctx);
-    size_t need = mpivf_kmeans_bytes(options->metric, lists, dim, ctx->threads, par->rank == 0);
-    if (left < need)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "training %llu lists of %zu columns needs %.1f MiB and a "
-                          "sample, %.1f MiB are left; raise --memory or ask for fewer --lists",
-                          (unsigned long long)lists, dim, (double)need / 1048576,
-                          (double)left / 1048576);
-    *memory = left - need;
-    return MPIVF_OK;
+    char what[96];
+    size_t left = 0;
+    snprintf(what, sizeof what, "training %llu lists of %llu columns",
+             (unsigned long long)mpivf_train_lists(options, source->rows), (unsigned long long)source->dim);
+    mpivf_status status = mpivf_memory_plan(ctx, what, mpivf_train_bytes(par, source, options), SIZE_MAX,
+                                            "ask for fewer --lists", &left);
+    if (status == MPIVF_OK)
+        *memory = left - rest_bytes(par, source, options);
+    return status;
 }
 
 /* Train `coarse` (initialised here; to be cleared also after failure). The same on every rank. */
@@ -81,13 +112,13 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     struct mpivf_progress progress;
     struct mpivf_sample sample = {0};
     memset(coarse, 0, sizeof *coarse);
-    uint64_t lists = lists_of(options, source->rows), wanted = sample_of(options, source->rows);
+    uint64_t lists = mpivf_train_lists(options, source->rows), wanted = sample_of(options, source->rows);
     struct mpivf_draw draw = {.path = path};
     mpivf_status status = mpivf_train_check(ctx, options, source->rows);
     if (status)
         return status;
     mpivf_kmeans_wanted(lists, wanted, draw.wanted);
-    status = mpivf_agree_all(par, plan_memory(par, options, lists, source->dim, &draw.memory));
+    status = mpivf_agree_all(par, plan_memory(par, source, options, &draw.memory));
     if (status)
         return status;
 

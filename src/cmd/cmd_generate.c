@@ -14,7 +14,7 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     {"rows", 'n', MPIVF_INTEGER, AT(rows), "200000", 1, 1e12, "N", "rows of /train"},
-    {"dim", 'd', MPIVF_INTEGER, AT(dim), "96", 1, 65536, "D", "columns"},
+    {"dim", 'd', MPIVF_INTEGER, AT(dim), "96", 1, MPIVF_MOST_COLUMNS, "D", "columns"},
     {"queries", 0, MPIVF_INTEGER, AT(queries), "1000", 1, 1e9, "N", "rows of /test, not in /train"},
     {"clusters", 0, MPIVF_INTEGER, AT(clusters), "1000", 1, 1e7, "N", "clusters"},
     {"intrinsic", 0, MPIVF_INTEGER, AT(intrinsic), "12", 0, 65536, "N",

@@ -89,6 +89,7 @@ set_memory(const struct mpivf_par *par, uint64_t asked)
         return mpivf_fail(ctx, MPIVF_USAGE, "--memory %.1f MiB is too little: the program itself and its "
                           "libraries take %.1f MiB", (double)all / 1048576, (double)base / 1048576);
     ctx->memory.limit = all - base;
+    ctx->memory.beside = base;
     return MPIVF_OK;
 }
 

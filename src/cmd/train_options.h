@@ -15,7 +15,7 @@ struct mpivf_train_fields {
 #define MPIVF_TRAIN_FIELD(at, field) ((at) + offsetof(struct mpivf_train_fields, field))
 
 #define MPIVF_TRAIN_OPTIONS(at)                                                                    \
-    {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), NULL, 1, 1048576, "N",             \
+    {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), NULL, 1, MPIVF_MOST_LISTS, "N",            \
      "inverted lists; default: 4 sqrt(rows)"},                                                     \
         MPIVF_METRIC_OPTION(MPIVF_TRAIN_FIELD(at, metric)),                                        \
         {"sample", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, sample), NULL, 1, 1e12, "N",            \

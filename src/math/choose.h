@@ -26,7 +26,13 @@ struct mpivf_choose {
     size_t queries, rows; /* of the sample; MPIVF_CHOOSE_* are taken at most */
 };
 
-/* Memory for a while: about 4 x dim x MPIVF_CHOOSE_ROWS bytes. Local. MPIVF_MEMORY. */
+/* Bytes that choosing by so many rows takes for a while, and finding a rate. */
+size_t
+mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads);
+size_t
+mpivf_filter_peak_bytes(size_t dim, int threads);
+
+/* Local. MPIVF_MEMORY. */
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
                     struct mpivf_choice *choice);

@@ -16,10 +16,10 @@ slots_for(size_t queries)
 }
 
 size_t
-mpivf_duplicates_bytes(size_t queries, size_t segments)
+mpivf_duplicates_query_bytes(size_t segments)
 {
-    return slots_for(queries) * sizeof(uint32_t) +
-           queries * (sizeof(uint64_t) + sizeof(uint32_t) + segments * sizeof(int64_t));
+    size_t slots = 4; /* fewer, of 9 queries or more */
+    return slots * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) + segments * sizeof(int64_t);
 }
 
 mpivf_status

@@ -1,6 +1,6 @@
 /*
  * duplicates: how many base rows equal a query, bit for bit. A hash table of the queries, one
- * look-up a row. Memory: 24 bytes a query and 8 for each of its counts.
+ * look-up a row. Memory: 20 to 28 bytes a query and 8 for each of its counts.
  */
 #ifndef MPIVF_MEASURE_DUPLICATES_H
 #define MPIVF_MEASURE_DUPLICATES_H
@@ -16,9 +16,9 @@ struct mpivf_duplicates {
     int64_t *count;     /* owned, [segments, capacity], of the first of its kind */
 };
 
-/* Bytes of so many queries. */
+/* Bytes of a query, at most. */
 size_t
-mpivf_duplicates_bytes(size_t queries, size_t segments);
+mpivf_duplicates_query_bytes(size_t segments);
 
 /* Release with mpivf_duplicates_clear, also after failure. queries < 2^31. Local. */
 mpivf_status

@@ -2,13 +2,20 @@
 
 #include <string.h>
 
-enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20 };
+enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20, SMALL_BYTES = 1 << 20 };
+
+/* Rows of the sample that a filter is chosen by, at most. */
+static size_t
+sampled(size_t dim)
+{
+    return SAMPLE_BYTES / (dim * sizeof(float));
+}
 
 size_t
 mpivf_pass_query_bytes(const struct mpivf_pass_shape *shape)
 {
     return shape->segments * mpivf_topk_query_bytes(shape->k) + mpivf_prepare_row_bytes(shape->dim) +
-           mpivf_duplicates_bytes(1024, shape->segments) / 1024 + 2 * sizeof(uint32_t);
+           mpivf_duplicates_query_bytes(shape->segments) + 2 * sizeof(uint32_t);
 }
 
 size_t
@@ -20,9 +27,11 @@ mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape)
 size_t
 mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads)
 {
-    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) +
-           2 * SAMPLE_BYTES + shape->dim * sizeof(float) +
-           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + (1 << 20);
+    size_t choose = mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads);
+    size_t peak = mpivf_filter_peak_bytes(shape->dim, threads); /* later */
+    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) + (choose > peak ? choose : peak) +
+           shape->dim * sizeof(float) + 2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           SMALL_BYTES;
 }
 
 mpivf_status
@@ -86,7 +95,7 @@ static mpivf_status
 choose(struct mpivf_pass *pass, const float *row, size_t rows)
 {
     const struct mpivf_pass_shape *shape = &pass->shape;
-    size_t some = SAMPLE_BYTES / (shape->dim * sizeof *row);
+    size_t some = sampled(shape->dim);
     mpivf_prepare_centre(shape->metric, row, rows < CENTRE_ROWS ? rows : CENTRE_ROWS, shape->dim,
                          pass->centre);
     struct mpivf_choose choose = {.metric = shape->metric,

@@ -11,7 +11,12 @@
 
 #include <string.h>
 
-enum { SLAB_MOST = 32 << 20, RANGES = 1024, DEAL_SEED = 1 };
+enum {
+    SLAB_MOST = 32 << 20,
+    RANGES = 1024,
+    DEAL_SEED = 1,
+    LEAST = 16 /* queries and rows at a time that are worth a pass */
+};
 static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
 
 struct truth {
@@ -54,12 +59,11 @@ plan_memory(struct truth *t)
     size_t pieces = t->inquiry.base.blocks + 2; /* going on, a rank may have ranges of all */
     size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
-    size_t left = mpivf_memory_left(ctx), row = batch_row_bytes(t);
-    left = left > NO_LIMIT ? NO_LIMIT : left;
-    if (left < fixed + 16 * each + 16 * row)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "the truth needs %.1f MiB of buffers at least, %.1f MiB "
-                          "are left; raise --memory",
-                          (double)(fixed + 16 * each + 16 * row) / 1048576, (double)left / 1048576);
+    size_t row = batch_row_bytes(t), left;
+    mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + LEAST * (each + row), NO_LIMIT,
+                                            NULL, &left);
+    if (status)
+        return status;
     size_t slab = (left - fixed) / 4 < SLAB_MOST ? (left - fixed) / 4 : SLAB_MOST;
     t->shape.batch = slab / row > 0 ? slab / row : 1;
     if (t->shape.batch > rows)

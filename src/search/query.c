@@ -3,32 +3,46 @@
 #include "math/distance.h"
 
 mpivf_status
-mpivf_query_load_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
+mpivf_query_open_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
                      enum mpivf_read_mode mode, uint64_t most, struct mpivf_query *query)
 {
-    struct mpivf_context *ctx = par->ctx;
-    struct mpivf_source source;
-    *query = (struct mpivf_query){.ctx = ctx, .dim = dim};
-    mpivf_status status = mpivf_source_open_all(&source, par, name, "test", mode);
-    if (status == MPIVF_OK && source.dim != dim)
-        status = mpivf_fail(ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
-                            name, (unsigned long long)source.dim, what, (unsigned long long)dim);
-    if (status == MPIVF_OK)
-        query->rows = most > 0 && most < source.rows ? most : source.rows;
-    if (status == MPIVF_OK)
-        status = mpivf_source_load_all(&source, query->rows, 0, query->rows, &query->row);
-    mpivf_source_close_all(&source);
+    struct mpivf_source *source = &query->source;
+    *query = (struct mpivf_query){.ctx = par->ctx, .name = name, .dim = dim};
+    mpivf_status status = mpivf_source_open_all(source, par, name, "test", mode);
+    if (status == MPIVF_OK && source->dim != dim)
+        return mpivf_fail(par->ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
+                          name, (unsigned long long)source->dim, what, (unsigned long long)dim);
+    query->rows = most > 0 && most < source->rows ? most : source->rows;
+    return status;
+}
+
+size_t
+mpivf_query_bytes(const struct mpivf_query *query)
+{
+    return query->rows * (mpivf_source_row_bytes(&query->source) + sizeof(struct mpivf_range));
+}
+
+mpivf_status
+mpivf_query_load_all(struct mpivf_query *query)
+{
+    uint64_t dim = query->dim;
+    mpivf_status status =
+        mpivf_source_load_all(&query->source, query->rows, 0, query->rows, &query->row);
+    mpivf_source_close_all(&query->source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
         if (!mpivf_finite(query->row + q * dim, dim))
-            status = mpivf_fail(ctx, MPIVF_INPUT, "query %llu of '%s' has a value that is not finite",
-                                (unsigned long long)q, name);
+            status = mpivf_fail(query->ctx, MPIVF_INPUT,
+                                "query %llu of '%s' has a value that is not finite",
+                                (unsigned long long)q, query->name);
     return status;
 }
 
 void
-mpivf_query_clear(struct mpivf_query *query)
+mpivf_query_clear_all(struct mpivf_query *query)
 {
-    if (query->ctx)
+    if (query->ctx) {
+        mpivf_source_close_all(&query->source);
         mpivf_free(query->ctx, query->row);
+    }
     *query = (struct mpivf_query){0};
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { PIECE_BYTES = 8 << 20 };
+enum { PIECE_BYTES = 8 << 20, SMALL = 4096 };
 static const double SPREAD = 2.0; /* of the centres, against 1 inside a cluster */
 
 struct generating {
@@ -20,13 +20,25 @@ struct generating {
     uint64_t piece_rows;
 };
 
+/* Before a file is made. */
+static mpivf_status
+plan_memory(struct generating *g)
+{
+    const struct mpivf_generate_options *o = g->options;
+    g->piece_rows = PIECE_BYTES / (o->dim * sizeof(float)) + 1;
+    uint64_t clusters = o->clusters * (o->intrinsic + 1);
+    size_t need = o->dim * (clusters * sizeof(float) +
+                            g->piece_rows * (sizeof(float) + sizeof(uint16_t))) + SMALL;
+    return mpivf_memory_plan(g->par->ctx, "generating so many clusters", need, 0,
+                             "ask for fewer --clusters or --intrinsic", NULL);
+}
+
 static mpivf_status
 generating_init(struct generating *g)
 {
     const struct mpivf_generate_options *o = g->options;
     struct mpivf_context *ctx = g->par->ctx;
     uint64_t directions = o->clusters * o->intrinsic;
-    g->piece_rows = PIECE_BYTES / (o->dim * sizeof(float)) + 1;
     g->centre = mpivf_alloc(ctx, "the clusters", o->clusters * o->dim, sizeof(float));
     g->basis = mpivf_alloc(ctx, "the clusters", directions * o->dim, sizeof(float));
     g->row = mpivf_alloc(ctx, "the rows", g->piece_rows * o->dim, sizeof(float));
@@ -140,6 +152,9 @@ mpivf_generate_all(const struct mpivf_par *par, const char *path,
     char partial[MPIVF_PATH];
     mpivf_phase_begin(&progress, par, report, "generate", "rows", options->rows + options->queries);
     mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
+    if (status == MPIVF_OK)
+        status = plan_memory(&g);
+    status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && par->rank == 0)
         status = create(&g, path, partial);
     status = mpivf_agree_all(par, status);
