@@ -34,6 +34,15 @@ mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads)
            SMALL_BYTES;
 }
 
+size_t
+mpivf_pass_later_bytes(const struct mpivf_pass_shape *shape, int threads)
+{
+    return shape->batch * mpivf_pass_row_bytes(shape) +
+           shape->capacity * mpivf_prepare_row_bytes(shape->dim) +
+           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads) + SMALL_BYTES;
+}
+
 mpivf_status
 mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
                 const struct mpivf_pass_shape *shape)

@@ -50,6 +50,10 @@ mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape);
 size_t
 mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads);
 
+/* Those of them that the first rows make, for a shape with its capacity and batch. */
+size_t
+mpivf_pass_later_bytes(const struct mpivf_pass_shape *shape, int threads);
+
 /* Release with mpivf_pass_clear, also after failure. Local. */
 mpivf_status
 mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,

@@ -59,9 +59,10 @@ plan_memory(struct truth *t)
     size_t pieces = t->inquiry.base.blocks + 2; /* going on, a rank may have ranges of all */
     size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
-    size_t row = batch_row_bytes(t), left;
-    mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + LEAST * (each + row), NO_LIMIT,
-                                            NULL, &left);
+    size_t row = batch_row_bytes(t), left, queries = t->inquiry.queries;
+    size_t least = (queries < LEAST ? queries : LEAST) * each + (rows < LEAST ? rows : LEAST) * row;
+    mpivf_status status =
+        mpivf_memory_plan(ctx, "the truth", fixed + least, NO_LIMIT, NULL, &left);
     if (status)
         return status;
     size_t slab = (left - fixed) / 4 < SLAB_MOST ? (left - fixed) / 4 : SLAB_MOST;

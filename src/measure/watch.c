@@ -113,15 +113,10 @@ plan_memory(struct mpivf_watch_state *w)
     size_t each = mpivf_pass_query_bytes(&w->shape) + mpivf_inquiry_query_bytes(&w->inquiry);
     size_t need = mpivf_pass_fixed_bytes(&w->shape, ctx->threads) + w->shape.capacity * each +
                   w->shape.batch * row;
-    if (mpivf_memory_left(ctx) / 2 < need)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "--truth needs %.0f MiB for %llu queries, and half of "
-                          "what is left is %.0f MiB; raise --memory, or run truth by itself",
-                          (double)need / 1048576, (unsigned long long)w->inquiry.queries,
-                          (double)mpivf_memory_left(ctx) / 2 / 1048576);
-    w->first = w->shape.batch * row + w->shape.capacity * mpivf_prepare_row_bytes(w->shape.dim) +
-               mpivf_prepare_fixed_bytes(w->shape.dim, ctx->threads) +
-               4 * w->inquiry.base.blocks * sizeof(struct mpivf_range) + (5 << 20);
-    return MPIVF_OK;
+    w->first = mpivf_pass_later_bytes(&w->shape, ctx->threads) +
+               4 * w->inquiry.base.blocks * sizeof(struct mpivf_range);
+    return mpivf_memory_plan(ctx, "--truth beside a build (which gets half)", 2 * need, 0,
+                             "run truth by itself", NULL);
 }
 
 static mpivf_status

@@ -116,9 +116,9 @@ def tight_memory(*words, more=1.0, ranks=1):
 
 
 def sample_memory(*words, more, ranks=1):
-    """A --memory with which `train ...` leaves rank 0 `more` MiB for the sample, other ranks more."""
+    """A --memory with which `train ...` leaves rank 0 `more` MiB beyond the least, other ranks more."""
     return least_memory(*words, "--threads", 1, first=1, more=more, ranks=ranks,
-                        says=r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left")
+                        says=r"needs ([0-9.]+) MiB of buffers at least, ([0-9.]+) MiB are left")
 
 
 def same(a, b):

@@ -68,14 +68,13 @@ def test_both_are_what_they_are_alone(emptied, large, ranks):
 
 
 def tight(large, folder, ranks):
-    """A --memory that is little more than a build with --truth needs."""
+    """The --memory that a build with --truth says it needs."""
     given = memory(20)
     told = run("build", large / "in.h5", folder / "x", *TRAIN, "--threads", 1, "--truth",
                f"{large / 'in.h5'}:{folder / 't.h5'}", "--truth-k", 30, "--memory", given, ranks=ranks,
                check=False).messages()[-1]
-    need, half = re.search(r"needs ([0-9]+) MiB .* half of what is left is ([0-9]+) MiB", told).groups()
     assert not os.path.exists(folder / "x") and not os.path.exists(folder / "t.h5")
-    return f"{int(given[:-1]) + 2048 * (int(need) - int(half) + 2)}k"
+    return re.search(r"--truth .*raise --memory to ([0-9]+M) or run truth by itself", told).group(1)
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

@@ -200,6 +200,28 @@ damaged_centroids(void **state)
     mpivf_index_close(&index);
 }
 
+/* As wide as a source may be, and no wider. */
+static void
+widest_rows(void **state)
+{
+    (void)state;
+    static const uint64_t none[2] = {0, 0};
+    struct mpivf_index index;
+    struct mpivf_index_meta wide = {
+        .codec = mpivf_codec(MPIVF_CODEC_F32), .dim = MPIVF_MOST_COLUMNS, .lists = 1, .centroids = 1};
+    float *centroid = room(MPIVF_MOST_COLUMNS + 1, sizeof *centroid);
+    memset(centroid, 0, (MPIVF_MOST_COLUMNS + 1) * sizeof *centroid);
+    assert_ok(&ctx, mpivf_index_create(&ctx, path, &wide, centroid, none, NULL, NULL, &layout));
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_int_equal(index.meta.dim, MPIVF_MOST_COLUMNS);
+    mpivf_index_close(&index);
+    wide.dim++;
+    assert_ok(&ctx, mpivf_index_create(&ctx, path, &wide, centroid, none, NULL, NULL, &layout));
+    assert_fails(&ctx, MPIVF_CORRUPT, "attributes", mpivf_index_open(&ctx, path, &index));
+    mpivf_index_close(&index);
+    free(centroid);
+}
+
 static void
 truncated(void **state)
 {
@@ -272,6 +294,7 @@ main(void)
         FILE_TEST("format: any damaged byte of the small datasets", damaged_small_datasets),
         FILE_TEST("format: damaged attributes", damaged_attributes),
         FILE_TEST("format: damaged centroids", damaged_centroids),
+        FILE_TEST("format: the widest rows", widest_rows),
         FILE_TEST("format: truncated anywhere", truncated),
         FILE_TEST("format: files that are no index", not_an_index),
         FILE_TEST("format: match says what differs", match_says_what_differs),
