@@ -107,15 +107,15 @@ size_t
 mpivf_memory_left(const struct mpivf_context *ctx);
 
 /*
- * Fail for want of memory: `what` needs `bytes` beyond what is in use. The one text for that, with the
- * --memory that would do; `other` is another cure, or NULL. Returns MPIVF_MEMORY.
+ * Fail for want of memory: `what` needs `bytes` beyond what is in use. The one text for that, with
+ * the --memory that would do; `other` is another cure, or NULL. Returns MPIVF_MEMORY.
  */
 mpivf_status
 mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other);
 
 /*
- * Bytes that a phase may plan with: what is left, and `most` at most unless it needs more. Fails as above
- * when less than `need` are left. `bytes` may be NULL.
+ * Bytes that a phase may plan with: what is left, and `most` at most unless it needs more. Fails as
+ * above when less than `need` are left. `bytes` may be NULL.
  */
 mpivf_status
 mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t most,

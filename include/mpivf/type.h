@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What every command and every file of ours keeps to; rows x columns x 8 bytes fit 63 bits beside. */
+/* What every command and every file of ours keeps to; rows x columns x 8 fit 63 bits beside. */
 #define MPIVF_MOST_COLUMNS ((uint64_t)1 << 20)
 #define MPIVF_MOST_LISTS ((uint64_t)1 << 20)
 #define MPIVF_MOST_ROWS ((uint64_t)1 << 40)

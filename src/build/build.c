@@ -146,12 +146,13 @@ check_memory(const struct building *b)
     struct mpivf_context *ctx = b->par->ctx;
     struct mpivf_index_meta meta = meta_ahead(b);
     const struct mpivf_source *ids = o->ids ? &b->ids : NULL;
+    bool trained = o->model || mpivf_work_has_model(b->folder);
     const struct {
         const char *what, *other;
         size_t bytes;
     } phase[] = {
         {"training", "ask for fewer --lists",
-         o->model ? 0 : mpivf_train_bytes(b->par, &b->source, &o->train)},
+         trained ? 0 : mpivf_train_bytes(b->par, &b->source, &o->train)},
         {"adding rows", NULL, mpivf_add_bytes(&b->source, ids, &meta, ctx->threads)},
         {"merging shards", "ask for a smaller --fan-in",
          mpivf_join_bytes(&meta, o->fan_in, ctx->threads)},

@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-    BLOCK_MOST = 256 << 20, /* bytes of a block of a scratch file */
-    BLOCK_LEAST = 256,      /* rows */
+    BLOCK_MOST = 256 << 20, /* bytes of a block of a scratch file, where rows are not very wide */
+    BLOCK_LEAST = 256,      /* rows of it */
     CENTRE_ROWS = 4096      /* so many rows tell the mean well enough */
 };
 static const char what[] = "the training sample (a smaller --sample needs less)";
@@ -52,13 +52,13 @@ choose_store(struct mpivf_sample *sample, size_t memory)
     sample->block_rows = places;
     if (left / bytes >= places)
         return MPIVF_OK;
-    sample->block_rows = (left < BLOCK_MOST ? left : BLOCK_MOST) / bytes;
-    if (sample->block_rows < BLOCK_LEAST) { /* what the rest of the training needs is needed beside */
-        size_t left_out = mpivf_memory_left(ctx) - memory;
+    size_t most = BLOCK_MOST / bytes < BLOCK_LEAST ? BLOCK_LEAST : BLOCK_MOST / bytes;
+    sample->block_rows = left / bytes < most ? left / bytes : most;
+    if (sample->block_rows < BLOCK_LEAST) {
+        size_t least = mpivf_sample_least_bytes(sample->dim, places, ctx->threads);
+        size_t beside = ctx->memory.limit > 0 ? mpivf_memory_left(ctx) - memory : 0; /* for training */
         snprintf(text, sizeof text, "a sample of %zu rows", places);
-        return mpivf_memory_short(
-            ctx, text, mpivf_sample_least_bytes(sample->dim, places, ctx->threads) + left_out,
-            "ask for a smaller --sample");
+        return mpivf_memory_short(ctx, text, least + beside, "ask for a smaller --sample");
     }
     mpivf_status status = mpivf_folder_space(ctx, sample->path,
                                              (uint64_t)places * sample->dim * sizeof(float),

@@ -95,8 +95,9 @@ plan_memory(const struct mpivf_par *par, const struct mpivf_source *source,
     size_t left = 0;
     snprintf(what, sizeof what, "training %llu lists of %llu columns",
              (unsigned long long)mpivf_train_lists(options, source->rows), (unsigned long long)source->dim);
-    mpivf_status status = mpivf_memory_plan(ctx, what, mpivf_train_bytes(par, source, options), SIZE_MAX,
-                                            "ask for fewer --lists", &left);
+    size_t need = mpivf_train_bytes(par, source, options);
+    mpivf_status status =
+        mpivf_memory_plan(ctx, what, need, SIZE_MAX, "ask for fewer --lists", &left);
     if (status == MPIVF_OK)
         *memory = left - rest_bytes(par, source, options);
     return status;

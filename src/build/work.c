@@ -19,6 +19,14 @@ ends_with(const char *name, const char *end)
 }
 
 bool
+mpivf_work_has_model(const char *folder)
+{
+    char path[MPIVF_PATH + sizeof "/model.h5"];
+    snprintf(path, sizeof path, "%s/model.h5", folder);
+    return mpivf_file_exists(path);
+}
+
+bool
 mpivf_work_owns(const char *name)
 {
     return strncmp(name, "shard-", 6) == 0 || strncmp(name, "joined-", 7) == 0 ||

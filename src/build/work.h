@@ -41,6 +41,10 @@ mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const char *identity);
 
+/* Has an earlier run left a trained quantizer there? Asked before the folder is claimed. */
+bool
+mpivf_work_has_model(const char *folder);
+
 /* Is this the name of a file that only a work folder has? */
 bool
 mpivf_work_owns(const char *name);

@@ -66,8 +66,8 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
 #define MPIVF_COARSE_NONE UINT32_MAX
 
 /*
- * Room for rows to be prepared (mpivf_queries_fill), around the centre of the quantizer; of unit length,
- * or zeros, for ip and cosine.
+ * Room for rows to be prepared (mpivf_queries_fill), around the centre of the quantizer; of unit
+ * length, or zeros, for ip and cosine.
  */
 mpivf_status
 mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size_t dim,

@@ -258,8 +258,8 @@ meta_possible(const struct mpivf_index_meta *meta)
 {
     static const uint64_t MOST = MPIVF_MOST_ROWS; /* so that products stay below 2^63 */
     return meta->dim >= 1 && meta->dim <= MPIVF_MOST_COLUMNS && meta->lists >= 1 &&
-           meta->lists <= MPIVF_MOST_LISTS &&
-           meta->rows <= MOST && meta->rejected <= MOST && meta->source_rows <= MOST &&
+           meta->lists <= MPIVF_MOST_LISTS && meta->rows <= MOST && meta->rejected <= MOST &&
+           meta->source_rows <= MOST &&
            meta->ranges <= MOST && (meta->source_rows == 0) == (meta->ranges == 0) &&
            (meta->centroids == 0 || meta->centroids == meta->lists);
 }

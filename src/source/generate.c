@@ -27,8 +27,8 @@ plan_memory(struct generating *g)
     const struct mpivf_generate_options *o = g->options;
     g->piece_rows = PIECE_BYTES / (o->dim * sizeof(float)) + 1;
     uint64_t clusters = o->clusters * (o->intrinsic + 1);
-    size_t need = o->dim * (clusters * sizeof(float) +
-                            g->piece_rows * (sizeof(float) + sizeof(uint16_t))) + SMALL;
+    size_t piece = g->piece_rows * (sizeof(float) + sizeof(uint16_t));
+    size_t need = o->dim * (clusters * sizeof(float) + piece) + SMALL;
     return mpivf_memory_plan(g->par->ctx, "generating so many clusters", need, 0,
                              "ask for fewer --clusters or --intrinsic", NULL);
 }
