@@ -9,9 +9,9 @@
 #include <string.h>
 
 enum {
-    LEAST = 16,                                        /* queries at a time */
-    RERANK_BYTES = 2 << 20,                            /* of buffers, where rows are short */
-    RESULT_BYTES = sizeof(int64_t) + sizeof(double)    /* of a neighbour */
+    LEAST = 16,             /* queries at a time */
+    RERANK_BYTES = 2 << 20, /* of buffers, where rows are short */
+    RESULT_BYTES = sizeof(int64_t) + sizeof(double) /* of a neighbour */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
@@ -71,13 +71,14 @@ check_memory(const struct searching *s)
     const struct mpivf_index_meta *meta = &s->index.meta;
     struct mpivf_context *ctx = s->par->ctx;
     bool tunes = s->options->recall > 0;
-    uint64_t probes = tunes ? meta->lists : s->probes, n = tunes ? mpivf_tune_queries(&s->query) : LEAST;
+    uint64_t probes = tunes ? meta->lists : s->probes;
+    uint64_t asked = tunes ? mpivf_tune_queries(&s->query) : 0, n = asked > LEAST ? asked : LEAST;
     size_t result = s->par->rank == 0 ? s->query.rows * s->options->k * RESULT_BYTES : 0;
-    size_t tune = tunes ? n * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
+    size_t tune = tunes ? asked * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
     size_t need = mpivf_coarse_bytes(meta->lists, meta->dim, ctx->threads) +
                   mpivf_query_bytes(&s->query) + result + tune + fixed_bytes(s, probes) +
                   n * query_bytes(s, s->candidates, probes);
-    return mpivf_memory_plan(ctx, "searching", need, 0, "ask for fewer --queries at a time", NULL);
+    return mpivf_memory_plan(ctx, "searching", need, 0, "ask for fewer --queries", NULL);
 }
 
 /* How many queries the budget lets us hold entries for. */
