@@ -1,6 +1,6 @@
 #!/bin/sh
 # Who may include whom: a layer uses itself and the layers before it. MPI is named in par only,
-# HDF5, BLAS and xxHash each in one file. usage: sh tests/layers.sh SOURCE_FOLDER
+# HDF5 in the files src/io/hdf5*, BLAS and xxHash each in one file. usage: sh tests/layers.sh SOURCE_FOLDER
 set -eu
 cd "$1"
 layers="base par io source math codec index build search measure cmd"
@@ -58,7 +58,10 @@ only() { # pattern, files where it may stand
     done
 }
 only '\bMPI_[A-Z][a-z]' $(ls src/par/par.c src/par/world.c)
-only '#include <hdf5\.h>' src/io/hdf5.c
+only '#include <hdf5\.h>' src/io/hdf5_internal.h
+for file in $(grep -lE '#include "io/hdf5_(internal|survey|reader)\.h"' src/*/*.[ch] | grep -v '^src/io/hdf5'); do
+    echo "$file: the inside of src/io/hdf5* is not for others" >>"$bad"
+done
 only '#include <cblas\.h>' src/math/blas.c
 only '#include <xxhash\.h>' src/io/checksum.c
 only '\b(malloc|calloc|realloc|aligned_alloc) ?\(' src/base/memory.c

@@ -3,18 +3,21 @@
  *
  * train (or take a model) -> each rank reads its shuffled slab, assigns, encodes and spills
  * sorted shards into a work folder -> tree merge -> INDEX. The same call again after a kill
- * goes on from the shards that are whole, with any number of ranks.
+ * goes on from the shards that are whole, with any number of ranks. When files of the source have
+ * another size or time by then, the rows of those shards are read again, and MPIVF_INPUT says that
+ * one changed.
  */
 #ifndef MPIVF_BUILD_H
 #define MPIVF_BUILD_H
 
 #include <mpivf/index.h>
+#include <mpivf/output.h>
 #include <mpivf/range.h>
 #include <mpivf/train.h>
 
 /* Rows as they were read, good or bad, before they are filed. */
 struct mpivf_watched {
-    const float *row;  /* [rows, dim] */
+    const void *row;   /* [rows, dim], float64 or float32 as the watch has it */
     const int64_t *id; /* [rows] */
     const struct mpivf_range *range; /* their places in the input, one range after the other */
     size_t ranges;
@@ -27,6 +30,7 @@ struct mpivf_watched {
  */
 struct mpivf_watch {
     void *arg;
+    bool f64; /* wants rows as float64 */
     mpivf_status (*rows)(void *arg, const struct mpivf_watched *seen);
     mpivf_status (*keep)(void *arg);
 };
@@ -35,14 +39,19 @@ struct mpivf_build_options {
     struct mpivf_train_options train; /* its lists, sample... are not used with a model */
     const char *model;   /* a trained model or an index; NULL = train */
     const char *ids;     /* FILE[:OBJECT] of int64 ids, one a row; NULL = row numbers */
-    const char *scratch; /* folder for the work folder; NULL = beside the index */
     enum mpivf_codec_kind codec;
     bool store;          /* keep the raw rows in /vector */
-    bool force;          /* replace an index that is there */
+    bool force;          /* start over where the work folder holds the work of another command */
     int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */
     uint64_t fan_in;     /* shards joined at once, >= 2 */
-    enum mpivf_read_mode read_mode;
+    struct mpivf_reading reading;
     const struct mpivf_watch *watch; /* NULL = nobody */
+};
+
+/* Where a build or a merge writes, declared. */
+struct mpivf_build_files {
+    const struct mpivf_outputs *outputs; /* all of the command's; not owned */
+    struct mpivf_output *index, *work;   /* not owned: the index, and the folder for shards */
 };
 
 /* What a build came to. */
@@ -51,46 +60,57 @@ struct mpivf_built {
     struct mpivf_spread spread;
     uint64_t rows, rejected, reused_rows; /* reused: found in shards of an earlier run */
     uint64_t shards, rounds;
+    uint64_t versions; /* of the source, among the shards merged; 0 = they do not tell */
     uint64_t bytes_written, index_bytes; /* shards and index together, the index alone */
     /*
      * The largest share of a rank's rows, of those that were read now, that would have to change
      * lists to look like the whole; and what it would be about with rows in random order.
      */
     double slab_difference, slab_difference_expected;
+    /*
+     * What the rows that were read now lost, against how far they lie from their centroids, from 0
+     * to 1 (codec/loss.h): when they were float64, as they became float32; with a lossy codec, as
+     * they became codes.
+     */
+    bool decoded, coded;
+    double decode_error, code_error;
+    uint64_t vanished;  /* values that are 0 in their code alone */
+    uint64_t too_large; /* rows rejected because float32 or the codec cannot hold them */
 };
 
 /*
- * Build the index of `input` at `path`. All memory comes out of the context's budget; shards are
- * written whenever it is used up. On failure `path` is not touched and the work folder keeps
- * what is whole; after success mpivf_build_clean_all removes it. Collective.
+ * Build the index of `input`. All memory comes out of the context's budget; shards are written
+ * whenever it is used up. On failure the work folder keeps what is whole, and goes when there is
+ * nothing in it; after success mpivf_build_clean_all removes it. Collective.
  */
 mpivf_status
-mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
-                const struct mpivf_build_options *options, struct mpivf_report *report,
-                struct mpivf_built *built);
+mpivf_build_all(const struct mpivf_par *par, const char *input,
+                const struct mpivf_build_files *files, const struct mpivf_build_options *options,
+                struct mpivf_report *report, struct mpivf_built *built);
 
 /*
  * Remove the work folder, once the index is whole and everything about it has been told. Until
  * then the same build comes back at once with what is there. Collective.
  */
 mpivf_status
-mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch);
+mpivf_build_clean_all(const struct mpivf_par *par, const struct mpivf_build_files *files);
 
 struct mpivf_merge_options {
     uint64_t fan_in;
-    bool force;
-    bool partial;        /* allow rows of the source to be missing: the result is a shard */
-    const char *scratch; /* folder for intermediate shards; NULL = beside the output */
+    bool partial; /* allow rows of the source to be missing: the result is a shard */
 };
 
 /*
- * Join shards (or indexes) of one model and one source into `path`; the inputs stay. Every row
+ * Join shards (or indexes) of one model and one source; the inputs stay. Every row
  * of the source must be in exactly one, unless `partial`. MPIVF_MISMATCH for a foreign shard,
- * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Collective.
+ * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Shards of several
+ * versions of the source, by size and time, are noted on rank 0: what parts saw may be copies, or
+ * rows that were corrected in between. Collective.
  */
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
-                      const char *path, const struct mpivf_merge_options *options,
+                      const struct mpivf_build_files *files,
+                      const struct mpivf_merge_options *options,
                       struct mpivf_report *report, struct mpivf_built *built);
 
 #endif

@@ -42,6 +42,7 @@ struct mpivf_memory {
     size_t limit; /* 0 = no limit */
     size_t used;
     size_t peak;
+    size_t beside; /* what the process takes beside: --memory is that and the limit */
 };
 
 struct mpivf_context {
@@ -50,8 +51,9 @@ struct mpivf_context {
     pthread_mutex_t lock; /* of the two above */
     int threads;                              /* >= 1, of this process */
     int rank;                                 /* of this process, for fault points only */
-    void (*note)(void *arg, const char *line); /* warnings and progress, may be NULL */
-    void *note_arg;                           /* not owned */
+    void (*note)(void *arg, const char *line); /* notes and progress, may be NULL */
+    void (*warn)(void *arg, const char *line); /* warnings, may be NULL */
+    void *note_arg;                           /* of both, not owned */
 };
 
 /* An empty context: one thread, no limit, no notes. Nothing to release. */
@@ -73,6 +75,14 @@ mpivf_forgive(struct mpivf_context *ctx);
 /* Hand a line to the context's note function, if it has one. */
 void
 mpivf_note(struct mpivf_context *ctx, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * The same for what makes a result worth less than it looks, led by "warning: ": told also to who
+ * wants no notes.
+ */
+void
+mpivf_warn(struct mpivf_context *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The exit code of a program that ended so: 0, 1 runtime, 2 usage, 3 below quality, 75 interrupted. */
@@ -104,6 +114,21 @@ mpivf_memory_release(struct mpivf_context *ctx, size_t bytes);
 /* Bytes the budget still has; SIZE_MAX without a limit. */
 size_t
 mpivf_memory_left(const struct mpivf_context *ctx);
+
+/*
+ * Fail for want of memory: `what` needs `bytes` beyond what is in use. The one text for that, with
+ * the --memory that would do; `other` is another cure, or NULL. Returns MPIVF_MEMORY.
+ */
+mpivf_status
+mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other);
+
+/*
+ * Bytes that a phase may plan with: what is left, and `most` at most unless it needs more. Fails as
+ * above when less than `need` are left. `bytes` may be NULL.
+ */
+mpivf_status
+mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t most,
+                  const char *other, size_t *bytes);
 
 /* Largest resident set of this process so far, in bytes; 0 where the system does not tell. */
 size_t

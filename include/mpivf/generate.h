@@ -9,6 +9,7 @@
 #ifndef MPIVF_GENERATE_H
 #define MPIVF_GENERATE_H
 
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/type.h>
 
@@ -16,12 +17,11 @@ struct mpivf_generate_options {
     uint64_t rows, queries, dim, clusters, intrinsic, seed;
     double noise;         /* standard deviation; that of a cluster's own directions is 1 */
     enum mpivf_type type; /* f32 or f16 */
-    bool force;
 };
 
-/* Write an HDF5 file with /train [rows, dim] and /test [queries, dim] at `path`. Collective. */
+/* Write an HDF5 file with /train [rows, dim] and /test [queries, dim]. Collective. */
 mpivf_status
-mpivf_generate_all(const struct mpivf_par *par, const char *path,
+mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,
                    const struct mpivf_generate_options *options, struct mpivf_report *report);
 
 #endif

@@ -18,6 +18,12 @@
  * the others and of list_offset, rejected, row_range). Datasets are contiguous,
  * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks, threads or memory.
  *
+ * But a shard, like the model in a work folder, tells which version of its source it is of, in
+ * further attributes: source_version, a hash of the sizes and times of the files, source_bytes,
+ * source_modified, nanoseconds since 1970 (these three are 0 for rows of several versions), and
+ * rows_checksum (source/rowsum.h), under header_checksum too. They are not in an index, whose bytes
+ * follow from the rows alone.
+ *
  * Always: the covered rows = rows + rejected; an index proper covers 0 .. source_rows-1.
  */
 #ifndef MPIVF_INDEX_H
@@ -25,9 +31,11 @@
 
 #include <mpivf/par.h>
 #include <mpivf/range.h>
+#include <mpivf/source.h>
 #include <mpivf/type.h>
 
 struct mpivf_codec;
+struct mpivf_inputs;
 
 /* "f32", "f16". */
 const char *
@@ -45,6 +53,8 @@ struct mpivf_index_meta {
     uint64_t model_fingerprint, source_fingerprint;
     uint64_t ranges;    /* of row_range */
     uint64_t centroids; /* rows of /centroid: lists or 0 */
+    bool stamped;       /* the file has: */
+    struct mpivf_stamp stamp; /* its rows, or for a model those that it was trained on */
 };
 
 /* Where the datasets start in the file. */
@@ -62,6 +72,7 @@ struct mpivf_index {
     uint64_t *list_offset;     /* owned, [lists + 1] */
     struct mpivf_range *range; /* owned, [meta.ranges] */
     int64_t *rejected;         /* owned, [meta.rejected] */
+    struct mpivf_inputs *inputs; /* owned: the file, as all ranks saw it; NULL = only one did */
 };
 
 /*
@@ -72,9 +83,16 @@ struct mpivf_index {
 mpivf_status
 mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index *index);
 
-/* The same on every rank, with one rank reading the header. Collective. */
+/*
+ * The same on every rank, with one rank reading the header. MPIVF_INPUT also when a rank sees a
+ * file of another size or time, or other checksums of the lists. Collective.
+ */
 mpivf_status
 mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf_index *index);
+
+/* MPIVF_INPUT when the file was modified since all ranks opened it. Collective, agreed. */
+mpivf_status
+mpivf_index_unchanged_all(const struct mpivf_par *par, const struct mpivf_index *index);
 
 void
 mpivf_index_close(struct mpivf_index *index);
@@ -100,7 +118,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
 
 /* How rows spread over lists. */
 struct mpivf_spread {
-    uint64_t empty, smallest, median, p99, largest;
+    uint64_t lists, empty, smallest, median, p99, largest;
     double mean, max_over_mean;
 };
 

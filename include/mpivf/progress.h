@@ -23,11 +23,25 @@ struct mpivf_phase {
     uint64_t resident_peak;
 };
 
-/* The phases of a run, in order. Zero it to start; nothing to release. */
+/* A number that a run came to, the same on every rank. */
+struct mpivf_figure {
+    const char *name; /* a constant */
+    double value;
+};
+
+enum { MPIVF_FIGURES = 8 };
+
+/* The phases of a run, in order, and its figures. Zero it to start; nothing to release. */
 struct mpivf_report {
     struct mpivf_phase phase[MPIVF_PHASES];
     int phases;
+    struct mpivf_figure figure[MPIVF_FIGURES];
+    int figures;
 };
+
+/* Add a figure, while there is room. Local. */
+void
+mpivf_report_figure(struct mpivf_report *report, const char *name, double value);
 
 struct mpivf_progress {
     const struct mpivf_par *par; /* not owned */

@@ -10,6 +10,7 @@
 #define MPIVF_SEARCH_H
 
 #include <mpivf/index.h>
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 
@@ -19,19 +20,20 @@ struct mpivf_search_options {
     uint64_t probes; /* lists a query; 0 = by recall */
     double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
     uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */
-    enum mpivf_read_mode read_mode;
-    bool force;
+    struct mpivf_reading reading;
 };
 
 struct mpivf_searched {
     uint64_t queries, probes, lists, rows_scanned; /* rows_scanned: (query, row) pairs */
+    bool decoded;        /* the queries were float64, and the metric is l2 */
+    double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
     double expected_recall; /* on the sample, when asked for by recall */
 };
 
-/* Write the k nearest rows of each query to `out`, whole or not at all. Collective. */
+/* Write the k nearest rows of each query, whole or not at all. Collective. */
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
-                 const char *out, const struct mpivf_search_options *options,
+                 struct mpivf_output *out, const struct mpivf_search_options *options,
                  struct mpivf_report *report, struct mpivf_searched *searched);
 
 #endif

@@ -19,13 +19,13 @@
 #ifndef MPIVF_SHUFFLE_H
 #define MPIVF_SHUFFLE_H
 
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 
 struct mpivf_shuffle_options {
     uint64_t seed;
-    enum mpivf_read_mode read_mode;
-    bool force; /* replace an output that is there */
+    struct mpivf_reading reading;
 };
 
 /* What was made. */
@@ -36,13 +36,13 @@ struct mpivf_shuffle_made {
 };
 
 /*
- * Shuffle `input`, FILE[:OBJECT], into the file `path`, by way of PATH.partial, which a killed
- * run leaves and the next one replaces. Rows are copied as they are, NaN and infinity too. Beside
- * what opening a source may fail with: MPIVF_EXISTS, MPIVF_USAGE when the output is the input,
- * MPIVF_IO without the room on disk, MPIVF_MEMORY. Collective.
+ * Shuffle `input`, FILE[:OBJECT], into a declared output. Rows are copied as they are, NaN and
+ * infinity too. Beside what opening a source may fail with: MPIVF_INPUT when it is modified
+ * meanwhile, MPIVF_IO without the room on disk, MPIVF_MEMORY. A killed run leaves its partial file,
+ * as large as the output. Collective.
  */
 mpivf_status
-mpivf_shuffle_all(const struct mpivf_par *par, const char *input, const char *path,
+mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_output *output,
                   const struct mpivf_shuffle_options *options, struct mpivf_report *report,
                   struct mpivf_shuffle_made *made);
 

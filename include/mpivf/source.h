@@ -2,8 +2,15 @@
  * source: vectors in.
  *
  * A source is a matrix of rows in somebody's file, named FILE[:OBJECT]: an HDF5 dataset
- * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order) or an .npy file.
- * Whatever the type, rows come out as float32; values beyond float32 come out infinite.
+ * (contiguous, chunked, compressed; f16 f32 f64 u8 i8, either byte order; behind links, in external
+ * raw files, virtual) or an .npy file. Of several colons that may part FILE and OBJECT the last one
+ * behind an existing file does. Whatever the type, rows come out as float32, or as float64 where
+ * that is asked for. As float32 a float64 value becomes the nearest one, and one beyond float32
+ * infinite.
+ *
+ * All ranks read the same: when a source is opened they compare the sizes and times of its files
+ * and the fingerprints of its rows. Whoever has read it asks mpivf_source_unchanged_all before
+ * anything made of it is given its name.
  *
  * Rows are dealt to ranks in blocks. A block is a run of rows, whole chunks long, whose size
  * depends on the file only, never on ranks or memory.
@@ -20,14 +27,21 @@
 
 /* How HDF5 datasets are read. */
 enum mpivf_read_mode {
-    MPIVF_READ_AUTO,        /* contiguous: at the offset, without HDF5; else independent */
-    MPIVF_READ_INDEPENDENT, /* H5Dread, each rank alone */
-    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together */
+    MPIVF_READ_AUTO,        /* contiguous: at the offset, the next rows fetched ahead; else independent */
+    MPIVF_READ_INDEPENDENT, /* each rank alone */
+    MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together; not compressed chunks */
+};
+
+/* How a source is read. */
+struct mpivf_reading {
+    enum mpivf_read_mode mode;
+    bool unwritten_is_bad; /* rows that were never written are NaN, not the fill value */
 };
 
 enum { MPIVF_OBJECT = 512 }; /* bytes of a dataset's path in its file, with its end */
 
 struct mpivf_source_state; /* of the backend */
+struct mpivf_inputs;
 struct mpivf_source_ops;
 
 struct mpivf_source {
@@ -37,10 +51,14 @@ struct mpivf_source {
     uint64_t dim;
     enum mpivf_type type;
     bool swapped;        /* bytes in the other order than this machine's */
-    uint64_t chunk_rows; /* 0 = any row can be read alone */
+    uint64_t chunk_rows; /* reads should begin at its multiples; 0 = anywhere */
     uint64_t block_rows, blocks;
     bool collective;     /* all ranks read together */
+    const struct mpivf_range *unwritten; /* rows that are NaN whatever the file says; of the state */
+    size_t unwritten_ranges;
     uint64_t bytes_read; /* so far, by this rank */
+    uint64_t fingerprint; /* a mark of the content, see mpivf_source_open_all */
+    struct mpivf_inputs *inputs; /* owned: the files that it stands on */
     const struct mpivf_source_ops *ops;
     struct mpivf_source_state *state; /* owned */
 };
@@ -48,17 +66,18 @@ struct mpivf_source {
 /*
  * Open `name`; an HDF5 FILE without an OBJECT means its dataset `fallback`. Rank 0 looks at the
  * file and describes it, every rank opens it. MPIVF_INPUT for what cannot be read, with the
- * reason; 0 rows or 0 columns is such a reason. Close with mpivf_source_close_all, also after
- * failure. Collective.
+ * reason: 0 rows or 0 columns, a file that the dataset stands on and that is not there, a rank that
+ * sees another file or other rows. MPIVF_MEMORY when its chunks do not fit. Rows never written are
+ * told in a note. Close with mpivf_source_close_all, also after failure. Collective.
  */
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                      const char *fallback, enum mpivf_read_mode mode);
+                      const char *fallback, struct mpivf_reading reading);
 
 /* The same for a column of integers, one id for each of `rows` rows. Collective. */
 mpivf_status
 mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
-                          const char *name, const char *fallback, enum mpivf_read_mode mode,
+                          const char *name, const char *fallback, struct mpivf_reading reading,
                           uint64_t rows);
 
 /* A source that is not open is fine. Collective. */
@@ -75,13 +94,27 @@ mpivf_source_share(const struct mpivf_source *source, int part, int parts);
 
 /*
  * Read ranges of rows, ascending and apart, into `buffer` (sum of rows x
- * mpivf_source_row_bytes bytes) as float32 [rows, dim]. Zero ranges are fine. Of a collective source
+ * mpivf_source_row_bytes bytes) as float32 [rows, dim]; of rows that count as unwritten the first
+ * value is NaN (mpivf_reading). Zero ranges are fine. Of a collective source
  * every rank must read as often; otherwise it is local. The status is this rank's own: agree on
  * it (mpivf_round_all).
  */
 mpivf_status
 mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
                       float *buffer);
+
+/*
+ * The same, and lost[i] tells what row i lost: the square of the length of what float32 cannot hold
+ * of a float64 row, 0 for other types (mpivf_decode_narrow).
+ */
+mpivf_status
+mpivf_source_read_measured_all(struct mpivf_source *source, const struct mpivf_range *range,
+                               size_t ranges, float *buffer, double *lost);
+
+/* The same as float64, exactly: 8 dim bytes a row. */
+mpivf_status
+mpivf_source_read_f64_all(struct mpivf_source *source, const struct mpivf_range *range,
+                          size_t ranges, double *buffer);
 
 /* The same for a source of one column of integers: ids. */
 mpivf_status
@@ -112,6 +145,11 @@ mpivf_status
 mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
                       float **rows);
 
+/* The same as float64. */
+mpivf_status
+mpivf_source_load_f64_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
+                          double **rows);
+
 /* Row number i of `count` that are evenly spread. */
 static inline uint64_t
 mpivf_source_spread(uint64_t rows, uint64_t count, uint64_t i)
@@ -120,10 +158,30 @@ mpivf_source_spread(uint64_t rows, uint64_t count, uint64_t i)
 }
 
 /*
- * A 64-bit mark of the content: shape, type and the bytes of 64 rows chosen by a hash. The
- * same on every rank. Collective; the status is agreed.
+ * Which rows something was made of: the version of the files, a hash of all their sizes and times,
+ * and a checksum of those rows. The size of all files and the time of the latest are for people.
+ */
+struct mpivf_stamp {
+    uint64_t version; /* 0 = no stamp, or rows of several versions */
+    uint64_t bytes;
+    int64_t modified; /* nanoseconds since 1970 */
+    uint64_t rows;    /* source/rowsum.h */
+};
+
+/* The files of a source, and of `ids` unless it is NULL, as they were opened; no rows. Local. */
+struct mpivf_stamp
+mpivf_source_stamp(const struct mpivf_source *source, const struct mpivf_source *ids);
+
+/* "1000 bytes modified 2026-02-03 14:03:07.250", or that there were several versions. Local. */
+enum { MPIVF_STAMP_TEXT = 96 };
+void
+mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT]);
+
+/*
+ * MPIVF_INPUT when a file of the source was modified since it was opened. One that is not open is
+ * fine. Collective, agreed.
  */
 mpivf_status
-mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint);
+mpivf_source_unchanged_all(const struct mpivf_source *source);
 
 #endif

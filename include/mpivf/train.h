@@ -10,6 +10,7 @@
 #ifndef MPIVF_TRAIN_H
 #define MPIVF_TRAIN_H
 
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 
@@ -24,6 +25,7 @@ struct mpivf_train_options {
     uint64_t max_list;   /* rows of a list at most, by what the sample tells; 0 = any */
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
+    bool stamp; /* the model tells which rows it was trained on (mpivf/index.h) */
 };
 
 /* What came of it. */
@@ -32,22 +34,49 @@ struct mpivf_trained {
     uint64_t split; /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
     double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
+    uint64_t rowsum; /* checksum of the rows of the sample, as they were read */
+    bool decoded;        /* the rows were float64, and the metric is l2 */
+    double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
 };
+
+/* Lists, with the default filled in. */
+uint64_t
+mpivf_train_lists(const struct mpivf_train_options *options, uint64_t rows);
 
 /* MPIVF_INPUT or MPIVF_USAGE when so many rows cannot be trained on like this. Local. */
 mpivf_status
 mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options,
                   uint64_t rows);
 
+/* The least that it needs on this rank, as far as that is known before a row is read. Local. */
+size_t
+mpivf_train_bytes(const struct mpivf_par *par, const struct mpivf_source *source,
+                  const struct mpivf_train_options *options);
+
 /*
- * Train and write an index without rows at `path`, whole or not at all. Memory: about 21 bytes x
+ * Read the sample once more, without training: the checksum of its rows, as in mpivf_trained.
+ * Collective, agreed.
+ */
+mpivf_status
+mpivf_train_rowsum_all(const struct mpivf_par *par, struct mpivf_source *source,
+                       const struct mpivf_train_options *options, struct mpivf_report *report,
+                       uint64_t *rowsum);
+
+/*
+ * Train and write an index without rows, whole or not at all. Memory: about 21 bytes x
  * lists x dim on rank 0, 600 bytes a list, 12 bytes a row of the rank's sample, and the sample
  * itself (about 5 dim + 60 bytes a row) as far as the budget goes; a larger one goes to a file
- * without a name in the folder of `path`. MPIVF_INPUT when there are fewer rows than lists,
+ * without a name in the output's folder. MPIVF_INPUT when there are fewer rows than lists,
  * MPIVF_MEMORY, MPIVF_IO. Collective.
  */
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
+                     const struct mpivf_train_options *options, struct mpivf_report *report,
+                     struct mpivf_output *output, struct mpivf_trained *trained);
+
+/* The same at `path`, in a folder of ours. Collective. */
+mpivf_status
+mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
                      const char *path, struct mpivf_trained *trained);
 

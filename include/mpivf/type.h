@@ -3,11 +3,17 @@
 #define MPIVF_TYPE_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* What every command and every file of ours keeps to; rows x columns x 8 fit 63 bits beside. */
+#define MPIVF_MOST_COLUMNS ((uint64_t)1 << 20)
+#define MPIVF_MOST_LISTS ((uint64_t)1 << 20)
+#define MPIVF_MOST_ROWS ((uint64_t)1 << 40)
 
 enum mpivf_type {
     MPIVF_F16, /* IEEE 754 binary16 */
     MPIVF_F32,
-    MPIVF_F64, /* read as the nearest float32 */
+    MPIVF_F64, /* as it is in a truth; elsewhere the nearest float32 */
     MPIVF_U8,
     MPIVF_I8,
     MPIVF_I32, /* ids only */
@@ -26,7 +32,8 @@ const char *
 mpivf_type_name(enum mpivf_type type);
 
 /*
- * What nearest means. Each distance is computed in float64 from float32 rows, smaller is nearer:
+ * What nearest means. Each distance is computed in float64, of float32 rows or of the float64 rows
+ * of a truth; smaller is nearer:
  *   l2      sum (q - x)^2          (written to result files as its square root)
  *   ip      -<q, x>
  *   cosine  1 - <q, x> / (|q| |x|); 1 when either is the zero vector

@@ -50,6 +50,21 @@ mpivf_note(struct mpivf_context *ctx, const char *format, ...)
     ctx->note(ctx->note_arg, line);
 }
 
+void
+mpivf_warn(struct mpivf_context *ctx, const char *format, ...)
+{
+    static const char lead[] = "warning: ";
+    if (ctx->warn == NULL)
+        return;
+    char line[MPIVF_TEXT];
+    strcpy(line, lead);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line + sizeof lead - 1, sizeof line - sizeof lead + 1, format, args);
+    va_end(args);
+    ctx->warn(ctx->note_arg, line);
+}
+
 int
 mpivf_exit_code(mpivf_status status)
 {

@@ -2,7 +2,8 @@
  * fault: a failure on demand at every place where something can fail.
  *
  * MPIVF_FAULT=site:rank:nth makes the nth pass (from 1) of that rank through the site fail;
- * with a fourth field, site:rank:nth:kill, the process is killed there (SIGKILL) instead.
+ * with a fourth field, site:rank:nth:kill, the process is killed there (SIGKILL) instead, and with
+ * site:rank:nth:run the shell command MPIVF_FAULT_RUN is run there and the pass goes on.
  * MPIVF_FAULT_LOG=FILE appends a line "site rank" for every pass, to learn what a run reaches.
  * MPIVF_FAULT_TAKEN=KIB is counted as what the program takes itself, whatever that is: the same
  * --memory then leaves the buffers the same in every run, and a run makes the same passes again.

@@ -21,22 +21,25 @@ mib(size_t bytes)
     return (double)bytes / (1024.0 * 1024.0);
 }
 
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 mpivf_status
 mpivf_memory_reserve(struct mpivf_context *ctx, const char *what, size_t bytes)
 {
     struct mpivf_memory *memory = &ctx->memory;
     pthread_mutex_lock(&ctx->lock);
-    size_t used = memory->used;
-    bool fits = memory->limit == 0 || (used <= memory->limit && bytes <= memory->limit - used);
+    bool fits = memory->limit == 0 ||
+                (memory->used <= memory->limit && bytes <= memory->limit - memory->used);
     if (fits)
         memory->used += bytes;
     if (memory->used > memory->peak)
         memory->peak = memory->used;
     pthread_mutex_unlock(&ctx->lock);
-    if (fits)
-        return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_MEMORY, "%s needs %.1f MiB, but %.1f of the %.1f MiB for buffers "
-                      "are in use; raise --memory", what, mib(bytes), mib(used), mib(memory->limit));
+    return fits ? MPIVF_OK : mpivf_memory_short(ctx, what, bytes, NULL);
 }
 
 void
@@ -97,6 +100,34 @@ mpivf_memory_left(const struct mpivf_context *ctx)
     return memory->used < memory->limit ? memory->limit - memory->used : 0;
 }
 
+mpivf_status
+mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other)
+{
+    static const size_t MIB = 1 << 20;
+    pthread_mutex_lock(&ctx->lock);
+    size_t used = ctx->memory.used, limit = ctx->memory.limit;
+    pthread_mutex_unlock(&ctx->lock);
+    /* a MiB more: what the process takes beside differs from run to run */
+    size_t enough = (ctx->memory.beside + used + bytes) / MIB + 2;
+    return mpivf_fail(ctx, MPIVF_MEMORY, "%s needs %.1f MiB of buffers at least, %.1f MiB are left; "
+                      "raise --memory to %zuM%s%s", what, mib(bytes),
+                      mib(limit > used ? limit - used : 0), enough, other ? " or " : "",
+                      other ? other : "");
+}
+
+mpivf_status
+mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t most,
+                  const char *other, size_t *bytes)
+{
+    size_t left = mpivf_memory_left(ctx);
+    most = need > most ? need : most;
+    if (left < need)
+        return mpivf_memory_short(ctx, what, need, other);
+    if (bytes)
+        *bytes = smaller(left, most);
+    return MPIVF_OK;
+}
+
 size_t
 mpivf_memory_resident(void)
 {
@@ -124,12 +155,6 @@ number_in(const char *path)
         number = SIZE_MAX;
     fclose(file);
     return number;
-}
-
-static size_t
-smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 /* What the cgroup of this process grants, in either version of the hierarchy. */

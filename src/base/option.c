@@ -142,6 +142,26 @@ set(struct mpivf_context *ctx, const struct mpivf_option *option, const char *te
     return mpivf_fail(ctx, MPIVF_USAGE, "--%s '%s' is not %s", option->name, text, range);
 }
 
+/* A long option that is none, or the beginning of several. */
+static mpivf_status
+refuse_name(struct mpivf_context *ctx, const struct mpivf_option *table, const char *word)
+{
+    char all[240] = "";
+    const char *name = strncmp(word, "--", 2) == 0 ? word + 2 : word;
+    size_t length = strcspn(name, "=");
+    int fit = 0;
+    for (; table->name; table++) {
+        size_t used = strlen(all);
+        if (strncmp(table->name, name, length) != 0)
+            continue;
+        snprintf(all + used, sizeof all - used, "%s--%s", fit > 0 ? ", " : "", table->name);
+        fit++;
+    }
+    if (fit < 2)
+        return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '%s'; see --help", word);
+    return mpivf_fail(ctx, MPIVF_USAGE, "option '%s' could be %s; write more of it", word, all);
+}
+
 mpivf_status
 mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, void *fields,
                    int argc, char **argv, const char **operand, int least, int most,
@@ -179,7 +199,7 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
         if (found == '?' && optopt > 0)
             return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '-%c'; see --help", optopt);
         if (found == '?')
-            return mpivf_fail(ctx, MPIVF_USAGE, "unknown option '%s'; see --help", argv[optind - 1]);
+            return refuse_name(ctx, table, argv[optind - 1]);
         int at = found - LONG;
         for (int i = 0; i < n && found < LONG; i++)
             if (table[i].letter == found)

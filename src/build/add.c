@@ -2,8 +2,16 @@
 
 #include "math/distance.h"
 #include "source/reader.h"
+#include "source/rowsum.h"
 
-enum { BATCH_MOST = 16 << 20 };
+#include <math.h>
+#include <omp.h>
+
+enum {
+    BATCH_MOST = 16 << 20,
+    LEAST = 16,       /* rows at a time */
+    SLACK = 64 << 10  /* heads of allocations and small things */
+};
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
 /* One rank at work. */
@@ -14,8 +22,51 @@ struct adding {
     struct mpivf_spill spill;
     struct mpivf_batch *batch; /* the reader's, at hand */
     uint32_t *list;            /* owned, of the batch's rows */
+    uint64_t rowsum;           /* of them */
+    float *stored;             /* owned, [threads, dim]: what a code stands for */
     struct mpivf_occupancy occupancy;
+    struct mpivf_loss loss;
 };
+
+/* Are rows read as float64, for the one who watches? */
+static bool
+wide(const struct adding *a)
+{
+    return a->add->watch && a->add->watch->f64;
+}
+
+/* Bytes of buffers beside the rows. */
+static size_t
+fixed_bytes(const struct mpivf_index_meta *meta, int threads)
+{
+    return mpivf_spill_fixed_bytes(meta, threads) +
+           mpivf_coarse_scratch(meta->metric, meta->dim, threads, 1) + mpivf_reader_fixed_bytes() +
+           (size_t)threads * meta->dim * sizeof(float) + 4096;
+}
+
+static size_t
+batch_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64)
+{
+    return mpivf_reader_row_bytes(source, ids, f64) + sizeof(uint32_t);
+}
+
+/* Bytes of the fewest rows at a time. */
+static size_t
+least_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
+            const struct mpivf_index_meta *meta)
+{
+    return LEAST * (batch_row_bytes(source, ids, f64) + 2 * mpivf_spill_row_bytes(meta));
+}
+
+size_t
+mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
+                const struct mpivf_index_meta *meta, int threads)
+{
+    size_t header = 2 * (meta->lists + 1) * sizeof(uint64_t);
+    size_t slab = (source->blocks + 4) * sizeof(struct mpivf_range);
+    return mpivf_coarse_bytes(meta->lists, meta->dim, threads) + fixed_bytes(meta, threads) +
+           least_bytes(source, ids, f64, meta) + header + slab + SLACK;
+}
 
 /* Share what is left of the budget between the batches and the spill. */
 static mpivf_status
@@ -23,17 +74,13 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
-    size_t left = mpivf_memory_left(ctx);
-    size_t fixed = mpivf_spill_fixed_bytes(&add->meta, ctx->threads) +
-                   mpivf_coarse_scratch(add->coarse->dim, ctx->threads, 1) +
-                   mpivf_reader_fixed_bytes() + 4096;
-    size_t row = mpivf_reader_row_bytes(add->source, add->ids) + sizeof(uint32_t);
+    size_t left, fixed = fixed_bytes(&add->meta, ctx->threads);
+    size_t row = batch_row_bytes(add->source, add->ids, wide(a));
     size_t spill_row = mpivf_spill_row_bytes(&add->meta);
-    left = left > NO_LIMIT ? NO_LIMIT : left;
-    size_t need = fixed + 16 * (row + 2 * spill_row);
-    if (left < need)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "adding rows needs %.1f MiB of buffers at least, %.1f MiB "
-                          "are left; raise --memory", (double)need / 1048576, (double)left / 1048576);
+    size_t need = fixed + least_bytes(add->source, add->ids, wide(a), &add->meta);
+    mpivf_status status = mpivf_memory_plan(ctx, "adding rows", need, NO_LIMIT, NULL, &left);
+    if (status)
+        return status;
     size_t batch_bytes = (left - fixed) / 4;
     batch_bytes = batch_bytes > BATCH_MOST ? BATCH_MOST : batch_bytes;
     *batch_rows = batch_bytes / row;
@@ -66,11 +113,13 @@ adding_init(struct adding *a)
     if (status == MPIVF_OK)
         status = mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows);
     if (status == MPIVF_OK)
-        status = mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows);
+        status = mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows,
+                                   wide(a));
     if (status)
         return status;
     a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
-    return a->list ? MPIVF_OK : MPIVF_MEMORY;
+    a->stored = mpivf_alloc(ctx, "a row", (size_t)ctx->threads * add->coarse->dim, sizeof *a->stored);
+    return a->list && a->stored ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 static void
@@ -80,20 +129,29 @@ adding_clear(struct adding *a)
     mpivf_slab_clear(&a->slab);
     mpivf_spill_clear(&a->spill);
     mpivf_free(a->add->par->ctx, a->list);
+    mpivf_free(a->add->par->ctx, a->stored);
 }
 
-/* Give bad rows no list. */
+/* Give bad rows no list, and add up all rows while they are in the cache. */
 static void
 mark_bad_rows(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     size_t dim = add->source->dim;
-#pragma omp parallel for num_threads(add->par->ctx->threads) schedule(static)
+    uint64_t too_large = 0, rowsum = 0;
+#pragma omp parallel for num_threads(a->add->par->ctx->threads) reduction(+ : too_large, rowsum)
     for (uint64_t i = 0; i < a->batch->rows; i++) {
         const float *row = a->batch->row + i * dim;
-        if (!mpivf_finite(row, dim) || !add->meta.codec->fits(row, dim))
-            a->list[i] = UINT32_MAX;
+        rowsum += mpivf_rowsum_row(row, dim * sizeof *row, (uint64_t)a->batch->id[i]);
+        bool finite = mpivf_finite(row, dim);
+        if (finite && add->meta.codec->fits(row, dim))
+            continue;
+        /* what was finite before it became float32 has lost that much */
+        too_large += finite || (a->batch->lost && isinf(a->batch->lost[i]));
+        a->list[i] = UINT32_MAX;
     }
+    a->loss.too_large += too_large;
+    a->rowsum = rowsum;
 }
 
 /* Give good rows their list. */
@@ -109,8 +167,8 @@ file_batch(struct adding *a)
     for (uint64_t i = 0; add->bad_rows == MPIVF_BAD_ROWS_FAIL && i < batch->rows; i++)
         if (a->list[i] == UINT32_MAX)
             return mpivf_fail(add->par->ctx, MPIVF_INPUT, "the row with id %lld has a value that is "
-                              "not finite%s; --bad-rows skip leaves such rows out",
-                              (long long)batch->id[i],
+                              "not finite%s%s; --bad-rows skip leaves such rows out",
+                              (long long)batch->id[i], batch->lost ? " as float32" : "",
                               add->meta.codec->exact ? "" : " or too large for the codec");
     return MPIVF_OK;
 }
@@ -122,16 +180,53 @@ write_shard(struct adding *a)
     const struct mpivf_watch *watch = a->add->watch;
     (void)mpivf_reader_wait(&a->reader); /* what is here is whole even if the next rows are not */
     mpivf_status status = watch ? watch->keep(watch->arg) : MPIVF_OK;
-    return status ? status : mpivf_shard_write(&a->spill, a->add->folder);
+    if (status)
+        return status;
+    if (a->add->ranges == 0 && a->add->par->rank == 0) /* no rank has a row: one empty shard */
+        return mpivf_shard_write_any(&a->spill, a->add->folder);
+    return mpivf_shard_write(&a->spill, a->add->folder);
 }
 
+/* Before rows are filed: as float64 they are only seen here. */
 static mpivf_status
-show_batch(const struct adding *a)
+show_batch(struct adding *a)
 {
     const struct mpivf_watch *watch = a->add->watch;
     const struct mpivf_batch *batch = a->batch;
     struct mpivf_watched seen = {batch->row, batch->id, batch->range, batch->ranges};
-    return watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
+    mpivf_status status = watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
+    if (wide(a))
+        mpivf_reader_narrow(&a->reader);
+    return status;
+}
+
+/* Rows of the spill from `first` on, just put there, against those of the batch that they were. */
+static void
+measure(struct adding *a, size_t first)
+{
+    const struct mpivf_codec *codec = a->add->meta.codec;
+    const struct mpivf_coarse *coarse = a->add->coarse;
+    const struct mpivf_spill *spill = &a->spill;
+    const struct mpivf_batch *batch = a->batch;
+    size_t dim = coarse->dim, code_bytes = mpivf_codec_bytes(codec, dim);
+    if (codec->exact && !batch->lost)
+        return; /* nothing is lost */
+#pragma omp parallel num_threads(coarse->threads)
+    {
+        struct mpivf_loss mine = {.rows = 0};
+        float *stored = codec->exact ? NULL : a->stored + (size_t)omp_get_thread_num() * dim;
+#pragma omp for schedule(static)
+        for (size_t at = first; at < spill->rows; at++) {
+            size_t i = spill->order[at];
+            if (stored)
+                codec->decode(spill->code + at * code_bytes, 1, dim, stored);
+            mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
+                           coarse->centroid + spill->list[at] * dim, batch->lost ? batch->lost[i] : 0,
+                           dim);
+        }
+#pragma omp critical
+        mpivf_loss_join(&a->loss, &mine);
+    }
 }
 
 /* Keep the batch, after making a shard of what is there when it does not fit. */
@@ -145,8 +240,10 @@ keep_batch(struct adding *a)
         if (status)
             return status;
     }
-    mpivf_spill_cover(spill, batch->range, batch->ranges);
+    mpivf_spill_cover(spill, batch->range, batch->ranges, a->rowsum);
+    size_t first = spill->rows;
     mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
+    measure(a, first);
     mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
     return MPIVF_OK;
 }
@@ -158,10 +255,10 @@ add_batch_all(struct adding *a)
     mpivf_status status = mpivf_reader_next_all(&a->reader, &a->batch);
     if (status == MPIVF_OK) {
         mpivf_reader_ahead(&a->reader);
-        status = file_batch(a);
+        status = show_batch(a);
     }
     if (status == MPIVF_OK)
-        status = show_batch(a);
+        status = file_batch(a);
     if (status == MPIVF_OK)
         status = keep_batch(a);
     mpivf_status ahead = mpivf_reader_wait(&a->reader);
@@ -182,8 +279,7 @@ compare_slabs_all(const struct adding *a, struct mpivf_difference *difference)
 }
 
 mpivf_status
-mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
-              struct mpivf_difference *difference)
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct mpivf_added *added)
 {
     const struct mpivf_par *par = add->par;
     struct adding a = {.add = add};
@@ -198,13 +294,19 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
         status = mpivf_round_all(&progress, status, a.batch->rows, &more);
     }
     if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(add->source);
+    if (status == MPIVF_OK && add->ids)
+        status = mpivf_source_unchanged_all(add->ids);
+    if (status == MPIVF_OK)
         status = mpivf_agree_all(par, write_shard(&a));
     progress.phase->bytes_read = add->source->bytes_read - read_before;
     progress.phase->bytes_written = a.spill.bytes_written;
     mpivf_phase_end(&progress);
     adding_clear(&a);
     if (status == MPIVF_OK) /* now that there is room */
-        status = compare_slabs_all(&a, difference);
+        status = compare_slabs_all(&a, &added->difference);
+    mpivf_loss_sum_all(par, &a.loss);
+    added->loss = a.loss;
     mpivf_occupancy_clear(&a.occupancy);
     return status;
 }

@@ -10,6 +10,7 @@
 
 #include "build/occupancy.h"
 #include "build/shard.h"
+#include "codec/loss.h"
 #include "index/coarse.h"
 
 #include <mpivf/build.h>
@@ -31,11 +32,27 @@ struct mpivf_add {
 };
 
 /*
+ * What was added by this run on all ranks: how rows spread, and what they lost on the way.
+ */
+struct mpivf_added {
+    struct mpivf_difference difference;
+    struct mpivf_loss loss;
+};
+
+/*
+ * The least that adding rows to shards of this shape needs, the quantizer in it: what mpivf_add_all
+ * does with; f64: rows come as float64, for a watch.
+ */
+size_t
+mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
+                const struct mpivf_index_meta *meta, int threads);
+
+/*
  * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than chance
  * makes them. Collective.
  */
 mpivf_status
 mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
-              struct mpivf_difference *difference);
+              struct mpivf_added *added);
 
 #endif

@@ -25,6 +25,4 @@ mpivf_status
 mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
                   struct mpivf_balanced *balanced);
 
-enum { MPIVF_MOST_LISTS = 1 << 20 };
-
 #endif

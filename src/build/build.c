@@ -2,41 +2,43 @@
 
 #include "build/add.h"
 #include "build/ids.h"
+#include "build/join.h"
 #include "build/merge.h"
 #include "build/model.h"
+#include "build/recheck.h"
 #include "build/work.h"
 #include "io/checksum.h"
+#include "io/inputs.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { MANY_EMPTY = 20 }; /* more than one in so many is worth a note */
 
 /* A build under way. Everything that is set is the same on every rank. */
 struct building {
     const struct mpivf_par *par;
     const struct mpivf_build_options *options;
-    const char *path;
+    const struct mpivf_build_files *files;
     struct mpivf_source source, ids;
     uint64_t source_fingerprint;
     struct mpivf_index model; /* options->model, or the trained one in the work folder */
     struct mpivf_coarse coarse;
     struct mpivf_work work;
     struct mpivf_range want; /* the rows that the result covers */
-    char folder[MPIVF_PATH];
+    bool in_vain; /* there is no row to go on with: the work folder goes */
 };
 
 static mpivf_status
 open_ids_all(struct building *b)
 {
     const struct mpivf_par *par = b->par;
-    uint64_t fingerprint;
     if (b->options->ids == NULL)
         return MPIVF_OK;
     mpivf_status status = mpivf_source_open_ids_all(&b->ids, par, b->options->ids, "id",
-                                                    b->options->read_mode, b->source.rows);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(&b->ids, &fingerprint);
+                                                    b->options->reading, b->source.rows);
     if (status == MPIVF_OK) {
-        uint64_t both[2] = {b->source_fingerprint, fingerprint};
+        uint64_t both[2] = {b->source_fingerprint, b->ids.fingerprint};
         b->source_fingerprint = mpivf_checksum_of(both, sizeof both);
     }
     return status;
@@ -58,6 +60,15 @@ open_model_all(struct building *b)
     return status;
 }
 
+static void
+name_source(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE])
+{
+    char seen[MPIVF_STAMP_TEXT];
+    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
+    mpivf_stamp_text(&stamp, seen);
+    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
+}
+
 /*
  * Everything that shapes the bytes of the result, as JSON. --bad-rows is not in it: work done
  * under fail met no bad row and is good for skip; the other way merge_work_all refuses.
@@ -66,7 +77,10 @@ static void
 write_identity(const struct building *b, char *text, size_t size)
 {
     const struct mpivf_build_options *o = b->options;
-    char model[256];
+    char model[256], source[MPIVF_CLAIM_SOURCE], ids[MPIVF_CLAIM_SOURCE] = "null";
+    name_source(&b->source, source);
+    if (o->ids)
+        name_source(&b->ids, ids);
     if (o->model)
         snprintf(model, sizeof model, "\"model\": \"%016llx\"",
                  (unsigned long long)b->model.meta.model_fingerprint);
@@ -79,12 +93,20 @@ write_identity(const struct building *b, char *text, size_t size)
                  (unsigned long long)o->train.max_list,
                  mpivf_metric_name(o->train.metric));
     snprintf(text, size,
-             "{\"source\": \"%016llx\", \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
+             "{\"source\": %s, \"ids\": %s, \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
              "\"codec\": \"%s\", \"store\": %s, \"part\": \"%lld/%lld\", %s}",
-             (unsigned long long)b->source_fingerprint, (unsigned long long)b->source.rows,
+             source, ids, (unsigned long long)b->source.rows,
              (unsigned long long)b->source.dim, (long long)o->train.seed,
              mpivf_codec(o->codec)->name, o->store ? "true" : "false",
              (long long)o->part, (long long)o->parts, model);
+}
+
+/* Is the set these very rows? A part that has none is covered by nothing. */
+static bool
+covers(const struct mpivf_range *set, uint64_t ranges, struct mpivf_range want)
+{
+    return want.rows == 0 ? ranges == 0
+                          : ranges == 1 && set[0].row == want.row && set[0].rows == want.rows;
 }
 
 /*
@@ -95,19 +117,20 @@ static mpivf_status
 check_output(const struct building *b, const char *identity, bool *finished)
 {
     struct mpivf_context *ctx = b->par->ctx;
+    const struct mpivf_output *output = b->files->index;
     *finished = false;
-    if (b->options->force || !mpivf_file_exists(b->path) || !mpivf_file_exists(b->folder))
-        return mpivf_file_writable(ctx, b->path, b->options->force);
+    if (!output->place.there || output->replace)
+        return MPIVF_OK;
     struct mpivf_index index;
-    if (mpivf_claim_check(ctx, b->folder, identity) == MPIVF_OK) {
-        *finished = mpivf_index_open(ctx, b->path, &index) == MPIVF_OK &&
+    if (mpivf_claim_exists(b->files->work->path) &&
+        mpivf_claim_check(ctx, b->files->work->path, identity) == MPIVF_OK) {
+        *finished = mpivf_index_open(ctx, output->path, &index) == MPIVF_OK &&
                     index.meta.source_fingerprint == b->source_fingerprint &&
-                    index.meta.ranges == 1 && index.range[0].row == b->want.row &&
-                    index.range[0].rows == b->want.rows;
+                    covers(index.range, index.meta.ranges, b->want);
         mpivf_index_close(&index);
     }
     mpivf_forgive(ctx);
-    return *finished ? MPIVF_OK : mpivf_file_writable(ctx, b->path, false);
+    return *finished ? MPIVF_OK : mpivf_output_check(ctx, output);
 }
 
 static void
@@ -120,15 +143,69 @@ choose_rows(struct building *b)
     b->want = mpivf_source_share(source, (int)b->options->part - 1, (int)b->options->parts);
 }
 
+/* What an earlier run left has to be of the rows as they are now. */
+static mpivf_status
+recheck_all(struct building *b, struct mpivf_report *report)
+{
+    struct mpivf_recheck recheck = {.source = &b->source,
+                                    .ids = b->options->ids ? &b->ids : NULL,
+                                    .work = &b->work,
+                                    .train = &b->options->train};
+    return mpivf_recheck_all(&recheck, report);
+}
+
+/* The shards to come, as far as that is known before anything is trained. */
+static struct mpivf_index_meta
+meta_ahead(const struct building *b)
+{
+    const struct mpivf_build_options *o = b->options;
+    struct mpivf_index_meta meta = {.dim = b->source.dim,
+                                    .metric = o->train.metric,
+                                    .lists = mpivf_train_lists(&o->train, b->source.rows)};
+    if (o->model)
+        meta = b->model.meta;
+    meta.codec = mpivf_codec(o->codec);
+    meta.store = o->store;
+    return meta;
+}
+
+/* What any of the phases will need, before the first of them: on this rank. */
+static mpivf_status
+check_memory(const struct building *b)
+{
+    const struct mpivf_build_options *o = b->options;
+    struct mpivf_context *ctx = b->par->ctx;
+    struct mpivf_index_meta meta = meta_ahead(b);
+    const struct mpivf_source *ids = o->ids ? &b->ids : NULL;
+    bool trained = o->model || mpivf_work_has_model(mpivf_output_path(b->files->work));
+    const struct {
+        const char *what, *other;
+        size_t bytes;
+    } phase[] = {
+        {"training", "ask for fewer --lists",
+         trained ? 0 : mpivf_train_bytes(b->par, &b->source, &o->train)},
+        {"adding rows", NULL,
+         mpivf_add_bytes(&b->source, ids, o->watch && o->watch->f64, &meta, ctx->threads)},
+        {"merging shards", "ask for a smaller --fan-in",
+         mpivf_join_bytes(&meta, o->fan_in, ctx->threads)},
+    };
+    size_t most = 0;
+    for (size_t i = 1; i < sizeof phase / sizeof phase[0]; i++)
+        most = phase[i].bytes > phase[most].bytes ? i : most;
+    return mpivf_memory_plan(ctx, phase[most].what, phase[most].bytes, 0, phase[most].other, NULL);
+}
+
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
 static mpivf_status
 have_model_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
+    struct mpivf_train_options train = b->options->train;
+    train.stamp = true; /* another run may go on with it */
     mpivf_status status = MPIVF_OK;
     if (b->options->model == NULL) {
         if (!b->work.has_model)
-            status = mpivf_train_file_all(par, &b->source, &b->options->train, report, b->work.model,
+            status = mpivf_train_path_all(par, &b->source, &train, report, b->work.model,
                                           &built->trained);
         if (status == MPIVF_OK)
             status = mpivf_index_open_all(par, b->work.model, &b->model);
@@ -146,6 +223,8 @@ shard_meta(const struct building *b)
     meta.ids = b->options->ids != NULL;
     meta.source_fingerprint = b->source_fingerprint;
     meta.rows = meta.rejected = meta.ranges = meta.centroids = 0;
+    meta.stamped = true;
+    meta.stamp = mpivf_source_stamp(&b->source, b->options->ids ? &b->ids : NULL);
     return meta;
 }
 
@@ -154,18 +233,42 @@ static mpivf_status
 check_space(const struct building *b, struct mpivf_index_meta meta, uint64_t rows)
 {
     struct mpivf_context *ctx = b->par->ctx;
-    char folder[MPIVF_PATH];
-    mpivf_path_folder(b->path, folder);
+    char folder[MPIVF_PATH], scratch[MPIVF_PATH];
+    mpivf_path_folder(b->files->index->path, folder);
+    mpivf_path_folder(b->files->work->path, scratch);
     meta.rows = rows;
     uint64_t shards = mpivf_index_bytes(&meta);
     meta.rows = b->want.rows;
     meta.centroids = meta.lists;
     uint64_t index = mpivf_index_bytes(&meta);
-    if (b->options->scratch == NULL)
+    if (strcmp(scratch, folder) == 0)
         return mpivf_folder_space(ctx, folder, shards + index, "the build");
-    mpivf_status status =
-        mpivf_folder_space(ctx, b->options->scratch, 2 * shards, "the merging of shards");
+    mpivf_status status = mpivf_folder_space(ctx, scratch, 2 * shards, "the merging of shards");
     return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
+}
+
+/* What was lost, and a warning when that will be felt. */
+static void
+tell_loss(const struct building *b, const struct mpivf_loss *loss, struct mpivf_built *built)
+{
+    struct mpivf_context *ctx = b->par->ctx;
+    const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
+    built->decoded = b->source.type == MPIVF_F64;
+    built->coded = !codec->exact;
+    built->decode_error = mpivf_loss_share(loss->decoded, loss->distance);
+    built->code_error = mpivf_loss_share(loss->coded, loss->distance);
+    built->vanished = loss->vanished;
+    built->too_large = loss->too_large;
+    if (b->par->rank == 0 && !mpivf_loss_matters(built->trained.decode_error)) /* told already */
+        mpivf_loss_warn_decoded(ctx, built->decode_error);
+    char zeros[64] = "";
+    if (built->vanished > 0)
+        snprintf(zeros, sizeof zeros, ", and makes 0 of %llu values that are not",
+                 (unsigned long long)built->vanished);
+    if (b->par->rank == 0 && mpivf_loss_matters(built->code_error))
+        mpivf_warn(ctx, "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, or "
+                   "subtract the mean of the columns and scale the data first", codec->name,
+                   100 * built->code_error, zeros);
 }
 
 static mpivf_status
@@ -179,7 +282,7 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
                             .coarse = &b->coarse,
                             .meta = shard_meta(b),
                             .bad_rows = b->options->train.bad_rows,
-                            .folder = b->folder,
+                            .folder = b->work.claim.folder,
                             .watch = b->options->watch};
     size_t most = b->work.ranges + 1;
     struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", most, sizeof *gap);
@@ -193,10 +296,12 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
         built->reused_rows = b->want.rows - rows;
         status = mpivf_agree_all(par, par->rank == 0 ? check_space(b, add.meta, rows) : MPIVF_OK);
         if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0)) {
-            struct mpivf_difference slabs = {.found = 0};
-            status = mpivf_add_all(&add, report, &slabs);
-            built->slab_difference = slabs.found;
-            built->slab_difference_expected = slabs.expected;
+            struct mpivf_added added = {.loss.rows = 0};
+            status = mpivf_add_all(&add, report, &added);
+            built->slab_difference = added.difference.found;
+            built->slab_difference_expected = added.difference.expected;
+            if (status == MPIVF_OK)
+                tell_loss(b, &added.loss, built);
             built->bytes_written =
                 mpivf_total_all(par, report->phase[report->phases - 1].bytes_written);
         }
@@ -206,14 +311,28 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
     return status ? status : mpivf_work_scan_all(&b->work);
 }
 
+/* No row was good. A shard of a job array may be so: others may have rows. */
+static mpivf_status
+refuse_empty(struct building *b, const struct mpivf_built *built)
+{
+    const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
+    b->in_vain = true;
+    if (codec->exact)
+        return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not "
+                          "finite as float32: there is nothing to index",
+                          (unsigned long long)built->rejected);
+    return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not "
+                      "finite or is too large for codec %s: there is nothing to index; use --codec "
+                      "f32, or scale the data", (unsigned long long)built->rejected, codec->name);
+}
+
 static mpivf_status
 merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
-    if (work->ranges != 1 || work->covered[0].row != b->want.row ||
-        work->covered[0].rows != b->want.rows)
+    if (!covers(work->covered, work->ranges, b->want))
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows; remove the "
                           "folder to start over", work->claim.folder);
     for (uint64_t i = 0; i < work->shards; i++) {
@@ -224,6 +343,11 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
         return mpivf_fail(ctx, MPIVF_INPUT, "an earlier run with --bad-rows skip left %llu rows out; "
                           "go on with skip, or remove the folder '%s'",
                           (unsigned long long)built->rejected, work->claim.folder);
+    if (built->rows == 0 && b->options->parts == 0)
+        return refuse_empty(b, built);
+    if (built->rows == 0 && par->rank == 0)
+        mpivf_warn(ctx, "each of the %llu rows of this part was rejected: its shard has none",
+                   (unsigned long long)built->rejected);
     built->shards = work->shards;
     const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
@@ -237,7 +361,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
                                 .fan_in = b->options->fan_in,
                                 .model = b->options->model ? b->options->model : work->model,
                                 .folder = work->claim.folder,
-                                .path = b->path,
+                                .output = b->files->index,
                                 .consume = true};
     status = mpivf_merge_all(&merge, report);
     built->rounds = merge.rounds;
@@ -248,44 +372,59 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
 }
 
 static mpivf_status
-run_all(struct building *b, const char *input, struct mpivf_report *report, struct mpivf_built *built)
+open_inputs_all(struct building *b, const char *input)
 {
-    const struct mpivf_par *par = b->par;
-    struct mpivf_context *ctx = par->ctx;
-    char identity[1024];
-    bool finished = false;
-    mpivf_status status = mpivf_claim_folder(ctx, b->path, b->options->scratch, "work", b->folder);
-    if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&b->source, par, input, "train", b->options->read_mode);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(&b->source, &b->source_fingerprint);
+    mpivf_status status =
+        mpivf_source_open_all(&b->source, b->par, input, "train", b->options->reading);
+    b->source_fingerprint = b->source.fingerprint;
     if (status == MPIVF_OK)
         status = open_ids_all(b);
+    return status ? status : open_model_all(b);
+}
+
+static mpivf_status
+work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+{
+    mpivf_status status = recheck_all(b, report);
     if (status == MPIVF_OK)
-        status = open_model_all(b);
+        status = have_model_all(b, report, built);
+    if (status == MPIVF_OK)
+        status = add_rows_all(b, report, built);
+    mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
+    return status ? status : merge_work_all(b, report, built);
+}
+
+/* What is wrong with the input is found before there is a work folder, as far as it can be. */
+static mpivf_status
+run_all(struct building *b, const char *input, struct mpivf_report *report,
+        struct mpivf_built *built)
+{
+    const struct mpivf_par *par = b->par;
+    char identity[2048];
+    bool finished = false;
+    mpivf_status status = open_inputs_all(b, input);
     if (status)
         return status;
     choose_rows(b);
     write_identity(b, identity, sizeof identity);
     status = mpivf_agree_all(par, par->rank == 0 ? check_output(b, identity, &finished) : MPIVF_OK);
-    if (status == MPIVF_OK && b->want.rows == 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "part %lld of %lld has no rows: '%s' has %llu blocks",
-                          (long long)b->options->part, (long long)b->options->parts, input,
-                          (unsigned long long)b->source.blocks);
+    if (status == MPIVF_OK && b->want.rows == 0 && par->rank == 0)
+        mpivf_note(par->ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an empty "
+                   "shard is written", (long long)b->options->part, (long long)b->options->parts,
+                   input, (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
+    if (status == MPIVF_OK && b->options->ids && !finished)
+        status = mpivf_ids_check_all(par, &b->ids, report);
+    if (status == MPIVF_OK && !finished)
+        status = mpivf_agree_all(par, check_memory(b));
+    struct mpivf_claim_rules rules = {
+        .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
     if (status == MPIVF_OK)
-        status = mpivf_work_open_all(&b->work, par, b->folder, identity);
-    if (status == MPIVF_OK && !finished) {
-        if (b->options->ids)
-            status = mpivf_ids_check_all(par, &b->ids, report);
-        if (status == MPIVF_OK)
-            status = have_model_all(b, report, built);
-        if (status == MPIVF_OK)
-            status = add_rows_all(b, report, built);
-        mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
-        if (status == MPIVF_OK)
-            status = merge_work_all(b, report, built);
-    }
+        status = mpivf_work_open_all(&b->work, par, b->files->work->path, &rules);
+    if (status == MPIVF_OK && !finished)
+        status = work_all(b, report, built);
+    if (status && par->rank == 0)
+        mpivf_claim_abandon(&b->work.claim);
     return status;
 }
 
@@ -305,9 +444,25 @@ describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *
     return status;
 }
 
+/* Lists that did not come out as they were asked for. */
+static void
+note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
+           const struct mpivf_spread *spread)
+{
+    unsigned long long most = options->train.max_list, empty = spread->empty;
+    if (most > 0 && spread->largest > most)
+        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
+                   "or the sample did not show them all", (unsigned long long)spread->largest, most);
+    if (options->model == NULL && empty > spread->lists / MANY_EMPTY)
+        mpivf_note(ctx, "%llu of %llu lists are empty, since too few rows differ; --lists %llu would do",
+                   empty, (unsigned long long)spread->lists,
+                   (unsigned long long)(spread->lists - empty));
+}
+
 mpivf_status
-mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path,
-                const struct mpivf_build_options *options, struct mpivf_report *report,
+mpivf_build_all(const struct mpivf_par *par, const char *input,
+                const struct mpivf_build_files *files, const struct mpivf_build_options *options,
+                struct mpivf_report *report,
                 struct mpivf_built *built)
 {
     struct mpivf_context *ctx = par->ctx;
@@ -317,31 +472,29 @@ mpivf_build_all(const struct mpivf_par *par, const char *input, const char *path
     if (status == MPIVF_OK) {
         b->par = par;
         b->options = options;
-        b->path = path;
+        b->files = files;
         status = run_all(b, input, report, built);
         mpivf_coarse_clear(&b->coarse);
         mpivf_work_clear(&b->work);
         mpivf_index_close(&b->model);
         mpivf_source_close_all(&b->ids);
         mpivf_source_close_all(&b->source);
+        if (b->in_vain && par->rank == 0) /* what is wrong was told */
+            (void)mpivf_claim_remove(ctx, files->work->path, mpivf_work_owns);
     }
     mpivf_free(ctx, b);
     if (status == MPIVF_OK)
-        status = describe_all(par, path, built);
-    uint64_t most = options->train.max_list;
-    if (status == MPIVF_OK && par->rank == 0 && most > 0 && built->spread.largest > most)
-        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
-                   "or the sample did not show them all", (unsigned long long)built->spread.largest,
-                   (unsigned long long)most);
+        status = describe_all(par, mpivf_output_path(files->index), built);
+    if (status == MPIVF_OK && par->rank == 0)
+        note_lists(ctx, options, &built->spread);
     return status;
 }
 
 mpivf_status
-mpivf_build_clean_all(const struct mpivf_par *par, const char *path, const char *scratch)
+mpivf_build_clean_all(const struct mpivf_par *par, const struct mpivf_build_files *files)
 {
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_claim_folder(par->ctx, path, scratch, "work", folder);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_claim_remove(par->ctx, folder, mpivf_work_owns);
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0)
+        status = mpivf_claim_remove(par->ctx, files->work->path, mpivf_work_owns);
     return mpivf_agree_all(par, status);
 }

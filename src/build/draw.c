@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "build/smallest.h"
 #include "math/distance.h"
+#include "source/rowsum.h"
 #include "source/slab.h"
 
 #include <string.h>
@@ -41,7 +42,10 @@ struct reading {
     struct mpivf_range *range;         /* owned, [MOST_RANGES] */
     size_t ranges;
     float *buffer;                     /* owned */
+    size_t room[MPIVF_SAMPLE_LEVELS];  /* rows drawn for each level, by this rank */
+    double *lost;                      /* owned, [most_rows], of a float64 source; else NULL */
     uint64_t most_rows;
+    uint64_t rowsum;                   /* of the drawn rows so far */
 };
 
 static bool
@@ -95,29 +99,36 @@ next_ranges(struct reading *r)
     return r->ranges > 0;
 }
 
-/* Move the sampled rows of the buffer to the sample; `unit` has room for a row. */
+/* Move the sampled rows of the buffer to the sample (NULL: only add them up). */
 static mpivf_status
-keep_rows(struct reading *r, const struct mpivf_train_options *options, float *unit,
-          struct mpivf_sample *sample)
+keep_rows(struct reading *r, const struct mpivf_train_options *options, struct mpivf_sample *sample)
 {
     size_t dim = r->source->dim;
+    float *unit = r->buffer + r->most_rows * dim;
+    const double *lost = r->lost;
     const float *from = r->buffer;
     mpivf_status status = MPIVF_OK;
     for (size_t i = 0; i < r->ranges; i++) {
         uint64_t end = r->range[i].row + r->range[i].rows;
         for (uint64_t row = r->range[i].row; row < end && status == MPIVF_OK; row++, from += dim) {
+            double less = lost ? *lost++ : 0;
             uint64_t hash = mpivf_random(r->seed, MPIVF_FOR_SAMPLE, row);
             if (hash > r->threshold[MPIVF_SAMPLE_ALL])
+                continue;
+            r->rowsum += mpivf_rowsum_row(from, dim * sizeof *from, row);
+            if (sample == NULL)
                 continue;
             if (!mpivf_finite(from, dim)) {
                 if (options->bad_rows == MPIVF_BAD_ROWS_SKIP)
                     continue;
                 return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
-                                  "row %llu has a value that is not finite; --bad-rows skip leaves "
-                                  "such rows out", (unsigned long long)row);
+                                  "row %llu has a value that is not finite%s; --bad-rows skip "
+                                  "leaves such rows out", (unsigned long long)row,
+                                  lost ? " as float32" : "");
             }
             if (options->metric != MPIVF_L2)
                 mpivf_normalise(from, dim, unit);
+            sample->lost += less;
             status = mpivf_sample_put(sample, level_of(r, hash),
                                       options->metric == MPIVF_L2 ? from : unit, hash);
         }
@@ -138,28 +149,56 @@ count_drawn(struct reading *r, size_t count[MPIVF_SAMPLE_LEVELS])
         }
 }
 
+size_t
+mpivf_draw_bytes(const struct mpivf_source *source)
+{
+    return (MOST_RANGES + source->blocks + 1) * sizeof(struct mpivf_range) +
+           2 * mpivf_source_row_bytes(source) + 4096;
+}
+
 static mpivf_status
-reading_init(struct reading *r, const struct mpivf_train_options *options,
-             const struct mpivf_draw *draw, struct mpivf_sample *sample)
+reading_init(struct reading *r)
 {
     struct mpivf_context *ctx = r->source->par->ctx;
-    size_t row_bytes = mpivf_source_row_bytes(r->source), room[MPIVF_SAMPLE_LEVELS];
-    mpivf_status status = mpivf_slab_init(&r->slab, r->source, options->seed, NULL, 0);
+    size_t row_bytes = mpivf_source_row_bytes(r->source);
+    mpivf_status status = mpivf_slab_init(&r->slab, r->source, r->seed, NULL, 0);
     if (status)
         return status;
-    count_drawn(r, room);
+    count_drawn(r, r->room);
     r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
-    size_t left = mpivf_memory_left(ctx) / 4, bytes = left < BUFFER ? left : BUFFER;
+    size_t left = mpivf_memory_left(ctx), places = r->room[0] + r->room[1] + r->room[2];
+    size_t least = mpivf_sample_least_bytes(r->source->dim, places, ctx->threads);
+    size_t bytes = left > least ? (left - least) / 4 : 0;
+    bytes = bytes < BUFFER ? bytes : BUFFER;
     r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
     if (r->near >= r->most_rows)
         r->near = r->most_rows - 1;
     r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
     r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows + 1, row_bytes);
-    if (!r->range || !r->buffer)
-        return MPIVF_MEMORY;
+    bool f64 = r->source->type == MPIVF_F64;
+    r->lost = f64 ? mpivf_alloc(ctx, "the read buffer", r->most_rows, sizeof *r->lost) : NULL;
+    return r->range && r->buffer && (r->lost || !f64) ? MPIVF_OK : MPIVF_MEMORY;
+}
+
+static void
+reading_clear(struct reading *r)
+{
+    struct mpivf_context *ctx = r->source->par->ctx;
+    mpivf_free(ctx, r->buffer);
+    mpivf_free(ctx, r->lost);
+    mpivf_free(ctx, r->range);
+    mpivf_slab_clear(&r->slab);
+}
+
+/* Room for this rank's share of the sample. */
+static mpivf_status
+make_room(struct reading *r, enum mpivf_metric metric, const struct mpivf_draw *draw,
+          struct mpivf_sample *sample)
+{
+    struct mpivf_context *ctx = r->source->par->ctx;
     /* the buffer goes before training begins, when the state of the rows comes */
     size_t memory = mpivf_memory_left(ctx);
-    return mpivf_sample_init(ctx, sample, options->metric, r->source->dim, room,
+    return mpivf_sample_init(ctx, sample, metric, r->source->dim, r->room,
                              draw->memory < memory ? draw->memory : memory, draw->path);
 }
 
@@ -175,26 +214,61 @@ thresholds_all(struct reading *r, const struct mpivf_draw *draw)
                               : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
 }
 
+static mpivf_status
+read_ranges(struct reading *r)
+{
+    if (r->lost == NULL)
+        return mpivf_source_read_all(r->source, r->range, r->ranges, r->buffer);
+    return mpivf_source_read_measured_all(r->source, r->range, r->ranges, r->buffer, r->lost);
+}
+
+/* Read the drawn rows into the sample, which may be NULL, and add them up. */
+static mpivf_status
+read_all(struct reading *r, const struct mpivf_train_options *options,
+         struct mpivf_progress *progress, struct mpivf_sample *sample, uint64_t *rowsum)
+{
+    mpivf_status status = MPIVF_OK;
+    for (bool more = true; more;) {
+        size_t before = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
+        more = next_ranges(r);
+        status = read_ranges(r);
+        if (status == MPIVF_OK)
+            status = keep_rows(r, options, sample);
+        size_t now = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
+        status = mpivf_round_all(progress, status, now - before, &more);
+    }
+    *rowsum = mpivf_total_all(r->source->par, r->rowsum);
+    return status ? status : mpivf_source_unchanged_all(r->source);
+}
+
 mpivf_status
 mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
                const struct mpivf_train_options *options, const struct mpivf_draw *draw,
-               struct mpivf_progress *progress, struct mpivf_sample *sample)
+               struct mpivf_progress *progress, struct mpivf_sample *sample, uint64_t *rowsum)
 {
     struct reading r = {.source = source, .seed = options->seed};
     memset(sample, 0, sizeof *sample);
     thresholds_all(&r, draw);
-    mpivf_status status = mpivf_agree_all(par, reading_init(&r, options, draw, sample));
-    for (bool more = status == MPIVF_OK; more;) {
-        size_t before = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
-        more = next_ranges(&r);
-        status = mpivf_source_read_all(source, r.range, r.ranges, r.buffer);
-        if (status == MPIVF_OK)
-            status = keep_rows(&r, options, r.buffer + r.most_rows * source->dim, sample);
-        status = mpivf_round_all(progress, status,
-                                 mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) - before, &more);
-    }
-    mpivf_free(par->ctx, r.buffer);
-    mpivf_free(par->ctx, r.range);
-    mpivf_slab_clear(&r.slab);
+    mpivf_status status = reading_init(&r);
+    if (status == MPIVF_OK)
+        status = make_room(&r, options->metric, draw, sample);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = read_all(&r, options, progress, sample, rowsum);
+    reading_clear(&r);
     return status ? status : mpivf_agree_all(par, mpivf_sample_ready(sample));
+}
+
+mpivf_status
+mpivf_draw_rowsum_all(struct mpivf_source *source, const struct mpivf_train_options *options,
+                      const struct mpivf_draw *draw, struct mpivf_progress *progress,
+                      uint64_t *rowsum)
+{
+    struct reading r = {.source = source, .seed = options->seed};
+    thresholds_all(&r, draw);
+    mpivf_status status = mpivf_agree_all(source->par, reading_init(&r));
+    if (status == MPIVF_OK)
+        status = read_all(&r, options, progress, NULL, rowsum);
+    reading_clear(&r);
+    return status;
 }

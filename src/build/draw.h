@@ -13,14 +13,24 @@ struct mpivf_draw {
     const char *path;                     /* in whose folder it may spill */
 };
 
+/* Bytes of buffers while it reads, at least. */
+size_t
+mpivf_draw_bytes(const struct mpivf_source *source);
+
 /*
  * Read this rank's share, from its slab, into `sample` (initialised here); unit length for ip and
- * cosine. Bad rows are an error or left out. Release with mpivf_sample_clear, also after failure.
- * Collective.
+ * cosine. Bad rows are an error or left out; *rowsum is the checksum of all that were drawn, by all
+ * ranks. Release with mpivf_sample_clear, also after failure. Collective.
  */
 mpivf_status
 mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
                const struct mpivf_train_options *options, const struct mpivf_draw *draw,
-               struct mpivf_progress *progress, struct mpivf_sample *sample);
+               struct mpivf_progress *progress, struct mpivf_sample *sample, uint64_t *rowsum);
+
+/* The checksum alone, of the rows that would be drawn. Collective, agreed. */
+mpivf_status
+mpivf_draw_rowsum_all(struct mpivf_source *source, const struct mpivf_train_options *options,
+                      const struct mpivf_draw *draw, struct mpivf_progress *progress,
+                      uint64_t *rowsum);
 
 #endif

@@ -6,7 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFER_MOST = 4 << 20, BUFFER_LEAST = 16 << 10 };
+enum {
+    BUFFER_MOST = 4 << 20,
+    BUFFER_LEAST = 16 << 10,
+    STREAM_EXTRA = 16 << 10 /* checksums, paths, ranges and heads of allocations */
+};
+
+/* Bytes of a row in all planes. */
+static size_t
+row_bytes(const struct mpivf_index_meta *meta)
+{
+    return sizeof(int64_t) + mpivf_codec_bytes(meta->codec, meta->dim) +
+           (meta->store ? meta->dim * sizeof(float) : 0);
+}
+
+size_t
+mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads)
+{
+    size_t offsets = (meta->lists + 1) * sizeof(uint64_t), each = BUFFER_LEAST + row_bytes(meta);
+    size_t create = 3 * offsets + mpivf_coarse_bytes(meta->lists, meta->dim, threads);
+    size_t fill = (inputs + 1) * (2 * offsets + each + STREAM_EXTRA);
+    return (create > fill ? create : fill) + STREAM_EXTRA;
+}
 
 /* What the output's header is made of. */
 struct header {
@@ -43,6 +64,17 @@ append(struct mpivf_context *ctx, void **array, uint64_t count, const void *from
     return MPIVF_OK;
 }
 
+/* The stamp of both; rows of several versions are of none. */
+static void
+join_stamp(struct mpivf_index_meta *meta, const struct mpivf_index_meta *more)
+{
+    uint64_t rows = meta->stamp.rows + more->stamp.rows;
+    meta->stamped = meta->stamped && more->stamped;
+    if (meta->stamp.version != more->stamp.version)
+        meta->stamp = (struct mpivf_stamp){.version = 0};
+    meta->stamp.rows = rows;
+}
+
 static mpivf_status
 add_input(struct mpivf_context *ctx, struct header *header, const char *path)
 {
@@ -53,6 +85,7 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
     if (status == MPIVF_OK && first) {
         *meta = index.meta;
         meta->rows = meta->rejected = meta->ranges = 0;
+        meta->stamp.rows = 0;
         header->list_offset =
             mpivf_alloc_zero(ctx, "list offsets", meta->lists + 1, sizeof *header->list_offset);
         status = header->list_offset ? MPIVF_OK : MPIVF_MEMORY;
@@ -71,6 +104,7 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
         meta->rows += index.meta.rows;
         meta->rejected += index.meta.rejected;
         meta->ranges += index.meta.ranges;
+        join_stamp(meta, &index.meta);
     }
     if (first)
         header->first = index; /* stays open for comparison */
@@ -97,7 +131,7 @@ load_model(struct mpivf_context *ctx, const struct header *header, const char *p
 
 mpivf_status
 mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
-                  const char *model, const char *partial, uint64_t *rows)
+                  const char *model, const struct mpivf_file *file, uint64_t *rows)
 {
     struct header header = {.first = {.fd = -1}};
     struct mpivf_coarse coarse = {.ctx = NULL};
@@ -112,7 +146,9 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
         qsort(header.rejected, meta->rejected, sizeof *header.rejected, mpivf_compare_i64);
         meta->ranges = mpivf_range_normalise(header.range, meta->ranges, NULL);
         meta->centroids = model ? meta->lists : 0;
-        status = mpivf_index_create(ctx, partial, meta, coarse.centroid, header.list_offset,
+        if (model && meta->rows + meta->rejected == meta->source_rows)
+            meta->stamped = false; /* an index: its bytes follow from the rows alone */
+        status = mpivf_index_create(ctx, file, meta, coarse.centroid, header.list_offset,
                                     header.rejected, header.range, &layout);
         *rows = meta->rows;
     }

@@ -4,14 +4,18 @@
 
 #include "index/format.h"
 
+/* The least that a rank needs for so many inputs of this shape at once. */
+size_t
+mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads);
+
 /*
- * Make the output file `partial` for these shards: sizes summed, rejected rows and ranges
+ * Fill the new, empty output file for these shards: sizes summed, rejected rows and ranges
  * joined, the centroids of `model` unless it is NULL. Everything but the rows and their checksums
  * is in it. *rows is set. Local.
  */
 mpivf_status
 mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
-                  const char *model, const char *partial, uint64_t *rows);
+                  const char *model, const struct mpivf_file *file, uint64_t *rows);
 
 /*
  * Fill in part `part` of `parts` of the output: lists cut so that parts have about the same

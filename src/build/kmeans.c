@@ -59,7 +59,7 @@ larger(size_t a, size_t b)
 }
 
 size_t
-mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root)
+mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads, bool root)
 {
     size_t cells = top_lists(lists), state = (lists + 1) * sizeof(uint64_t) + (64 << 10);
     size_t sums = mpivf_lloyd_bytes(lists, dim, root), seeds = mpivf_seeds_bytes(lists, dim, root);
@@ -69,7 +69,7 @@ mpivf_kmeans_bytes(size_t lists, size_t dim, int threads, bool root)
     size_t top = mpivf_coarse_bytes(cells, dim, threads) + mpivf_lloyd_bytes(cells, dim, root) +
                  cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
     size_t cut = sums + mpivf_coarse_picks_bytes(dim, threads);
-    size_t near = sums + mpivf_near_bytes(lists, dim, threads);
+    size_t near = sums + mpivf_near_bytes(metric, lists, dim, threads);
     return least + larger(near, top + larger(seeds, cut)); /* one after the other */
 }
 
@@ -390,6 +390,10 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
     uint64_t part = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_PART));
     uint64_t top = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_TOP));
     *trained = (struct mpivf_trained){.lists = lists, .sample = total};
+    if (total == 0)
+        return mpivf_fail(par->ctx, MPIVF_INPUT, "every row that was sampled has a value that is not "
+                          "finite as float32: there is nothing to train on; look at the input, or "
+                          "try a larger --sample");
     if (total < lists)
         return mpivf_fail(par->ctx, MPIVF_INPUT, "%llu usable rows were sampled for %llu lists; "
                           "ask for fewer --lists or a larger --sample", (unsigned long long)total,

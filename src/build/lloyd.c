@@ -266,11 +266,19 @@ square_of(const struct mpivf_lloyd *lloyd, size_t l)
            (double)square[lloyd->coarse->lists + l] / lloyd->fine_scale;
 }
 
+/* On rank 0: rows of list l that have no direction, of unit vectors and zeros; their squares tell. */
+static double
+zeros_of(const struct mpivf_lloyd *lloyd, size_t l)
+{
+    double n = (double)mpivf_lloyd_counts(lloyd)[l];
+    return lloyd->spherical ? fmax(0, floor(n - square_of(lloyd, l) + 0.5)) : 0;
+}
+
 /*
  * On rank 0: the sum of the distances of the rows of list l to its centroid, from the sum S of its n
  * rows and the squares alone; what may be the rounding of rows that all lie on it is 0. With x and c
- * taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Unit vectors:
- * the sum of 1 - <x, c> is n - <S, c>.
+ * taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Of unit vectors
+ * it is half of that, which is 1 - <x, c> without the rounding of lengths to float32; zeros are at 1.
  */
 static double
 distance_sum(const struct mpivf_lloyd *lloyd, size_t l)
@@ -278,14 +286,15 @@ distance_sum(const struct mpivf_lloyd *lloyd, size_t l)
     size_t dim = lloyd->coarse->dim;
     const float *centroid = lloyd->coarse->centroid + l * dim;
     const int64_t *sum = lloyd->whole + l * dim;
-    double n = (double)mpivf_lloyd_counts(lloyd)[l], all = lloyd->spherical ? n : square_of(lloyd, l);
-    double value = all;
+    double zeros = zeros_of(lloyd, l), n = (double)mpivf_lloyd_counts(lloyd)[l] - zeros;
+    double all = square_of(lloyd, l), value = all;
     for (size_t j = 0; j < dim && n > 0; j++) {
         double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
         double c = (double)centroid[j] - m;
-        value += lloyd->spherical ? -s * c : c * (n * c - 2 * (s - n * m));
+        value += c * (n * c - 2 * (s - n * m));
     }
-    return value > ROUNDING * all ? value : 0;
+    value = value > ROUNDING * all ? value : 0;
+    return lloyd->spherical ? value / 2 + zeros : value;
 }
 
 /* On rank 0: the mean distance of the rows to their centroids. */
@@ -304,22 +313,22 @@ objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
 
 /*
  * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those of
- * their mean, and what may be rounding; *noise is that. Of unit vectors, and zeros, less the length of
- * their sum.
+ * their mean, and what may be rounding; *noise is that. Of unit vectors too, whose lengths are rounded:
+ * less the length of their sum would show that. Zeros among them differ from nothing.
  */
 static double
 scatter(const struct mpivf_lloyd *lloyd, size_t l, double n, double *noise)
 {
     size_t dim = lloyd->coarse->dim;
     const int64_t *sum = lloyd->whole + l * dim;
-    double square = 0, all = square_of(lloyd, l);
+    double square = 0, all = square_of(lloyd, l), some = fmax(n - zeros_of(lloyd, l), 1);
     for (size_t j = 0; j < dim; j++) {
         double s = (double)sum[j] / lloyd->scale - n * (double)lloyd->origin[j];
         square += s * s;
     }
-    double length = sqrt(square), step = sqrt((double)dim) / lloyd->scale; /* a row's rounding */
-    double value = all - (lloyd->spherical ? length : square / n);
-    *noise = all * ROUNDING + n / lloyd->fine_scale + step * (lloyd->spherical ? n : length);
+    double step = sqrt((double)dim) / lloyd->scale; /* a row's rounding */
+    double value = all - square / some;
+    *noise = all * ROUNDING + n / lloyd->fine_scale + step * sqrt(square);
     return (value > 0 ? value : 0) + *noise;
 }
 
@@ -552,7 +561,7 @@ assign_block(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidate
     } else {
         mpivf_coarse_reassign(lloyd->coarse, rows, list);
     }
-    add_up(lloyd, rows->raw, list, rows->rows);
+    add_up(lloyd, rows->raw.f32, list, rows->rows);
 }
 
 static mpivf_status

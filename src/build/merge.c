@@ -22,31 +22,46 @@ group_first(const struct round *round, uint64_t group)
     return mpivf_share_first(round->inputs, (int)group, (int)round->groups);
 }
 
-/* The final name of a group's output; known once it is made. */
+/* The file that a group's output is written to. */
 static mpivf_status
-output_name(const struct round *round, uint64_t group, char path[MPIVF_PATH], char partial[MPIVF_PATH])
+partial_name(const struct round *round, uint64_t group, char partial[MPIVF_PATH])
 {
     struct mpivf_context *ctx = round->merge->par->ctx;
-    mpivf_status status =
-        round->last ? mpivf_path(ctx, path, "%s", round->merge->path)
-                    : mpivf_path(ctx, path, "%s/joined-%llu-%llu", round->merge->folder,
-                                 (unsigned long long)round->merge->rounds, (unsigned long long)group);
-    return status ? status : mpivf_path(ctx, partial, "%s.partial", path);
+    return round->last ? mpivf_path(ctx, partial, "%s", round->merge->output->partial)
+                       : mpivf_path(ctx, partial, MPIVF_JOINED_NAME, round->merge->folder,
+                                    (unsigned long long)round->merge->rounds,
+                                    (unsigned long long)group);
+}
+
+/* The last one is open on rank 0, who has group 0. */
+static mpivf_status
+create_output(const struct round *round, uint64_t group, uint64_t *rows)
+{
+    struct mpivf_context *ctx = round->merge->par->ctx;
+    char partial[MPIVF_PATH];
+    struct mpivf_file file = {.fd = -1};
+    uint64_t first = group_first(round, group), inputs = group_first(round, group + 1) - first;
+    if (round->last)
+        return mpivf_join_create(ctx, round->input, inputs, round->merge->model,
+                                 &round->merge->output->file, rows);
+    mpivf_status status = partial_name(round, group, partial);
+    if (status == MPIVF_OK)
+        status = mpivf_file_create(ctx, partial, &file);
+    if (status == MPIVF_OK)
+        status = mpivf_join_create(ctx, round->input + first, inputs, NULL, &file, rows);
+    mpivf_status closed = mpivf_file_close(ctx, &file);
+    return status ? status : closed;
 }
 
 static mpivf_status
 create_outputs(const struct round *round, uint64_t *rows)
 {
     const struct mpivf_par *par = round->merge->par;
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
     mpivf_status status = MPIVF_OK;
     for (uint64_t g = (uint64_t)par->rank; g < round->groups && status == MPIVF_OK;
          g += (uint64_t)par->size) {
-        uint64_t first = group_first(round, g), some = 0;
-        status = output_name(round, g, path, partial);
-        if (status == MPIVF_OK)
-            status = mpivf_join_create(par->ctx, round->input + first, group_first(round, g + 1) - first,
-                                       round->last ? round->merge->model : NULL, partial, &some);
+        uint64_t some = 0;
+        status = create_output(round, g, &some);
         *rows += some;
     }
     return status;
@@ -57,7 +72,7 @@ static mpivf_status
 fill_outputs_all(const struct round *round, struct mpivf_progress *progress)
 {
     const struct mpivf_par *par = round->merge->par;
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
+    char partial[MPIVF_PATH];
     uint64_t parts = ((uint64_t)par->size * ITEMS_A_RANK + round->groups - 1) / round->groups;
     uint64_t items = parts * round->groups, item = mpivf_share_first(items, par->rank, par->size);
     uint64_t end = mpivf_share_first(items, par->rank + 1, par->size);
@@ -66,7 +81,7 @@ fill_outputs_all(const struct round *round, struct mpivf_progress *progress)
         uint64_t rows = 0, bytes = 0;
         if (item < end) {
             uint64_t group = item / parts, first = group_first(round, group);
-            status = output_name(round, group, path, partial);
+            status = partial_name(round, group, partial);
             if (status == MPIVF_OK)
                 status = mpivf_join_fill(par->ctx, round->input + first,
                                          group_first(round, group + 1) - first, partial,
@@ -81,28 +96,36 @@ fill_outputs_all(const struct round *round, struct mpivf_progress *progress)
     return status;
 }
 
+/* A joined shard gets the name of what it covers. */
+static mpivf_status
+name_shard(const struct round *round, uint64_t group, char path[MPIVF_PATH])
+{
+    struct mpivf_context *ctx = round->merge->par->ctx;
+    char partial[MPIVF_PATH];
+    struct mpivf_index index = {.fd = -1};
+    mpivf_status status = partial_name(round, group, partial);
+    if (status == MPIVF_OK)
+        status = mpivf_index_open(ctx, partial, &index);
+    if (status == MPIVF_OK)
+        status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, round->merge->folder,
+                            (unsigned long long)index.range[0].row,
+                            (unsigned long long)(index.meta.rows + index.meta.rejected));
+    mpivf_index_close(&index);
+    return status ? status : mpivf_file_commit(ctx, partial, path);
+}
+
 /* Give the outputs their names, then let the inputs go. */
 static mpivf_status
 commit_outputs(const struct round *round, char (*output)[MPIVF_PATH])
 {
     struct mpivf_context *ctx = round->merge->par->ctx;
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
     mpivf_status status = MPIVF_OK;
     for (uint64_t g = 0; g < round->groups && status == MPIVF_OK; g++) {
-        status = output_name(round, g, path, partial);
-        if (status == MPIVF_OK && !round->last) {
-            struct mpivf_index index; /* a shard is named by what it covers */
-            status = mpivf_index_open(ctx, partial, &index);
-            if (status == MPIVF_OK)
-                status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, round->merge->folder,
-                                    (unsigned long long)index.range[0].row,
-                                    (unsigned long long)(index.meta.rows + index.meta.rejected));
-            mpivf_index_close(&index);
-        }
-        if (status == MPIVF_OK)
-            status = mpivf_file_commit(ctx, partial, path);
-        if (status == MPIVF_OK)
-            strcpy(output[g], path);
+        char *path = output[g];
+        if (round->last)
+            status = mpivf_path(ctx, path, "%s", round->merge->output->path);
+        status = status ? status : round->last ? mpivf_output_commit(ctx, round->merge->output)
+                                               : name_shard(round, g, path);
         for (uint64_t i = group_first(round, g);
              round->consume && i < group_first(round, g + 1) && status == MPIVF_OK; i++)
             if (strcmp(round->input[i], path) != 0) /* a group of one keeps its name */
@@ -114,9 +137,9 @@ commit_outputs(const struct round *round, char (*output)[MPIVF_PATH])
 static void
 drop_partials(const struct round *round)
 {
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
-    for (uint64_t g = 0; g < round->groups; g++)
-        if (output_name(round, g, path, partial) == MPIVF_OK)
+    char partial[MPIVF_PATH];
+    for (uint64_t g = 0; g < round->groups && !round->last; g++)
+        if (partial_name(round, g, partial) == MPIVF_OK)
             (void)mpivf_file_remove(round->merge->par->ctx, partial);
 }
 
@@ -129,6 +152,8 @@ round_all(const struct round *round, struct mpivf_progress *progress, char (*out
     progress->total += mpivf_total_all(par, rows);
     if (status == MPIVF_OK)
         status = fill_outputs_all(round, progress);
+    if (status == MPIVF_OK && round->merge->rounds == 0 && round->merge->seen)
+        status = mpivf_inputs_unchanged_all(par, round->merge->seen);
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, par->rank == 0 ? commit_outputs(round, output) : MPIVF_OK);
     if (status && par->rank == 0)
@@ -167,7 +192,8 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     }
     merge->bytes_written = mpivf_total_all(par, progress.phase->bytes_written);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_size(ctx, merge->path, &merge->index_bytes));
+        status = mpivf_agree_all(
+            par, mpivf_file_size(ctx, merge->output->path, &merge->index_bytes));
     mpivf_free(ctx, name);
     mpivf_free(ctx, input);
     mpivf_phase_end(&progress);

@@ -14,6 +14,7 @@
 #define MPIVF_BUILD_MERGE_H
 
 #include "build/work.h"
+#include "io/inputs.h"
 
 #include <mpivf/progress.h>
 
@@ -23,8 +24,9 @@ struct mpivf_merge {
     uint64_t inputs, fan_in;
     const char *model;  /* a file with the centroids; not owned */
     const char *folder; /* for intermediate shards; not owned */
-    const char *path;   /* of the result; not owned */
+    struct mpivf_output *output; /* not owned */
     bool consume;       /* remove inputs once merged */
+    const struct mpivf_inputs *seen; /* the inputs, if others might change them; not owned */
     uint64_t rounds, bytes_written, index_bytes; /* out; bytes on all ranks together */
 };
 

@@ -1,8 +1,12 @@
 /* The merge of files that a user names: check that they belong together, then merge. */
 #include <mpivf/build.h>
 
+#include "build/join.h"
 #include "build/merge.h"
+#include "io/checksum.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +15,19 @@ struct chosen {
     uint64_t number; /* in the list given */
     uint64_t first;  /* row */
     uint64_t rows, rejected;
+    bool stamped;
+    struct mpivf_stamp stamp;
 };
 
 /* What rank 0 finds out. */
 struct survey {
     struct mpivf_range *range; /* owned, all inputs' ranges */
     uint64_t ranges, source_rows, bytes;
+    uint64_t rows; /* of all inputs, that are good */
     uint64_t model; /* number of the input whose centroids are taken; UINT64_MAX = none */
+    uint64_t fingerprint; /* of the first input's model */
     uint64_t chosen;
+    uint64_t mark; /* of what is merged */
 };
 
 static int
@@ -45,15 +54,30 @@ add_ranges(struct mpivf_context *ctx, struct survey *survey, const struct mpivf_
     return MPIVF_OK;
 }
 
+/* Models and shards alike have to be of one model; `told` is the path of the first input. */
+static mpivf_status
+check_model(struct mpivf_context *ctx, struct survey *survey, const struct mpivf_index *index,
+            const char *told, uint64_t number)
+{
+    if (number == 0)
+        survey->fingerprint = index->meta.model_fingerprint;
+    if (index->meta.model_fingerprint != survey->fingerprint)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'",
+                          index->path, told);
+    if (index->meta.centroids > 0 && survey->model == UINT64_MAX)
+        survey->model = number;
+    return MPIVF_OK;
+}
+
 /* Take in one input; `first` is the first one that has rows, for comparison. */
 static mpivf_status
 survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_index *first,
-             const char *path, uint64_t number, struct chosen *chosen)
+             const char *const *input, uint64_t number, struct chosen *chosen)
 {
     struct mpivf_index index;
-    mpivf_status status = mpivf_index_open(ctx, path, &index);
-    if (status == MPIVF_OK && index.meta.centroids > 0 && survey->model == UINT64_MAX)
-        survey->model = number;
+    mpivf_status status = mpivf_index_open(ctx, input[number], &index);
+    if (status == MPIVF_OK)
+        status = check_model(ctx, survey, &index, input[0], number);
     bool model_only = status == MPIVF_OK && index.meta.source_rows == 0;
     if (status == MPIVF_OK && first->ctx != NULL && !model_only)
         status = mpivf_index_match(ctx, first, &index);
@@ -62,7 +86,9 @@ survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_inde
         status = add_ranges(ctx, survey, &index);
         chosen[survey->chosen++] = (struct chosen){number,
                                                    index.meta.ranges ? index.range[0].row : 0,
-                                                   index.meta.rows, index.meta.rejected};
+                                                   index.meta.rows, index.meta.rejected,
+                                                   index.meta.stamped, index.meta.stamp};
+        survey->rows += index.meta.rows;
         survey->bytes += mpivf_index_bytes(&index.meta);
     }
     if (status == MPIVF_OK && first->ctx == NULL && !model_only)
@@ -84,77 +110,189 @@ check_cover(struct mpivf_context *ctx, struct survey *survey, bool partial)
                           (unsigned long long)overlap);
     if (rows == survey->source_rows || partial)
         return MPIVF_OK;
-    uint64_t missing = survey->range[0].row > 0 ? 0 : survey->range[0].rows;
+    uint64_t missing =
+        survey->ranges == 0 || survey->range[0].row > 0 ? 0 : survey->range[0].rows;
     return mpivf_fail(ctx, MPIVF_INPUT, "%llu of %llu rows are in no shard, the first is row %llu; a "
                       "shard is missing (--partial merges without it)",
                       (unsigned long long)(survey->source_rows - rows),
                       (unsigned long long)survey->source_rows, (unsigned long long)missing);
 }
 
+/*
+ * How many versions of the source there are among the shards that tell theirs; *other is the first
+ * shard of another than the first. A merge of several versions counts as one more.
+ */
+static uint64_t
+count_versions(const struct chosen *chosen, uint64_t shards, uint64_t *first, uint64_t *other)
+{
+    uint64_t versions = 0;
+    for (uint64_t i = 0; i < shards; i++) {
+        bool known = !chosen[i].stamped;
+        for (uint64_t j = 0; j < i && !known; j++)
+            known = chosen[j].stamped && chosen[j].stamp.version == chosen[i].stamp.version;
+        versions += !known;
+        if (!known && versions == 1)
+            *first = i;
+        if (!known && versions == 2)
+            *other = i;
+    }
+    return versions;
+}
+
+/* The same for all ranks; rank 0 notes it when there are several. */
+static uint64_t
+tell_versions(const struct mpivf_par *par, const char *const *ordered, const struct chosen *chosen,
+              uint64_t shards)
+{
+    char one[MPIVF_STAMP_TEXT], two[MPIVF_STAMP_TEXT];
+    uint64_t first = 0, other = 0, versions = count_versions(chosen, shards, &first, &other);
+    if (par->rank != 0 || versions < 2)
+        return versions;
+    mpivf_stamp_text(&chosen[first].stamp, one);
+    mpivf_stamp_text(&chosen[other].stamp, two);
+    mpivf_note(par->ctx, "the source was not the same for all shards: '%s' was made of %s, '%s' of "
+               "%s; unless these are copies, rows that were corrected in between are in some shards "
+               "only", ordered[first], one, ordered[other], two);
+    return versions;
+}
+
 /* On rank 0: look at all inputs and put them in order. */
 static mpivf_status
-survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inputs, const char *path,
+survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
               const struct mpivf_merge_options *options, struct survey *survey, struct chosen *chosen)
 {
     struct mpivf_index first = {.ctx = NULL};
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_file_writable(ctx, path, options->force);
+    mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++)
-        status = survey_input(ctx, survey, &first, input[i], i, chosen);
+        status = survey_input(ctx, survey, &first, input, i, chosen);
     if (status == MPIVF_OK && survey->chosen == 0)
         status = mpivf_fail(ctx, MPIVF_INPUT, "there is no shard among the inputs, only models");
     if (status == MPIVF_OK)
         status = check_cover(ctx, survey, options->partial);
+    if (status == MPIVF_OK && survey->rows == 0 && !options->partial)
+        status = mpivf_fail(ctx, MPIVF_INPUT, "the shards have no rows, all %llu were rejected: there is "
+                            "nothing to index", (unsigned long long)survey->source_rows);
     if (status == MPIVF_OK && survey->model == UINT64_MAX)
         status = mpivf_fail(ctx, MPIVF_INPUT, "no input has centroids; add the model file");
-    if (status == MPIVF_OK && survey->model != chosen[0].number) {
-        struct mpivf_index model;
-        status = mpivf_index_open(ctx, input[survey->model], &model);
-        if (status == MPIVF_OK && model.meta.model_fingerprint != first.meta.model_fingerprint)
-            status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'",
-                                first.path, model.path);
-        mpivf_index_close(&model);
-    }
-    mpivf_path_folder(path, folder);
-    const char *scratch = options->scratch ? options->scratch : folder;
-    if (status == MPIVF_OK && survey->chosen > options->fan_in) /* a round beside the one before */
-        status = mpivf_folder_space(ctx, scratch, 2 * survey->bytes, "the merge");
+    uint64_t at_once = survey->chosen < options->fan_in ? survey->chosen : options->fan_in;
     if (status == MPIVF_OK)
-        status = mpivf_folder_space(ctx, folder, survey->bytes, "the index");
+        status = mpivf_memory_plan(ctx, "merging shards",
+                                   mpivf_join_bytes(&first.meta, at_once, ctx->threads), 0,
+                                   at_once > 2 ? "ask for a smaller --fan-in" : NULL, NULL);
     qsort(chosen, survey->chosen, sizeof *chosen, by_first);
+    uint64_t sums[] = {first.meta.model_fingerprint, first.meta.source_fingerprint,
+                       mpivf_checksum_of(chosen, survey->chosen * sizeof *chosen)};
+    survey->mark = mpivf_checksum_of(sums, sizeof sums);
     mpivf_index_close(&first);
     return status;
 }
 
+/* All inputs as they are before they are read. */
+static mpivf_status
+look_at(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
+        struct mpivf_inputs *seen)
+{
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++) {
+        if (!mpivf_file_exists(input[i]))
+            status = mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", input[i]);
+        if (status == MPIVF_OK)
+            status = mpivf_inputs_add(ctx, seen, input[i]);
+    }
+    return status;
+}
+
+static mpivf_status
+check_space(struct mpivf_context *ctx, const struct mpivf_build_files *files,
+            const struct survey *survey, bool rounds)
+{
+    char scratch[MPIVF_PATH];
+    mpivf_path_folder(files->work->path, scratch);
+    mpivf_status status = MPIVF_OK;
+    if (rounds) /* a round beside the one before */
+        status = mpivf_folder_space(ctx, scratch, 2 * survey->bytes, "the merge");
+    return status ? status : mpivf_output_space(ctx, files->index, survey->bytes, "the index");
+}
+
+/* With several rounds, claim the folder they work in: a merge begins anew. */
+static mpivf_status
+claim_all(const struct mpivf_par *par, const struct mpivf_build_files *files, uint64_t mark,
+          struct mpivf_claim *claim)
+{
+    char identity[64];
+    snprintf(identity, sizeof identity, "{\"merge\": \"%016" PRIx64 "\"}", mark);
+    struct mpivf_claim_rules rules = {.identity = identity,
+                                      .ours = mpivf_work_owns,
+                                      .over = true,
+                                      .no_work = true,
+                                      .outputs = files->outputs};
+    mpivf_status status = mpivf_claim_open_all(claim, par, files->work->path, &rules);
+    return status ? status : mpivf_claim_seen_all(claim);
+}
+
+/* The same facts on every rank. */
+static mpivf_status
+survey_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
+           const struct mpivf_build_files *files, const struct mpivf_merge_options *options,
+           struct mpivf_inputs *seen, struct survey *survey, struct chosen *chosen)
+{
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0) {
+        status = mpivf_output_check(par->ctx, files->index); /* a merge has nothing to go on with */
+        if (status == MPIVF_OK)
+            status = look_at(par->ctx, input, inputs, seen);
+    }
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_inputs_share_all(par, seen);
+    if (status == MPIVF_OK && par->rank == 0) {
+        status = survey_inputs(par->ctx, input, inputs, options, survey, chosen);
+        if (status == MPIVF_OK)
+            status = check_space(par->ctx, files, survey, survey->chosen > options->fan_in);
+    }
+    mpivf_free(par->ctx, survey->range);
+    survey->range = NULL;
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK) {
+        mpivf_bcast_all(par, survey, sizeof *survey);
+        mpivf_bcast_all(par, chosen, inputs * sizeof *chosen);
+    }
+    return status;
+}
+
+static mpivf_status
+merge_all(const struct mpivf_par *par, struct mpivf_merge *merge,
+          const struct mpivf_build_files *files, uint64_t mark, struct mpivf_report *report)
+{
+    struct mpivf_claim claim = {.par = NULL};
+    mpivf_status status = MPIVF_OK;
+    if (merge->inputs > merge->fan_in)
+        status = claim_all(par, files, mark, &claim);
+    if (status == MPIVF_OK)
+        status = mpivf_merge_all(merge, report);
+    mpivf_claim_clear(&claim);
+    mpivf_status removed = MPIVF_OK;
+    if (par->rank == 0) /* also what a killed merge left */
+        removed = mpivf_claim_remove(par->ctx, files->work->path, mpivf_work_owns);
+    return mpivf_agree_all(par, status ? status : removed);
+}
+
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
-                      const char *path, const struct mpivf_merge_options *options,
-                      struct mpivf_report *report, struct mpivf_built *built)
+                      const struct mpivf_build_files *files,
+                      const struct mpivf_merge_options *options, struct mpivf_report *report,
+                      struct mpivf_built *built)
 {
     struct mpivf_context *ctx = par->ctx;
     struct survey survey = {.model = UINT64_MAX};
-    char folder[MPIVF_PATH];
+    struct mpivf_inputs seen = {.file = NULL};
     memset(built, 0, sizeof *built);
     struct chosen *chosen = mpivf_alloc_zero(ctx, "the inputs", inputs, sizeof *chosen);
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
-    mpivf_status status = chosen && ordered ? MPIVF_OK : MPIVF_MEMORY;
+    mpivf_status status = mpivf_agree_all(par, chosen && ordered ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK)
-        status = mpivf_claim_folder(ctx, path, options->scratch, "merge", folder);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK && par->rank == 0) {
-        status = survey_inputs(ctx, input, inputs, path, options, &survey, chosen);
-        if (status == MPIVF_OK)
-            /* what a killed merge left */
-            status = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
-        if (status == MPIVF_OK && survey.chosen > options->fan_in)
-            status = mpivf_folder_create(ctx, folder);
-    }
-    mpivf_free(ctx, survey.range);
-    survey.range = NULL;
-    status = mpivf_agree_all(par, status);
+        status = survey_all(par, input, inputs, files, options, &seen, &survey, chosen);
     if (status == MPIVF_OK) {
-        mpivf_bcast_all(par, &survey, sizeof survey);
-        mpivf_bcast_all(par, chosen, inputs * sizeof *chosen);
         for (uint64_t i = 0; i < survey.chosen; i++) {
             ordered[i] = input[chosen[i].number];
             built->rows += chosen[i].rows;
@@ -165,18 +303,18 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
                                     .inputs = survey.chosen,
                                     .fan_in = options->fan_in,
                                     .model = input[survey.model],
-                                    .folder = folder,
-                                    .path = path};
-        status = mpivf_merge_all(&merge, report);
+                                    .folder = files->work->path,
+                                    .output = files->index,
+                                    .seen = &seen};
+        status = merge_all(par, &merge, files, survey.mark, report);
         built->shards = survey.chosen;
         built->rounds = merge.rounds;
         built->bytes_written = merge.bytes_written;
         built->index_bytes = merge.index_bytes;
-        mpivf_status removed = MPIVF_OK;
-        if (par->rank == 0)
-            removed = mpivf_claim_remove(ctx, folder, mpivf_work_owns);
-        status = mpivf_agree_all(par, status ? status : removed);
+        if (status == MPIVF_OK)
+            built->versions = tell_versions(par, ordered, chosen, survey.chosen);
     }
+    mpivf_inputs_clear(ctx, &seen);
     mpivf_free(ctx, chosen);
     mpivf_free(ctx, ordered);
     return status;

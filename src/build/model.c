@@ -13,9 +13,19 @@ write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file, uint64
     return mpivf_file_write(ctx, file, room, lists * sizeof *room, layout->list_checksum);
 }
 
+uint64_t
+mpivf_model_bytes(uint64_t lists, uint64_t dim)
+{
+    return mpivf_index_bytes(&(struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32),
+                                                        .dim = dim,
+                                                        .lists = lists,
+                                                        .centroids = lists});
+}
+
 mpivf_status
-mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
-                  const struct mpivf_train_options *options, const struct mpivf_trained *trained)
+mpivf_model_write(struct mpivf_context *ctx, const struct mpivf_file *file,
+                  const struct mpivf_coarse *coarse, const struct mpivf_train_options *options,
+                  const struct mpivf_trained *trained, const struct mpivf_stamp *stamp)
 {
     struct mpivf_index_meta meta = {
         .metric = options->metric,
@@ -27,22 +37,17 @@ mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpiv
         .objective = trained->objective,
         .model_fingerprint = mpivf_coarse_fingerprint(coarse),
         .centroids = coarse->lists,
+        .stamped = stamp != NULL,
     };
-    char partial[MPIVF_PATH];
+    if (stamp)
+        meta.stamp = *stamp;
     struct mpivf_index_layout layout;
-    struct mpivf_file file = {.fd = -1, .path = partial};
-    mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
-    if (status)
-        return status;
     uint64_t *room = mpivf_alloc_zero(ctx, "list offsets", meta.lists + 1, sizeof *room);
-    status = room ? MPIVF_OK : MPIVF_MEMORY;
+    mpivf_status status = room ? MPIVF_OK : MPIVF_MEMORY;
     if (status == MPIVF_OK)
-        status = mpivf_index_create(ctx, partial, &meta, coarse->centroid, room, NULL, NULL, &layout);
+        status = mpivf_index_create(ctx, file, &meta, coarse->centroid, room, NULL, NULL, &layout);
     if (status == MPIVF_OK)
-        status = mpivf_file_update(ctx, partial, &file);
-    if (status == MPIVF_OK)
-        status = write_checksums(ctx, &file, meta.lists, &layout, room);
-    status = mpivf_file_finish(ctx, &file, path, status);
+        status = write_checksums(ctx, file, meta.lists, &layout, room);
     mpivf_free(ctx, room);
     return status;
 }

@@ -6,9 +6,14 @@
 
 #include <mpivf/train.h>
 
-/* Write it at `path`, whole or not at all. Local. */
+/* Bytes it takes on the disk. */
+uint64_t
+mpivf_model_bytes(uint64_t lists, uint64_t dim);
+
+/* Write it into a new, empty file, with `stamp` unless that is NULL. Local. */
 mpivf_status
-mpivf_model_write(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
-                  const struct mpivf_train_options *options, const struct mpivf_trained *trained);
+mpivf_model_write(struct mpivf_context *ctx, const struct mpivf_file *file,
+                  const struct mpivf_coarse *coarse, const struct mpivf_train_options *options,
+                  const struct mpivf_trained *trained, const struct mpivf_stamp *stamp);
 
 #endif

@@ -4,10 +4,11 @@ enum { STEP = 4096 }; /* lists looked up at a time */
 static const char what[] = "the neighbours of lists";
 
 size_t
-mpivf_near_bytes(size_t lists, size_t dim, int threads)
+mpivf_near_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads)
 {
     return lists * (2 * MPIVF_NEAR * sizeof(uint32_t) + sizeof(uint64_t)) +
-           mpivf_coarse_picks_bytes(dim, threads) + mpivf_coarse_scratch(dim, threads, MPIVF_NEAR);
+           mpivf_coarse_picks_bytes(dim, threads) +
+           mpivf_coarse_scratch(metric, dim, threads, MPIVF_NEAR);
 }
 
 mpivf_status

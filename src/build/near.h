@@ -31,7 +31,7 @@ mpivf_near_clear(struct mpivf_near *near);
 
 /* Bytes of it while it looks. */
 size_t
-mpivf_near_bytes(size_t lists, size_t dim, int threads);
+mpivf_near_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads);
 
 /* Find them for the centroids as they are, each rank an even share of the lists. Collective. */
 mpivf_status

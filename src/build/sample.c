@@ -1,21 +1,37 @@
 #include "build/sample.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
-    BLOCK_MOST = 256 << 20, /* bytes of a block of a scratch file */
-    BLOCK_LEAST = 256,      /* rows */
+    BLOCK_MOST = 256 << 20, /* bytes of a block of a scratch file, where rows are not very wide */
+    BLOCK_LEAST = 256,      /* rows of it */
     CENTRE_ROWS = 4096      /* so many rows tell the mean well enough */
 };
 static const char what[] = "the training sample (a smaller --sample needs less)";
 
 /* Bytes that a row takes while it is in memory: itself, prepared, and the training's state. */
 static size_t
-row_bytes(const struct mpivf_sample *sample)
+row_bytes(size_t dim)
 {
-    return sample->dim * sizeof(float) + MPIVF_SAMPLE_BLOCK_STATE +
-           mpivf_prepare_query_bytes(mpivf_filter_best(sample->dim), sample->dim);
+    return dim * sizeof(float) + MPIVF_SAMPLE_BLOCK_STATE +
+           mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
+}
+
+/* Bytes that they take wherever they are, and what is there once. */
+static size_t
+fixed_bytes(size_t dim, size_t rows, int threads)
+{
+    return rows * (sizeof(uint64_t) + MPIVF_SAMPLE_ROW_STATE) + dim * sizeof(float) +
+           MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(dim, threads);
+}
+
+size_t
+mpivf_sample_least_bytes(size_t dim, size_t rows, int threads)
+{
+    size_t block = rows < BLOCK_LEAST ? rows : BLOCK_LEAST;
+    return fixed_bytes(dim, rows, threads) + block * row_bytes(dim);
 }
 
 static bool
@@ -29,19 +45,21 @@ static mpivf_status
 choose_store(struct mpivf_sample *sample, size_t memory)
 {
     struct mpivf_context *ctx = sample->ctx;
-    size_t places = sample->first[MPIVF_SAMPLE_LEVELS], bytes = row_bytes(sample);
-    size_t fixed = places * (sizeof *sample->key + MPIVF_SAMPLE_ROW_STATE) +
-                   sample->dim * sizeof *sample->centre +
-                   MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(sample->dim, ctx->threads);
+    char text[64];
+    size_t places = sample->first[MPIVF_SAMPLE_LEVELS], bytes = row_bytes(sample->dim);
+    size_t fixed = fixed_bytes(sample->dim, places, ctx->threads);
     size_t left = memory > fixed ? memory - fixed : 0;
     sample->block_rows = places;
     if (left / bytes >= places)
         return MPIVF_OK;
-    sample->block_rows = (left < BLOCK_MOST ? left : BLOCK_MOST) / bytes;
-    if (sample->block_rows < BLOCK_LEAST)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "a sample of %zu rows needs %.1f MiB at least, %.1f MiB are "
-                          "left; raise --memory or ask for a smaller --sample", places,
-                          (double)(fixed + BLOCK_LEAST * bytes) / 1048576, (double)memory / 1048576);
+    size_t most = BLOCK_MOST / bytes < BLOCK_LEAST ? BLOCK_LEAST : BLOCK_MOST / bytes;
+    sample->block_rows = left / bytes < most ? left / bytes : most;
+    if (sample->block_rows < BLOCK_LEAST) {
+        size_t least = mpivf_sample_least_bytes(sample->dim, places, ctx->threads);
+        size_t beside = ctx->memory.limit > 0 ? mpivf_memory_left(ctx) - memory : 0; /* for training */
+        snprintf(text, sizeof text, "a sample of %zu rows", places);
+        return mpivf_memory_short(ctx, text, least + beside, "ask for a smaller --sample");
+    }
     mpivf_status status = mpivf_folder_space(ctx, sample->path,
                                              (uint64_t)places * sample->dim * sizeof(float),
                                              "a sample that is larger than the memory");
@@ -181,7 +199,7 @@ prepare(struct mpivf_sample *sample, struct mpivf_queries *rows, const float *ro
         size_t room)
 {
     if (rows->capacity == 0) {
-        mpivf_status status = mpivf_coarse_prepare(sample->ctx, rows, sample->metric, sample->dim, room);
+        mpivf_status status = mpivf_coarse_prepare(sample->ctx, rows, sample->dim, room);
         if (status)
             return status;
     }

@@ -31,6 +31,7 @@ struct mpivf_sample {
     float *row;                            /* owned: [places, dim], or a block's */
     float *centre;                         /* owned, [dim]: about the mean, to prepare rows around */
     double most;                           /* the largest |value| */
+    double lost;                           /* squares of what float32 took from rows, added up */
     struct mpivf_file file;                /* the scratch file; fd -1 = in memory */
     char path[MPIVF_PATH];                 /* of its folder, for messages */
     size_t block_rows;                     /* of a block at most */
@@ -45,6 +46,10 @@ struct mpivf_sample_block {
     size_t first; /* its rows are places first, first + 1... */
     const struct mpivf_queries *rows;
 };
+
+/* The fewest bytes that a sample of so many rows does with: a block in memory, the rest in a file. */
+size_t
+mpivf_sample_least_bytes(size_t dim, size_t rows, int threads);
 
 /*
  * Make room for so many rows of each level within `memory` bytes; the scratch file, if there has

@@ -73,8 +73,10 @@ mpivf_spill_fits(const struct mpivf_spill *spill, size_t rows, size_t ranges)
 }
 
 void
-mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges)
+mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges,
+                  uint64_t rowsum)
 {
+    spill->rowsum += rowsum;
     for (size_t i = 0; i < ranges; i++)
         spill->range[spill->ranges++] = range[i];
 }
@@ -223,31 +225,39 @@ write_rows(struct mpivf_spill *spill, const struct mpivf_file *file,
 mpivf_status
 mpivf_shard_write(struct mpivf_spill *spill, const char *folder)
 {
+    return spill->ranges > 0 ? mpivf_shard_write_any(spill, folder) : MPIVF_OK;
+}
+
+mpivf_status
+mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder)
+{
     struct mpivf_context *ctx = spill->ctx;
     char path[MPIVF_PATH], partial[MPIVF_PATH];
     struct mpivf_index_layout layout;
     struct mpivf_file file = {.fd = -1, .path = partial};
-    if (spill->ranges == 0)
-        return MPIVF_OK;
-    mpivf_status status = sort_rows(spill);
+    mpivf_status status = sort_rows(spill); /* and ranges */
+    uint64_t first = spill->ranges > 0 ? spill->range[0].row : 0;
     spill->meta.rows = spill->rows;
     spill->meta.rejected = spill->rejects;
     spill->meta.ranges = spill->ranges;
+    spill->meta.stamp.rows = spill->rowsum;
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder,
-                            (unsigned long long)spill->range[0].row,
+                            (unsigned long long)first,
                             (unsigned long long)(spill->rows + spill->rejects));
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, partial, "%s.partial", path);
     if (status)
         return status;
-    status = mpivf_index_create(ctx, partial, &spill->meta, NULL, spill->offset, spill->rejected,
+    status = mpivf_file_create(ctx, partial, &file);
+    if (status)
+        return status;
+    status = mpivf_index_create(ctx, &file, &spill->meta, NULL, spill->offset, spill->rejected,
                                 spill->range, &layout);
-    if (status == MPIVF_OK)
-        status = mpivf_file_update(ctx, partial, &file);
     if (status == MPIVF_OK)
         status = write_rows(spill, &file, &layout);
     status = mpivf_file_finish(ctx, &file, path, status);
     spill->rows = spill->rejects = spill->ranges = 0;
+    spill->rowsum = 0;
     return status;
 }

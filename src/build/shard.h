@@ -16,12 +16,13 @@
 struct mpivf_spill {
     struct mpivf_context *ctx;
     struct mpivf_index_meta meta; /* of every shard; rows, rejected and ranges set when written */
+    uint64_t rowsum;              /* of the rows covered */
     size_t capacity, rows;
     uint32_t *list;  /* owned, [capacity] */
     int64_t *id;     /* owned, [capacity] */
     char *code;      /* owned, [capacity] codes */
     float *vector;   /* owned, [capacity, dim] or NULL */
-    uint32_t *order; /* owned, [capacity] */
+    uint32_t *order; /* owned, [capacity]; of rows put last, their numbers among those given */
     uint64_t *offset, *checksum; /* owned, [lists + 1] */
     int64_t *rejected;           /* owned, [capacity] */
     size_t rejects;
@@ -48,9 +49,10 @@ mpivf_spill_clear(struct mpivf_spill *spill);
 bool
 mpivf_spill_fits(const struct mpivf_spill *spill, size_t rows, size_t ranges);
 
-/* Note that these ranges are covered by what is put in. */
+/* Note that these ranges, whose rows have this checksum, are covered by what is put in. */
 void
-mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges);
+mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges,
+                  uint64_t rowsum);
 
 /* Encode and keep n rows; a row whose list is UINT32_MAX was rejected. */
 void
@@ -61,7 +63,14 @@ mpivf_spill_put(struct mpivf_spill *spill, const float *row, size_t n, const uin
 mpivf_status
 mpivf_shard_write(struct mpivf_spill *spill, const char *folder);
 
+/* The same, a shard without rows of an empty one: a part of a job array may have none. */
+mpivf_status
+mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder);
+
 /* The name of the shard that covers these rows, for mpivf_path. */
 #define MPIVF_SHARD_NAME "%s/shard-%016llx-%llu.h5"
+
+/* The name of a joined shard of a round until it is whole. */
+#define MPIVF_JOINED_NAME "%s/joined-%llu-%llu.partial"
 
 #endif

@@ -7,7 +7,7 @@
 /*
  * The value at or below which exactly `wanted` of all ranks' hashes lie (all of them different),
  * UINT64_MAX when there are no more than `wanted`. hash(arg, i) gives this rank's i-th,
- * 0 <= i < count; nothing is stored: four rounds count digits, 512 KiB summed in each.
+ * 0 <= i < count; nothing is stored: five rounds count digits, 64 KiB summed in each.
  * Collective.
  */
 uint64_t

@@ -1,5 +1,8 @@
 #include "build/work.h"
 
+#include "build/shard.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +21,34 @@ ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
+/* Is it `printed`, whole or partial? */
+static bool
+is(const char *name, const char *printed)
+{
+    size_t length = strlen(printed);
+    return strncmp(name, printed, length) == 0 &&
+           (name[length] == '\0' || strcmp(name + length, ".partial") == 0);
+}
+
+/* The names are read and printed again: nothing but what we print is ours. */
+bool
+mpivf_work_has_model(const char *folder)
+{
+    char path[MPIVF_PATH + sizeof "/model.h5"];
+    snprintf(path, sizeof path, "%s/model.h5", folder);
+    return mpivf_file_exists(path);
+}
+
 bool
 mpivf_work_owns(const char *name)
 {
-    return strncmp(name, "shard-", 6) == 0 || strncmp(name, "joined-", 7) == 0 ||
-           strcmp(name, "model.h5") == 0 || mpivf_claim_owns(name) ||
-           ends_with(name, ".h5.partial") || ends_with(name, ".json.partial");
+    unsigned long long a, b;
+    char printed[128] = "";
+    if (sscanf(name, "shard-%16llx-%20llu.h5", &a, &b) == 2)
+        snprintf(printed, sizeof printed, MPIVF_SHARD_NAME, ".", a, b);
+    else if (sscanf(name, "joined-%20llu-%20llu.partial", &a, &b) == 2)
+        snprintf(printed, sizeof printed, MPIVF_JOINED_NAME, ".", a, b);
+    return is(name, "model.h5") || (printed[0] != '\0' && is(name, printed + 2));
 }
 
 static mpivf_status
@@ -51,12 +76,14 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", names->work->claim.folder, name);
     if (status)
         return status;
-    if (mpivf_work_owns(name) && ends_with(name, ".partial"))
-        return mpivf_file_remove(ctx, path);
-    if (strcmp(name, "model.h5") == 0)
-        names->work->has_model = true;
-    if (strncmp(name, "shard-", 6) != 0)
+    if (!mpivf_work_owns(name))
         return MPIVF_OK;
+    if (ends_with(name, ".partial"))
+        return mpivf_file_remove(ctx, path);
+    if (strcmp(name, "model.h5") == 0) {
+        names->work->has_model = true;
+        return MPIVF_OK;
+    }
     status = grow(ctx, names);
     if (status == MPIVF_OK)
         strcpy(names->shard[names->count++].path, path);
@@ -124,6 +151,7 @@ look_at(struct mpivf_context *ctx, struct mpivf_work_shard *shard)
         shard->rows = index.meta.rows;
         shard->rejected = index.meta.rejected;
         shard->first = index.meta.ranges > 0 ? index.range[0].row : 0;
+        shard->version = index.meta.stamp.version;
     }
     mpivf_index_close(&index);
     return status;
@@ -145,13 +173,8 @@ static mpivf_status
 scan(struct mpivf_work *work)
 {
     struct mpivf_context *ctx = work->claim.par->ctx;
-    const char *folder = work->claim.folder;
     struct names names = {.work = work};
-    mpivf_status status = mpivf_folder_list(ctx, folder, visit, &names);
-    bool found = names.count > 0 || work->has_model;
-    if (status == MPIVF_OK && found && !mpivf_claim_exists(folder))
-        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' has shards but no manifest.json "
-                            "to tell whose they are; remove the folder", folder);
+    mpivf_status status = mpivf_folder_list(ctx, work->claim.folder, visit, &names);
     for (size_t i = 0; i < names.count && status == MPIVF_OK; i++)
         status = look_at(ctx, &names.shard[i]);
     if (names.count > 1)
@@ -223,10 +246,12 @@ mpivf_work_scan_all(struct mpivf_work *work)
 
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
-                    const char *identity)
+                    const struct mpivf_claim_rules *rules)
 {
+    struct mpivf_claim_rules all = *rules;
+    all.ours = mpivf_work_owns;
     memset(work, 0, sizeof *work);
-    mpivf_status status = mpivf_claim_open_all(&work->claim, par, folder, identity);
+    mpivf_status status = mpivf_claim_open_all(&work->claim, par, folder, &all);
     if (status == MPIVF_OK)
         status = mpivf_path(par->ctx, work->model, "%s/model.h5", folder);
     if (status == MPIVF_OK)

@@ -3,8 +3,8 @@
  *
  * It is claimed (io/claim.h) by every option that shapes the index, and the source; its
  * manifest lists the shards too. FOLDER/model.h5 is the trained quantizer;
- * FOLDER/shard-*.h5 are finished shards. Whatever ends in .partial was under way when a
- * run ended and is removed.
+ * FOLDER/shard-ROW-ROWS.h5 are finished shards. These with .partial behind, and joined-*.partial,
+ * were under way when a run ended and are removed. No other names are ours.
  *
  * A shard tells in its header which rows it covers, so the folder needs no other record to go
  * on, with any number of ranks: what no shard covers is still to be done, and a shard whose rows
@@ -19,6 +19,7 @@
 struct mpivf_work_shard {
     char path[MPIVF_PATH];
     uint64_t rows, rejected, first;
+    uint64_t version; /* of the source, see struct mpivf_stamp */
 };
 
 /* The same on every rank after mpivf_work_scan_all. */
@@ -33,13 +34,17 @@ struct mpivf_work {
 };
 
 /*
- * Claim the folder and find in it the work of an earlier run with the same `identity`.
- * Shards without a manifest are MPIVF_MISMATCH; else as mpivf_claim_open_all and
- * mpivf_claim_seen_all. Release with mpivf_work_clear, also after failure. Collective.
+ * Claim the folder and find in it the work of an earlier run with the same identity. As
+ * mpivf_claim_open_all and mpivf_claim_seen_all; rules->ours is filled in. Release with
+ * mpivf_work_clear, also after failure. Collective.
  */
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
-                    const char *identity);
+                    const struct mpivf_claim_rules *rules);
+
+/* Has an earlier run left a trained quantizer there? Asked before the folder is claimed. */
+bool
+mpivf_work_has_model(const char *folder);
 
 /* Is this the name of a file that only a work folder has? */
 bool

@@ -1,6 +1,6 @@
 #include "cmd/train_options.h"
 
-#include "io/claim.h"
+#include "io/file.h"
 #include "measure/watch.h"
 
 #include <mpivf/report.h>
@@ -22,7 +22,7 @@ static const struct mpivf_option options[] = {
     MPIVF_TRAIN_OPTIONS(AT(train)),
     {"codec", 'c', MPIVF_CHOICE, AT(codec), "f32", 0, 0, "f32|f16", "how rows are stored in lists"},
     {"store", 0, MPIVF_CHOICE, AT(store), "none", 0, 0, "none|source",
-     "source: keep the raw rows too, for search --rerank"},
+     "source: keep the rows too, as float32, for search --rerank"},
     {"ids", 0, MPIVF_STRING, AT(ids), NULL, 0, 0, "FILE[:OBJECT]",
      "64-bit ids, one a row; default: row numbers"},
     {"model", 0, MPIVF_STRING, AT(model), NULL, 0, 0, "MODEL",
@@ -35,7 +35,7 @@ static const struct mpivf_option options[] = {
     {"truth", 0, MPIVF_STRING, AT(truth), NULL, 0, 0, "QUERIES:OUT",
      "also write to OUT the exact neighbours of QUERIES, from the rows as they are read"},
     {"truth-k", 0, MPIVF_INTEGER, AT(truth_k), "100", 1, 10000, "K", "neighbours of --truth"},
-    MPIVF_FORCE_OPTION(AT(force)),
+    MPIVF_START_OVER_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 static void
@@ -44,6 +44,14 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
     mpivf_trained_show(call, &built->trained);
     mpivf_call_set(call, "rows", json_integer((json_int_t)built->rows));
     mpivf_call_set(call, "rejected", json_integer((json_int_t)built->rejected));
+    if (built->too_large > 0)
+        mpivf_call_set(call, "rejected_too_large", json_integer((json_int_t)built->too_large));
+    if (built->decoded)
+        mpivf_call_figure(call, "decode_error", built->decode_error);
+    if (built->coded) {
+        mpivf_call_figure(call, "code_error", built->code_error);
+        mpivf_call_set(call, "vanished_values", json_integer((json_int_t)built->vanished));
+    }
     mpivf_call_set(call, "reused_rows", json_integer((json_int_t)built->reused_rows));
     mpivf_call_set(call, "shards", json_integer((json_int_t)built->shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built->rounds));
@@ -60,6 +68,7 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
 struct truth {
     char queries[MPIVF_PATH];
     const char *out;
+    struct mpivf_truth_files files;
     struct mpivf_truth_options options;
     struct mpivf_watch watch;
     struct mpivf_watch_state *state; /* owned */
@@ -97,32 +106,53 @@ metric_all(struct mpivf_call *call, enum mpivf_metric *metric)
     return status;
 }
 
+/* A build that goes on may have its truth already. */
+static void
+set_truth_options(const struct fields *f, struct mpivf_truth_options *o)
+{
+    *o = (struct mpivf_truth_options){
+        .k = (uint64_t)f->truth_k,
+        .bad_rows = (enum mpivf_bad_rows)f->train.bad_rows,
+        .reading = mpivf_train_reading_of(&f->train),
+        .ids = f->ids,
+        .force = f->force,
+        .again = !f->force,
+    };
+}
+
 static mpivf_status
 truth_begin_all(struct mpivf_call *call, struct truth *truth)
 {
-    const struct fields *f = call->fields;
-    const struct mpivf_par *par = call->par;
-    char work[MPIVF_PATH];
-    mpivf_status status = split_truth(call, truth);
-    if (status == MPIVF_OK)
-        status = mpivf_claim_folder(par->ctx, call->operand[1], f->scratch, "work", work);
-    if (status == MPIVF_OK)
-        status = metric_all(call, &truth->options.metric);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_file_distinct(par->ctx, truth->out, call->operand[1]);
-    if (status == MPIVF_OK && par->rank == 0 && f->model)
-        status = mpivf_file_distinct(par->ctx, truth->out, f->model);
-    status = mpivf_agree_all(par, status);
+    mpivf_status status = mpivf_agree_all(call->par, metric_all(call, &truth->options.metric));
     if (status)
         return status;
-    truth->options.k = (uint64_t)f->truth_k;
-    truth->options.bad_rows = (enum mpivf_bad_rows)f->train.bad_rows;
-    truth->options.read_mode = (enum mpivf_read_mode)f->train.read_mode;
-    truth->options.ids = f->ids;
-    truth->options.force = f->force;
-    truth->options.again = !f->force && mpivf_claim_exists(work); /* a build that goes on */
-    return mpivf_watch_begin_all(par, call->operand[0], truth->queries, truth->out, &truth->options,
-                                 &truth->watch, &truth->state);
+    return mpivf_watch_begin_all(call->par, call->operand[0], truth->queries, &truth->files,
+                                 &truth->options, &call->report, &truth->watch, &truth->state);
+}
+
+/* What the command reads and writes. */
+static mpivf_status
+declare_all(struct mpivf_call *call, struct truth *truth, struct mpivf_build_files *files,
+            struct mpivf_output **report)
+{
+    const struct fields *f = call->fields;
+    struct mpivf_call_files named;
+    mpivf_call_name(call, &named);
+    *report = named.report;
+    *files = (struct mpivf_build_files){.outputs = &call->outputs, .index = named.output};
+    files->work = mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch,
+                                       "work");
+    mpivf_outputs_read(&call->outputs, f->model);
+    mpivf_outputs_read(&call->outputs, f->ids);
+    if (f->truth) {
+        mpivf_status status = split_truth(call, truth);
+        if (status)
+            return status;
+        set_truth_options(f, &truth->options);
+        mpivf_outputs_read(&call->outputs, truth->queries);
+        mpivf_truth_name(&call->outputs, truth->out, &truth->options, &truth->files);
+    }
+    return mpivf_outputs_declare_all(&call->outputs, f->force);
 }
 
 static mpivf_status
@@ -134,29 +164,30 @@ run_all(struct mpivf_call *call)
     struct mpivf_build_options o = {.train = mpivf_train_options_of(&f->train),
                                     .model = f->model,
                                     .ids = f->ids,
-                                    .scratch = f->scratch,
                                     .codec = (enum mpivf_codec_kind)f->codec,
                                     .store = f->store != 0,
                                     .force = f->force,
                                     .part = f->part[0],
                                     .parts = f->part[1],
                                     .fan_in = (uint64_t)f->fan_in,
-                                    .read_mode = (enum mpivf_read_mode)f->train.read_mode};
+                                    .reading = mpivf_train_reading_of(&f->train)};
     if (f->part[1] > 0 && f->model == NULL)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE,
                           "--part needs --model: the parts of an index share one trained model");
-    mpivf_status status = mpivf_call_check_all(call, f->model, f->ids);
-    if (status)
-        return status;
     struct truth truth = {.out = NULL};
-    if (f->truth)
+    struct mpivf_build_files files;
+    struct mpivf_output *report;
+    mpivf_status status = declare_all(call, &truth, &files, &report);
+    if (status == MPIVF_OK)
+        status = mpivf_call_check_fan_in_all(call, o.fan_in);
+    if (status == MPIVF_OK && f->truth)
         status = truth_begin_all(call, &truth);
     o.watch = truth.state ? &truth.watch : NULL;
     if (status == MPIVF_OK)
-        status = mpivf_build_all(call->par, input, path, &o, &call->report, &built);
+        status = mpivf_build_all(call->par, input, &files, &o, &call->report, &built);
     mpivf_watch_end_all(&truth.state);
     if (status == MPIVF_OK && f->truth)
-        status = mpivf_truth_all(call->par, input, truth.queries, truth.out, &truth.options,
+        status = mpivf_truth_all(call->par, input, truth.queries, &truth.files, &truth.options,
                                  &call->report, &truth.made);
     if (status)
         return status;
@@ -164,10 +195,10 @@ run_all(struct mpivf_call *call)
     if (f->truth)
         mpivf_call_set(call, "truth", json_string(truth.out));
     mpivf_call_set(call, "index", json_string(path));
-    status = mpivf_report_write_all(call->par, &call->report, path, call->line);
+    status = mpivf_report_write_all(call->par, &call->report, report, call->line);
     if (status == MPIVF_OK && f->truth)
-        status = mpivf_truth_clean_all(call->par, truth.out);
-    return status ? status : mpivf_build_clean_all(call->par, path, f->scratch);
+        status = mpivf_truth_clean_all(call->par, &truth.files);
+    return status ? status : mpivf_build_clean_all(call->par, &files);
 }
 
 extern const struct mpivf_command mpivf_cmd_build;
@@ -178,8 +209,9 @@ const struct mpivf_command mpivf_cmd_build = {
     .usage = "FILE[:OBJECT] INDEX [OPTIONS]\n\n"
              "Build INDEX from the rows of a dataset ('train' when not named). All work stays in\n"
              "INDEX.work until the index is whole; the same command again goes on after a kill,\n"
-             "with any number of ranks, and gives the same bytes. INDEX.report.json holds\n"
-             "seconds, rows, bytes and memory of each phase and rank.",
+             "with any number of ranks, and gives the same bytes; another one starts over there\n"
+             "with --force only. INDEX.report.json holds seconds, rows, bytes and memory of each\n"
+             "phase and rank.",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 2,

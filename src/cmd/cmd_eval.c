@@ -3,6 +3,7 @@
 #include <mpivf/eval.h>
 
 #include <math.h>
+#include <string.h>
 
 struct fields {
     struct mpivf_common common;
@@ -11,8 +12,18 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     {"min-recall", 0, MPIVF_REAL, offsetof(struct fields, min_recall), NULL, 0, 1, "R",
-     "exit with 3 when the tie-aware recall at the largest k is below R"},
+     "exit with 3 when the recall at the largest k, tie-aware where shown, is below R"},
     MPIVF_COMMON_OPTIONS};
+
+static void
+print_share(const json_t *row, const char *name)
+{
+    const json_t *share = json_object_get(row, name);
+    if (json_is_real(share))
+        printf(" %12.4f", json_real_value(share));
+    else
+        printf(" %12s", "-");
+}
 
 static void
 print_table(const json_t *result)
@@ -21,16 +32,30 @@ print_table(const json_t *result)
     json_t *row;
     printf("%8s %12s %12s %12s\n", "k", "id recall", "tie-aware", "worst query");
     json_array_foreach(json_object_get(result, "recall"), i, row)
-        printf("%8lld %12.4f %12.4f %12.4f\n",
-               (long long)json_integer_value(json_object_get(row, "k")),
-               json_real_value(json_object_get(row, "id_recall")),
-               json_real_value(json_object_get(row, "tie_recall")),
-               json_real_value(json_object_get(row, "worst_query")));
+    {
+        printf("%8lld", (long long)json_integer_value(json_object_get(row, "k")));
+        print_share(row, "id_recall");
+        print_share(row, "tie_recall");
+        print_share(row, "worst_query");
+        putchar('\n');
+    }
     const json_t *ratio = json_object_get(result, "distance_ratio");
+    const char *converted = json_string_value(json_object_get(result, "converted"));
     printf("%lld queries", (long long)json_integer_value(json_object_get(result, "queries")));
     if (json_is_real(ratio))
         printf(", distances %.6f times the true ones", json_real_value(ratio));
+    if (converted)
+        printf(" (converted from %s)", converted);
+    if (strcmp(json_string_value(json_object_get(result, "counted")), "ids") == 0)
+        printf(", counted by ids only");
     putchar('\n');
+}
+
+/* A number, or null for NaN. */
+static json_t *
+number_json(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 static void
@@ -39,12 +64,31 @@ show(struct mpivf_call *call, const struct mpivf_eval *eval)
     json_t *table = json_array();
     for (int i = 0; i < eval->depths; i++)
         json_array_append_new(
-            table, json_pack("{s:I, s:f, s:f, s:f}", "k", (json_int_t)eval->at[i].k, "id_recall",
-                             eval->at[i].id_recall, "tie_recall", eval->at[i].tie_recall,
-                             "worst_query", eval->at[i].worst));
+            table, json_pack("{s:I, s:f, s:o, s:f}", "k", (json_int_t)eval->at[i].k, "id_recall",
+                             eval->at[i].id_recall, "tie_recall",
+                             number_json(eval->at[i].tie_recall), "worst_query",
+                             eval->at[i].worst));
     mpivf_call_set(call, "queries", json_integer((json_int_t)eval->queries));
+    mpivf_call_set(call, "queries_without_truth", json_integer((json_int_t)eval->silent));
+    mpivf_call_set(call, "counted", json_string(mpivf_eval_counted_name(eval->counted)));
+    mpivf_call_set(call, "converted",
+                   eval->converted ? json_string(eval->converted) : json_null());
+    mpivf_call_set(call, "common_ids", json_integer((json_int_t)eval->common));
+    mpivf_call_set(call, "unequal_distances", json_integer((json_int_t)eval->unequal));
     mpivf_call_set(call, "recall", table);
-    mpivf_call_set(call, "distance_ratio", isfinite(eval->mean_distance_ratio) ? json_real(eval->mean_distance_ratio) : json_null());
+    mpivf_call_set(call, "distance_ratio", number_json(eval->mean_distance_ratio));
+}
+
+static mpivf_status
+check_recall(struct mpivf_context *ctx, const struct mpivf_eval *eval, double least)
+{
+    bool ids = eval->counted == MPIVF_EVAL_IDS;
+    int last = eval->depths - 1;
+    double recall = ids ? eval->at[last].id_recall : eval->at[last].tie_recall;
+    if (recall >= least)
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_BELOW, "%srecall@%llu is %.4f, below --min-recall %g",
+                      ids ? "id " : "", (unsigned long long)eval->at[last].k, recall, least);
 }
 
 static mpivf_status
@@ -58,11 +102,7 @@ run_all(struct mpivf_call *call)
         status = mpivf_eval_files(par->ctx, call->operand[0], call->operand[1], &eval);
         if (status == MPIVF_OK) {
             show(call, &eval);
-            double recall = eval.at[eval.depths - 1].tie_recall;
-            if (recall < f->min_recall)
-                status = mpivf_fail(par->ctx, MPIVF_BELOW, "recall@%llu is %.4f, below --min-recall %g",
-                                    (unsigned long long)eval.at[eval.depths - 1].k, recall,
-                                    f->min_recall);
+            status = check_recall(par->ctx, &eval, f->min_recall);
         }
     }
     return mpivf_agree_all(par, status);
@@ -75,7 +115,10 @@ const struct mpivf_command mpivf_cmd_eval = {
     .summary = "recall of a search result against the truth",
     .usage = "RESULT TRUTH [OPTIONS]\n\n"
              "Compare two files with neighbors and distances (of mpivf or ann-benchmarks). id\n"
-             "recall counts equal ids; tie-aware recall counts rows that are as near as the k-th.",
+             "recall counts equal ids; tie-aware recall counts rows that are as near as the k-th.\n"
+             "Distances are compared only when those of ids in both files are equal, as they are\n"
+             "or converted (squared, with the other sign, 1 - x...); else only ids are counted,\n"
+             "and a note says why.",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 2,

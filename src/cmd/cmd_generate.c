@@ -14,7 +14,7 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     {"rows", 'n', MPIVF_INTEGER, AT(rows), "200000", 1, 1e12, "N", "rows of /train"},
-    {"dim", 'd', MPIVF_INTEGER, AT(dim), "96", 1, 65536, "D", "columns"},
+    {"dim", 'd', MPIVF_INTEGER, AT(dim), "96", 1, MPIVF_MOST_COLUMNS, "D", "columns"},
     {"queries", 0, MPIVF_INTEGER, AT(queries), "1000", 1, 1e9, "N", "rows of /test, not in /train"},
     {"clusters", 0, MPIVF_INTEGER, AT(clusters), "1000", 1, 1e7, "N", "clusters"},
     {"intrinsic", 0, MPIVF_INTEGER, AT(intrinsic), "12", 0, 65536, "N",
@@ -36,9 +36,11 @@ run_all(struct mpivf_call *call)
                                        .intrinsic = (uint64_t)f->intrinsic,
                                        .seed = (uint64_t)f->seed,
                                        .noise = f->noise,
-                                       .type = f->type ? MPIVF_F16 : MPIVF_F32,
-                                       .force = f->force};
-    mpivf_status status = mpivf_generate_all(call->par, call->operand[0], &o, &call->report);
+                                       .type = f->type ? MPIVF_F16 : MPIVF_F32};
+    struct mpivf_output *out = mpivf_outputs_write(&call->outputs, call->operand[0]);
+    mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    if (status == MPIVF_OK)
+        status = mpivf_generate_all(call->par, out, &o, &call->report);
     mpivf_call_set(call, "rows", json_integer(f->rows));
     mpivf_call_set(call, "queries", json_integer(f->queries));
     mpivf_call_set(call, "file", json_string(call->operand[0]));

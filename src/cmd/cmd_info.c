@@ -22,17 +22,8 @@ fingerprint(uint64_t value)
     return json_string(text);
 }
 
-static json_t *
-rejected_ids(const struct mpivf_index *index, uint64_t most)
-{
-    json_t *list = json_array();
-    for (uint64_t i = 0; i < index->meta.rejected && i < most; i++)
-        json_array_append_new(list, json_integer(index->rejected[i]));
-    return list;
-}
-
 static mpivf_status
-show(struct mpivf_call *call, const struct mpivf_index *index)
+show(struct mpivf_call *call, struct mpivf_index *index)
 {
     const struct fields *f = call->fields;
     const struct mpivf_index_meta *meta = &index->meta;
@@ -61,18 +52,13 @@ show(struct mpivf_call *call, const struct mpivf_index *index)
     mpivf_spread_show(call, &spread);
     mpivf_call_set(call, "model_fingerprint", fingerprint(meta->model_fingerprint));
     mpivf_call_set(call, "source_fingerprint", fingerprint(meta->source_fingerprint));
-    mpivf_call_set(call, "rejected_ids", rejected_ids(index, (uint64_t)f->rejected));
+    if (meta->stamped)
+        mpivf_stamp_show(call, &meta->stamp);
+    uint64_t most = (uint64_t)f->rejected;
+    call->listing = (struct mpivf_listing){"rejected_ids", index->rejected,
+                                           meta->rejected < most ? meta->rejected : most};
+    index->rejected = NULL; /* goes with the listing */
     return MPIVF_OK;
-}
-
-static void
-print(const json_t *result)
-{
-    size_t i;
-    json_t *id, *list = json_object_get(result, "rejected_ids");
-    mpivf_result_print(result);
-    json_array_foreach(list, i, id)
-        printf("%-22s %lld\n", i == 0 ? "rejected_ids" : "", (long long)json_integer_value(id));
 }
 
 static mpivf_status
@@ -103,5 +89,4 @@ const struct mpivf_command mpivf_cmd_info = {
     .least = 1,
     .most = 1,
     .run_all = run_all,
-    .print = print,
 };

@@ -28,24 +28,28 @@ run_all(struct mpivf_call *call)
     uint64_t inputs = (uint64_t)call->operands - 1;
     const char *path = call->operand[inputs];
     struct mpivf_built built;
-    struct mpivf_merge_options o = {.fan_in = (uint64_t)f->fan_in,
-                                    .force = f->force,
-                                    .partial = f->partial,
-                                    .scratch = f->scratch};
-    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
-    if (status)
-        return status;
-    status =
-        mpivf_merge_files_all(call->par, call->operand, inputs, path, &o, &call->report, &built);
+    struct mpivf_merge_options o = {.fan_in = (uint64_t)f->fan_in, .partial = f->partial};
+    struct mpivf_call_files named;
+    mpivf_call_name(call, &named);
+    struct mpivf_build_files files = {.outputs = &call->outputs, .index = named.output};
+    files.work = mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch,
+                                      "merge");
+    mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    if (status == MPIVF_OK)
+        status = mpivf_call_check_fan_in_all(call, inputs < o.fan_in ? inputs : o.fan_in);
+    if (status == MPIVF_OK)
+        status = mpivf_merge_files_all(call->par, call->operand, inputs, &files, &o, &call->report,
+                                       &built);
     if (status)
         return status;
     mpivf_call_set(call, "rows", json_integer((json_int_t)built.rows));
     mpivf_call_set(call, "rejected", json_integer((json_int_t)built.rejected));
     mpivf_call_set(call, "shards", json_integer((json_int_t)built.shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built.rounds));
+    mpivf_call_set(call, "source_versions", json_integer((json_int_t)built.versions));
     mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built.index_bytes));
     mpivf_call_set(call, "index", json_string(path));
-    return mpivf_report_write_all(call->par, &call->report, path, call->line);
+    return mpivf_report_write_all(call->par, &call->report, named.report, call->line);
 }
 
 extern const struct mpivf_command mpivf_cmd_merge;
@@ -56,7 +60,9 @@ const struct mpivf_command mpivf_cmd_merge = {
     .usage = "SHARD... OUT [OPTIONS]\n\n"
              "Join shards made by build --part with one model from one source. Every row has to\n"
              "be in exactly one shard; a missing, damaged or foreign shard is an error. The inputs\n"
-             "stay. OUT has the bytes that one build of all rows would have given.",
+             "stay; more than --fan-in are joined by way of the folder OUT.merge. OUT has the\n"
+             "bytes that one build of all rows would have given. Shards of a source that had\n"
+             "another size or time are noted.",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 2,

@@ -7,7 +7,7 @@ struct fields {
     struct mpivf_common common;
     int64_t k, queries, probes, rerank;
     double recall;
-    int read_mode;
+    int read_mode, unwritten;
     bool force;
 };
 
@@ -24,6 +24,7 @@ static const struct mpivf_option options[] = {
     {"rerank", 0, MPIVF_INTEGER, AT(rerank), NULL, 1, 100000, "N",
      "compare the N best again with their raw rows (build --store source)"},
     MPIVF_READ_OPTION(AT(read_mode)),
+    MPIVF_UNWRITTEN_OPTION(AT(unwritten)),
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
@@ -38,15 +39,16 @@ run_all(struct mpivf_call *call)
                                      .probes = f->probes ? (uint64_t)f->probes : 16,
                                      .recall = f->recall,
                                      .rerank = (uint64_t)f->rerank,
-                                     .read_mode = (enum mpivf_read_mode)f->read_mode,
-                                     .force = f->force};
+                                     .reading = {(enum mpivf_read_mode)f->read_mode,
+                                                 f->unwritten != 0}};
+    struct mpivf_call_files files;
     if (f->probes > 0 && f->recall > 0)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE, "--probes and --recall exclude each other");
-    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
-    if (status)
-        return status;
-    status = mpivf_search_all(call->par, call->operand[0], call->operand[1], out, &o,
-                                           &call->report, &searched);
+    mpivf_call_name(call, &files);
+    mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    if (status == MPIVF_OK)
+        status = mpivf_search_all(call->par, call->operand[0], call->operand[1], files.output, &o,
+                                  &call->report, &searched);
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)searched.queries));
@@ -55,10 +57,12 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "lists", json_integer((json_int_t)searched.lists));
     if (f->recall > 0)
         mpivf_call_set(call, "expected_recall", json_real(searched.expected_recall));
+    if (searched.decoded)
+        mpivf_call_figure(call, "decode_error", searched.decode_error);
     mpivf_call_set(call, "pairs_scanned", json_integer((json_int_t)searched.rows_scanned));
     mpivf_call_set(call, "seconds", json_real(call->report.phase[call->report.phases - 1].seconds));
     mpivf_call_set(call, "result", json_string(out));
-    return mpivf_report_write_all(call->par, &call->report, out, call->line);
+    return mpivf_report_write_all(call->par, &call->report, files.report, call->line);
 }
 
 extern const struct mpivf_command mpivf_cmd_search;

@@ -25,10 +25,13 @@ run_all(struct mpivf_call *call)
     const char *out = call->operand[1];
     struct mpivf_shuffle_made made;
     struct mpivf_shuffle_options o = {.seed = (uint64_t)f->seed,
-                                      .read_mode = (enum mpivf_read_mode)f->read_mode,
-                                      .force = f->force};
-    mpivf_status status =
-        mpivf_shuffle_all(call->par, call->operand[0], out, &o, &call->report, &made);
+                                      .reading = {(enum mpivf_read_mode)f->read_mode, false}};
+    struct mpivf_call_files files;
+    mpivf_call_name(call, &files);
+    mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    if (status == MPIVF_OK)
+        status = mpivf_shuffle_all(call->par, call->operand[0], files.output, &o, &call->report,
+                                   &made);
     if (status)
         return status;
     mpivf_call_set(call, "rows", json_integer((json_int_t)made.rows));
@@ -38,7 +41,7 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "buckets", json_integer((json_int_t)made.buckets));
     mpivf_call_set(call, "dataset", json_string(made.name));
     mpivf_call_set(call, "file", json_string(out));
-    return mpivf_report_write_all(call->par, &call->report, out, call->line);
+    return mpivf_report_write_all(call->par, &call->report, files.report, call->line);
 }
 
 extern const struct mpivf_command mpivf_cmd_shuffle;

@@ -1,5 +1,4 @@
 #include "cmd/train_options.h"
-#include "io/file.h"
 
 #include <mpivf/report.h>
 
@@ -23,20 +22,21 @@ run_all(struct mpivf_call *call)
     struct mpivf_source source = {0};
     struct mpivf_train_options train = mpivf_train_options_of(&f->train);
     struct mpivf_trained trained = {0};
-    mpivf_status status = mpivf_call_check_all(call, NULL, NULL);
-    if (status)
-        return status;
-    status = mpivf_agree_all(
-        par, par->rank == 0 ? mpivf_file_writable(par->ctx, path, f->force) : MPIVF_OK);
+    struct mpivf_call_files files;
+    mpivf_call_name(call, &files);
+    mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&source, par, call->operand[0], "train",
-                                       (enum mpivf_read_mode)f->train.read_mode);
+                                       mpivf_train_reading_of(&f->train));
     if (status == MPIVF_OK)
-        status = mpivf_train_file_all(par, &source, &train, &call->report, path, &trained);
+        status = mpivf_train_file_all(par, &source, &train, &call->report, files.output,
+                                      &trained);
     mpivf_source_close_all(&source);
     mpivf_trained_show(call, &trained);
+    if (status == MPIVF_OK && trained.decoded)
+        mpivf_call_figure(call, "decode_error", trained.decode_error);
     mpivf_call_set(call, "model", json_string(path));
-    return status ? status : mpivf_report_write_all(par, &call->report, path, call->line);
+    return status ? status : mpivf_report_write_all(par, &call->report, files.report, call->line);
 }
 
 extern const struct mpivf_command mpivf_cmd_train;

@@ -13,7 +13,7 @@ struct fields {
     int64_t k, queries;
     double checkpoint;
     const char *prefix, *also, *ids;
-    int metric, bad_rows, read_mode;
+    int metric, bad_rows, read_mode, unwritten;
     bool self, force;
 };
 
@@ -35,8 +35,9 @@ static const struct mpivf_option options[] = {
      "keep progress so often; 0: after every read"},
     MPIVF_METRIC_OPTION(AT(metric)),
     MPIVF_BAD_ROWS_OPTION(AT(bad_rows)),
+    MPIVF_UNWRITTEN_OPTION(AT(unwritten)),
     MPIVF_READ_OPTION(AT(read_mode)),
-    MPIVF_FORCE_OPTION(AT(force)),
+    MPIVF_START_OVER_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
 
 /* "250K", "1M", "1.5G": rows in powers of 1000. */
@@ -76,6 +77,8 @@ read_prefixes(struct mpivf_context *ctx, const char *text, char names[NAMES],
         if (strchr(name, '/') || !read_rows(name, &o->prefix[o->prefixes]))
             return mpivf_fail(ctx, MPIVF_USAGE, "--prefix '%s' is no number of rows like 250000, 100K, "
                               "1M", name);
+        if (o->prefixes > 0 && o->prefix[o->prefixes] <= o->prefix[o->prefixes - 1])
+            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes numbers of rows that ascend");
         o->prefix_name[o->prefixes++] = name;
     }
     return MPIVF_OK;
@@ -108,11 +111,13 @@ run_all(struct mpivf_call *call)
     const char *out = call->operand[call->operands - 1];
     char names[NAMES];
     struct mpivf_truth_made made;
+    struct mpivf_truth_files files;
     struct mpivf_truth_options o = {.k = (uint64_t)f->k,
                                     .queries = (uint64_t)f->queries,
                                     .metric = (enum mpivf_metric)f->metric,
                                     .bad_rows = (enum mpivf_bad_rows)f->bad_rows,
-                                    .read_mode = (enum mpivf_read_mode)f->read_mode,
+                                    .reading = {(enum mpivf_read_mode)f->read_mode,
+                                                f->unwritten != 0},
                                     .ids = f->ids,
                                     .self = f->self,
                                     .force = f->force,
@@ -128,11 +133,18 @@ run_all(struct mpivf_call *call)
     if (status == MPIVF_OK && f->self && o.bad_rows == MPIVF_BAD_ROWS_SKIP)
         status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --bad-rows skip exclude each other: a bad row "
                             "has no neighbours; leave such rows out of BASE");
+    if (status)
+        return status;
+    for (int i = 0; i < call->operands - 1; i++)
+        mpivf_outputs_read(&call->outputs, call->operand[i]);
+    mpivf_outputs_read(&call->outputs, f->ids);
+    mpivf_truth_name(&call->outputs, out, &o, &files);
+    struct mpivf_output *report = mpivf_outputs_report(
+        &call->outputs, o.prefixes == 0 ? mpivf_output_path(files.output[0]) : out);
+    status = mpivf_outputs_declare_all(&call->outputs, f->force);
     if (status == MPIVF_OK)
-        status = mpivf_call_check_all(call, f->ids, NULL);
-    if (status == MPIVF_OK)
-        status = mpivf_truth_all(call->par, call->operand[0], f->self ? NULL : call->operand[1], out,
-                                 &o, &call->report, &made);
+        status = mpivf_truth_all(call->par, call->operand[0], f->self ? NULL : call->operand[1],
+                                 &files, &o, &call->report, &made);
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)made.queries));
@@ -145,8 +157,8 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "filter", json_string(made.filter));
     mpivf_call_set(call, "computed_per_neighbour", json_real(made.survivors));
     mpivf_call_set(call, "truth", json_string(out));
-    status = mpivf_report_write_all(call->par, &call->report, out, call->line);
-    return status ? status : mpivf_truth_clean_all(call->par, out);
+    status = mpivf_report_write_all(call->par, &call->report, report, call->line);
+    return status ? status : mpivf_truth_clean_all(call->par, &files);
 }
 
 extern const struct mpivf_command mpivf_cmd_truth;

@@ -20,6 +20,8 @@ run_all(struct mpivf_call *call)
         if (status == MPIVF_OK) {
             mpivf_call_set(call, "rows", json_integer((json_int_t)index.meta.rows));
             mpivf_call_set(call, "lists", json_integer((json_int_t)index.meta.lists));
+            if (index.meta.stamped)
+                mpivf_stamp_show(call, &index.meta.stamp);
             mpivf_call_set(call, "verdict", json_string("every byte of data is as it was written"));
         }
     }

@@ -1,5 +1,6 @@
 #include "cmd/command.h"
-#include "io/file.h"
+
+#include "base/limit.h"
 
 #include <mpivf/index.h>
 
@@ -19,19 +20,26 @@ mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value)
     json_object_set_new(call->result, name, value);
 }
 
-mpivf_status
-mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others)
+void
+mpivf_call_figure(struct mpivf_call *call, const char *name, double value)
 {
-    struct mpivf_context *ctx = call->par->ctx;
-    const char *output = call->operand[call->operands - 1];
-    mpivf_status status = MPIVF_OK;
-    for (int i = 0; call->par->rank == 0 && i < call->operands - 1 && status == MPIVF_OK; i++)
-        status = mpivf_file_distinct(ctx, output, call->operand[i]);
-    if (call->par->rank == 0 && status == MPIVF_OK && more)
-        status = mpivf_file_distinct(ctx, output, more);
-    if (call->par->rank == 0 && status == MPIVF_OK && others)
-        status = mpivf_file_distinct(ctx, output, others);
-    return mpivf_agree_all(call->par, status);
+    mpivf_call_set(call, name, json_real(value));
+    mpivf_report_figure(&call->report, name, value);
+}
+
+void
+mpivf_call_name(struct mpivf_call *call, struct mpivf_call_files *files)
+{
+    for (int i = 0; i < call->operands - 1; i++)
+        mpivf_outputs_read(&call->outputs, call->operand[i]);
+    files->output = mpivf_outputs_write(&call->outputs, call->operand[call->operands - 1]);
+    files->report = mpivf_outputs_report(&call->outputs, mpivf_output_path(files->output));
+}
+
+mpivf_status
+mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in)
+{
+    return mpivf_agree_all(call->par, mpivf_limit_files(call->par->ctx, fan_in));
 }
 
 void
@@ -43,6 +51,16 @@ mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread)
     mpivf_call_set(call, "list_size_largest", json_integer((json_int_t)spread->largest));
     mpivf_call_set(call, "largest_over_mean", json_real(spread->max_over_mean));
     mpivf_call_set(call, "empty_lists", json_integer((json_int_t)spread->empty));
+}
+
+void
+mpivf_stamp_show(struct mpivf_call *call, const struct mpivf_stamp *stamp)
+{
+    char text[MPIVF_STAMP_TEXT];
+    mpivf_stamp_text(stamp, text);
+    mpivf_call_set(call, "source_version", json_string(text));
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)stamp->rows);
+    mpivf_call_set(call, "rows_checksum", json_string(text));
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "base/option.h"
 
+#include <mpivf/output.h>
 #include <mpivf/progress.h>
 
 #include <jansson.h>
@@ -28,7 +29,7 @@ struct mpivf_common {
         {"json", 0, MPIVF_FLAG, offsetof(struct mpivf_common, json), NULL, 0, 0, "",               \
          "results as JSON on standard output"},                                                    \
         {"quiet", 'q', MPIVF_FLAG, offsetof(struct mpivf_common, quiet), NULL, 0, 0, "",           \
-         "no progress on standard error"},                                                         \
+         "no notes and no progress on standard error; warnings stay"},                             \
     {                                                                                              \
         0                                                                                          \
     }
@@ -48,10 +49,28 @@ struct mpivf_common {
         "read", 0, MPIVF_CHOICE, at, "auto", 0, 0, "auto|independent|collective",                  \
             "how HDF5 is read; auto: at offsets where possible"                                    \
     }
+#define MPIVF_UNWRITTEN_OPTION(at)                                                                 \
+    {                                                                                              \
+        "unwritten", 0, MPIVF_CHOICE, at, "fill", 0, 0, "fill|bad",                                \
+            "rows of HDF5 that were never written: their fill value, or bad rows"                  \
+    }
 #define MPIVF_FORCE_OPTION(at)                                                                     \
     {                                                                                              \
         "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "", "replace an output that is there"            \
     }
+
+#define MPIVF_START_OVER_OPTION(at)                                                                \
+    {                                                                                              \
+        "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "",                                              \
+            "replace outputs that are there; start over where the work of another command is"      \
+    }
+
+/* Ids that are printed as the last member of a result, as many as there are. */
+struct mpivf_listing {
+    const char *name;
+    int64_t *id; /* owned */
+    uint64_t count;
+};
 
 /* A command line taken apart, and the run it starts. */
 struct mpivf_call {
@@ -59,9 +78,11 @@ struct mpivf_call {
     const char **operand;        /* not owned */
     int operands;
     const void *fields;          /* the command's own struct */
+    struct mpivf_outputs outputs; /* ended by main: what has no name by then goes */
     struct mpivf_report report;
     const char *line; /* the whole command line */
     json_t *result;   /* owned; printed by rank 0 at the end unless empty */
+    struct mpivf_listing listing; /* what would be too long for it */
 };
 
 struct mpivf_command {
@@ -83,17 +104,32 @@ extern const struct mpivf_command *const mpivf_commands[];
 void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
 
+/* Add a number to the result and to the report. */
+void
+mpivf_call_figure(struct mpivf_call *call, const char *name, double value);
+
+/* Name the last operand as the output, with a report beside it, and the others as inputs. */
+struct mpivf_call_files {
+    struct mpivf_output *output, *report;
+};
+void
+mpivf_call_name(struct mpivf_call *call, struct mpivf_call_files *files);
+
 /*
- * Refuse an output (the last operand) that is another operand, or `more`, or `others`; those
- * may be NULL. Collective, agreed.
+ * Refuse a merge that would have more files open than the system allows. Collective, agreed.
  */
 mpivf_status
-mpivf_call_check_all(const struct mpivf_call *call, const char *more, const char *others);
+mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in);
 
 /* Add how rows spread over lists. */
 struct mpivf_spread;
 void
 mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread);
+
+/* Add what a shard tells of its source. */
+struct mpivf_stamp;
+void
+mpivf_stamp_show(struct mpivf_call *call, const struct mpivf_stamp *stamp);
 
 /* Print a result, one "name value" a line. */
 void

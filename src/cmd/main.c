@@ -1,4 +1,5 @@
 #include "base/fault.h"
+#include "base/limit.h"
 #include "cmd/command.h"
 #include "math/blas.h"
 #include "math/kernel.h"
@@ -89,6 +90,7 @@ set_memory(const struct mpivf_par *par, uint64_t asked)
         return mpivf_fail(ctx, MPIVF_USAGE, "--memory %.1f MiB is too little: the program itself and its "
                           "libraries take %.1f MiB", (double)all / 1048576, (double)base / 1048576);
     ctx->memory.limit = all - base;
+    ctx->memory.beside = base;
     return MPIVF_OK;
 }
 
@@ -119,20 +121,40 @@ warn(const struct mpivf_par *par)
                    ctx->threads, mpivf_par_processors());
 }
 
+/* The result's members, then the listing as the last one: it is never JSON in memory. */
 static void
-print_result(const struct mpivf_command *command, const struct mpivf_common *common,
-             const json_t *result)
+print_json(const json_t *result, const struct mpivf_listing *listing)
 {
-    if (json_object_size(result) == 0)
-        return;
-    if (common->json) {
+    if (listing->name == NULL) {
         json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         putchar('\n');
-    } else if (command->print) {
-        command->print(result);
-    } else {
-        mpivf_result_print(result);
+        return;
     }
+    char *text = json_dumps(result, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    printf("%.*s,\n  \"%s\": [", text ? (int)strlen(text) - 2 : 0, text ? text : "", listing->name);
+    for (uint64_t i = 0; i < listing->count; i++)
+        printf("%s\n    %lld", i > 0 ? "," : "", (long long)listing->id[i]);
+    printf("%s]\n}\n", listing->count > 0 ? "\n  " : "");
+    free(text);
+}
+
+static void
+print_result(const struct mpivf_command *command, const struct mpivf_common *common,
+             const struct mpivf_call *call)
+{
+    const struct mpivf_listing *listing = &call->listing;
+    if (json_object_size(call->result) == 0)
+        return;
+    if (common->json) {
+        print_json(call->result, listing);
+        return;
+    }
+    if (command->print)
+        command->print(call->result);
+    else
+        mpivf_result_print(call->result);
+    for (uint64_t i = 0; i < listing->count; i++)
+        printf("%-22s %lld\n", i == 0 ? listing->name : "", (long long)listing->id[i]);
 }
 
 static int
@@ -150,9 +172,10 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
     mpivf_blas_init();
     (void)mpivf_kernel();
     ctx.threads = common->threads ? (int)common->threads : mpivf_par_threads(&par);
+    ctx.note_arg = &screen;
+    ctx.warn = par.rank == 0 ? show_note : NULL;
     if (par.rank == 0 && !common->quiet) {
         ctx.note = show_note;
-        ctx.note_arg = &screen;
         warn(&par);
     }
     struct mpivf_call call = {.par = &par,
@@ -161,14 +184,19 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
                               .fields = fields,
                               .line = line ? line : command->name,
                               .result = json_object()};
-    mpivf_status status = mpivf_agree_all(&par, set_memory(&par, common->memory));
+    mpivf_outputs_init(&call.outputs, &par);
+    mpivf_status status = set_memory(&par, common->memory);
+    if (status == MPIVF_OK)
+        status = mpivf_limit_files(&ctx, 0);
+    status = mpivf_agree_all(&par, status);
     if (status == MPIVF_OK)
         status = command->run_all(&call);
     status = mpivf_agree_all(&par, status);
+    mpivf_outputs_end(&call.outputs);
     int code = mpivf_exit_code(status);
     if (par.rank == 0) {
         if (status == MPIVF_OK || status == MPIVF_BELOW)
-            print_result(command, common, call.result);
+            print_result(command, common, &call);
         code = finish_output(code);
         if (screen.bar_open)
             fputs("\r\033[K", stderr);
@@ -176,6 +204,7 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
             fprintf(stderr, "mpivf %s: %s\n", command->name, ctx.error);
         fflush(stderr);
     }
+    mpivf_free(&ctx, call.listing.id);
     json_decref(call.result);
     mpivf_par_stop_all(&par);
     free(line);

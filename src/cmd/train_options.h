@@ -9,13 +9,13 @@
 struct mpivf_train_fields {
     int64_t lists, sample, iterations, seed, max_list;
     double tolerance;
-    int metric, bad_rows, read_mode;
+    int metric, bad_rows, read_mode, unwritten;
 };
 
 #define MPIVF_TRAIN_FIELD(at, field) ((at) + offsetof(struct mpivf_train_fields, field))
 
 #define MPIVF_TRAIN_OPTIONS(at)                                                                    \
-    {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), NULL, 1, 1048576, "N",             \
+    {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), NULL, 1, MPIVF_MOST_LISTS, "N",            \
      "inverted lists; default: 4 sqrt(rows)"},                                                     \
         MPIVF_METRIC_OPTION(MPIVF_TRAIN_FIELD(at, metric)),                                        \
         {"sample", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, sample), NULL, 1, 1e12, "N",            \
@@ -29,6 +29,7 @@ struct mpivf_train_fields {
         {"seed", 's', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, seed), "1", 0, 1e15, "S",               \
          "of everything random"},                                                                  \
         MPIVF_BAD_ROWS_OPTION(MPIVF_TRAIN_FIELD(at, bad_rows)),                                    \
+        MPIVF_UNWRITTEN_OPTION(MPIVF_TRAIN_FIELD(at, unwritten)),                                  \
         MPIVF_READ_OPTION(MPIVF_TRAIN_FIELD(at, read_mode))
 
 static inline struct mpivf_train_options
@@ -42,6 +43,12 @@ mpivf_train_options_of(const struct mpivf_train_fields *f)
                                         .max_list = (uint64_t)f->max_list,
                                         .metric = (enum mpivf_metric)f->metric,
                                         .bad_rows = (enum mpivf_bad_rows)f->bad_rows};
+}
+
+static inline struct mpivf_reading
+mpivf_train_reading_of(const struct mpivf_train_fields *f)
+{
+    return (struct mpivf_reading){(enum mpivf_read_mode)f->read_mode, f->unwritten != 0};
 }
 
 static inline void

@@ -1,21 +1,34 @@
 #include "index/coarse.h"
 
 #include "io/checksum.h"
+#include "math/distance.h"
 
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
 enum {
-    BATCH = 1024, /* rows a thread works on at a time */
-    PICKS = 1008  /* candidates, whole panels */
+    BATCH = 1024,            /* rows a thread works on at a time, at most */
+    BATCH_LEAST = 16,        /* however wide they are */
+    BATCH_BYTES = 32 << 20,  /* of prepared rows */
+    PROBES_BYTES = 8 << 20,  /* of what is found for them */
+    PICKS = 1008             /* candidates, whole panels */
 };
+static const double NOTHING = -1e30; /* no distance is as small */
 
-/* Length does not matter for the order of inner products, so cosine needs no unit rows here. */
-static enum mpivf_metric
-inner_metric(enum mpivf_metric metric)
+static bool
+is_spherical(const struct mpivf_coarse *coarse)
 {
-    return metric == MPIVF_L2 ? MPIVF_L2 : MPIVF_IP;
+    return coarse->metric != MPIVF_L2;
+}
+
+static bool
+is_zero(const float *row, size_t dim)
+{
+    for (size_t j = 0; j < dim; j++)
+        if (row[j] != 0)
+            return false;
+    return true;
 }
 
 mpivf_status
@@ -30,8 +43,8 @@ mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum m
     coarse->reach = mpivf_alloc(ctx, "tiles", (size_t)ctx->threads * BATCH, sizeof *coarse->reach);
     if (!coarse->centroid || !coarse->centre || !coarse->tile || !coarse->reach)
         return MPIVF_MEMORY;
-    mpivf_status status = mpivf_base_init(
-        ctx, &coarse->base, inner_metric(metric), mpivf_filter_best(dim), dim, lists);
+    mpivf_status status =
+        mpivf_base_init(ctx, &coarse->base, MPIVF_L2, mpivf_filter_best(dim), dim, lists);
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
         status = mpivf_tile_init(ctx, &coarse->tile[t], dim);
     return status;
@@ -67,8 +80,7 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
 void
 mpivf_coarse_ready(struct mpivf_coarse *coarse)
 {
-    mpivf_prepare_centre(inner_metric(coarse->metric), coarse->centroid, coarse->lists, coarse->dim,
-                         coarse->centre);
+    mpivf_prepare_centre(MPIVF_L2, coarse->centroid, coarse->lists, coarse->dim, coarse->centre);
     mpivf_coarse_refill(coarse);
 }
 
@@ -82,22 +94,31 @@ mpivf_coarse_refill(struct mpivf_coarse *coarse)
 struct lookup {
     struct mpivf_queries queries;
     struct mpivf_topk topk; /* more than one probe */
+    float *unit;            /* owned, [batch, dim]: the rows in unit length; ip and cosine */
 };
 
 static size_t
-batch_rows(size_t probes)
+prepared_bytes(enum mpivf_metric metric, size_t dim)
 {
-    size_t rows = ((size_t)8 << 20) / mpivf_topk_query_bytes(probes); /* 8 MiB of entries a thread */
-    return probes == 1 || rows > BATCH ? BATCH : rows < 1 ? 1 : rows;
+    return mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
+           (metric == MPIVF_L2 ? 0 : dim * sizeof(float));
+}
+
+static size_t
+batch_rows(enum mpivf_metric metric, size_t dim, size_t probes)
+{
+    size_t rows = BATCH_BYTES / prepared_bytes(metric, dim);
+    size_t found = PROBES_BYTES / mpivf_topk_query_bytes(probes);
+    rows = rows < BATCH_LEAST ? BATCH_LEAST : rows > BATCH ? BATCH : rows;
+    return probes == 1 || rows < found ? rows : found < 1 ? 1 : found;
 }
 
 size_t
-mpivf_coarse_scratch(size_t dim, int threads, size_t probes)
+mpivf_coarse_scratch(enum mpivf_metric metric, size_t dim, int threads, size_t probes)
 {
-    size_t row = mpivf_topk_query_bytes(probes) +
-                 mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
-    return (size_t)threads * (batch_rows(probes) * row + (size_t)threads * dim * sizeof(float) +
-                              sizeof(struct lookup) + 2048);
+    size_t row = mpivf_topk_query_bytes(probes) + prepared_bytes(metric, dim);
+    return (size_t)threads * (batch_rows(metric, dim, probes) * row +
+                              (size_t)threads * dim * sizeof(float) + sizeof(struct lookup) + 2048);
 }
 
 /* 0 probes: the nearest list alone, without its distance. */
@@ -105,10 +126,25 @@ static mpivf_status
 lookup_init(struct mpivf_coarse *coarse, struct lookup *lookup, size_t batch, size_t probes)
 {
     struct mpivf_context *ctx = coarse->ctx;
-    mpivf_status status = mpivf_queries_init(ctx, &lookup->queries, inner_metric(coarse->metric),
-                                             coarse->base.filter, coarse->dim, batch);
+    size_t dim = coarse->dim, units = is_spherical(coarse) ? batch : 0;
+    mpivf_status status =
+        mpivf_queries_init(ctx, &lookup->queries, MPIVF_L2, coarse->base.filter, dim, batch);
+    lookup->unit = mpivf_alloc(ctx, "the prepared queries", units * dim, sizeof *lookup->unit);
+    if (status == MPIVF_OK && lookup->unit == NULL)
+        status = MPIVF_MEMORY;
     return status == MPIVF_OK && probes > 0 ? mpivf_topk_init(ctx, &lookup->topk, batch, probes)
                                             : status;
+}
+
+/* Prepare n rows. */
+static void
+lookup_fill(const struct mpivf_coarse *coarse, struct lookup *lookup, const float *row, size_t n)
+{
+    size_t dim = coarse->dim;
+    for (size_t i = 0; i < n && is_spherical(coarse); i++)
+        mpivf_normalise(row + i * dim, dim, lookup->unit + i * dim);
+    mpivf_queries_fill(&lookup->queries, is_spherical(coarse) ? lookup->unit : row, n,
+                       coarse->centre);
 }
 
 static void
@@ -116,6 +152,14 @@ lookup_clear(struct mpivf_context *ctx, struct lookup *lookup)
 {
     mpivf_queries_clear(ctx, &lookup->queries);
     mpivf_topk_clear(ctx, &lookup->topk);
+    mpivf_free(ctx, lookup->unit);
+}
+
+/* Is row i of these without a direction? It is then as near to every list. */
+static bool
+has_no_direction(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows, size_t i)
+{
+    return is_spherical(coarse) && is_zero(rows->raw.f32 + i * coarse->dim, coarse->dim);
 }
 
 static void
@@ -130,10 +174,11 @@ lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_til
         struct mpivf_candidate *entry = topk->entry + i * topk->room;
         mpivf_topk_settle(topk, i);
         mpivf_topk_sort(entry, probes);
+        bool any = has_no_direction(coarse, &lookup->queries, i);
         for (size_t p = 0; p < probes; p++) {
-            list[i * probes + p] = (uint32_t)entry[p].id;
+            list[i * probes + p] = any ? (uint32_t)p : (uint32_t)entry[p].id;
             if (distance)
-                distance[i * probes + p] = entry[p].distance;
+                distance[i * probes + p] = any ? 1 : entry[p].distance;
         }
     }
 }
@@ -148,14 +193,32 @@ nothing_known(const struct mpivf_coarse *coarse, size_t n, uint32_t *list)
     return best;
 }
 
+/*
+ * A row that has no direction stays where it is, in the first list if it is in none: comparing it with
+ * each of the others would tell only how their lengths are rounded.
+ */
+static bool
+settle_zero(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows, size_t i,
+            uint32_t *list, struct mpivf_reach *reach)
+{
+    if (!has_no_direction(coarse, rows, i))
+        return false;
+    if (*list == MPIVF_COARSE_NONE)
+        *list = 0;
+    *reach = (struct mpivf_reach){NOTHING, NOTHING, true};
+    return true;
+}
+
 static void
 lookup_one(struct mpivf_coarse *coarse, const struct mpivf_queries *queries, struct mpivf_tile *tile,
            size_t n, uint32_t *list)
 {
     struct mpivf_best best = nothing_known(coarse, n, list);
     struct mpivf_scan_of all = {.n = n};
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         list[i] = MPIVF_COARSE_NONE;
+        (void)settle_zero(coarse, queries, i, &list[i], &best.reach[i]);
+    }
     mpivf_nearest_one(queries, &all, &coarse->base, &best, tile);
 }
 
@@ -165,7 +228,8 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 {
     struct mpivf_context *ctx = coarse->ctx;
     bool many = probes > 1 || distance; /* distances are canonical */
-    size_t most = batch_rows(probes), threads = (size_t)coarse->threads, batch = n / threads + 1;
+    size_t most = batch_rows(coarse->metric, coarse->dim, probes);
+    size_t threads = (size_t)coarse->threads, batch = n / threads + 1;
     batch = batch < most ? batch : most; /* work for every thread */
     struct lookup *lookup = mpivf_alloc_zero(ctx, "lookups", threads, sizeof *lookup);
     mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
@@ -178,7 +242,7 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
             size_t rows = n - first < batch ? n - first : batch;
             uint32_t *to = list + first * probes;
             double *far = distance ? distance + first * probes : NULL;
-            mpivf_queries_fill(&lookup[t].queries, row + first * coarse->dim, rows, coarse->centre);
+            lookup_fill(coarse, &lookup[t], row + first * coarse->dim, rows);
             if (many)
                 lookup_many(coarse, &lookup[t], &coarse->tile[t], rows, probes, to, far);
             else
@@ -201,10 +265,10 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
 /* ---- rows that are prepared and have a list ---- */
 
 mpivf_status
-mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, enum mpivf_metric metric,
-                     size_t dim, size_t capacity)
+mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size_t dim,
+                     size_t capacity)
 {
-    return mpivf_queries_init(ctx, rows, inner_metric(metric), mpivf_filter_best(dim), dim, capacity);
+    return mpivf_queries_init(ctx, rows, MPIVF_L2, mpivf_filter_best(dim), dim, capacity);
 }
 
 void
@@ -217,9 +281,10 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *r
         struct mpivf_scan_of batch = {.first = first, .n = left < BATCH ? left : BATCH};
         struct mpivf_best best = nothing_known(coarse, batch.n, list);
         for (size_t i = first; i < first + batch.n; i++) /* lists that are farther than this are out */
-            if (list[i] != MPIVF_COARSE_NONE)
+            if (!settle_zero(coarse, rows, i, &list[i], &best.reach[i - first]) &&
+                list[i] != MPIVF_COARSE_NONE)
                 best.reach[i - first] = mpivf_nearest_reach(
-                    rows->metric, rows->raw + i * dim, coarse->centroid + list[i] * dim, dim);
+                    rows->metric, rows->raw.f32 + i * dim, coarse->centroid + list[i] * dim, dim);
         mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
     }
 }
@@ -231,8 +296,8 @@ mpivf_coarse_picks_init(struct mpivf_coarse *coarse)
     coarse->pick = mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->pick);
     mpivf_status status = coarse->pick ? MPIVF_OK : MPIVF_MEMORY;
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
-        status = mpivf_base_init(ctx, &coarse->pick[t], inner_metric(coarse->metric),
-                                 coarse->base.filter, coarse->dim, PICKS);
+        status = mpivf_base_init(ctx, &coarse->pick[t], MPIVF_L2, coarse->base.filter, coarse->dim,
+                                 PICKS);
     return status;
 }
 
@@ -260,6 +325,8 @@ reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t ca
     int thread = omp_get_thread_num();
     struct mpivf_base *pick = &coarse->pick[thread];
     struct mpivf_best best = nothing_known(coarse, group->n, list);
+    for (size_t i = 0; i < group->n; i++)
+        (void)settle_zero(coarse, rows, group->subset[i], &list[group->subset[i]], &best.reach[i]);
     for (size_t at = 0; at < candidates; at += PICKS) {
         size_t n = candidates - at < PICKS ? candidates - at : PICKS;
         mpivf_base_pick(pick, &coarse->base, candidate + at, n);

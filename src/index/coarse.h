@@ -2,9 +2,11 @@
  * coarse: the coarse quantizer, lists told apart by their centroids.
  *
  * Adding a row to its list and choosing the lists to probe for a query are the same
- * computation, and it is here: the nearest centroids by canonical distance, ties to the smaller
- * list. l2 uses squared distance; ip and cosine use the largest inner product with unit
- * centroids (so the length of a row does not matter).
+ * computation, and it is here: the nearest centroids by canonical squared distance, ties to the
+ * smaller list. For ip and cosine centroids have unit length, and rows are brought to it first. That
+ * is the order of inner products, without what they lose of rows that hardly differ: the float32
+ * rounding of a centroid's length would decide between lists that lie nearer than 1e-4. A row of zeros
+ * is as near to every list, at distance 1.
  */
 #ifndef MPIVF_INDEX_COARSE_H
 #define MPIVF_INDEX_COARSE_H
@@ -63,14 +65,17 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
 
 #define MPIVF_COARSE_NONE UINT32_MAX
 
-/* Room for rows to be prepared (mpivf_queries_fill), around the centre of the quantizer. */
+/*
+ * Room for rows to be prepared (mpivf_queries_fill), around the centre of the quantizer; of unit
+ * length, or zeros, for ip and cosine.
+ */
 mpivf_status
-mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, enum mpivf_metric metric,
-                     size_t dim, size_t capacity);
+mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size_t dim,
+                     size_t capacity);
 
 /*
- * The nearest list of each row, list[i] being the one it has or MPIVF_COARSE_NONE. All threads
- * work.
+ * The nearest list of each row, list[i] being the one it has or MPIVF_COARSE_NONE; by ip and cosine a
+ * row of zeros keeps the one it has. All threads work.
  */
 void
 mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list);
@@ -101,7 +106,7 @@ mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_cand
 
 /* Bytes of scratch while probing. */
 size_t
-mpivf_coarse_scratch(size_t dim, int threads, size_t probes);
+mpivf_coarse_scratch(enum mpivf_metric metric, size_t dim, int threads, size_t probes);
 
 /* A 64-bit mark of metric, shape and centroids. */
 uint64_t

@@ -1,6 +1,7 @@
 #include "index/format.h"
 
 #include "io/hdf5.h"
+#include "io/inputs.h"
 
 #include <string.h>
 
@@ -25,7 +26,13 @@ enum attribute {
     A_MODEL,
     A_SOURCE,
     A_CHECKSUM,
-    ATTRIBUTES
+    A_VERSION_OF_SOURCE, /* from here on in files with a stamp */
+    A_SOURCE_BYTES,
+    A_SOURCE_MODIFIED,
+    A_ROWS_CHECKSUM,
+    ATTRIBUTES,
+    PLAIN = A_VERSION_OF_SOURCE, /* attributes of other files */
+    STAMP = ATTRIBUTES - PLAIN
 };
 
 enum dataset { D_CENTROID, D_OFFSET, D_ID, D_CODE, D_VECTOR, D_CHECKSUM, D_REJECTED, D_RANGE, DATASETS };
@@ -54,6 +61,10 @@ name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
         [A_MODEL] = {"model_fingerprint", MPIVF_H5_U64},
         [A_SOURCE] = {"source_fingerprint", MPIVF_H5_U64},
         [A_CHECKSUM] = {"header_checksum", MPIVF_H5_U64},
+        [A_VERSION_OF_SOURCE] = {"source_version", MPIVF_H5_U64},
+        [A_SOURCE_BYTES] = {"source_bytes", MPIVF_H5_U64},
+        [A_SOURCE_MODIFIED] = {"source_modified", MPIVF_H5_U64},
+        [A_ROWS_CHECKSUM] = {"rows_checksum", MPIVF_H5_U64},
     };
     memset(a, 0, ATTRIBUTES * sizeof *a);
     for (int i = 0; i < ATTRIBUTES; i++) {
@@ -83,6 +94,10 @@ set_attributes(struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpivf_index
     a[A_IDS].number = meta->ids;
     a[A_MODEL].number = meta->model_fingerprint;
     a[A_SOURCE].number = meta->source_fingerprint;
+    a[A_VERSION_OF_SOURCE].number = meta->stamp.version;
+    a[A_SOURCE_BYTES].number = meta->stamp.bytes;
+    a[A_SOURCE_MODIFIED].number = (uint64_t)meta->stamp.modified;
+    a[A_ROWS_CHECKSUM].number = meta->stamp.rows;
 }
 
 /* Of all attributes but itself, and of the small datasets. */
@@ -101,7 +116,10 @@ header_checksum(const struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpiv
     rest[0] = mpivf_checksum_of(list_offset, (meta->lists + 1) * sizeof *list_offset);
     rest[1] = mpivf_checksum_of(rejected, meta->rejected * sizeof *rejected);
     rest[2] = mpivf_checksum_of(range, meta->ranges * sizeof *range);
-    return mpivf_checksum_of(sum, sizeof sum);
+    uint64_t all[1 + STAMP] = {mpivf_checksum_of(sum, sizeof sum)};
+    for (int i = 0; i < STAMP; i++)
+        all[1 + i] = a[PLAIN + i].number;
+    return meta->stamped ? mpivf_checksum_of(all, sizeof all) : all[0];
 }
 
 static void
@@ -167,8 +185,9 @@ mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES])
 }
 
 mpivf_status
-mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
-                   const float *centroid, const uint64_t *list_offset, const int64_t *rejected,
+mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
+                   const struct mpivf_index_meta *meta, const float *centroid,
+                   const uint64_t *list_offset, const int64_t *rejected,
                    const struct mpivf_range *range, struct mpivf_index_layout *layout)
 {
     struct mpivf_h5_attribute a[ATTRIBUTES];
@@ -176,22 +195,17 @@ mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpi
     set_attributes(a, meta);
     set_datasets(d, meta);
     a[A_CHECKSUM].number = header_checksum(a, meta, list_offset, rejected, range);
-    mpivf_status status = mpivf_h5_create(ctx, path, a, ATTRIBUTES, d, DATASETS);
-    if (status)
-        return status;
-    struct mpivf_file file;
-    status = mpivf_file_update(ctx, path, &file);
+    mpivf_status status =
+        mpivf_h5_create(ctx, file, a, meta->stamped ? ATTRIBUTES : PLAIN, d, DATASETS);
     const struct {
         enum dataset dataset;
         const void *data;
     } small[] = {{D_CENTROID, centroid}, {D_OFFSET, list_offset}, {D_REJECTED, rejected}, {D_RANGE, range}};
     for (size_t i = 0; i < sizeof small / sizeof small[0] && status == MPIVF_OK; i++)
-        status = mpivf_file_write(ctx, &file, small[i].data, dataset_bytes(&d[small[i].dataset]),
+        status = mpivf_file_write(ctx, file, small[i].data, dataset_bytes(&d[small[i].dataset]),
                                   d[small[i].dataset].offset);
     if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file); /* others write the rows and sync those */
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = status ? status : closed;
+        status = mpivf_file_sync(ctx, file); /* others write the rows and sync those */
     if (status == MPIVF_OK)
         get_layout(d, layout);
     return status;
@@ -214,7 +228,7 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);
     }
     if (status == MPIVF_OK) {
-        status = mpivf_h5_describe(ctx, path, a, ATTRIBUTES, d, DATASETS);
+        status = mpivf_h5_describe(ctx, path, a, PLAIN, d, DATASETS);
         status = status == MPIVF_INPUT ? MPIVF_CORRUPT : status; /* an index lacks nothing */
     }
     if (status)
@@ -252,14 +266,42 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
     return MPIVF_OK;
 }
 
+/* Is it all rows of a source with their centroids: an index proper, which has no stamp? */
+static bool
+whole(const struct mpivf_index_meta *meta)
+{
+    return meta->source_rows > 0 && meta->centroids > 0 &&
+           meta->rows + meta->rejected == meta->source_rows;
+}
+
+static mpivf_status
+read_stamp(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
+           struct mpivf_index_meta *meta)
+{
+    if (whole(meta))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_h5_describe(ctx, path, a + PLAIN, STAMP, NULL, 0);
+    if (status == MPIVF_INPUT) { /* a model, or a shard of a program that wrote none */
+        mpivf_forgive(ctx);
+        return MPIVF_OK;
+    }
+    meta->stamped = status == MPIVF_OK;
+    meta->stamp = (struct mpivf_stamp){.version = a[A_VERSION_OF_SOURCE].number,
+                                       .bytes = a[A_SOURCE_BYTES].number,
+                                       .modified = (int64_t)a[A_SOURCE_MODIFIED].number,
+                                       .rows = a[A_ROWS_CHECKSUM].number};
+    return status;
+}
+
 /* Numbers that no file of ours has, before anything is computed from them. */
 static bool
 meta_possible(const struct mpivf_index_meta *meta)
 {
-    static const uint64_t MOST = (uint64_t)1 << 40; /* so that products stay far below 2^63 */
-    return meta->dim >= 1 && meta->dim < 1 << 20 && meta->lists >= 1 && meta->lists < UINT32_MAX &&
-           meta->rows < MOST && meta->rejected < MOST && meta->source_rows < MOST &&
-           meta->ranges < MOST && (meta->source_rows == 0) == (meta->ranges == 0) &&
+    static const uint64_t MOST = MPIVF_MOST_ROWS; /* so that products stay below 2^63 */
+    return meta->dim >= 1 && meta->dim <= MPIVF_MOST_COLUMNS && meta->lists >= 1 &&
+           meta->lists <= MPIVF_MOST_LISTS &&
+           meta->rows <= MOST && meta->rejected <= MOST && meta->source_rows <= MOST &&
+           meta->ranges <= MOST && (meta->source_rows > 0 || meta->ranges == 0) &&
            (meta->centroids == 0 || meta->centroids == meta->lists);
 }
 
@@ -349,6 +391,8 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
     strcpy(index->path, path);
     mpivf_status status = read_meta(ctx, path, a, d, &index->meta);
     if (status == MPIVF_OK)
+        status = read_stamp(ctx, path, a, &index->meta);
+    if (status == MPIVF_OK)
         status = check_datasets(ctx, path, &index->meta, d);
     struct mpivf_file file = {.fd = -1};
     if (status == MPIVF_OK)
@@ -403,6 +447,9 @@ mpivf_index_close(struct mpivf_index *index)
     mpivf_free(ctx, index->list_offset);
     mpivf_free(ctx, index->rejected);
     mpivf_free(ctx, index->range);
+    if (index->inputs)
+        mpivf_inputs_clear(ctx, index->inputs);
+    mpivf_free(ctx, index->inputs);
     *index = (struct mpivf_index){.fd = -1};
 }
 
@@ -446,7 +493,14 @@ mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a, const 
                                x->source_rows != y->source_rows || x->ids != y->ids
                            ? "another source"
                            : NULL;
+    char here[MPIVF_STAMP_TEXT], there[MPIVF_STAMP_TEXT];
     if (what == NULL)
         return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s'", b->path, what, a->path);
+    if (!x->stamped || !y->stamped || x->stamp.version == y->stamp.version)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s'", b->path, what,
+                          a->path);
+    mpivf_stamp_text(&x->stamp, here);
+    mpivf_stamp_text(&y->stamp, there);
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with %s than '%s' (of %s, that of %s)",
+                      b->path, what, a->path, there, here);
 }

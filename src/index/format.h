@@ -27,12 +27,13 @@ uint64_t
 mpivf_index_bytes(const struct mpivf_index_meta *meta);
 
 /*
- * Create `path` with everything but /id, /code, /vector and /list_checksum, which the caller
- * then writes at the offsets of *layout. `centroid` is [meta->centroids, dim]. Local.
+ * Fill the new, empty file with everything but /id, /code, /vector and /list_checksum, which the
+ * caller then writes at the offsets of *layout. `centroid` is [meta->centroids, dim]. Local.
  */
 mpivf_status
-mpivf_index_create(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
-                   const float *centroid, const uint64_t *list_offset, const int64_t *rejected,
+mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
+                   const struct mpivf_index_meta *meta, const float *centroid,
+                   const uint64_t *list_offset, const int64_t *rejected,
                    const struct mpivf_range *range, struct mpivf_index_layout *layout);
 
 /* The checksum of a list from those of its planes. */

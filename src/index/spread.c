@@ -19,6 +19,7 @@ mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t l
     qsort(size, lists, sizeof *size, mpivf_compare_u64);
     double mean = (double)(offset[lists] - offset[0]) / (double)lists;
     *spread = (struct mpivf_spread){
+        .lists = lists,
         .empty = empty,
         .smallest = size[0],
         .median = size[lists / 2],

@@ -6,22 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1 }; /* of the manifest and of what lies beside it */
+enum { VERSION = 2 }; /* of the manifest and of what lies beside it */
 
-static const char manifest_name[] = "manifest.json";
+static const char manifest_name[] = "manifest.json", format_name[] = "mpivf-work";
 
-mpivf_status
-mpivf_claim_folder(struct mpivf_context *ctx, const char *output, const char *scratch,
-                   const char *kind, char folder[MPIVF_PATH])
-{
-    const char *name = strrchr(output, '/');
-    if (scratch == NULL)
-        return mpivf_path(ctx, folder, "%s.%s", output, kind);
-    return mpivf_path(ctx, folder, "%s/%s.%s", scratch, name ? name + 1 : output, kind);
-}
-
-bool
-mpivf_claim_owns(const char *name)
+/* Is this the name of a file of the claim itself: manifest, lock, manifest under way? */
+static bool
+is_own(const char *name)
 {
     return strcmp(name, manifest_name) == 0 || strcmp(name, "lock") == 0 ||
            strcmp(name, "manifest.json.partial") == 0;
@@ -33,6 +24,78 @@ lock_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH])
     return mpivf_path(ctx, path, "%s/lock", folder);
 }
 
+static mpivf_status
+manifest_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH])
+{
+    return mpivf_path(ctx, path, "%s/%s", folder, manifest_name);
+}
+
+/* The manifest of a folder of ours, or NULL. */
+static json_t *
+load(const char *folder)
+{
+    char path[MPIVF_PATH + sizeof manifest_name];
+    snprintf(path, sizeof path, "%s/%s", folder, manifest_name);
+    json_t *manifest = json_load_file(path, 0, NULL);
+    const char *format = json_string_value(json_object_get(manifest, "format"));
+    if (format && strcmp(format, format_name) == 0)
+        return manifest;
+    json_decref(manifest);
+    return NULL;
+}
+
+bool
+mpivf_claim_exists(const char *folder)
+{
+    json_t *manifest = load(folder);
+    json_decref(manifest);
+    return manifest != NULL;
+}
+
+/* ---- removing ---- */
+
+/* Remove what is ours by its exact name but the claim's own. */
+struct clearing {
+    const char *folder;
+    bool (*ours)(const char *name);
+};
+
+static mpivf_status
+clear_entry(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    const struct clearing *clearing = arg;
+    char path[MPIVF_PATH];
+    if (clearing->ours == NULL || !clearing->ours(name))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_path(ctx, path, "%s/%s", clearing->folder, name);
+    return status ? status : mpivf_file_remove(ctx, path);
+}
+
+static mpivf_status
+clear_own(struct mpivf_context *ctx, const char *folder)
+{
+    static const char *const own[] = {"manifest.json.partial", "lock", manifest_name};
+    char path[MPIVF_PATH];
+    mpivf_status status = MPIVF_OK;
+    for (size_t i = 0; i < sizeof own / sizeof own[0] && status == MPIVF_OK; i++) {
+        status = mpivf_path(ctx, path, "%s/%s", folder, own[i]);
+        if (status == MPIVF_OK)
+            status = mpivf_file_remove(ctx, path);
+    }
+    return status;
+}
+
+/* Remove a folder of ours that this process holds. */
+static mpivf_status
+remove_held(struct mpivf_context *ctx, const char *folder, bool (*ours)(const char *name))
+{
+    struct clearing clearing = {folder, ours};
+    mpivf_status status = mpivf_folder_list(ctx, folder, clear_entry, &clearing);
+    if (status == MPIVF_OK)
+        status = clear_own(ctx, folder);
+    return status ? status : mpivf_folder_remove(ctx, folder);
+}
+
 mpivf_status
 mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
                    bool (*ours)(const char *name))
@@ -41,7 +104,7 @@ mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
     struct mpivf_file lock = {.fd = -1};
     bool fresh = ctx->error[0] == '\0'; /* the cause of cleaning up stays */
     mpivf_status status = lock_path(ctx, folder, path);
-    if (status || !mpivf_file_exists(folder))
+    if (status || !mpivf_claim_exists(folder))
         return status;
     status = mpivf_file_lock(ctx, path, &lock);
     if (status == MPIVF_EXISTS) { /* the next run has it already, and removes it */
@@ -49,65 +112,102 @@ mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
             mpivf_forgive(ctx);
         return MPIVF_OK;
     }
-    mpivf_status removed = mpivf_folder_remove(ctx, folder, ours, manifest_name);
+    mpivf_status removed = remove_held(ctx, folder, ours);
     mpivf_file_drop(&lock);
     return status ? status : removed;
 }
 
-static mpivf_status
-manifest_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH])
-{
-    return mpivf_path(ctx, path, "%s/%s", folder, manifest_name);
-}
-
-bool
-mpivf_claim_exists(const char *folder)
-{
-    char path[MPIVF_PATH + sizeof manifest_name];
-    snprintf(path, sizeof path, "%s/%s", folder, manifest_name);
-    return mpivf_file_exists(path);
-}
-
 /* ---- whose it is ---- */
 
-/* The first member that differs, as "name is 4 there and 8 here". */
-static void
-tell_difference(json_t *there, json_t *here, char *text, size_t size)
+void
+mpivf_claim_source(uint64_t fingerprint, const char *name, const char *seen,
+                   char text[MPIVF_CLAIM_SOURCE])
 {
-    const char *key;
-    json_t *value;
-    snprintf(text, size, "its options differ");
-    json_object_foreach(here, key, value) {
-        json_t *other = json_object_get(there, key);
-        if (other && json_equal(other, value))
-            continue;
-        char *a = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL;
-        char *b = json_dumps(value, JSON_ENCODE_ANY);
-        snprintf(text, size, "%s is %s there and %s here", key, a ? a : "not set",
-                 b ? b : "?");
-        free(a);
-        free(b);
-        return;
-    }
+    enum { NAME = 256 };
+    size_t length = strlen(name), n = 0;
+    char plain[NAME]; /* the end of a long one; what JSON takes otherwise shows as ? */
+    for (const char *c = length < NAME ? name : name + length - NAME + 1; *c; c++)
+        plain[n++] = (unsigned char)*c < ' ' || *c == '"' || *c == '\\' ? '?' : *c;
+    plain[n] = '\0';
+    json_t *utf8 = json_string(plain);
+    for (char *c = plain; utf8 == NULL && *c; c++)
+        *c = *c & 0x80 ? '?' : *c;
+    json_decref(utf8);
+    snprintf(text, MPIVF_CLAIM_SOURCE,
+             "{\"fingerprint\": \"%016llx\", \"name\": \"%s\", \"seen\": \"%s\"}",
+             (unsigned long long)fingerprint, plain, seen);
+}
+
+/* What counts of a member: of a source its fingerprint. */
+static const json_t *
+essence(const json_t *member)
+{
+    const json_t *fingerprint = json_object_get(member, "fingerprint");
+    return fingerprint ? fingerprint : member;
+}
+
+static bool
+same_member(const json_t *a, const json_t *b)
+{
+    return json_equal(essence(a), essence(b));
+}
+
+static const char *
+text_of(const json_t *source, const char *member)
+{
+    const char *text = json_string_value(json_object_get(source, member));
+    return text ? text : "?";
+}
+
+/* The sources are not of the same rows. */
+static mpivf_status
+fail_source(struct mpivf_context *ctx, const char *folder, const json_t *there, const json_t *here)
+{
+    const char *before = text_of(there, "name"), *now = text_of(here, "name");
+    if (strcmp(before, now) != 0)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work on '%s' (%s), not on "
+                          "'%s' (%s); finish that one, or start over with --force", folder, before,
+                          text_of(there, "seen"), now, text_of(here, "seen"));
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' changed since the work in '%s' began: %s then, %s "
+                      "now; start over with --force", now, folder, text_of(there, "seen"),
+                      text_of(here, "seen"));
+}
+
+/* What differs: a member's name and its values there, NULL when it has none, and here. */
+static mpivf_status
+fail_member(struct mpivf_context *ctx, const char *folder, const char *key, const json_t *there,
+            const json_t *here)
+{
+    if (json_is_object(there) && json_is_object(here))
+        return fail_source(ctx, folder, there, here);
+    char *a = there ? json_dumps(there, JSON_ENCODE_ANY) : NULL;
+    char *b = json_dumps(here, JSON_ENCODE_ANY);
+    mpivf_status status =
+        mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (%s is "
+                   "%s there and %s here); finish that one, or start over with --force", folder, key,
+                   a ? a : "not set", b ? b : "?");
+    free(a);
+    free(b);
+    return status;
 }
 
 static mpivf_status
-compare(struct mpivf_context *ctx, const char *folder, const json_t *manifest,
-        json_t *here)
+compare(struct mpivf_context *ctx, const char *folder, const json_t *manifest, json_t *here)
 {
-    char difference[300] = "";
-    json_t *there = json_object_get(manifest, "identity");
+    json_t *there = json_object_get(manifest, "identity"), *value;
+    const char *key;
     if (here == NULL)
         return mpivf_fail(ctx, MPIVF_INTERNAL, "the identity of the work is not JSON");
     if (json_integer_value(json_object_get(manifest, "version")) != VERSION)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was left by another version of "
-                          "mpivf; remove the folder", folder);
-    if (there && json_equal(there, here))
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was left by another version of mpivf; start "
+                          "over with --force", folder);
+    json_object_foreach(here, key, value)
+        if (!same_member(json_object_get(there, key), value))
+            return fail_member(ctx, folder, key, json_object_get(there, key), value);
+    if (json_object_size(there) == json_object_size(here))
         return MPIVF_OK;
-    tell_difference(there, here, difference, sizeof difference);
-    return mpivf_fail(ctx, MPIVF_MISMATCH,
-                      "'%s' holds the unfinished work of another command (%s); finish "
-                      "that one, or remove the folder", folder, difference);
+    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (its "
+                      "options differ); finish that one, or start over with --force", folder);
 }
 
 mpivf_status
@@ -131,16 +231,81 @@ mpivf_claim_check(struct mpivf_context *ctx, const char *folder, const char *ide
     return status;
 }
 
+/* ---- the outputs ---- */
+
+/* The partials of the outputs, and the files that earlier runs of this work have named. */
+static json_t *
+outputs_json(const struct mpivf_outputs *outputs)
+{
+    json_t *list = json_array();
+    for (const struct mpivf_output *o = outputs ? outputs->first : NULL; o; o = o->next) {
+        const char *slash = strrchr(o->partial, '/'), *name = slash ? slash + 1 : o->partial;
+        if (o->kind != MPIVF_OUTPUT_FOLDER)
+            json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "partial", name, "inode",
+                                                  (json_int_t)o->inode, "earlier",
+                                                  (json_int_t)o->earlier));
+    }
+    return list;
+}
+
+bool
+mpivf_claim_lists(const char *folder, const char *name)
+{
+    json_t *manifest = load(folder), *each;
+    size_t i;
+    bool listed = false;
+    json_array_foreach(json_object_get(manifest, "outputs"), i, each) {
+        const char *partial = json_string_value(json_object_get(each, "partial"));
+        listed |= partial && strcmp(partial, name) == 0;
+    }
+    json_decref(manifest);
+    return listed;
+}
+
+bool
+mpivf_claim_named(const char *folder, struct mpivf_output *output)
+{
+    json_t *manifest = load(folder), *each;
+    json_int_t inode = (json_int_t)output->place.file.st_ino;
+    size_t i;
+    output->earlier = 0;
+    json_array_foreach(json_object_get(manifest, "outputs"), i, each) {
+        const char *partial = json_string_value(json_object_get(each, "partial"));
+        if (output->place.there && partial && mpivf_output_owns(output, partial) &&
+            (json_integer_value(json_object_get(each, "inode")) == inode ||
+             json_integer_value(json_object_get(each, "earlier")) == inode))
+            output->earlier = (uint64_t)inode;
+    }
+    json_decref(manifest);
+    return output->earlier != 0;
+}
+
+/* Remove what an earlier run of this work left of its outputs. */
+static mpivf_status
+tidy_outputs(const char *folder, const struct mpivf_outputs *outputs)
+{
+    json_t *manifest = load(folder), *each;
+    size_t i;
+    mpivf_status status = MPIVF_OK;
+    json_array_foreach(json_object_get(manifest, "outputs"), i, each) {
+        const char *partial = json_string_value(json_object_get(each, "partial"));
+        if (partial && outputs && status == MPIVF_OK)
+            status = mpivf_outputs_tidy(outputs, partial);
+    }
+    json_decref(manifest);
+    return status;
+}
+
 /* NULL when there is no memory for it. */
 static char *
-manifest_text(struct mpivf_context *ctx, const char *identity, json_t *more)
+manifest_text(const struct mpivf_claim *claim, json_t *more)
 {
-    json_error_t error;
-    json_t *manifest = json_pack("{s:s, s:i, s:o}", "format", "mpivf-work", "version",
-                                 VERSION, "identity", json_loads(identity, 0, &error));
+    json_t *manifest = json_pack("{s:s, s:i, s:o, s:o}", "format", format_name, "version", VERSION,
+                                 "identity", json_loads(claim->identity, 0, NULL), "outputs",
+                                 outputs_json(claim->outputs));
     char *text = NULL;
     if (manifest && more && json_object_update(manifest, more) == 0 &&
-        !mpivf_fault(ctx, MPIVF_FAULT_JSON_WRITE))
+        !mpivf_fault(claim->par->ctx, MPIVF_FAULT_JSON_WRITE))
         text = json_dumps(manifest, JSON_INDENT(2));
     json_decref(manifest);
     return text;
@@ -152,7 +317,7 @@ mpivf_claim_write(const struct mpivf_claim *claim, json_t *more)
     struct mpivf_context *ctx = claim->par->ctx;
     char path[MPIVF_PATH];
     mpivf_status status = manifest_path(ctx, claim->folder, path);
-    char *text = status == MPIVF_OK ? manifest_text(ctx, claim->identity, more) : NULL;
+    char *text = status == MPIVF_OK ? manifest_text(claim, more) : NULL;
     json_decref(more);
     if (status)
         return status;
@@ -164,6 +329,55 @@ mpivf_claim_write(const struct mpivf_claim *claim, json_t *more)
 }
 
 /* ---- on all ranks ---- */
+
+/* Is this all that a run leaves which was killed before it had a manifest? */
+struct inspection {
+    const char *folder;
+    char foreign[64]; /* a name that is not */
+};
+
+static bool
+is_small_begin(const char *folder, const char *name, const char *begin)
+{
+    char path[MPIVF_PATH + 64], text[64] = "";
+    snprintf(path, sizeof path, "%s/%.40s", folder, name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    size_t n = fread(text, 1, sizeof text, file), most = strlen(begin);
+    fclose(file);
+    return memcmp(text, begin, n < most ? n : most) == 0 && (most > 0 || n == 0);
+}
+
+static mpivf_status
+inspect(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    struct inspection *inspection = arg;
+    bool own = is_own(name) && strcmp(name, manifest_name) != 0 &&
+               is_small_begin(inspection->folder, name,
+                              strcmp(name, "lock") == 0 ? "" : "{\n  \"format\": \"mpivf-work\"");
+    (void)ctx;
+    if (!own)
+        snprintf(inspection->foreign, sizeof inspection->foreign, "%s", name);
+    return MPIVF_OK;
+}
+
+/* Nothing of a folder that is not ours is touched. */
+static mpivf_status
+check_ours(struct mpivf_context *ctx, const char *folder)
+{
+    struct inspection inspection = {.folder = folder};
+    if (!mpivf_file_exists(folder) || mpivf_claim_exists(folder))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_folder_list(ctx, folder, inspect, &inspection);
+    if (status || inspection.foreign[0] == '\0')
+        return status;
+    if (strcmp(inspection.foreign, manifest_name) == 0)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "cannot read '%s/%s'; remove the folder '%s' to "
+                          "start over", folder, manifest_name, folder);
+    return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is no work folder of mpivf: it has '%s' and no "
+                      "manifest.json of ours; move it away", folder, inspection.foreign);
+}
 
 /*
  * Two runs in one folder would write the same files. A run that ends removes the folder, lock and
@@ -177,6 +391,9 @@ lock_folder(struct mpivf_claim *claim)
     char path[MPIVF_PATH];
     mpivf_status status = lock_path(ctx, claim->folder, path);
     for (int i = 1; status == MPIVF_OK; i++) {
+        status = check_ours(ctx, claim->folder);
+        if (status)
+            break;
         status = mpivf_folder_create(ctx, claim->folder);
         if (status)
             break;
@@ -192,26 +409,55 @@ lock_folder(struct mpivf_claim *claim)
     return status;
 }
 
+/* The folder is ours and locked: whose work is in it, and is that gone on with? */
+static mpivf_status
+enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
+{
+    struct mpivf_context *ctx = claim->par->ctx;
+    struct clearing clearing = {claim->folder, rules->ours};
+    char path[MPIVF_PATH];
+    bool over = rules->no_work;
+    mpivf_status status = mpivf_claim_check(ctx, claim->folder, rules->identity);
+    if (status == MPIVF_MISMATCH && rules->over) {
+        mpivf_forgive(ctx);
+        status = MPIVF_OK;
+        over = true;
+    }
+    if (status == MPIVF_OK)
+        status = mpivf_path(ctx, path, "%s/manifest.json.partial", claim->folder);
+    if (status == MPIVF_OK)
+        status = mpivf_file_remove(ctx, path);
+    if (status == MPIVF_OK)
+        status = tidy_outputs(claim->folder, claim->outputs);
+    if (status == MPIVF_OK && over)
+        status = mpivf_folder_list(ctx, claim->folder, clear_entry, &clearing);
+    return status ? status : mpivf_claim_write(claim, json_object());
+}
+
 mpivf_status
 mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par,
-                     const char *folder, const char *identity)
+                     const char *folder, const struct mpivf_claim_rules *rules)
 {
     struct mpivf_context *ctx = par->ctx;
     memset(claim, 0, sizeof *claim);
     claim->lock.fd = -1;
     claim->par = par;
+    claim->outputs = rules->outputs;
+    claim->ours = rules->ours;
     mpivf_status status = mpivf_path(ctx, claim->folder, "%s", folder);
-    size_t bytes = strlen(identity) + 1;
+    size_t bytes = strlen(rules->identity) + 1;
     claim->identity = mpivf_alloc(ctx, "the identity of the work", bytes, 1);
     if (claim->identity)
-        memcpy(claim->identity, identity, bytes);
+        memcpy(claim->identity, rules->identity, bytes);
     else
         status = MPIVF_MEMORY;
     if (par->rank == 0) {
         if (status == MPIVF_OK)
             status = lock_folder(claim);
         if (status == MPIVF_OK)
-            status = mpivf_claim_check(ctx, folder, identity);
+            status = enter(claim, rules);
+        if (status && claim->lock.fd >= 0 && !mpivf_claim_exists(folder)) /* we have just made it */
+            (void)remove_held(ctx, folder, NULL);
     }
     return mpivf_agree_all(par, status);
 }
@@ -226,6 +472,36 @@ mpivf_claim_seen_all(const struct mpivf_claim *claim)
         status = mpivf_fail(ctx, MPIVF_IO, "cannot see '%s': the work folder (--scratch) "
                             "must be on a file system that all ranks share", path);
     return mpivf_agree_all(claim->par, status);
+}
+
+/* Is this something to go on with? */
+struct remains {
+    bool (*ours)(const char *name);
+    bool work;
+};
+
+static mpivf_status
+find_work(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    static const char partial[] = ".partial";
+    struct remains *remains = arg;
+    size_t length = strlen(name), end = sizeof partial - 1;
+    bool begun = length > end && strcmp(name + length - end, partial) == 0;
+    (void)ctx;
+    remains->work |= remains->ours && remains->ours(name) && !begun;
+    return MPIVF_OK;
+}
+
+void
+mpivf_claim_abandon(struct mpivf_claim *claim)
+{
+    struct remains remains = {.ours = claim->ours};
+    if (claim->par == NULL || claim->lock.fd < 0 || !mpivf_claim_exists(claim->folder))
+        return;
+    struct mpivf_context *ctx = claim->par->ctx;
+    if (mpivf_claim_check(ctx, claim->folder, claim->identity) == MPIVF_OK &&
+        mpivf_folder_list(ctx, claim->folder, find_work, &remains) == MPIVF_OK && !remains.work)
+        (void)remove_held(ctx, claim->folder, claim->ours);
 }
 
 void

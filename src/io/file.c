@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* mkostemp, fallocate, sync_file_range, SEEK_DATA */
+#define _GNU_SOURCE /* memfd_create, O_TMPFILE, F_OFD_*, fallocate, sync_file_range, SEEK_DATA */
 #include "io/file.h"
 
 #include "base/fault.h"
@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -45,6 +47,58 @@ mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
     return MPIVF_OK;
 }
 
+/* What else than a regular file a name may stand for. */
+static const char *
+kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+/*
+ * Files are read at offsets, by every rank, more than once: only regular ones can be. To open a
+ * pipe would be to wait for its writer, for ever if there is none.
+ */
+static mpivf_status
+check_regular(struct mpivf_context *ctx, const char *path)
+{
+    struct stat info;
+    char target[200];
+    ssize_t length = -1;
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode))
+        return MPIVF_OK;
+    if (stat(path, &info) == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %s, where a regular file is needed%s", path,
+                          kind_of(info.st_mode),
+                          S_ISFIFO(info.st_mode) ? "; write what it brings to a file first" : "");
+    if (errno == ENOENT)
+        length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return MPIVF_OK; /* opening it fails and says why */
+    target[length] = '\0';
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is a link to '%s', where there is no file", path,
+                      target);
+}
+
+size_t
+mpivf_path_file(const char *name)
+{
+    size_t all = strlen(name), length = all;
+    char file[MPIVF_PATH];
+    if (all >= sizeof file || mpivf_file_exists(name))
+        return all;
+    memcpy(file, name, all + 1);
+    for (char *colon; (colon = strrchr(file, ':')) != NULL;) {
+        *colon = '\0';
+        length = length == all ? (size_t)(colon - file) : length;
+        if (mpivf_file_exists(file))
+            return (size_t)(colon - file);
+    }
+    return length;
+}
+
 static mpivf_status
 open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb,
         enum mpivf_fault_site site, struct mpivf_file *file)
@@ -57,7 +111,19 @@ open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb
 mpivf_status
 mpivf_file_open(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
 {
-    return open_as(ctx, path, O_RDONLY, "open", MPIVF_FAULT_FILE_OPEN, file);
+    *file = (struct mpivf_file){.fd = -1, .path = path};
+    mpivf_status status = check_regular(ctx, path);
+    if (status)
+        return status;
+    /* a pipe that takes the name just now does not block either */
+    return open_as(ctx, path, O_RDONLY | O_NONBLOCK, "open", MPIVF_FAULT_FILE_OPEN, file);
+}
+
+bool
+mpivf_file_regular(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 mpivf_status
@@ -69,7 +135,8 @@ mpivf_file_update(struct mpivf_context *ctx, const char *path, struct mpivf_file
 mpivf_status
 mpivf_file_create(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
 {
-    return open_as(ctx, path, O_RDWR | O_CREAT | O_TRUNC, "create", MPIVF_FAULT_FILE_CREATE, file);
+    return open_as(ctx, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, "create",
+                   MPIVF_FAULT_FILE_CREATE, file);
 }
 
 mpivf_status
@@ -156,38 +223,47 @@ mpivf_file_drop(struct mpivf_file *file)
     file->fd = -1;
 }
 
-/* A new file in `folder` under a name of its own, into `path`; the caller tells of a failure. */
-static mpivf_status
-create_some(struct mpivf_context *ctx, const char *folder, char *path, struct mpivf_file *file)
+/*
+ * An open file in `folder` that has no name, or has lost it before anybody could meet it; -1 with
+ * errno.
+ */
+static int
+open_nameless(const char *folder)
 {
-    mpivf_status status = mpivf_path(ctx, path, "%s/mpivf-XXXXXX", folder);
-    if (status == MPIVF_OK)
-        file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : mkostemp(path, O_CLOEXEC);
-    return status;
+    char path[MPIVF_PATH];
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    if (snprintf(path, sizeof path, "%s/mpivf-XXXXXX", folder) >= (int)sizeof path)
+        return errno = ENAMETOOLONG, -1;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        (void)unlink(path);
+    return fd;
 }
 
 mpivf_status
 mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file)
 {
-    const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
-    mpivf_status status = create_some(ctx, folder ? folder : "/tmp", path, file);
+    const char *folder = getenv("TMPDIR");
+    folder = folder ? folder : "/tmp";
+    bool fault = faulty(ctx, MPIVF_FAULT_FILE_CREATE);
     file->path = path;
-    if (status)
-        return status;
-    return file->fd < 0 ? fail(ctx, "create", path) : MPIVF_OK;
+    file->fd = fault ? -1 : memfd_create("mpivf", MFD_CLOEXEC);
+    if (file->fd < 0 && !fault) /* an old kernel, or one that forbids it */
+        file->fd = open_nameless(folder);
+    if (file->fd < 0)
+        return mpivf_fail(ctx, MPIVF_IO, "cannot make a file in memory or in '%s': %s; set TMPDIR "
+                          "to a folder that can be written", folder, strerror(errno));
+    return mpivf_path(ctx, path, "/proc/self/fd/%d", file->fd);
 }
 
 mpivf_status
 mpivf_file_nameless(struct mpivf_context *ctx, const char *folder, struct mpivf_file *file)
 {
-    char path[MPIVF_PATH];
-    mpivf_status status = create_some(ctx, folder, path, file);
     file->path = folder;
-    if (status)
-        return status;
-    if (file->fd < 0)
-        return fail(ctx, "create a file in", folder);
-    return unlink(path) < 0 ? fail(ctx, "remove", path) : MPIVF_OK;
+    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : open_nameless(folder);
+    return file->fd < 0 ? fail(ctx, "create a file in", folder) : MPIVF_OK;
 }
 
 mpivf_status
@@ -248,18 +324,24 @@ mpivf_path_folder(const char *path, char *folder)
         snprintf(folder, MPIVF_PATH, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
+void
+mpivf_folder_sync(const char *path)
+{
+    char folder[MPIVF_PATH];
+    mpivf_path_folder(path, folder);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) /* some file systems cannot sync a folder: the rename stands anyway */
+        return;
+    (void)fsync(fd);
+    close(fd);
+}
+
 mpivf_status
 mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *path)
 {
     if (faulty(ctx, MPIVF_FAULT_FILE_RENAME) || rename(partial, path) < 0)
         return fail(ctx, "give the final name to", path);
-    char name[MPIVF_PATH];
-    mpivf_path_folder(path, name);
-    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) { /* some file systems cannot sync a folder: the rename stands anyway */
-        (void)fsync(fd);
-        close(fd);
-    }
+    mpivf_folder_sync(path);
     return MPIVF_OK;
 }
 
@@ -308,67 +390,27 @@ mpivf_file_exists(const char *path)
     return lstat(path, &info) == 0;
 }
 
-mpivf_status
-mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force)
+bool
+mpivf_file_hold(const struct mpivf_file *file)
 {
-    struct stat info;
-    bool there = stat(path, &info) == 0;
-    if (there && S_ISDIR(info.st_mode))
-        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is a folder, not a file to write", path);
-    if (there && !S_ISREG(info.st_mode))
-        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is not a regular file and is not replaced", path);
-    if (there && !force)
-        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' exists; --force replaces it", path);
-    char folder[MPIVF_PATH];
-    mpivf_path_folder(path, folder);
-    if (stat(folder, &info) < 0 || !S_ISDIR(info.st_mode))
-        return mpivf_fail(ctx, MPIVF_IO, "cannot write '%s': there is no folder '%s'", path, folder);
-    if (access(folder, W_OK | X_OK) < 0)
-        return fail(ctx, "write", path);
-    return MPIVF_OK;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(file->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
-/* Would both be the same file, if they were there? */
-static bool
-same_place(const char *a, const char *b)
+bool
+mpivf_file_held(const struct mpivf_file *file)
 {
-    struct stat folder[2];
-    const char *path[2] = {a, b}, *name[2];
-    for (int i = 0; i < 2; i++) {
-        char parent[MPIVF_PATH];
-        const char *slash = strrchr(path[i], '/');
-        name[i] = slash ? slash + 1 : path[i];
-        snprintf(parent, sizeof parent, "%.*s.", (int)(name[i] - path[i]), path[i]);
-        if (stat(parent, &folder[i]) < 0)
-            return false;
-    }
-    return folder[0].st_dev == folder[1].st_dev && folder[0].st_ino == folder[1].st_ino &&
-           strcmp(name[0], name[1]) == 0;
-}
-
-mpivf_status
-mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *input)
-{
-    struct stat out, in;
-    char file[MPIVF_PATH];
-    const char *colon = mpivf_file_exists(input) ? NULL : strrchr(input, ':');
-    snprintf(file, sizeof file, "%.*s", (int)(colon ? colon - input : (ptrdiff_t)strlen(input)), input);
-    bool there = stat(output, &out) == 0 && stat(file, &in) == 0;
-    if (there ? out.st_dev != in.st_dev || out.st_ino != in.st_ino : !same_place(output, file))
-        return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_USAGE, "the output '%s' is also an input", output);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(file->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 mpivf_status
 mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    file->path = path;
-    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file->fd < 0)
-        return fail(ctx, "create", path);
-    if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
-        return MPIVF_OK;
+    mpivf_status status = open_as(ctx, path, O_RDWR | O_CREAT | O_NOFOLLOW, "create",
+                                  MPIVF_FAULT_FILE_CREATE, file);
+    if (status || mpivf_file_hold(file))
+        return status;
     mpivf_file_drop(file);
     return mpivf_fail(ctx, MPIVF_EXISTS, "another process is at work on '%s'", path);
 }
@@ -379,6 +421,30 @@ mpivf_file_is(const struct mpivf_file *file, const char *path)
     struct stat here, there;
     return file->fd >= 0 && fstat(file->fd, &here) == 0 && stat(path, &there) == 0 &&
            here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+int
+mpivf_folder_lock(const char *path)
+{
+    enum { TIMES = 200, PAUSE = 10000 }; /* microseconds: two seconds in all */
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i < TIMES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return fd;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            break;
+        usleep(PAUSE);
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+void
+mpivf_folder_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
 }
 
 mpivf_status
@@ -405,41 +471,15 @@ mpivf_folder_list(struct mpivf_context *ctx, const char *path,
     return status;
 }
 
-struct removal {
-    const char *folder, *last;
-    bool (*ours)(const char *name);
-};
-
-static mpivf_status
-remove_entry(struct mpivf_context *ctx, void *arg, const char *name)
-{
-    const struct removal *removal = arg;
-    char path[MPIVF_PATH];
-    if ((removal->ours && !removal->ours(name)) || (removal->last && strcmp(name, removal->last) == 0))
-        return MPIVF_OK;
-    mpivf_status status = mpivf_path(ctx, path, "%s/%s", removal->folder, name);
-    return status ? status : mpivf_file_remove(ctx, path);
-}
-
 mpivf_status
-mpivf_folder_remove(struct mpivf_context *ctx, const char *path, bool (*ours)(const char *name),
-                    const char *last)
+mpivf_folder_remove(struct mpivf_context *ctx, const char *path)
 {
-    struct removal removal = {path, last, ours};
-    char last_path[MPIVF_PATH];
-    if (!mpivf_file_exists(path))
+    if (rmdir(path) == 0 || errno == ENOENT)
         return MPIVF_OK;
-    mpivf_status status = mpivf_folder_list(ctx, path, remove_entry, &removal);
-    if (status == MPIVF_OK && last)
-        status = mpivf_path(ctx, last_path, "%s/%s", path, last);
-    if (status == MPIVF_OK && last)
-        status = mpivf_file_remove(ctx, last_path);
-    if (status == MPIVF_OK && rmdir(path) < 0) {
-        if (errno != ENOTEMPTY && errno != EEXIST)
-            return fail(ctx, "remove the folder", path);
-        mpivf_note(ctx, "the folder '%s' holds files of others and stays", path);
-    }
-    return status;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return fail(ctx, "remove the folder", path);
+    mpivf_note(ctx, "the folder '%s' holds files of others and stays", path);
+    return MPIVF_OK;
 }
 
 mpivf_status

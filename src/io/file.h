@@ -1,8 +1,9 @@
 /*
  * file: files and folders by their names, with errors that say which one and why.
  *
- * Nothing half-written ever carries its final name: a file is written as NAME.partial, synced,
- * and renamed when whole (mpivf_file_commit also syncs the folder). Every function is local.
+ * Nothing half-written ever carries its final name: in a folder of ours a file is written as
+ * NAME.partial, synced, and renamed when whole (mpivf_file_commit also syncs the folder); the files
+ * that a user names are the affair of io/output.h. Every function is local.
  */
 #ifndef MPIVF_IO_FILE_H
 #define MPIVF_IO_FILE_H
@@ -18,19 +19,34 @@ struct mpivf_file {
     const char *path; /* borrowed, for messages */
 };
 
+/*
+ * How many bytes of FILE[:OBJECT] are the name of the file: up to the last colon before which there
+ * is one, for both names may have colons; up to the last colon when there is no such file.
+ */
+size_t
+mpivf_path_file(const char *name);
+
 /* Join text to a path of MPIVF_PATH bytes by a printf format; MPIVF_USAGE when it is too long. */
 mpivf_status
 mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * For reading. Never waits: what is not a regular file (a pipe, a device, a folder) is MPIVF_INPUT,
+ * and so is a link to nothing.
+ */
 mpivf_status
 mpivf_file_open(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
+/* Is it a regular file, or a link to one? To be asked before a library opens it, which may wait. */
+bool
+mpivf_file_regular(const char *path);
 
 /* For writing into a file that is there, at any offset. */
 mpivf_status
 mpivf_file_update(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
 
-/* An empty file, replacing what had the name. */
+/* A new, empty file; MPIVF_IO when something has the name, be it a link. */
 mpivf_status
 mpivf_file_create(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
 
@@ -63,7 +79,10 @@ mpivf_file_close(struct mpivf_context *ctx, struct mpivf_file *file);
 mpivf_status
 mpivf_file_size(struct mpivf_context *ctx, const char *path, uint64_t *bytes);
 
-/* Give PATH.partial its final name and make that last. */
+/*
+ * Give a file of a folder of ours its final name, whatever had it, and make that last. What a user
+ * names goes by mpivf_output_commit.
+ */
 mpivf_status
 mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *path);
 
@@ -84,8 +103,8 @@ void
 mpivf_file_drop(struct mpivf_file *file);
 
 /*
- * A file in memory (/dev/shm, else TMPDIR), where holes take no room. `path`, of MPIVF_PATH bytes,
- * is its name, to be unlinked once whoever needs the name has opened it.
+ * A file in memory, else one without a name in TMPDIR; holes take no room, and it goes when it is
+ * closed or the process ends. `path`, of MPIVF_PATH bytes, is what this process can open it by.
  */
 mpivf_status
 mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file);
@@ -116,13 +135,16 @@ mpivf_file_remove(struct mpivf_context *ctx, const char *path);
 bool
 mpivf_file_exists(const char *path);
 
-/* Refuse an output that exists (unless `force`) or whose folder cannot be written. */
-mpivf_status
-mpivf_file_writable(struct mpivf_context *ctx, const char *path, bool force);
+/*
+ * Hold an open, written file locked until it is closed or the process ends; false when another
+ * process holds it. Where the file system knows no locks nothing is held, and that is true.
+ */
+bool
+mpivf_file_hold(const struct mpivf_file *file);
 
-/* MPIVF_USAGE when `output` is the very file that `input`, FILE or FILE:OBJECT, names. */
-mpivf_status
-mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *input);
+/* Does another process, or another opening of this file, hold it? */
+bool
+mpivf_file_held(const struct mpivf_file *file);
 
 /*
  * Make or open `path` and hold it locked until it is closed or the process ends. MPIVF_EXISTS
@@ -130,6 +152,20 @@ mpivf_file_distinct(struct mpivf_context *ctx, const char *output, const char *i
  */
 mpivf_status
 mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
+
+/*
+ * Hold a folder for as long as a look at it and a change of it take: the lock, to be given back
+ * with mpivf_folder_unlock; -1 when there is none to be had within two seconds. Who goes on with -1
+ * has to be right all the same, if less well told.
+ */
+int
+mpivf_folder_lock(const char *path);
+void
+mpivf_folder_unlock(int lock);
+
+/* Make last what has happened in the folder of `path`, where the file system can. */
+void
+mpivf_folder_sync(const char *path);
 
 /* Does `path` still name this open file? */
 bool
@@ -145,13 +181,9 @@ mpivf_folder_list(struct mpivf_context *ctx, const char *path,
                   mpivf_status (*visit)(struct mpivf_context *ctx, void *arg, const char *name),
                   void *arg);
 
-/*
- * Remove the files in a folder whose names are `ours` (NULL: all), `last` as the last of them
- * (NULL: none), then the folder unless something else is in it. Not there is fine.
- */
+/* Remove a folder unless something is in it: a note says so. Not there is fine. */
 mpivf_status
-mpivf_folder_remove(struct mpivf_context *ctx, const char *path, bool (*ours)(const char *name),
-                    const char *last);
+mpivf_folder_remove(struct mpivf_context *ctx, const char *path);
 
 /* MPIVF_IO when the file system of `folder` has fewer than `bytes` free; `what` needs them. */
 mpivf_status

@@ -2,14 +2,17 @@
  * hdf5: the only door to HDF5.
  *
  * Files of ours (index, shard, result) have contiguous datasets, allocated when created, whose
- * bytes are then read and written at their offsets without HDF5. Files of users are described
- * once, on one rank, and read as they lie: at the offset when that is possible, else by
- * H5Dread with the serial driver (independent) or MPI-IO (collective).
+ * bytes are then read and written at their offsets without HDF5. Datasets of users are described
+ * once, on one rank, with all that they stand on, and read as they lie: at the offset, in the file
+ * that holds them, when that is possible, else by H5Dread with the serial driver or, collective,
+ * MPI-IO.
  *
  * HDF5 is not thread safe here: one thread at a time. Errors carry HDF5's innermost message.
  */
 #ifndef MPIVF_IO_HDF5_H
 #define MPIVF_IO_HDF5_H
+
+#include "io/file.h"
 
 #include <mpivf/par.h>
 #include <mpivf/range.h>
@@ -41,12 +44,12 @@ struct mpivf_h5_attribute {
 };
 
 /*
- * Create a file with these root attributes and datasets (contiguous, little endian, allocated,
- * not filled, aligned to 4096 bytes from that size on, without times) and fill in the offsets. Equal arguments
- * give equal bytes up to the datasets' content. Local.
+ * Fill a new, empty file with these root attributes and datasets (contiguous, little endian,
+ * allocated, not filled, aligned to 4096 bytes from that size on, without times) and fill in the
+ * offsets. Equal arguments give equal bytes up to the datasets' content. Local.
  */
 mpivf_status
-mpivf_h5_create(struct mpivf_context *ctx, const char *path,
+mpivf_h5_create(struct mpivf_context *ctx, const struct mpivf_file *file,
                 const struct mpivf_h5_attribute *attribute, int attributes,
                 struct mpivf_h5_dataset *dataset, int datasets);
 
@@ -69,45 +72,106 @@ bool
 mpivf_h5_text(const char *path, const char *name, char text[64]);
 
 /*
- * Read a whole 1-D or 2-D dataset of numbers, in any layout, as MPIVF_I64 or MPIVF_F64.
- * *data is owned by the caller (mpivf_free). Local.
+ * A 1-D or 2-D dataset of numbers of any type and layout, read in runs of rows. Every number
+ * becomes the 8 bytes of the type that holds all of its kind: MPIVF_I64, MPIVF_U64 or MPIVF_F64.
  */
-mpivf_status
-mpivf_h5_load(struct mpivf_context *ctx, const char *path, const char *object,
-              enum mpivf_type type, void **data, uint64_t dim[2]);
-
-/* How a dataset of a user lies in its file. Plain data: copied between ranks. */
-struct mpivf_h5_shape {
+struct mpivf_h5_table {
+    const char *path, *object; /* not owned */
     enum mpivf_type type;
-    uint64_t rows, dim;  /* dim is 1 for a 1-D dataset */
-    uint64_t chunk_rows; /* 0 = contiguous */
-    uint64_t chunk_band; /* bytes of all chunks that a row lies in, decoded */
-    uint64_t offset;     /* of the first row, when direct */
-    bool swapped;        /* big endian */
-    bool direct;         /* contiguous, allocated, in this very file */
-    bool allocated;      /* every chunk exists */
+    uint64_t rows, columns; /* columns is 1 for a 1-D dataset */
+    uint64_t size;          /* bytes of a number in the file */
+    uint64_t largest;       /* number of its type, when that is unsigned; else 0 */
+    uint64_t chunk_bytes;   /* of a chunk, decoded; 0 = contiguous */
 };
 
-/* Describe FILE:OBJECT; checks type, rank and that every filter is at hand. Local. */
+/* Is there such an object, in a file that can be read? Local. */
+bool
+mpivf_h5_has(struct mpivf_context *ctx, const char *path, const char *object);
+
+/* Describe it. Local. */
+mpivf_status
+mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *object,
+                    struct mpivf_h5_table *table);
+
+/* Rows [first, first + n), n >= 1, into `data`, [n, columns] of 8 bytes each. Local. */
+mpivf_status
+mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table,
+                    uint64_t first, uint64_t n, void *data);
+
+/* Is called with the path of a file; not MPIVF_OK ends what calls it. */
+typedef mpivf_status (*mpivf_h5_visit_file)(struct mpivf_context *ctx, void *arg, const char *path);
+
+/*
+ * Call `visit` with every file that the dataset FILE:OBJECT stands on: FILE itself, the file a link
+ * leads to, external raw data, the sources of a virtual dataset and what those stand on. A path may
+ * come several times. MPIVF_INPUT when one is missing or too small. Local.
+ */
+mpivf_status
+mpivf_h5_stands_on(struct mpivf_context *ctx, const char *path, const char *object,
+                   mpivf_h5_visit_file visit, void *arg);
+
+/* What a dataset of a user is. Plain data: copied between ranks. */
+struct mpivf_h5_shape {
+    enum mpivf_type type;
+    uint64_t rows, dim;    /* dim is 1 for a 1-D dataset */
+    uint64_t chunk_rows;   /* reads should begin at multiples of it; 0 = anywhere */
+    uint64_t offset;       /* of the first row, when direct */
+    bool swapped;          /* big endian */
+    bool direct;           /* all rows lie one after the other in `file`, from the offset on */
+    bool together;         /* can be read by all ranks together */
+    char file[MPIVF_PATH]; /* that the rows lie in, when direct: where links have led */
+};
+
+/*
+ * Where the rows of a dataset lie: pieces of other datasets, and rows that were never written.
+ * Opaque; made by rank 0, spread to all. Memory: 96 bytes for each mapping of a virtual dataset,
+ * and its names.
+ */
+struct mpivf_h5_layout;
+
+/*
+ * Describe FILE:OBJECT and all that it stands on; checks type, rank, that every filter is at hand,
+ * that every file and source is there and as large as it has to be. *layout is the caller's to
+ * free. What a reader may not expect is told in notes. Local.
+ */
 mpivf_status
 mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
-               struct mpivf_h5_shape *shape);
+               struct mpivf_h5_shape *shape, struct mpivf_h5_layout **layout);
+
+/* Copy rank 0's layout to all. To be freed also after failure. Collective, agreed. */
+mpivf_status
+mpivf_h5_layout_spread_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout);
+
+/* NULL inside is fine. */
+void
+mpivf_h5_layout_free(struct mpivf_context *ctx, struct mpivf_h5_layout **layout);
+
+/*
+ * The rows of which a part was never written and reads as the fill value: chunks that do not exist,
+ * rows that no source of a virtual dataset gives. Their number; `range` belongs to the layout.
+ */
+uint64_t
+mpivf_h5_layout_unwritten_rows(const struct mpivf_h5_layout *layout,
+                               const struct mpivf_range **range, size_t *ranges);
 
 struct mpivf_h5_reader; /* an open dataset */
 
 /*
- * Open a described dataset on every rank, with MPI-IO when `collective`. Release with
- * mpivf_h5_close_all. Collective.
+ * Open a described dataset on every rank, with MPI-IO when `collective`. The layout, the same on
+ * all ranks, stays the caller's and has to outlive the reader. All memory that reading takes,
+ * HDF5's too, is taken here: MPIVF_MEMORY when the budget cannot give it. Release with mpivf_h5_close_all.
+ * Collective.
  */
 mpivf_status
-mpivf_h5_open_all(const struct mpivf_par *par, const char *path, const char *object,
-                  const struct mpivf_h5_shape *shape, bool collective,
+mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shape,
+                  const struct mpivf_h5_layout *layout, bool collective,
                   struct mpivf_h5_reader **reader);
 
 /*
  * Read ranges of rows, ascending and apart, one after the other into `data`, in the type and
- * byte order of the file. Collective when opened so (then one transfer for all ranges, of any
- * number, 0 too), else local.
+ * byte order of the file. A chunk that has to be inflated whole is kept until another one is, so
+ * that ascending reads inflate each once. Collective when opened so (of any number of ranges, 0
+ * too), else local.
  */
 mpivf_status
 mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,

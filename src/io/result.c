@@ -3,15 +3,10 @@
 #include "io/convention.h"
 #include "io/file.h"
 #include "io/hdf5.h"
+#include "io/result_read.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* One file of a result on its way. */
-struct mpivf_result_file {
-    struct mpivf_file file; /* its path is `partial` */
-    char path[MPIVF_PATH], partial[MPIVF_PATH];
-};
 
 mpivf_status
 mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result,
@@ -33,13 +28,6 @@ mpivf_result_clear(struct mpivf_result *result)
     mpivf_free(result->ctx, result->neighbor);
     mpivf_free(result->ctx, result->distance);
     memset(result, 0, sizeof *result);
-}
-
-/* The names ann-benchmarks has for metrics. */
-static const char *
-distance_name(enum mpivf_metric metric)
-{
-    return metric == MPIVF_L2 ? "euclidean" : metric == MPIVF_COSINE ? "angular" : "ip";
 }
 
 int
@@ -85,26 +73,17 @@ mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i
                       mpivf_convention_ending(convention_of(also, i)));
 }
 
-static mpivf_status
-name_files(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
-           const char *path)
+uint64_t
+mpivf_result_bytes(uint64_t queries, uint64_t k, int also)
 {
-    mpivf_status status = MPIVF_OK;
-    for (int i = 0; i < writer->files && status == MPIVF_OK; i++) {
-        struct mpivf_result_file *file = &writer->file[i];
-        file->file = (struct mpivf_file){.fd = -1, .path = file->partial};
-        status = mpivf_result_output(ctx, path, writer->also, i, file->path);
-        if (status == MPIVF_OK)
-            status = mpivf_path(ctx, file->partial, "%s.partial", file->path);
-    }
-    return status;
+    return queries * (k * 16 + 16) + (uint64_t)(mpivf_result_outputs(also) - 1) * queries * k * 8 +
+           (64 << 10);
 }
 
 static mpivf_status
 create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
 {
     const struct mpivf_result_about *about = &writer->about;
-    struct mpivf_result_file *file = &writer->file[0];
     struct mpivf_h5_attribute attribute[] = {
         {.name = "distance", .kind = MPIVF_H5_TEXT},
         {.name = "kind", .kind = MPIVF_H5_TEXT},
@@ -113,7 +92,7 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {.name = "exact", .kind = MPIVF_H5_U64, .number = about->exact},
         {.name = "inquiry", .kind = MPIVF_H5_U64, .number = about->inquiry},
     };
-    strcpy(attribute[0].text, distance_name(about->metric));
+    strcpy(attribute[0].text, mpivf_result_distance(about->metric));
     strcpy(attribute[1].text, about->kind);
     struct mpivf_h5_dataset dataset[] = {
         {"neighbors", MPIVF_I64, 2, {about->queries, about->k}, 0},
@@ -122,57 +101,33 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {"duplicates", MPIVF_I64, 1, {about->queries, 1}, 0},
     };
     mpivf_status status =
-        mpivf_h5_create(ctx, file->partial, attribute, about->inquiry ? 6 : 5, dataset,
+        mpivf_h5_create(ctx, &writer->output[0]->file, attribute, about->inquiry ? 6 : 5, dataset,
                         about->counts ? 4 : 2);
     for (int i = 0; i < 4; i++)
         writer->offset[i] = dataset[i].offset;
-    return status ? status : mpivf_file_update(ctx, file->partial, &file->file);
-}
-
-static mpivf_status
-create_other(struct mpivf_context *ctx, struct mpivf_result_writer *writer, int i)
-{
-    struct mpivf_result_file *file = &writer->file[i];
-    mpivf_status status = mpivf_file_create(ctx, file->partial, &file->file);
-    if (status)
-        return status;
-    return mpivf_convention_begin(ctx, &file->file, convention_of(writer->also, i),
-                                  &writer->about);
-}
-
-/* Memory and names; when this fails there is nothing in the folder to remove. */
-static mpivf_status
-prepare(struct mpivf_context *ctx, struct mpivf_result_writer *writer, const char *path)
-{
-    writer->file = mpivf_alloc_zero(ctx, "the result's files", (size_t)writer->files,
-                                    sizeof *writer->file);
-    if (writer->file == NULL)
-        return MPIVF_MEMORY;
-    if (writer->files > 1) {
-        writer->word = mpivf_alloc(ctx, "the result's files", MPIVF_CONVENTION_WORDS,
-                                   sizeof *writer->word);
-        if (writer->word == NULL)
-            return MPIVF_MEMORY;
-    }
-    return name_files(ctx, writer, path);
+    return status;
 }
 
 mpivf_status
 mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
-                    const char *path, const struct mpivf_result_about *about, int also)
+                    struct mpivf_output *const *output, const struct mpivf_result_about *about,
+                    int also)
 {
-    *writer = (struct mpivf_result_writer){.about = *about, .also = also};
+    *writer = (struct mpivf_result_writer){.about = *about, .output = output, .also = also};
     mpivf_status status = mpivf_convention_check(ctx, about, also);
     if (status)
         return status;
     writer->files = mpivf_result_outputs(also);
-    status = prepare(ctx, writer, path);
-    if (status)
-        writer->files = 0;
+    if (writer->files > 1) {
+        writer->word = mpivf_alloc(ctx, "the result's files", MPIVF_CONVENTION_WORDS,
+                                   sizeof *writer->word);
+        status = writer->word ? MPIVF_OK : MPIVF_MEMORY;
+    }
     if (status == MPIVF_OK)
         status = create_hdf5(ctx, writer);
     for (int i = 1; i < writer->files && status == MPIVF_OK; i++)
-        status = create_other(ctx, writer, i);
+        status = mpivf_convention_begin(ctx, &output[i]->file, convention_of(also, i),
+                                        &writer->about);
     return status ? mpivf_result_finish(ctx, writer, status) : MPIVF_OK;
 }
 
@@ -197,27 +152,25 @@ mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
     mpivf_status status = MPIVF_OK;
     for (int i = 0; i < (about->counts ? 4 : 2) && status == MPIVF_OK; i++) {
         uint64_t row = (i < 2 ? about->k : 1) * sizeof(int64_t);
-        status = mpivf_file_write(ctx, &writer->file[0].file, data[i], n * row,
+        status = mpivf_file_write(ctx, &writer->output[0]->file, data[i], n * row,
                                   writer->offset[i] + first * row);
     }
     for (int i = 1; i < writer->files && status == MPIVF_OK; i++)
-        status = mpivf_convention_put(ctx, &writer->file[i].file,
+        status = mpivf_convention_put(ctx, &writer->output[i]->file,
                                       convention_of(writer->also, i), about, first, n,
                                       rows, writer->word);
     return status;
 }
 
-/* Give the files their names, the HDF5 file last; the first *left have none yet. */
+/* Give the files their names, the HDF5 file last. A part of the files is no result. */
 static mpivf_status
-commit_files(struct mpivf_context *ctx, const struct mpivf_result_writer *writer,
-             int *left)
+commit_files(struct mpivf_context *ctx, const struct mpivf_result_writer *writer)
 {
     mpivf_status status = MPIVF_OK;
-    for (*left = writer->files; *left > 0 && status == MPIVF_OK;) {
-        const struct mpivf_result_file *file = &writer->file[*left - 1];
-        status = mpivf_file_commit(ctx, file->partial, file->path);
-        *left -= status == MPIVF_OK;
-    }
+    for (int i = writer->files - 1; i >= 0 && status == MPIVF_OK; i--)
+        status = mpivf_output_commit(ctx, writer->output[i]);
+    for (int i = 0; i < writer->files && status; i++)
+        mpivf_output_withdraw(writer->output[i]);
     return status;
 }
 
@@ -225,27 +178,18 @@ mpivf_status
 mpivf_result_finish(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
                     mpivf_status status)
 {
-    int left = writer->files;
     for (int i = 0; i < writer->files && status == MPIVF_OK; i++)
-        status = mpivf_file_sync(ctx, &writer->file[i].file);
-    for (int i = 0; i < writer->files; i++) {
-        mpivf_status closed = mpivf_file_close(ctx, &writer->file[i].file);
-        status = status ? status : closed;
-    }
+        status = mpivf_file_sync(ctx, &writer->output[i]->file);
     if (status == MPIVF_OK)
-        status = commit_files(ctx, writer, &left);
-    /* a part of the files is no result, and would stop the same command next time */
-    for (int i = 0; i < writer->files && status; i++)
-        (void)mpivf_file_remove(ctx, i < left ? writer->file[i].partial
-                                              : writer->file[i].path);
+        status = commit_files(ctx, writer);
     mpivf_free(ctx, writer->word);
-    mpivf_free(ctx, writer->file);
     *writer = (struct mpivf_result_writer){.files = 0};
     return status;
 }
 
 mpivf_status
-mpivf_result_write(const struct mpivf_result *result, const char *path, const char *kind)
+mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *output,
+                   const char *kind)
 {
     struct mpivf_result_about about = {
         .kind = kind,
@@ -258,48 +202,8 @@ mpivf_result_write(const struct mpivf_result *result, const char *path, const ch
     struct mpivf_result_rows rows = {.neighbor = result->neighbor,
                                      .shown = result->distance};
     struct mpivf_result_writer writer;
-    mpivf_status status = mpivf_result_create(result->ctx, &writer, path, &about, 0);
+    mpivf_status status = mpivf_result_create(result->ctx, &writer, &output, &about, 0);
     if (status == MPIVF_OK)
         status = mpivf_result_put(result->ctx, &writer, 0, result->queries, &rows);
     return mpivf_result_finish(result->ctx, &writer, status);
-}
-
-mpivf_status
-mpivf_result_read(struct mpivf_context *ctx, const char *path,
-                  struct mpivf_result *result)
-{
-    uint64_t dim[2], other[2];
-    void *data;
-    char text[64];
-    *result = (struct mpivf_result){.ctx = ctx};
-    if (!mpivf_file_exists(path))
-        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
-    mpivf_status status = mpivf_h5_load(ctx, path, "neighbors", MPIVF_I64, &data, dim);
-    if (status)
-        return status;
-    result->neighbor = data;
-    result->queries = dim[0];
-    result->k = dim[1];
-    status = mpivf_h5_load(ctx, path, "distances", MPIVF_F64, &data, other);
-    if (status)
-        return status;
-    result->distance = data;
-    if (other[0] != dim[0] || other[1] != dim[1])
-        return mpivf_fail(ctx, MPIVF_INPUT,
-                          "'%s' has %llu x %llu neighbors, but %llu x %llu distances",
-                          path, (unsigned long long)dim[0], (unsigned long long)dim[1],
-                          (unsigned long long)other[0], (unsigned long long)other[1]);
-    struct mpivf_h5_attribute exact = {.name = "exact", .kind = MPIVF_H5_U64};
-    if (mpivf_h5_text(path, "distance", text))
-        for (int m = 0; m < MPIVF_METRICS; m++)
-            if (strcmp(text, distance_name((enum mpivf_metric)m)) == 0) {
-                result->metric = (enum mpivf_metric)m;
-                result->metric_known = true;
-            }
-    status = mpivf_h5_describe(ctx, path, &exact, 1, NULL, 0);
-    result->exact = status == MPIVF_OK && exact.number != 0;
-    if (status != MPIVF_INPUT)
-        return status;
-    mpivf_forgive(ctx); /* a file of somebody else has no such attribute */
-    return MPIVF_OK;
 }

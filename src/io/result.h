@@ -7,14 +7,15 @@
  *   root attributes: distance ("euclidean", "angular", "ip"), k, rows, exact, kind, inquiry
  *
  * It is written in pieces, beside it the same neighbours in other conventions when asked
- * for (io/convention.h). All files are made as NAME.partial and get their names together,
+ * for (io/convention.h). All files are outputs (io/output.h) that get their names together,
  * the HDF5 file last: when it is there, the others are. Nothing here grows with the
- * number of queries but struct mpivf_result.
+ * number of queries but struct mpivf_result. Reading is io/result_read.h.
  */
 #ifndef MPIVF_IO_RESULT_H
 #define MPIVF_IO_RESULT_H
 
-#include <mpivf/par.h>
+#include "io/output.h"
+
 #include <mpivf/type.h>
 
 struct mpivf_result {
@@ -23,7 +24,6 @@ struct mpivf_result {
     int64_t *neighbor; /* owned, [queries, k] */
     double *distance;  /* owned, [queries, k], as shown to users; missing = infinite */
     enum mpivf_metric metric;
-    bool metric_known; /* read: the file tells it */
     uint64_t rows; /* of the base */
     bool exact;    /* distances are to the very rows */
 };
@@ -36,14 +36,14 @@ mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result,
 void
 mpivf_result_clear(struct mpivf_result *result);
 
-/* Write it at `path`, whole or not at all, without counts; kind as below. Local. */
+/* Write it, whole or not at all, without counts; kind as below. Local, for rank 0. */
 mpivf_status
-mpivf_result_write(const struct mpivf_result *result, const char *path, const char *kind);
+mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *output,
+                   const char *kind);
 
-/* Read any file that has /neighbors and /distances. Local. */
-mpivf_status
-mpivf_result_read(struct mpivf_context *ctx, const char *path,
-                  struct mpivf_result *result);
+/* Bytes its files take on the disk, about. */
+uint64_t
+mpivf_result_bytes(uint64_t queries, uint64_t k, int also);
 
 /* What a result file says of itself. */
 struct mpivf_result_about {
@@ -69,8 +69,8 @@ struct mpivf_result_rows {
 
 struct mpivf_result_writer {
     struct mpivf_result_about about;
-    struct mpivf_result_file *file; /* owned, [files], the HDF5 file first */
-    int files, also;                /* files 0: none is open */
+    struct mpivf_output *const *output; /* not owned, [files], the HDF5 file first */
+    int files, also;                    /* files 0: none is being written */
     uint64_t offset[4];             /* of neighbors, distances, ties and duplicates */
     uint32_t *word;                 /* owned, scratch of the conventions */
 };
@@ -93,14 +93,14 @@ mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i
                     char *output);
 
 /*
- * Make the files, under partial names. MPIVF_USAGE, with nothing made, when the other
- * conventions cannot hold such ids or so many neighbours. Replaces what has the names:
- * ask mpivf_file_writable about each output before. End with mpivf_result_finish, which
- * after a failure here has nothing left to do. Local.
+ * Begin the files in the partials of these outputs, in the order of mpivf_result_output.
+ * MPIVF_USAGE when the other conventions cannot hold such ids or so many neighbours. End with
+ * mpivf_result_finish, which after a failure here has nothing left to do. Local, for rank 0.
  */
 mpivf_status
 mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
-                    const char *path, const struct mpivf_result_about *about, int also);
+                    struct mpivf_output *const *output, const struct mpivf_result_about *about,
+                    int also);
 
 /* Is there a whole result file at `path` that answers this very inquiry? Local. */
 bool
@@ -112,8 +112,8 @@ mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
                  uint64_t first, uint64_t n, const struct mpivf_result_rows *rows);
 
 /*
- * When `status` is good, sync and close all files and then give them their names; else,
- * and when that fails, remove them. The first failure. Local.
+ * When `status` is good, sync all files and then give them their names; when one cannot have its
+ * own, none has. The first failure. Local, for rank 0.
  */
 mpivf_status
 mpivf_result_finish(struct mpivf_context *ctx, struct mpivf_result_writer *writer,

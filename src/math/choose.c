@@ -1,7 +1,6 @@
 #include "math/choose.h"
 
 #include "math/blas.h"
-#include "math/distance.h"
 #include "math/topk.h"
 
 #include <math.h>
@@ -11,6 +10,8 @@
 /* Costs measured with tests/bench, in multiply-adds of int8 for each of a row's values. */
 static const double CANONICAL = 50, CANONICAL_CALL = 4000;
 static const double FILL[MPIVF_FILTERS] = {120, 140, 100, 60};
+
+enum { PEAK_ROWS = 4 * MPIVF_PANEL, PEAK_DIM = 4096 };
 
 /* The sample at work. */
 struct sample {
@@ -32,11 +33,12 @@ find_limits(struct sample *s)
     if (all == NULL)
         return MPIVF_MEMORY;
     for (size_t q = 0; q < s->queries; q++) {
-        const float *query = of->query + q * of->dim;
-        double square = mpivf_square(query, of->dim);
+        struct mpivf_raw query = mpivf_raw_at(of->query, q * of->dim);
+        double square = mpivf_raw_square(query, of->dim);
         for (size_t i = 0; i < s->rows; i++)
             all[i] = (struct mpivf_candidate){
-                mpivf_distance(of->metric, query, square, of->row + i * of->dim, of->dim),
+                mpivf_raw_distance(of->metric, query, square, mpivf_raw_at(of->row, i * of->dim),
+                                   of->dim),
                 (int64_t)i};
         mpivf_topk_select(all, s->rows, s->k);
         s->limit[q] = all[0];
@@ -63,8 +65,8 @@ count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
     status = status ? status : more;
     size_t kept = 0;
     if (status == MPIVF_OK) {
-        mpivf_queries_fill(&queries, of->query, s->queries, of->centre);
-        mpivf_base_fill(&base, of->row, s->rows, of->centre, NULL, 0);
+        mpivf_queries_fill_raw(&queries, of->query, s->queries, of->centre);
+        mpivf_base_fill_raw(&base, of->row, s->rows, of->centre, NULL, 0);
         struct mpivf_panels panels = {base.word, base.term, base.scale, base.norm, base.rest,
                                       (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL, base.steps};
         for (size_t q = 0; q < s->queries; q++) {
@@ -115,6 +117,24 @@ choose_from(struct sample *s, struct mpivf_choice *choice)
     return status;
 }
 
+/* Without integers there is one bound, and nothing to be counted. */
+static bool
+has_choice(size_t dim)
+{
+    return mpivf_filter_runs(MPIVF_FILTER_INT16, dim);
+}
+
+size_t
+mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads)
+{
+    size_t n = rows < MPIVF_CHOOSE_ROWS ? rows : MPIVF_CHOOSE_ROWS;
+    if (!has_choice(dim) || n == 0)
+        return 0;
+    size_t each = mpivf_prepare_row_bytes(dim) + sizeof(struct mpivf_candidate) + 2 * sizeof(float);
+    return (n + MPIVF_PANEL) * each + MPIVF_CHOOSE_QUERIES * (each + sizeof(struct mpivf_bounds)) +
+           mpivf_prepare_fixed_bytes(dim, threads) + 4096;
+}
+
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
                     struct mpivf_choice *choice)
@@ -123,7 +143,7 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
     *choice = (struct mpivf_choice){mpivf_filter_best(choose->dim), 0};
     s.queries = choose->queries < MPIVF_CHOOSE_QUERIES ? choose->queries : MPIVF_CHOOSE_QUERIES;
     s.rows = choose->rows < MPIVF_CHOOSE_ROWS ? choose->rows : MPIVF_CHOOSE_ROWS;
-    if (s.queries == 0 || s.rows == 0)
+    if (s.queries == 0 || s.rows == 0 || !has_choice(choose->dim))
         return MPIVF_OK;
     double share = (double)choose->k * (double)s.rows / (double)choose->total_rows;
     s.k = share < 1 ? 1 : share >= (double)s.rows ? s.rows : (size_t)share;
@@ -177,19 +197,34 @@ measure(const struct mpivf_queries *queries, const struct mpivf_base *base, floa
     return best;
 }
 
+/* The rate of wider rows is that of so wide ones. */
+static size_t
+peak_dim(size_t dim)
+{
+    return dim < PEAK_DIM ? dim : PEAK_DIM;
+}
+
+size_t
+mpivf_filter_peak_bytes(size_t dim, int threads)
+{
+    size_t wide = peak_dim(dim), each = wide * sizeof(float) + mpivf_prepare_row_bytes(wide);
+    return PEAK_ROWS * each + MPIVF_GROUP * (each + PEAK_ROWS * sizeof(float)) +
+           mpivf_prepare_fixed_bytes(wide, threads) + 4096;
+}
+
 mpivf_status
 mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t dim, double *rate)
 {
-    enum { ROWS = 4 * MPIVF_PANEL };
     struct mpivf_base base;
     struct mpivf_queries queries;
-    float *row = mpivf_alloc_zero(ctx, "a rate", ROWS * dim, sizeof *row);
-    float *product = mpivf_alloc(ctx, "a rate", MPIVF_GROUP * ROWS, sizeof *product);
-    mpivf_status status = mpivf_base_init(ctx, &base, MPIVF_L2, filter, dim, ROWS);
-    mpivf_status more = mpivf_queries_init(ctx, &queries, MPIVF_L2, filter, dim, MPIVF_GROUP);
+    size_t wide = peak_dim(dim);
+    float *row = mpivf_alloc_zero(ctx, "a rate", PEAK_ROWS * wide, sizeof *row);
+    float *product = mpivf_alloc(ctx, "a rate", MPIVF_GROUP * PEAK_ROWS, sizeof *product);
+    mpivf_status status = mpivf_base_init(ctx, &base, MPIVF_L2, filter, wide, PEAK_ROWS);
+    mpivf_status more = mpivf_queries_init(ctx, &queries, MPIVF_L2, filter, wide, MPIVF_GROUP);
     status = !row || !product ? MPIVF_MEMORY : status ? status : more;
     if (status == MPIVF_OK) {
-        mpivf_base_fill(&base, row, ROWS, row, NULL, 0);
+        mpivf_base_fill(&base, row, PEAK_ROWS, row, NULL, 0);
         mpivf_queries_fill(&queries, row, MPIVF_GROUP, row);
         *rate = measure(&queries, &base, product);
     }

@@ -22,11 +22,17 @@ struct mpivf_choose {
     enum mpivf_metric metric;
     size_t dim, k;
     uint64_t total_rows, total_queries;
-    const float *query, *row, *centre; /* not owned */
+    struct mpivf_raw query, row, centre; /* not owned */
     size_t queries, rows; /* of the sample; MPIVF_CHOOSE_* are taken at most */
 };
 
-/* Memory for a while: about 4 x dim x MPIVF_CHOOSE_ROWS bytes. Local. MPIVF_MEMORY. */
+/* Bytes that choosing by so many rows takes for a while, and finding a rate. */
+size_t
+mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads);
+size_t
+mpivf_filter_peak_bytes(size_t dim, int threads);
+
+/* Local. MPIVF_MEMORY. */
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
                     struct mpivf_choice *choice);

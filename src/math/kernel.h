@@ -51,6 +51,10 @@ struct mpivf_kernel {
     /* sum a_i b_i in float64. */
     double (*dot)(const float *a, const float *b, size_t dim);
 
+    /* The same of float64 values: of values that are float32 too, the same bits. */
+    double (*square64)(const double *a, const double *b, size_t dim);
+    double (*dot64)(const double *a, const double *b, size_t dim);
+
     /* sum (a_i - b_i)^2 in float32: 64 lanes, element i in lane i mod 64, folded by halves. */
     float (*near)(const float *a, const float *b, size_t dim);
 

@@ -22,44 +22,25 @@ fold(lanes8 low, lanes8 high)
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-static double
-square(const float *a, const float *b, size_t dim)
+#define SQUARE square
+#define DOT dot
+#define VALUE float
+#define LOAD8 load8
+#include "math/kernel_sums.h"
+
+static inline lanes8
+load8_f64(const double *at)
 {
-    lanes8 low = {0}, high = {0};
-    size_t i = 0;
-    for (; i + 16 <= dim; i += 16) {
-        lanes8 x = load8(a + i) - load8(b + i), y = load8(a + i + 8) - load8(b + i + 8);
-        low += x * x;
-        high += y * y;
-    }
-    for (size_t lane = 0; i < dim; i++, lane++) {
-        double x = (double)a[i] - (double)b[i];
-        if (lane < 8)
-            low[lane] += x * x;
-        else
-            high[lane - 8] += x * x;
-    }
-    return fold(low, high);
+    lanes8 v;
+    memcpy(&v, at, sizeof v);
+    return v;
 }
 
-static double
-dot(const float *a, const float *b, size_t dim)
-{
-    lanes8 low = {0}, high = {0};
-    size_t i = 0;
-    for (; i + 16 <= dim; i += 16) {
-        low += load8(a + i) * load8(b + i);
-        high += load8(a + i + 8) * load8(b + i + 8);
-    }
-    for (size_t lane = 0; i < dim; i++, lane++) {
-        double x = (double)a[i] * (double)b[i];
-        if (lane < 8)
-            low[lane] += x;
-        else
-            high[lane - 8] += x;
-    }
-    return fold(low, high);
-}
+#define SQUARE square64
+#define DOT dot64
+#define VALUE double
+#define LOAD8 load8_f64
+#include "math/kernel_sums.h"
 
 static size_t
 filter(const float *product, const float *term, const float *norm, size_t n, float scale,
@@ -244,4 +225,5 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 
 const struct mpivf_kernel KERNEL_SYMBOL(KERNEL);
 const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {
-    KERNEL_NAME(KERNEL), square, dot, near, largest, round8, round16, add, filter, compare8, compare16, compare32};
+    KERNEL_NAME(KERNEL), square,  dot, square64, dot64,    near,      largest,
+    round8,              round16, add, filter,   compare8, compare16, compare32};

@@ -132,8 +132,9 @@ take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *val
         if (mpivf_prepare_lower(queries, q, value[i]) > limit || (s->own && id == s->own[q]))
             continue;
         s->tile->computed++;
-        double distance = mpivf_distance(queries->metric, queries->raw + q * dim,
-                                         queries->bound[q].square, base->raw + raw * dim, dim);
+        double distance = mpivf_raw_distance(queries->metric, mpivf_raw_at(queries->raw, q * dim),
+                                             queries->bound[q].square,
+                                             mpivf_raw_at(base->raw, raw * dim), dim);
         mpivf_topk_add(s->topk, q, distance, id);
     }
     mpivf_topk_tighten(s->topk, q);
@@ -146,7 +147,8 @@ compute(const struct scan *s, size_t q, uint32_t id)
 {
     size_t dim = s->queries->dim;
     s->tile->computed++;
-    return mpivf_nearest_reach(s->queries->metric, s->queries->raw + q * dim, s->base->raw + id * dim,
+    return mpivf_nearest_reach(s->queries->metric, s->queries->raw.f32 + q * dim,
+                               s->base->raw.f32 + id * dim,
                                dim);
 }
 
@@ -156,10 +158,10 @@ nearer(const struct scan *s, size_t q, uint32_t id)
 {
     const struct mpivf_queries *queries = s->queries;
     size_t dim = queries->dim;
-    const float *query = queries->raw + q * dim;
-    double one = mpivf_distance(queries->metric, query, 0, s->base->raw + id * dim, dim);
+    const float *query = queries->raw.f32 + q * dim;
+    double one = mpivf_distance(queries->metric, query, 0, s->base->raw.f32 + id * dim, dim);
     double other =
-        mpivf_distance(queries->metric, query, 0, s->base->raw + s->best->id[q] * dim, dim);
+        mpivf_distance(queries->metric, query, 0, s->base->raw.f32 + s->best->id[q] * dim, dim);
     return one < other || (one == other && id < s->best->id[q]);
 }
 

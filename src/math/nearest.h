@@ -69,7 +69,8 @@ struct mpivf_best {
 
 /*
  * The same for the nearest row alone. Ids are numbers in base->raw. What a query comes with saves
- * work: what is farther is not computed. Not for cosine; `of->own` is not used.
+ * work: what is farther is not computed. Of float32 rows, not for cosine; `of->own` is not
+ * used.
  */
 void
 mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,

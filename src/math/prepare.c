@@ -1,7 +1,5 @@
 #include "math/prepare.h"
 
-#include "math/distance.h"
-
 #include <float.h>
 #include <math.h>
 #include <omp.h>
@@ -18,6 +16,9 @@ static const double LARGEST = 1e37;
 
 /* Rows without a larger value are no integers but all residual: their scale could underflow. */
 static const float SMALLEST = 1e-18f;
+
+/* One over the length of a row whose squares are too small for float64 to add up exactly. */
+static const double INEXACT = 0x1p480;
 
 enum { INTEGER_DIM = 1 << 16 }; /* so many products of int8 fit 32 bits */
 
@@ -208,40 +209,71 @@ mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base)
     memset(base, 0, sizeof *base);
 }
 
-void
-mpivf_prepare_centre(enum mpivf_metric metric, const float *raw, size_t rows, size_t dim,
-                     float *centre)
-{
-    enum { WIDE = 256 }; /* sums of so many columns at a time stay near */
-    for (size_t first = 0; first < dim; first += WIDE) {
-        double sum[WIDE] = {0};
-        size_t n = dim - first < WIDE ? dim - first : WIDE;
-        for (size_t r = 0; r < rows; r++) {
-            const float *row = raw + r * dim;
-            double scale = 1;
-            if (metric == MPIVF_COSINE) {
-                double length = sqrt(mpivf_square(row, dim));
-                scale = length > 0 ? 1 / length : 0;
-            }
-            for (size_t i = 0; i < n; i++)
-                sum[i] += scale * (double)row[first + i];
-        }
-        for (size_t i = 0; i < n; i++)
-            centre[first + i] = rows > 0 ? (float)(sum[i] / (double)rows) : 0.0f;
+/*
+ * The mean of the rows, column by column: any centre is right, so one that the type cannot hold is 0.
+ */
+#define CENTRE(name, value, is64)                                                                  \
+    void name(enum mpivf_metric metric, const value *raw, size_t rows, size_t dim, value *centre)  \
+    {                                                                                              \
+        enum { WIDE = 256 }; /* sums of so many columns at a time stay near */                     \
+        for (size_t first = 0; first < dim; first += WIDE) {                                       \
+            double sum[WIDE] = {0};                                                                \
+            size_t n = dim - first < WIDE ? dim - first : WIDE;                                    \
+            for (size_t r = 0; r < rows; r++) {                                                    \
+                const value *row = raw + r * dim;                                                  \
+                double scale = unit_scale(metric, mpivf_raw_of(is64, row), dim);                   \
+                for (size_t i = 0; i < n; i++)                                                     \
+                    sum[i] += scale * (double)row[first + i];                                      \
+            }                                                                                      \
+            for (size_t i = 0; i < n; i++) {                                                       \
+                value mean = rows > 0 ? (value)(sum[i] / (double)rows) : 0;                        \
+                centre[first + i] = isfinite(mean) ? mean : 0;                                     \
+            }                                                                                      \
+        }                                                                                          \
     }
+
+/* What a row is multiplied with before it is compared: for cosine that makes its length 1. */
+static double
+unit_scale(enum mpivf_metric metric, struct mpivf_raw row, size_t dim)
+{
+    double length = metric == MPIVF_COSINE ? sqrt(mpivf_raw_square(row, dim)) : 1;
+    return length > 0 ? 1 / length : 0;
 }
+
+CENTRE(mpivf_prepare_centre, float, false)
+CENTRE(mpivf_prepare_centre64, double, true)
 
 /* The work row of one raw row; centre NULL = leave where it is. */
 static void
 centred(enum mpivf_metric metric, const float *raw, size_t dim, const float *centre, float *work)
 {
-    double length = metric == MPIVF_COSINE ? sqrt(mpivf_square(raw, dim)) : 0;
     if (metric == MPIVF_COSINE)
-        mpivf_scale(raw, dim, length > 0 ? 1 / length : 0, work);
+        mpivf_scale(raw, dim, unit_scale(metric, mpivf_raw_of(false, raw), dim), work);
     else
         memcpy(work, raw, dim * sizeof *work);
     for (size_t i = 0; centre && i < dim; i++)
         work[i] -= centre[i];
+}
+
+/* The same from float64, rounded once. One whose length is not exact becomes infinite. */
+static void
+centred64(enum mpivf_metric metric, const double *raw, size_t dim, const double *centre, float *work)
+{
+    double scale = unit_scale(metric, mpivf_raw_of(true, raw), dim);
+    for (size_t i = 0; i < dim; i++)
+        work[i] = (float)(raw[i] * scale - (centre ? centre[i] : 0));
+    if (scale > INEXACT)
+        work[0] = INFINITY;
+}
+
+static void
+work_row(enum mpivf_metric metric, struct mpivf_raw raw, size_t dim, struct mpivf_raw centre,
+         float *work)
+{
+    if (raw.f64)
+        centred64(metric, raw.f64, dim, centre.f64, work);
+    else
+        centred(metric, raw.f32, dim, centre.f32, work);
 }
 
 /* A work row as integers: their scale, and how long what they leave out can be. */
@@ -279,9 +311,37 @@ sum_of(const int8_t *x, size_t n)
     return sum;
 }
 
+/*
+ * For ip and cosine: the part of the inner product that the centre has, and how far off it and what
+ * float32 cannot hold can be.
+ */
+static void
+bound_inner(struct mpivf_queries *queries, size_t i, const float *work, struct mpivf_raw centre,
+            double norm)
+{
+    size_t dim = queries->dim;
+    bool cosine = queries->metric == MPIVF_COSINE;
+    struct mpivf_bounds *bound = &queries->bound[i];
+    double reach = sqrt(mpivf_raw_square(centre, dim)), inner;
+    if (centre.f64) {
+        struct mpivf_raw raw = mpivf_raw_at(queries->raw, i * dim);
+        double scale = unit_scale(queries->metric, raw, dim), small = sqrt((double)dim) * 0x1p-149;
+        inner = scale * mpivf_kernel()->dot64(raw.f64, centre.f64, dim);
+        bound->slope = round_up((double)bound->slope + small);
+        bound->pad += small * norm;
+        norm = scale * sqrt(mpivf_raw_square(raw, dim)) * (1 + 0x1p-40);
+    } else {
+        inner = mpivf_kernel()->dot(work, centre.f32, dim);
+        bound->pad += cosine ? 4 * U : 0;
+    }
+    bound->shift = (cosine ? 1.0 : 0.0) - inner;
+    bound->bend = 0;
+    bound->pad += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
+}
+
 /* Fill the numbers of query i from its work row. */
 static void
-bound_query(struct mpivf_queries *queries, size_t i, const float *work, const float *centre)
+bound_query(struct mpivf_queries *queries, size_t i, const float *work, struct mpivf_raw centre)
 {
     size_t dim = queries->dim;
     bool l2 = queries->metric == MPIVF_L2;
@@ -302,24 +362,20 @@ bound_query(struct mpivf_queries *queries, size_t i, const float *work, const fl
     queries->bound[i].rest = round_up((l2 ? 2 : 1) * (norm + integers.rest));
     queries->bound[i].pad = tiny(dim);
     queries->bound[i].square =
-        queries->metric == MPIVF_COSINE ? mpivf_square(queries->raw + i * dim, dim) : 0;
+        queries->metric == MPIVF_COSINE
+            ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim)
+            : 0;
     queries->bound[i].shift = square * (1 - k);
     queries->bound[i].bend = k * square;
-    if (l2)
-        return;
-    double inner = mpivf_kernel()->dot(work, centre, dim);
-    double reach = sqrt(mpivf_square(centre, dim));
-    queries->bound[i].shift = (queries->metric == MPIVF_COSINE ? 1.0 : 0.0) - inner;
-    queries->bound[i].bend = 0;
-    queries->bound[i].pad += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
-    if (queries->metric == MPIVF_COSINE)
-        queries->bound[i].pad += 4 * U;
+    if (!l2)
+        bound_inner(queries, i, work, centre, norm);
 }
 
 void
-mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
-                   const float *centre)
+mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size_t rows,
+                       struct mpivf_raw centre)
 {
+    static const struct mpivf_raw nowhere = {NULL, NULL};
     size_t dim = queries->dim;
     int threads = rows > 1024 ? queries->threads : 1;
     queries->raw = raw;
@@ -327,8 +383,8 @@ mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t i = 0; i < rows; i++) {
         float *work = queries->work + (size_t)omp_get_thread_num() * dim;
-        centred(queries->metric, raw + i * dim, dim,
-                queries->metric == MPIVF_L2 ? centre : NULL, work);
+        work_row(queries->metric, mpivf_raw_at(raw, i * dim), dim,
+                 queries->metric == MPIVF_L2 ? centre : nowhere, work);
         bound_query(queries, i, work, centre);
     }
 }
@@ -354,14 +410,14 @@ place(struct mpivf_base *base, size_t row, const char *word, uint32_t flip)
 }
 
 static void
-fill_row(struct mpivf_base *base, size_t i, const float *centre, char *scratch)
+fill_row(struct mpivf_base *base, size_t i, struct mpivf_raw centre, char *scratch)
 {
     size_t dim = base->dim;
     bool panels = base->filter != MPIVF_FILTER_SGEMM;
     float *work = panels ? (float *)(void *)scratch : (float *)(void *)base->word + i * dim;
     char *word = scratch + dim * sizeof(float);
     double k = kappa(base->filter, base->metric, dim);
-    centred(base->metric, base->raw + i * dim, dim, centre, work);
+    work_row(base->metric, mpivf_raw_at(base->raw, i * dim), dim, centre, work);
     double square = mpivf_square(work, dim), norm = sqrt(square) * (1 + 0x1p-40);
     struct integers integers = {1, 0};
     if (base->filter <= MPIVF_FILTER_INT16) {
@@ -393,8 +449,8 @@ fill_padding(struct mpivf_base *base, size_t from, size_t to)
 }
 
 void
-mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
-                const int64_t *id, int64_t first)
+mpivf_base_fill_raw(struct mpivf_base *base, struct mpivf_raw raw, size_t rows,
+                    struct mpivf_raw centre, const int64_t *id, int64_t first)
 {
     base->raw = raw;
     base->rows = rows;

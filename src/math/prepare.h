@@ -30,10 +30,27 @@
  * terms of 2^-50 and 2^-51 beside them. Products too small for float32 are covered by
  * (d + 16) 2^-126; where |q'|^2 or |y'|^2 exceeds 1e37 a sum could overflow, and the pair is
  * computed.
+ *
+ * Float64 rows. m is float64 too, and y' = fl(fl64(y - m)) is rounded to float32 once: y itself is
+ * never, so a large offset costs nothing. Now a component of y - m - y' is at most
+ * (u + 2^-52) |y'_i| + 2^-150, the last where y'_i is below float32's normal range (with float32
+ * rows such differences are exact). What that adds:
+ *   2^-52 beside u = 2^-24: nothing that the roundings counted above leave no room for;
+ *   l2: a vector no longer than 2 sqrt(d) 2^-150 on s. It changes |q' - y'|^2 by at most
+ *     sqrt(d) 2^-148 s + d 2^-298; that is below u s^2 where s > sqrt(d) 2^-124, else below
+ *     d 2^-126: kappa counts 7 u for floats (40 u for integers) out of its 12 u (96 u);
+ *   ip, cosine: q' = fl(q) is no longer q, and y' not y - m. With <q, m> taken of q itself,
+ *     |<q, y - m> - <q', y'>| <= 2 u |q'| |y'|, one u more than above and in kappa's room, and
+ *     sqrt(d) 2^-150 of each of |q'|, which is added to the pad, and |y'|, to the slope, both twice.
+ *   cosine: q and y are divided by their lengths in float64, which the terms of 2^-51 cover, and
+ *     rounded as above: 4 u is not needed. A row whose <x, x> is below 2^-960, so that float64 adds
+ *     it up with a loss, is made infinite.
+ * What is infinite as float32 has an infinite |y'|^2: the pair is computed.
  */
 #ifndef MPIVF_MATH_PREPARE_H
 #define MPIVF_MATH_PREPARE_H
 
+#include "math/distance.h"
 #include "math/kernel.h"
 
 #include <mpivf/context.h>
@@ -90,7 +107,7 @@ struct mpivf_queries {
     enum mpivf_metric metric;
     enum mpivf_filter filter;
     size_t dim, steps, rows, capacity;
-    const float *raw; /* not owned, [rows, dim] */
+    struct mpivf_raw raw; /* not owned, [rows, dim] */
     int threads;
     char *word;       /* owned, [capacity, steps] words: what the filter sees */
     float *work;      /* owned, [threads, dim] */
@@ -103,7 +120,7 @@ struct mpivf_base {
     enum mpivf_filter filter;
     size_t dim, steps, rows, capacity;
     int threads;
-    const float *raw; /* not owned, [rows, dim] */
+    struct mpivf_raw raw; /* not owned, [rows, dim] */
     char *word;       /* owned: panels (kernel.h), [rows, dim] floats for sgemm */
     char *work;       /* owned: a row for each thread */
     float *term;      /* owned: |y'|^2 less its error, l2 only */
@@ -140,18 +157,38 @@ mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_m
 void
 mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base);
 
-/* Mean of the rows as float32, a good centre; [dim]. For cosine, of the unit vectors. */
+/* Mean of the rows, a good centre; [dim]. For cosine, of the unit vectors. Always finite. */
 void
 mpivf_prepare_centre(enum mpivf_metric metric, const float *raw, size_t rows, size_t dim,
                      float *centre);
+void
+mpivf_prepare_centre64(enum mpivf_metric metric, const double *raw, size_t rows, size_t dim,
+                       double *centre);
 
-/* Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides. */
+/*
+ * Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides; rows
+ * and centre, on both sides, of one type.
+ */
 void
-mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
-                   const float *centre);
+mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size_t rows,
+                       struct mpivf_raw centre);
 void
+mpivf_base_fill_raw(struct mpivf_base *base, struct mpivf_raw raw, size_t rows,
+                    struct mpivf_raw centre, const int64_t *id, int64_t first);
+
+/* The same of float32. */
+static inline void
+mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows, const float *centre)
+{
+    mpivf_queries_fill_raw(queries, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre));
+}
+
+static inline void
 mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
-                const int64_t *id, int64_t first);
+                const int64_t *id, int64_t first)
+{
+    mpivf_base_fill_raw(base, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre), id, first);
+}
 
 /*
  * Take over n of the rows that `from`, of the same shape and filter, has prepared; `pick` is kept

@@ -16,19 +16,22 @@ slots_for(size_t queries)
 }
 
 size_t
-mpivf_duplicates_bytes(size_t queries, size_t segments)
+mpivf_duplicates_query_bytes(size_t segments)
 {
-    return slots_for(queries) * sizeof(uint32_t) +
-           queries * (sizeof(uint64_t) + sizeof(uint32_t) + segments * sizeof(int64_t));
+    size_t slots = 4; /* fewer, of 9 queries or more */
+    return slots * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) + segments * sizeof(int64_t);
 }
 
 mpivf_status
-mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates, size_t dim,
-                      size_t capacity, size_t segments)
+mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates,
+                      size_t row_bytes, size_t capacity, size_t segments)
 {
     static const char what[] = "the table of queries";
     *duplicates = (struct mpivf_duplicates){
-        .dim = dim, .capacity = capacity, .segments = segments, .slots = slots_for(capacity)};
+        .row_bytes = row_bytes,
+        .capacity = capacity,
+        .segments = segments,
+        .slots = slots_for(capacity)};
     duplicates->hash = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->hash);
     duplicates->slot = mpivf_alloc(ctx, what, duplicates->slots, sizeof *duplicates->slot);
     duplicates->like = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->like);
@@ -50,20 +53,20 @@ mpivf_duplicates_clear(struct mpivf_context *ctx, struct mpivf_duplicates *dupli
 
 /* The slot that has a row like this one, or the free one where it belongs. */
 static size_t
-find(const struct mpivf_duplicates *duplicates, const float *row, uint64_t hash)
+find(const struct mpivf_duplicates *duplicates, const void *row, uint64_t hash)
 {
-    size_t bytes = duplicates->dim * sizeof *row, at = hash & (duplicates->slots - 1);
+    size_t bytes = duplicates->row_bytes, at = hash & (duplicates->slots - 1);
     for (;; at = (at + 1) & (duplicates->slots - 1)) {
         uint32_t there = duplicates->slot[at];
         if (there == 0 ||
             (duplicates->hash[there - 1] == hash &&
-             memcmp(duplicates->query + (there - 1) * duplicates->dim, row, bytes) == 0))
+             memcmp(duplicates->query + (there - 1) * bytes, row, bytes) == 0))
             return at;
     }
 }
 
 void
-mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const float *query, size_t queries)
+mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const void *query, size_t queries)
 {
     duplicates->query = query;
     duplicates->queries = queries;
@@ -71,8 +74,8 @@ mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const float *query, 
     memset(duplicates->count, 0,
            duplicates->segments * duplicates->capacity * sizeof *duplicates->count);
     for (size_t q = 0; q < queries; q++) {
-        const float *row = query + q * duplicates->dim;
-        duplicates->hash[q] = mpivf_checksum_of(row, duplicates->dim * sizeof *row);
+        const char *row = duplicates->query + q * duplicates->row_bytes;
+        duplicates->hash[q] = mpivf_checksum_of(row, duplicates->row_bytes);
         size_t at = find(duplicates, row, duplicates->hash[q]);
         if (duplicates->slot[at] == 0)
             duplicates->slot[at] = (uint32_t)q + 1;
@@ -81,15 +84,16 @@ mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const float *query, 
 }
 
 void
-mpivf_duplicates_rows(struct mpivf_duplicates *duplicates, size_t segment, const float *row,
+mpivf_duplicates_rows(struct mpivf_duplicates *duplicates, size_t segment, const void *row,
                       size_t rows, int threads)
 {
     int64_t *count = duplicates->count + segment * duplicates->capacity;
-    size_t dim = duplicates->dim;
+    size_t bytes = duplicates->row_bytes;
 #pragma omp parallel for num_threads(threads) if (threads > 1 && rows > 1024)
     for (size_t i = 0; i < rows; i++) {
-        uint64_t hash = mpivf_checksum_of(row + i * dim, dim * sizeof *row);
-        uint32_t there = duplicates->slot[find(duplicates, row + i * dim, hash)];
+        const char *one = (const char *)row + i * bytes;
+        uint64_t hash = mpivf_checksum_of(one, bytes);
+        uint32_t there = duplicates->slot[find(duplicates, one, hash)];
         if (there == 0)
             continue;
 #pragma omp atomic

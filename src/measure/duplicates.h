@@ -1,6 +1,6 @@
 /*
  * duplicates: how many base rows equal a query, bit for bit. A hash table of the queries, one
- * look-up a row. Memory: 24 bytes a query and 8 for each of its counts.
+ * look-up a row. Memory: 20 to 28 bytes a query and 8 for each of its counts.
  */
 #ifndef MPIVF_MEASURE_DUPLICATES_H
 #define MPIVF_MEASURE_DUPLICATES_H
@@ -8,32 +8,32 @@
 #include <mpivf/context.h>
 
 struct mpivf_duplicates {
-    size_t dim, queries, capacity, segments, slots;
-    const float *query; /* not owned, [queries, dim] */
+    size_t row_bytes, queries, capacity, segments, slots;
+    const char *query;  /* not owned, [queries] rows */
     uint64_t *hash;     /* owned, [capacity] */
     uint32_t *slot;     /* owned, [slots]: query + 1, 0 = free */
     uint32_t *like;     /* owned, [capacity]: the first query that equals this one */
     int64_t *count;     /* owned, [segments, capacity], of the first of its kind */
 };
 
-/* Bytes of so many queries. */
+/* Bytes of a query, at most. */
 size_t
-mpivf_duplicates_bytes(size_t queries, size_t segments);
+mpivf_duplicates_query_bytes(size_t segments);
 
 /* Release with mpivf_duplicates_clear, also after failure. queries < 2^31. Local. */
 mpivf_status
-mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates, size_t dim,
-                      size_t capacity, size_t segments);
+mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates,
+                      size_t row_bytes, size_t capacity, size_t segments);
 void
 mpivf_duplicates_clear(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates);
 
 /* Begin with these queries and no rows. */
 void
-mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const float *query, size_t queries);
+mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const void *query, size_t queries);
 
 /* Count rows of a segment. */
 void
-mpivf_duplicates_rows(struct mpivf_duplicates *duplicates, size_t segment, const float *row,
+mpivf_duplicates_rows(struct mpivf_duplicates *duplicates, size_t segment, const void *row,
                       size_t rows, int threads);
 
 /* The count of one query so far. */

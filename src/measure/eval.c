@@ -1,7 +1,7 @@
 #include <mpivf/eval.h>
 
 #include "base/compare.h"
-#include "io/result.h"
+#include "measure/terms.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,42 +9,185 @@
 
 static const double TIE = 1e-6; /* relative: two sums of the same numbers in different orders */
 
+/* A truth in float32 may be wrong by so much, and for so many rows; see scale.h. */
+static const double NEARER = 1e-4, MOST_NEARER = 0.01;
+
 static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
 
-/* A found row. */
-struct hit {
-    int64_t id;
-    double distance;
+enum { BLOCK_BYTES = 256 << 20, CACHE_USUAL = 1 << 20 };
+
+/* Two files being compared. */
+struct comparison {
+    struct mpivf_context *ctx;
+    struct mpivf_side result, truth;
+    uint64_t block;                /* queries at a time */
+    size_t reserved;               /* of the budget, for HDF5's chunks */
+    struct mpivf_hit *mine, *right; /* owned, room for a row of each, by id */
+    int64_t *sorted;               /* owned, [k of the truth] */
+    struct mpivf_terms terms;
+    struct mpivf_eval *eval;
+    double worst_ids[MPIVF_EVAL_DEPTHS + 1]; /* the least id recall of a query */
+    uint64_t nearer; /* rows that the truth has not, though they are nearer than its last */
 };
 
 static int
 by_id(const void *a, const void *b)
 {
-    const struct hit *x = a, *y = b;
+    const struct mpivf_hit *x = a, *y = b;
     if (x->id != y->id)
         return x->id < y->id ? -1 : 1;
     return (x->distance > y->distance) - (x->distance < y->distance);
 }
 
-/* The first k found rows of a query, each once. How many. */
-static uint64_t
-collect_hits(const struct mpivf_result *result, uint64_t q, uint64_t k, struct hit *hit)
+static int
+by_distance(const void *a, const void *b)
 {
-    uint64_t n = 0, kept = 0;
-    for (uint64_t i = q * result->k; i < q * result->k + k; i++)
-        if (result->neighbor[i] >= 0)
-            hit[n++] = (struct hit){result->neighbor[i], result->distance[i]};
-    qsort(hit, n, sizeof *hit, by_id);
+    const struct mpivf_hit *x = a, *y = b;
+    double p = isnan(x->distance) ? INFINITY : x->distance;
+    double q = isnan(y->distance) ? INFINITY : y->distance;
+    if (p != q)
+        return p < q ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Those of n hits that are there, by id, each once. How many. */
+static uint64_t
+gather(const struct mpivf_hit *hit, uint64_t n, struct mpivf_hit *into)
+{
+    uint64_t there = 0, kept = 0;
     for (uint64_t i = 0; i < n; i++)
-        if (kept == 0 || hit[i].id != hit[kept - 1].id)
-            hit[kept++] = hit[i];
+        if (hit[i].id >= 0)
+            into[there++] = hit[i];
+    qsort(into, there, sizeof *into, by_id);
+    for (uint64_t i = 0; i < there; i++)
+        if (kept == 0 || into[i].id != into[kept - 1].id)
+            into[kept++] = into[i];
     return kept;
 }
+
+/* ---- first reading: what the files' distances are ---- */
+
+/* The ids that both have for a query, as evidence. */
+static void
+compare_distances(struct comparison *c, struct mpivf_scale_evidence *evidence)
+{
+    uint64_t mine = gather(c->result.hit, c->result.reader.k, c->mine);
+    uint64_t right = gather(c->truth.hit, c->truth.reader.k, c->right);
+    double largest = 0;
+    for (uint64_t i = 0; i < mine; i++)
+        largest = fmax(largest, fabs(c->mine[i].distance)); /* of what is a number */
+    for (uint64_t i = 0, j = 0; i < mine && j < right;) {
+        const struct mpivf_hit *here = &c->mine[i], *there = &c->right[j];
+        i += here->id <= there->id;
+        j += there->id <= here->id;
+        if (here->id == there->id && isfinite(here->distance) && isfinite(there->distance))
+            mpivf_scale_add(evidence, there->distance, here->distance, largest);
+    }
+}
+
+static bool
+any_finite(const struct mpivf_side *side, uint64_t rows)
+{
+    for (uint64_t i = 0; i < rows * side->reader.k; i++)
+        if (side->id[i] >= 0 && isfinite(side->distance[i]))
+            return true;
+    return false;
+}
+
+static mpivf_status
+read_block(struct comparison *c, uint64_t first, uint64_t *n)
+{
+    uint64_t left = c->truth.reader.queries - first;
+    *n = left < c->block ? left : c->block;
+    mpivf_status status = mpivf_side_read(c->ctx, &c->result, first, *n);
+    return status ? status : mpivf_side_read(c->ctx, &c->truth, first, *n);
+}
+
+static mpivf_status
+look(struct comparison *c, struct mpivf_scale_evidence *evidence)
+{
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t first = 0, n; first < c->truth.reader.queries && status == MPIVF_OK; first += n) {
+        status = read_block(c, first, &n);
+        if (status == MPIVF_OK) {
+            c->result.known = c->result.known || any_finite(&c->result, n);
+            c->truth.known = c->truth.known || any_finite(&c->truth, n);
+        }
+        for (uint64_t q = first; q < first + n && status == MPIVF_OK; q++) {
+            mpivf_side_row(&c->result, q);
+            mpivf_side_row(&c->truth, q);
+            mpivf_side_look(&c->result);
+            mpivf_side_look(&c->truth);
+            compare_distances(c, evidence);
+        }
+    }
+    return status;
+}
+
+/* ---- second reading: counting ---- */
 
 static bool
 contains(const int64_t *sorted, uint64_t n, int64_t id)
 {
     return bsearch(&id, sorted, n, sizeof id, mpivf_compare_i64) != NULL;
+}
+
+/* The ids of the first n of the truth, for contains. */
+static const int64_t *
+ids_of(const struct comparison *c, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        c->sorted[i] = c->truth.hit[i].id;
+    qsort(c->sorted, n, sizeof *c->sorted, mpivf_compare_i64);
+    return c->sorted;
+}
+
+/* Keep the first of equal ids among the first n of the truth. How many are left. */
+static uint64_t
+drop_repeated(const struct comparison *c, uint64_t n)
+{
+    struct mpivf_hit *hit = c->truth.hit;
+    const int64_t *sorted = ids_of(c, n);
+    uint64_t kept = 0, repeated = 0;
+    for (uint64_t i = 1; i < n; i++)
+        repeated += sorted[i] == sorted[i - 1];
+    for (uint64_t i = 0; i < n && repeated > 0; i++) {
+        uint64_t before = 0;
+        while (before < kept && hit[before].id != hit[i].id)
+            before++;
+        if (before == kept)
+            hit[kept++] = hit[i];
+    }
+    return repeated > 0 ? kept : n;
+}
+
+/* The truth's row with the result's distances, nearest first, each id once. How many. */
+static uint64_t
+prepare_truth(const struct comparison *c)
+{
+    const struct mpivf_side *side = &c->truth;
+    struct mpivf_hit *hit = side->hit;
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < side->reader.k; i++)
+        if (hit[i].id >= 0) {
+            double d = hit[i].distance;
+            if (c->terms.scale >= 0)
+                d = mpivf_scale_map(c->terms.scale, d);
+            hit[n++] = (struct mpivf_hit){hit[i].id, c->terms.sign < 0 ? -d : d};
+        }
+    if (c->terms.sort_truth)
+        qsort(hit, n, sizeof *hit, by_distance);
+    return drop_repeated(c, n);
+}
+
+static void
+prepare_result(const struct comparison *c)
+{
+    const struct mpivf_side *side = &c->result;
+    for (uint64_t i = 0; i < side->reader.k && c->terms.sign < 0; i++)
+        side->hit[i].distance = -side->hit[i].distance;
+    if (c->terms.sort_result)
+        qsort(side->hit, side->reader.k, sizeof *side->hit, by_distance);
 }
 
 /* Share of the truth's first k that one query's first k have found, by ids and with ties. */
@@ -53,103 +196,260 @@ struct found {
 };
 
 static struct found
-compare_query(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t q,
-              uint64_t k, int64_t *sorted, struct hit *hit)
+compare_query(const struct comparison *c, uint64_t rows, uint64_t k)
 {
-    const int64_t *right = truth->neighbor + q * truth->k;
-    const double *far = truth->distance + q * truth->k;
-    uint64_t want = 0, group, ids = 0, ties = 0, hits = collect_hits(result, q, k, hit);
-    while (want < k && right[want] >= 0) /* fewer rows than k: the truth is shorter */
-        want++;
-    if (want == 0)
-        return (struct found){1, 1};
-    double limit = far[want - 1] + TIE * fabs(far[want - 1]);
-    for (group = want; group < truth->k && right[group] >= 0 && far[group] <= limit;)
+    const struct mpivf_hit *right = c->truth.hit;
+    uint64_t want = rows < k ? rows : k; /* fewer rows than k: the truth is shorter */
+    uint64_t group = want, ids = 0, ties = 0, hits = gather(c->result.hit, k, c->mine);
+    double limit = right[want - 1].distance + TIE * fabs(right[want - 1].distance);
+    const int64_t *sorted = ids_of(c, want);
+    for (uint64_t i = 0; i < hits; i++)
+        ids += contains(sorted, want, c->mine[i].id);
+    if (c->terms.counted == MPIVF_EVAL_IDS)
+        return (struct found){(double)ids / (double)want, NAN};
+    while (group < rows && right[group].distance <= limit)
         group++;
-    memcpy(sorted, right, want * sizeof *sorted);
-    qsort(sorted, want, sizeof *sorted, mpivf_compare_i64);
+    sorted = ids_of(c, group);
     for (uint64_t i = 0; i < hits; i++)
-        ids += contains(sorted, want, hit[i].id);
-    memcpy(sorted, right, group * sizeof *sorted);
-    qsort(sorted, group, sizeof *sorted, mpivf_compare_i64);
-    for (uint64_t i = 0; i < hits; i++)
-        ties += contains(sorted, group, hit[i].id) || (result->exact && hit[i].distance <= limit);
+        ties += contains(sorted, group, c->mine[i].id) ||
+                (c->terms.counted == MPIVF_EVAL_DISTANCES && c->mine[i].distance <= limit);
     if (ties > want)
         ties = want;
     return (struct found){(double)ids / (double)want, (double)ties / (double)want};
 }
 
-static void
-compare_at(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t k,
-           int64_t *sorted, struct hit *hit, struct mpivf_eval *eval)
+/* Rows that would be in the truth, if it were that of the result's base. */
+static uint64_t
+count_nearer(const struct comparison *c, uint64_t rows)
 {
-    double ids = 0, ties = 0, worst = 1;
-    for (uint64_t q = 0; q < result->queries; q++) {
-        struct found found = compare_query(result, truth, q, k, sorted, hit);
-        ids += found.ids;
-        ties += found.ties;
-        worst = found.ties < worst ? found.ties : worst;
-    }
-    int at = eval->depths++;
-    eval->at[at].k = k;
-    eval->at[at].id_recall = ids / (double)result->queries;
-    eval->at[at].tie_recall = ties / (double)result->queries;
-    eval->at[at].worst = worst;
+    double last = c->truth.hit[rows - 1].distance, limit = last - NEARER * fabs(last);
+    uint64_t nearer = 0, hits = gather(c->result.hit, c->result.reader.k, c->mine);
+    const int64_t *sorted = ids_of(c, rows);
+    for (uint64_t i = 0; i < hits && c->terms.counted == MPIVF_EVAL_DISTANCES; i++)
+        nearer += c->mine[i].distance < limit && !contains(sorted, rows, c->mine[i].id);
+    return nearer;
 }
 
-static double
-distance_ratio(const struct mpivf_result *result, const struct mpivf_result *truth, uint64_t k)
+/* Sums of distances at the same places. */
+struct distance_sums {
+    double result, truth;
+};
+
+static void
+add_distances(const struct comparison *c, uint64_t rows, uint64_t k, struct distance_sums *sums)
 {
-    double a = 0, b = 0;
-    for (uint64_t q = 0; q < result->queries; q++)
-        for (uint64_t i = 0; i < k; i++)
-            if (result->neighbor[q * result->k + i] >= 0 && truth->neighbor[q * truth->k + i] >= 0) {
-                a += result->distance[q * result->k + i];
-                b += truth->distance[q * truth->k + i];
-            }
-    return a == b ? 1 : a / b;
+    for (uint64_t i = 0; i < k && i < rows; i++)
+        if (c->result.hit[i].id >= 0 && isfinite(c->result.hit[i].distance)) {
+            sums->result += c->result.hit[i].distance;
+            sums->truth += c->truth.hit[i].distance;
+        }
+}
+
+static void
+count_query(struct comparison *c, struct distance_sums *sums)
+{
+    struct mpivf_eval *eval = c->eval;
+    uint64_t rows = prepare_truth(c);
+    if (rows == 0) {
+        eval->silent++;
+        return;
+    }
+    prepare_result(c);
+    for (int i = 0; i < eval->depths; i++) {
+        struct found found = compare_query(c, rows, eval->at[i].k);
+        eval->at[i].id_recall += found.ids;
+        eval->at[i].tie_recall += found.ties;
+        eval->at[i].worst = fmin(eval->at[i].worst, found.ties);
+        c->worst_ids[i] = fmin(c->worst_ids[i], found.ids);
+    }
+    c->nearer += count_nearer(c, rows);
+    add_distances(c, rows, eval->at[eval->depths - 1].k, sums);
+}
+
+static void
+set_depths(struct comparison *c)
+{
+    struct mpivf_eval *eval = c->eval;
+    uint64_t most = eval->result_k < eval->truth_k ? eval->result_k : eval->truth_k;
+    for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < most; i++)
+        eval->at[eval->depths++].k = depths[i];
+    eval->at[eval->depths++].k = most;
+    for (int i = 0; i < eval->depths; i++)
+        eval->at[i].worst = c->worst_ids[i] = 1;
+}
+
+/* From sums over queries to means, by what may be counted. */
+static void
+set_recalls(struct comparison *c, uint64_t judged, const struct distance_sums *sums)
+{
+    struct mpivf_eval *eval = c->eval;
+    const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
+    bool refuted = (double)c->nearer > MOST_NEARER * (double)(judged * eval->result_k);
+    bool comparable = !refuted && (c->terms.scale >= 0 ||
+                                   (result->ours && truth->ours && !result->exact));
+    if (refuted) {
+        c->terms.counted = MPIVF_EVAL_IDS;
+        mpivf_note(c->ctx, "%llu rows of '%s' are nearer than the last of '%s' and not in it, "
+                   "which is the truth of another base: only ids are counted",
+                   (unsigned long long)c->nearer, result->path, truth->path);
+    }
+    for (int i = 0; i < eval->depths; i++) {
+        eval->at[i].id_recall /= (double)judged;
+        eval->at[i].tie_recall /= (double)judged;
+        if (c->terms.counted == MPIVF_EVAL_IDS) {
+            eval->at[i].tie_recall = NAN;
+            eval->at[i].worst = c->worst_ids[i];
+        }
+    }
+    eval->counted = c->terms.counted;
+    eval->mean_distance_ratio = !comparable                   ? NAN
+                                : sums->result == sums->truth ? 1
+                                                              : sums->result / sums->truth;
+}
+
+static mpivf_status
+count(struct comparison *c)
+{
+    struct mpivf_eval *eval = c->eval;
+    struct distance_sums sums = {0, 0};
+    mpivf_status status = MPIVF_OK;
+    set_depths(c);
+    for (uint64_t first = 0, n; first < eval->queries && status == MPIVF_OK; first += n) {
+        status = read_block(c, first, &n);
+        for (uint64_t q = first; q < first + n && status == MPIVF_OK; q++) {
+            mpivf_side_row(&c->result, q);
+            mpivf_side_row(&c->truth, q);
+            count_query(c, &sums);
+        }
+    }
+    uint64_t judged = eval->queries - eval->silent;
+    if (status == MPIVF_OK && judged == 0)
+        status = mpivf_fail(c->ctx, MPIVF_INPUT, "'%s' has no neighbour for any query: recall "
+                            "against it is not defined", c->truth.reader.path);
+    if (status == MPIVF_OK)
+        set_recalls(c, judged, &sums);
+    return status;
+}
+
+/* ---- the whole ---- */
+
+static void
+say(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
+{
+    const struct mpivf_eval *eval = c->eval;
+    const char *result = c->result.reader.path, *truth = c->truth.reader.path;
+    if (c->nearer == 0 || eval->counted != MPIVF_EVAL_IDS) /* else it is said already */
+        mpivf_terms_say(c->ctx, &c->terms, &c->result, &c->truth, evidence);
+    if (eval->silent > 0)
+        mpivf_note(c->ctx, "'%s' has no neighbour for %llu of %llu queries: they are left out",
+                   truth, (unsigned long long)eval->silent, (unsigned long long)eval->queries);
+    if (eval->result_k > eval->truth_k)
+        mpivf_note(c->ctx, "'%s' has %llu neighbours a query, of the %llu of '%s' so many are "
+                   "compared", truth, (unsigned long long)eval->truth_k,
+                   (unsigned long long)eval->result_k, result);
+}
+
+static mpivf_status
+check_pair(struct mpivf_context *ctx, const struct mpivf_result_reader *result,
+           const struct mpivf_result_reader *truth)
+{
+    if (result->queries != truth->queries || result->queries == 0)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu; both have "
+                          "to be made from the same queries", result->path,
+                          (unsigned long long)result->queries, truth->path,
+                          (unsigned long long)truth->queries);
+    bool told = result->distance[0] != '\0' && truth->distance[0] != '\0';
+    bool same = result->metric_known && truth->metric_known
+                    ? result->metric == truth->metric
+                    : strcmp(result->distance, truth->distance) == 0;
+    if (told && !same)
+        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' is for metric %s, '%s' for %s", result->path,
+                          result->distance, truth->path, truth->distance);
+    if (result->k == 0 || truth->k == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "there are no neighbours to compare");
+    return MPIVF_OK;
+}
+
+static uint64_t
+largest_chunk(const struct mpivf_result_reader *reader)
+{
+    uint64_t ids = reader->neighbors.chunk_bytes, far = reader->distances.chunk_bytes;
+    return ids > far ? ids : far;
+}
+
+static mpivf_status
+comparison_init(struct comparison *c)
+{
+    struct mpivf_context *ctx = c->ctx;
+    const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
+    uint64_t chunk = largest_chunk(result), other = largest_chunk(truth);
+    chunk = chunk > other ? chunk : other;
+    size_t want = chunk > CACHE_USUAL ? 2 * chunk : 0; /* a chunk, and what it is inflated from */
+    mpivf_status status = mpivf_memory_reserve(ctx, "a chunk of neighbours", want);
+    if (status)
+        return status;
+    c->reserved = want;
+    c->mine = mpivf_alloc(ctx, "neighbours", result->k, sizeof *c->mine);
+    c->right = mpivf_alloc(ctx, "neighbours", truth->k, sizeof *c->right);
+    c->sorted = mpivf_alloc(ctx, "neighbours", truth->k, sizeof *c->sorted);
+    if (!c->mine || !c->right || !c->sorted)
+        return MPIVF_MEMORY;
+    uint64_t row = (result->k + truth->k) * sizeof(struct mpivf_hit);
+    uint64_t left = mpivf_memory_left(ctx) / 2, room = left < BLOCK_BYTES ? left : BLOCK_BYTES;
+    c->block = room / row < truth->queries ? room / row : truth->queries;
+    c->block = c->block > 0 ? c->block : 1;
+    status = mpivf_side_init(ctx, &c->result, c->block);
+    return status ? status : mpivf_side_init(ctx, &c->truth, c->block);
+}
+
+static void
+comparison_clear(struct comparison *c)
+{
+    mpivf_side_clear(c->ctx, &c->result);
+    mpivf_side_clear(c->ctx, &c->truth);
+    mpivf_free(c->ctx, c->mine);
+    mpivf_free(c->ctx, c->right);
+    mpivf_free(c->ctx, c->sorted);
+    mpivf_memory_release(c->ctx, c->reserved);
 }
 
 mpivf_status
-mpivf_eval_files(struct mpivf_context *ctx, const char *result_path, const char *truth_path,
+mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *truth,
                  struct mpivf_eval *eval)
 {
-    struct mpivf_result result = {.ctx = NULL}, truth = {.ctx = NULL};
-    int64_t *sorted = NULL;
-    struct hit *hit = NULL;
+    struct mpivf_scale_evidence evidence = {0};
+    struct comparison c = {.ctx = ctx, .truth.truth = true, .eval = eval};
     memset(eval, 0, sizeof *eval);
-    mpivf_status status = mpivf_result_read(ctx, result_path, &result);
+    mpivf_status status = mpivf_result_open(ctx, result, &c.result.reader);
     if (status == MPIVF_OK)
-        status = mpivf_result_read(ctx, truth_path, &truth);
-    if (status == MPIVF_OK && (result.queries != truth.queries || result.queries == 0))
-        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu",
-                            result_path, (unsigned long long)result.queries, truth_path,
-                            (unsigned long long)truth.queries);
-    if (status == MPIVF_OK && result.metric_known && truth.metric_known &&
-        result.metric != truth.metric)
-        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' is for metric %s, '%s' for %s", result_path,
-                            mpivf_metric_name(result.metric), truth_path,
-                            mpivf_metric_name(truth.metric));
-    if (status == MPIVF_OK && (result.k == 0 || truth.k == 0))
-        status = mpivf_fail(ctx, MPIVF_INPUT, "there are no neighbours to compare");
+        status = mpivf_result_open(ctx, truth, &c.truth.reader);
+    if (status == MPIVF_OK)
+        status = check_pair(ctx, &c.result.reader, &c.truth.reader);
     if (status == MPIVF_OK) {
-        sorted = mpivf_alloc(ctx, "neighbours", truth.k, sizeof *sorted);
-        hit = mpivf_alloc(ctx, "neighbours", result.k, sizeof *hit);
-        status = sorted && hit ? MPIVF_OK : MPIVF_MEMORY;
+        eval->queries = c.truth.reader.queries;
+        eval->result_k = c.result.reader.k;
+        eval->truth_k = c.truth.reader.k;
+        status = comparison_init(&c);
     }
+    if (status == MPIVF_OK)
+        status = look(&c, &evidence);
     if (status == MPIVF_OK) {
-        uint64_t most = result.k < truth.k ? result.k : truth.k;
-        eval->queries = result.queries;
-        eval->result_k = result.k;
-        eval->truth_k = truth.k;
-        for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < most; i++)
-            compare_at(&result, &truth, depths[i], sorted, hit, eval);
-        compare_at(&result, &truth, most, sorted, hit, eval);
-        eval->mean_distance_ratio = distance_ratio(&result, &truth, most);
+        mpivf_terms_find(&c.result, &c.truth, &evidence, &c.terms);
+        int scale = c.terms.scale;
+        eval->common = evidence.pairs;
+        eval->unequal = evidence.pairs - evidence.equal[scale < 0 ? MPIVF_SCALE_SAME : scale];
+        eval->converted = scale > MPIVF_SCALE_SAME ? mpivf_scale_name(scale) : NULL;
+        status = count(&c);
     }
-    mpivf_free(ctx, sorted);
-    mpivf_free(ctx, hit);
-    mpivf_result_clear(&result);
-    mpivf_result_clear(&truth);
+    if (status == MPIVF_OK)
+        say(&c, &evidence);
+    comparison_clear(&c);
     return status;
+}
+
+const char *
+mpivf_eval_counted_name(enum mpivf_eval_counted counted)
+{
+    static const char *const names[] = {"ids", "ties", "distances"};
+    return names[counted];
 }

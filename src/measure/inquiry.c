@@ -1,6 +1,7 @@
 #include "measure/inquiry.h"
 
 #include "io/checksum.h"
+#include "io/inputs.h"
 #include "io/result.h"
 #include "math/distance.h"
 #include "measure/part.h"
@@ -9,15 +10,36 @@
 #include <stdio.h>
 #include <string.h>
 
-mpivf_status
-mpivf_inquiry_output(const struct mpivf_inquiry *inquiry, size_t s, char *path)
+void
+mpivf_truth_name(struct mpivf_outputs *outputs, const char *out,
+                 const struct mpivf_truth_options *options, struct mpivf_truth_files *files)
 {
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    const char *out = inquiry->out;
-    int stem = mpivf_result_stem(out);
-    if (inquiry->options->prefixes == 0)
-        return mpivf_path(ctx, path, "%s", out);
-    return mpivf_path(ctx, path, "%.*s-%s%s", stem, out, inquiry->options->prefix_name[s], out + stem);
+    struct mpivf_context *ctx = outputs->par->ctx;
+    size_t segments = options->prefixes > 0 ? options->prefixes : 1;
+    int stem = mpivf_result_stem(out), each = mpivf_result_outputs(options->also);
+    char path[MPIVF_PATH], other[MPIVF_PATH];
+    *files = (struct mpivf_truth_files){.outputs = outputs};
+    for (size_t s = 0; s < segments; s++) {
+        struct mpivf_output **output = files->output + s * (size_t)each;
+        const char *prefix = options->prefixes > 0 ? options->prefix_name[s] : NULL;
+        mpivf_status status = mpivf_path(ctx, path, "%.*s%s%s%s", stem, out, prefix ? "-" : "",
+                                         prefix ? prefix : "", out + stem);
+        for (int i = 0; i < each && status == MPIVF_OK; i++) {
+            const char *hdf5 = i > 0 ? mpivf_output_path(output[0]) : path;
+            status = mpivf_result_output(ctx, hdf5, options->also, i, other);
+            if (status == MPIVF_OK)
+                output[i] = mpivf_outputs_write(outputs, other);
+        }
+        outputs->status = outputs->status ? outputs->status : status;
+    }
+    files->work = mpivf_outputs_folder(
+        outputs, options->prefixes == 0 ? mpivf_output_path(files->output[0]) : out, NULL, "work");
+}
+
+struct mpivf_output *const *
+mpivf_inquiry_outputs(const struct mpivf_inquiry *inquiry, size_t s)
+{
+    return inquiry->files->output + s * (size_t)mpivf_result_outputs(inquiry->options->also);
 }
 
 /* ---- checks ---- */
@@ -64,7 +86,20 @@ open_ids_all(struct mpivf_inquiry *inquiry)
     if (options->ids == NULL)
         return MPIVF_OK;
     return mpivf_source_open_ids_all(&inquiry->ids, inquiry->par, options->ids, "id",
-                                     options->read_mode, inquiry->base.rows);
+                                     options->reading, inquiry->base.rows);
+}
+
+/* A source by its fingerprint alone, or as the claim has it. */
+static void
+name_source(const struct mpivf_source *source, bool full, char text[MPIVF_CLAIM_SOURCE])
+{
+    char seen[MPIVF_STAMP_TEXT];
+    snprintf(text, MPIVF_CLAIM_SOURCE, "\"%016" PRIx64 "\"", source->fingerprint);
+    if (!full || source->inputs == NULL)
+        return;
+    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
+    mpivf_stamp_text(&stamp, seen);
+    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
 }
 
 /*
@@ -72,79 +107,71 @@ open_ids_all(struct mpivf_inquiry *inquiry)
  * met no bad row and is good for skip; the other way is refused at the end. Nor is --also: other
  * files are made from the same answers.
  */
-static mpivf_status
-write_identity_all(struct mpivf_inquiry *inquiry)
+static void
+write_identity(const struct mpivf_inquiry *inquiry, bool full, char *text, size_t size)
 {
     const struct mpivf_truth_options *o = inquiry->options;
-    uint64_t base, query, ids = 0;
-    mpivf_status status = mpivf_source_fingerprint_all(&inquiry->base, &base);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(&inquiry->query, &query);
-    if (status == MPIVF_OK && o->ids)
-        status = mpivf_source_fingerprint_all(&inquiry->ids, &ids);
-    if (status)
-        return status;
-    int n = snprintf(inquiry->identity, sizeof inquiry->identity,
-                     "{\"base\": \"%016" PRIx64 "\", \"queries\": \"%016" PRIx64 "\", \"ids\": "
-                     "\"%016" PRIx64 "\", \"number of queries\": %" PRIu64 ", \"self\": %s, "
-                     "\"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
-                     base, query, ids, inquiry->queries, o->self ? "true" : "false", o->k,
+    char base[MPIVF_CLAIM_SOURCE], query[MPIVF_CLAIM_SOURCE], ids[MPIVF_CLAIM_SOURCE];
+    name_source(&inquiry->base, full, base);
+    name_source(&inquiry->query, full, query);
+    name_source(&inquiry->ids, full, ids);
+    int n = snprintf(text, size,
+                     "{%s\"base\": %s, \"queries\": %s, \"ids\": %s, \"number of queries\": %" PRIu64
+                     ", \"self\": %s, \"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
+                     inquiry->f64 ? "\"values\": \"f64\", " : "", base, query, ids,
+                     inquiry->queries, o->self ? "true" : "false", o->k,
                      mpivf_metric_name(o->metric));
     for (size_t s = 0; s < inquiry->segments; s++)
-        n += snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "%s%" PRIu64,
-                      s ? ", " : "", inquiry->prefix[s]);
-    snprintf(inquiry->identity + n, sizeof inquiry->identity - (size_t)n, "]}");
-    return MPIVF_OK;
+        n += snprintf(text + n, size - (size_t)n, "%s%" PRIu64, s ? ", " : "", inquiry->prefix[s]);
+    snprintf(text + n, size - (size_t)n, "]}");
 }
 
 uint64_t
 mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry)
 {
-    uint64_t mark = mpivf_checksum_of(inquiry->identity, strlen(inquiry->identity));
+    uint64_t mark = mpivf_checksum_of(inquiry->mark, strlen(inquiry->mark));
     return mark ? mark : 1;
 }
 
 /* Are all outputs there, and of this very inquiry? */
-static mpivf_status
+static void
 look_for_answers(struct mpivf_inquiry *inquiry)
 {
-    char path[MPIVF_PATH];
-    mpivf_status status = MPIVF_OK;
+    uint64_t mark = mpivf_inquiry_mark(inquiry);
     inquiry->answered = inquiry->options->again && !mpivf_claim_exists(inquiry->folder);
-    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
-        status = mpivf_inquiry_output(inquiry, s, path);
-        inquiry->answered = inquiry->answered && status == MPIVF_OK &&
-                            mpivf_result_answers(inquiry->par->ctx, path, mpivf_inquiry_mark(inquiry));
+    for (size_t s = 0; s < inquiry->segments && inquiry->answered; s++)
+        inquiry->answered = mpivf_result_answers(
+            inquiry->par->ctx, mpivf_inquiry_outputs(inquiry, s)[0]->path, mark);
+}
+
+/* Outputs must not be there, unless an earlier run of this very command had named them. */
+static mpivf_status
+check_outputs(const struct mpivf_inquiry *inquiry)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    size_t outputs = inquiry->segments * (size_t)mpivf_result_outputs(inquiry->options->also);
+    bool same = mpivf_claim_exists(inquiry->folder) &&
+                mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK;
+    mpivf_forgive(ctx);
+    mpivf_status status = MPIVF_OK;
+    for (size_t i = 0; i < outputs && status == MPIVF_OK; i++) {
+        struct mpivf_output *output = inquiry->files->output[i];
+        output->replace |= same && mpivf_claim_named(inquiry->folder, output);
+        status = mpivf_output_check(ctx, output);
     }
     return status;
 }
 
-/* Outputs must not be there, unless an earlier run of this very command was about to end. */
+/* The results and, unless earlier runs have some, the parts with the answers beside them. */
 static mpivf_status
-check_outputs(const struct mpivf_inquiry *inquiry, const char *base, const char *queries)
+check_space(const struct mpivf_inquiry *inquiry)
 {
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    const char *input[] = {base, queries, inquiry->options->ids};
-    int also = inquiry->options->also;
-    bool force = inquiry->options->force;
-    char path[MPIVF_PATH], output[MPIVF_PATH];
-    mpivf_status status = MPIVF_OK;
-    if (mpivf_claim_exists(inquiry->folder)) {
-        force |= mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK;
-        mpivf_forgive(ctx);
-    }
-    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
-        status = mpivf_inquiry_output(inquiry, s, path);
-        for (int i = 0; i < mpivf_result_outputs(also) && status == MPIVF_OK; i++) {
-            status = mpivf_result_output(ctx, path, also, i, output);
-            if (status == MPIVF_OK)
-                status = mpivf_file_writable(ctx, output, force);
-            for (int j = 0; j < 3 && status == MPIVF_OK; j++)
-                if (input[j])
-                    status = mpivf_file_distinct(ctx, output, input[j]);
-        }
-    }
-    return status;
+    uint64_t k = inquiry->options->k;
+    uint64_t part = inquiry->queries * (k + 2) * sizeof(struct mpivf_candidate);
+    part = mpivf_claim_exists(inquiry->folder) ? 0 : part;
+    uint64_t each = mpivf_result_bytes(inquiry->queries, k, inquiry->options->also);
+    return mpivf_output_space(inquiry->par->ctx, inquiry->files->output[0],
+                              inquiry->segments * (each + part), "the truth");
 }
 
 /* What would only be found out at the end. */
@@ -163,19 +190,20 @@ check_also(const struct mpivf_inquiry *inquiry)
 
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
-                       const char *queries, const char *out,
+                       const char *queries, const struct mpivf_truth_files *files,
                        const struct mpivf_truth_options *options)
 {
-    *inquiry = (struct mpivf_inquiry){
-        .par = par, .options = options, .out = out, .asking = options->self ? base : queries};
-    enum mpivf_read_mode mode = options->read_mode;
-    mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", inquiry->folder);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&inquiry->base, par, base, "train", mode);
+    *inquiry = (struct mpivf_inquiry){.par = par,
+                                      .options = options,
+                                      .files = files,
+                                      .folder = mpivf_output_path(files->work),
+                                      .asking = options->self ? base : queries};
+    struct mpivf_reading reading = options->reading;
+    mpivf_status status = mpivf_source_open_all(&inquiry->base, par, base, "train", reading);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
-                                       options->self ? "train" : "test", mode);
+                                       options->self ? "train" : "test", reading);
+    inquiry->f64 = inquiry->base.type == MPIVF_F64 || inquiry->query.type == MPIVF_F64;
     if (status == MPIVF_OK)
         status = check_query(inquiry, base, queries);
     if (status == MPIVF_OK)
@@ -184,12 +212,16 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
         status = set_prefixes(inquiry);
     if (status == MPIVF_OK)
         status = check_also(inquiry);
-    if (status == MPIVF_OK)
-        status = write_identity_all(inquiry);
+    if (status == MPIVF_OK) {
+        write_identity(inquiry, false, inquiry->mark, sizeof inquiry->mark);
+        write_identity(inquiry, true, inquiry->identity, sizeof inquiry->identity);
+    }
     if (status == MPIVF_OK && par->rank == 0) {
-        status = look_for_answers(inquiry);
+        look_for_answers(inquiry);
+        if (!inquiry->answered)
+            status = check_outputs(inquiry);
         if (status == MPIVF_OK && !inquiry->answered)
-            status = check_outputs(inquiry, base, queries);
+            status = check_space(inquiry);
     }
     status = mpivf_agree_all(par, status);
     mpivf_bcast_all(par, &inquiry->answered, sizeof inquiry->answered);
@@ -204,68 +236,67 @@ mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry)
     mpivf_source_close_all(&inquiry->base);
 }
 
-static mpivf_status
-find_part(struct mpivf_context *ctx, void *arg, const char *name)
+mpivf_status
+mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry)
 {
-    (void)ctx;
-    *(bool *)arg |= mpivf_part_owns(name);
-    return MPIVF_OK;
+    mpivf_status status = mpivf_source_unchanged_all(&inquiry->base);
+    if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(&inquiry->query);
+    return status ? status : mpivf_source_unchanged_all(&inquiry->ids);
 }
 
 mpivf_status
 mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim)
 {
-    const struct mpivf_par *par = inquiry->par;
-    mpivf_status status = mpivf_claim_open_all(claim, par, inquiry->folder, inquiry->identity);
-    if (status)
-        return status;
-    bool parts = false;
-    if (par->rank == 0 && !mpivf_claim_exists(inquiry->folder))
-        status = mpivf_folder_list(par->ctx, inquiry->folder, find_part, &parts);
-    if (parts)
-        status = mpivf_fail(par->ctx, MPIVF_MISMATCH, "'%s' has parts but no manifest.json that tells "
-                            "whose they are; remove the folder", inquiry->folder);
-    if (par->rank == 0 && status == MPIVF_OK)
-        status = mpivf_claim_write(claim, json_object());
-    status = mpivf_agree_all(par, status);
+    struct mpivf_claim_rules rules = {.identity = inquiry->identity,
+                                      .ours = mpivf_part_owns,
+                                      .over = inquiry->options->force,
+                                      .outputs = inquiry->files->outputs};
+    mpivf_status status = mpivf_claim_open_all(claim, inquiry->par, inquiry->folder, &rules);
     return status ? status : mpivf_claim_seen_all(claim);
 }
 
-void
-mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim)
+size_t
+mpivf_inquiry_row_bytes(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source)
 {
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    bool parts = false;
-    if (claim->par && inquiry->par->rank == 0 && claim->lock.fd >= 0 &&
-        mpivf_claim_check(ctx, inquiry->folder, inquiry->identity) == MPIVF_OK) { /* it is ours */
-        mpivf_status status = mpivf_folder_list(ctx, inquiry->folder, find_part, &parts);
-        if (status == MPIVF_OK && !parts)
-            (void)mpivf_claim_remove(ctx, inquiry->folder, mpivf_claim_owns);
-    }
-    mpivf_claim_clear(claim);
+    return inquiry->f64 ? source->dim * sizeof(double) : mpivf_source_row_bytes(source);
 }
 
 size_t
 mpivf_inquiry_query_bytes(const struct mpivf_inquiry *inquiry)
 {
-    return mpivf_source_row_bytes(&inquiry->query) + sizeof(struct mpivf_range) + sizeof(int64_t);
+    return mpivf_inquiry_row_bytes(inquiry, &inquiry->query) + sizeof(struct mpivf_range) +
+           sizeof(int64_t);
+}
+
+static mpivf_status
+load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query)
+{
+    float *f32 = NULL;
+    double *f64 = NULL;
+    mpivf_status status =
+        inquiry->f64
+            ? mpivf_source_load_f64_all(&inquiry->query, inquiry->queries, first, n, &f64)
+            : mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, &f32);
+    *query = f64 ? (void *)f64 : f32;
+    return status;
 }
 
 mpivf_status
-mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, float **query)
+mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query)
 {
     size_t dim = inquiry->query.dim;
-    mpivf_status status =
-        mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, query);
+    mpivf_status status = load_all(inquiry, first, n, query);
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
-        if (!mpivf_finite(*query + i * dim, dim)) {
+        if (!mpivf_raw_good(mpivf_raw_at(mpivf_raw_of(inquiry->f64, *query), i * dim), dim))
             status = mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
-                                "query %llu of '%s' has a value that is not finite",
-                                (unsigned long long)mpivf_source_spread(
-                                    inquiry->query.rows, inquiry->queries, first + i),
-                                inquiry->asking);
-            mpivf_free(inquiry->par->ctx, *query);
-            *query = NULL;
-        }
+                                "query %llu of '%s' has a value that is not finite%s",
+                                (unsigned long long)mpivf_inquiry_place(inquiry, first + i),
+                                inquiry->asking, mpivf_inquiry_or_large(inquiry));
+    status = mpivf_agree_all(inquiry->par, status); /* they may see different files */
+    if (status) {
+        mpivf_free(inquiry->par->ctx, *query);
+        *query = NULL;
+    }
     return status;
 }

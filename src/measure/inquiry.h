@@ -12,14 +12,16 @@
 struct mpivf_inquiry {
     const struct mpivf_par *par;               /* not owned */
     const struct mpivf_truth_options *options; /* not owned */
-    const char *out;                           /* not owned */
+    const struct mpivf_truth_files *files;     /* not owned */
     const char *asking;                        /* not owned, the name of the queries */
     struct mpivf_source base, query, ids;
+    bool f64;                        /* base or queries are float64: then both are read as that */
     uint64_t queries;                /* of them, evenly spread over the source */
     uint64_t prefix[MPIVF_PREFIXES]; /* where segments of the base end; the last = rows compared */
     size_t segments;
-    char folder[MPIVF_PATH];
-    char identity[1536]; /* JSON */
+    const char *folder;  /* not owned */
+    char mark[1536];     /* everything that is asked, as JSON */
+    char identity[3072]; /* the same for the claim: the sources with their names and times */
     bool answered;       /* with options->again: the outputs are there */
 };
 
@@ -29,45 +31,55 @@ struct mpivf_inquiry {
  */
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
-                       const char *queries, const char *out,
+                       const char *queries, const struct mpivf_truth_files *files,
                        const struct mpivf_truth_options *options);
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
 
+/* MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective. */
+mpivf_status
+mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry);
+
 /*
- * Claim the folder of the work. MPIVF_MISMATCH when there are parts in it that are nobody's.
- * Release with mpivf_claim_clear, also after failure. Collective, agreed.
+ * Claim the folder of the work. Release with mpivf_claim_clear, also after failure. Collective,
+ * agreed.
  */
 mpivf_status
 mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
 
 /*
- * Leave the folder; when nothing was answered in it, remove it: what is asked next time may be
- * something else. Local.
- */
-void
-mpivf_inquiry_leave(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
-
-/*
- * Queries [first, first + n) on every rank, all finite; owned by the caller. Collective, agreed.
+ * Queries [first, first + n) on every rank, all good (mpivf_raw_good), float64 or float32 as
+ * inquiry->f64 tells; owned by the caller. Collective, agreed.
  */
 mpivf_status
-mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, float **query);
+mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query);
+
+/* What the value of a row that is not good can be beside not finite, for messages. */
+static inline const char *
+mpivf_inquiry_or_large(const struct mpivf_inquiry *inquiry)
+{
+    return inquiry->f64 ? " or is beyond 1e150" : "";
+}
+
+/* Bytes of a row of `source`, of the base or the queries, as it is read. */
+size_t
+mpivf_inquiry_row_bytes(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source);
+
 
 /* A 64-bit mark of everything that is asked; in the outputs. Never 0. */
 uint64_t
 mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry);
 
-/* The row of the base that query i is, with options->self. */
+/* The row of its source that query i is; with options->self a row of the base. */
 static inline uint64_t
-mpivf_inquiry_own(const struct mpivf_inquiry *inquiry, uint64_t i)
+mpivf_inquiry_place(const struct mpivf_inquiry *inquiry, uint64_t i)
 {
-    return mpivf_source_spread(inquiry->base.rows, inquiry->queries, i);
+    return mpivf_source_spread(inquiry->query.rows, inquiry->queries, i);
 }
 
-/* The output for prefix s, of MPIVF_PATH bytes; options->out itself without prefixes. Local. */
-mpivf_status
-mpivf_inquiry_output(const struct mpivf_inquiry *inquiry, size_t s, char *path);
+/* The outputs for prefix s, the HDF5 file first. */
+struct mpivf_output *const *
+mpivf_inquiry_outputs(const struct mpivf_inquiry *inquiry, size_t s);
 
 /* What mpivf_inquiry_load_all takes for a query. */
 size_t

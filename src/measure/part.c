@@ -18,12 +18,14 @@ enum {
     SEGMENTS,
     RANGES,
     REJECTED,
-    BODY_SUM = REJECTED + MPIVF_PREFIXES,
+    BASE = REJECTED + MPIVF_PREFIXES, /* a stamp: version, bytes, modified, rows */
+    QUERY = BASE + 4,
+    BODY_SUM = QUERY + 4,
     HEAD_SUM,
     WORDS
 };
 static const uint64_t MARK = 0x31747261706d7669; /* "ivmpart1" where the byte order is ours */
-enum { FORMAT = 1, PIECE = 1 << 18 };
+enum { FORMAT = 2, PIECE = 1 << 18 };
 
 static uint64_t
 head_bytes(const struct mpivf_part *part)
@@ -53,18 +55,34 @@ head_sum(const uint64_t head[WORDS], const struct mpivf_range *range)
     return mpivf_checksum_of(sums, sizeof sums);
 }
 
-/* part-FIRST-END-HASH, or part-FIRST-ROW.partial. */
+static void
+put_stamp(uint64_t word[4], const struct mpivf_stamp *stamp)
+{
+    const uint64_t words[4] = {stamp->version, stamp->bytes, (uint64_t)stamp->modified,
+                               stamp->rows};
+    memcpy(word, words, sizeof words);
+}
+
+static struct mpivf_stamp
+get_stamp(const uint64_t word[4])
+{
+    return (struct mpivf_stamp){word[0], word[1], (int64_t)word[2], word[3]};
+}
+
+static const char whole_name[] = "part-%" PRIu64 "-%" PRIu64 "-%016" PRIx64; /* first, end, hash */
+static const char partial_name[] = "part-%" PRIu64 "-%" PRIx64 ".partial";   /* first, row */
+
+/* Read and printed again: nothing but what we print is ours. */
 bool
 mpivf_part_owns(const char *name)
 {
     uint64_t first, end, hash;
-    int length = 0;
-    static const char whole[] = "part-%" SCNu64 "-%" SCNu64 "-%16" SCNx64 "%n";
-    static const char partial[] = "part-%" SCNu64 "-%" SCNx64 ".partial%n";
-    if (sscanf(name, whole, &first, &end, &hash, &length) == 3 && name[length] == '\0')
-        return true;
-    length = 0;
-    return sscanf(name, partial, &first, &hash, &length) == 2 && length > 0 && name[length] == '\0';
+    char printed[MPIVF_PART_NAME] = "";
+    if (sscanf(name, "part-%20" SCNu64 "-%20" SCNu64 "-%16" SCNx64, &first, &end, &hash) == 3)
+        snprintf(printed, sizeof printed, whole_name, first, end, hash);
+    else if (sscanf(name, "part-%20" SCNu64 "-%16" SCNx64, &first, &hash) == 2)
+        snprintf(printed, sizeof printed, partial_name, first, hash);
+    return printed[0] != '\0' && strcmp(name, printed) == 0;
 }
 
 /* ---- writing ---- */
@@ -121,12 +139,15 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
                             part->k, part->segments, part->ranges};
     char partial[MPIVF_PATH], path[MPIVF_PATH];
     /* no other rank has these rows */
-    mpivf_status status = mpivf_path(ctx, partial, "%s/part-%" PRIu64 "-%" PRIx64 ".partial", folder,
-                                     part->first, part->ranges ? part->range[0].row : UINT64_MAX);
+    snprintf(part->name, sizeof part->name, partial_name, part->first,
+             part->ranges ? part->range[0].row : UINT64_MAX);
+    mpivf_status status = mpivf_path(ctx, partial, "%s/%s", folder, part->name);
     struct mpivf_file file = {.fd = -1, .path = partial};
     if (status)
         return status;
     memcpy(head + REJECTED, part->rejected, sizeof part->rejected);
+    put_stamp(head + BASE, &part->base);
+    put_stamp(head + QUERY, &part->query);
     status = mpivf_file_create(ctx, partial, &file);
     if (status == MPIVF_OK)
         status = write_body(ctx, &file, part, answers, &head[BODY_SUM]);
@@ -136,8 +157,8 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
     if (status == MPIVF_OK)
         status = mpivf_file_write(ctx, &file, part->range, part->ranges * sizeof *part->range,
                                   sizeof head);
-    snprintf(part->name, sizeof part->name, "part-%" PRIu64 "-%" PRIu64 "-%016" PRIx64, part->first,
-             part->first + part->queries, head[HEAD_SUM]);
+    snprintf(part->name, sizeof part->name, whole_name, part->first, part->first + part->queries,
+             head[HEAD_SUM]);
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
     return mpivf_file_finish(ctx, &file, path, status);
@@ -279,6 +300,8 @@ read_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *part, 
         part->k = head[K];
         part->segments = head[SEGMENTS];
         memcpy(part->rejected, head + REJECTED, sizeof part->rejected);
+        part->base = get_stamp(head + BASE);
+        part->query = get_stamp(head + QUERY);
         part->ranges = head[RANGES];
         part->range = mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *part->range);
         status = part->range ? mpivf_file_read(ctx, &file, part->range,

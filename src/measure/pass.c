@@ -2,13 +2,20 @@
 
 #include <string.h>
 
-enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20 };
+enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20, SMALL_BYTES = 1 << 20 };
+
+/* Rows of the sample that a filter is chosen by, at most. */
+static size_t
+sampled(size_t dim)
+{
+    return SAMPLE_BYTES / (dim * sizeof(float));
+}
 
 size_t
 mpivf_pass_query_bytes(const struct mpivf_pass_shape *shape)
 {
     return shape->segments * mpivf_topk_query_bytes(shape->k) + mpivf_prepare_row_bytes(shape->dim) +
-           mpivf_duplicates_bytes(1024, shape->segments) / 1024 + 2 * sizeof(uint32_t);
+           mpivf_duplicates_query_bytes(shape->segments) + 2 * sizeof(uint32_t);
 }
 
 size_t
@@ -20,9 +27,20 @@ mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape)
 size_t
 mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads)
 {
-    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) +
-           2 * SAMPLE_BYTES + shape->dim * sizeof(float) +
-           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + (1 << 20);
+    size_t choose = mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads);
+    size_t peak = mpivf_filter_peak_bytes(shape->dim, threads); /* later */
+    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) + (choose > peak ? choose : peak) +
+           mpivf_pass_raw_bytes(shape) + 2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           SMALL_BYTES;
+}
+
+size_t
+mpivf_pass_later_bytes(const struct mpivf_pass_shape *shape, int threads)
+{
+    return shape->batch * mpivf_pass_row_bytes(shape) +
+           shape->capacity * mpivf_prepare_row_bytes(shape->dim) +
+           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads) + SMALL_BYTES;
 }
 
 mpivf_status
@@ -30,7 +48,7 @@ mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
                 const struct mpivf_pass_shape *shape)
 {
     *pass = (struct mpivf_pass){.ctx = ctx, .shape = *shape};
-    pass->centre = mpivf_alloc_zero(ctx, "the centre", shape->dim, sizeof *pass->centre);
+    pass->centre = mpivf_alloc_zero(ctx, "the centre", 1, mpivf_pass_raw_bytes(shape));
     pass->tile = mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *pass->tile);
     mpivf_status status = pass->centre && pass->tile ? MPIVF_OK : MPIVF_MEMORY;
     for (int t = 0; t < ctx->threads && status == MPIVF_OK; t++)
@@ -38,8 +56,8 @@ mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
     for (size_t s = 0; s < shape->segments && status == MPIVF_OK; s++)
         status = mpivf_topk_init(ctx, &pass->topk[s], shape->capacity, shape->k);
     if (status == MPIVF_OK)
-        status = mpivf_duplicates_init(ctx, &pass->duplicates, shape->dim, shape->capacity,
-                                       shape->segments);
+        status = mpivf_duplicates_init(ctx, &pass->duplicates, mpivf_pass_raw_bytes(shape),
+                                       shape->capacity, shape->segments);
     return status;
 }
 
@@ -63,7 +81,7 @@ mpivf_pass_clear(struct mpivf_pass *pass)
 }
 
 void
-mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const float *query,
+mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const void *query,
                  const int64_t *own)
 {
     pass->first = first;
@@ -71,6 +89,7 @@ mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const floa
     pass->query = query;
     pass->own = own;
     pass->ranges = 0;
+    pass->rowsum = 0;
     pass->ready = false;
     pass->kept = true;
     memset(pass->rejected, 0, sizeof pass->rejected);
@@ -83,20 +102,23 @@ mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const floa
 
 /* Any centre and any filter are right; these are fast for rows like the first ones. */
 static mpivf_status
-choose(struct mpivf_pass *pass, const float *row, size_t rows)
+choose(struct mpivf_pass *pass, const void *row, size_t rows)
 {
     const struct mpivf_pass_shape *shape = &pass->shape;
-    size_t some = SAMPLE_BYTES / (shape->dim * sizeof *row);
-    mpivf_prepare_centre(shape->metric, row, rows < CENTRE_ROWS ? rows : CENTRE_ROWS, shape->dim,
-                         pass->centre);
+    size_t some = sampled(shape->dim);
+    size_t few = rows < CENTRE_ROWS ? rows : CENTRE_ROWS;
+    if (shape->f64)
+        mpivf_prepare_centre64(shape->metric, row, few, shape->dim, pass->centre);
+    else
+        mpivf_prepare_centre(shape->metric, row, few, shape->dim, pass->centre);
     struct mpivf_choose choose = {.metric = shape->metric,
                                   .dim = shape->dim,
                                   .k = shape->k,
                                   .total_rows = shape->prefix[shape->segments - 1],
                                   .total_queries = shape->capacity,
-                                  .query = pass->query,
-                                  .row = row,
-                                  .centre = pass->centre,
+                                  .query = mpivf_pass_raw(shape, pass->query, 0),
+                                  .row = mpivf_pass_raw(shape, row, 0),
+                                  .centre = mpivf_pass_raw(shape, pass->centre, 0),
                                   .queries = pass->n,
                                   .rows = rows < some ? rows : some};
     mpivf_status status = mpivf_filter_choose(pass->ctx, &choose, &pass->choice);
@@ -120,36 +142,42 @@ mpivf_pass_segment(const struct mpivf_pass_shape *shape, uint64_t number)
 }
 
 mpivf_status
-mpivf_pass_rows(struct mpivf_pass *pass, const float *row, const uint64_t *number,
+mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number,
                 const int64_t *id, size_t rows)
 {
     const struct mpivf_pass_shape *shape = &pass->shape;
     mpivf_status status = pass->chosen || rows == 0 ? MPIVF_OK : choose(pass, row, rows);
     if (status || rows == 0)
         return status;
+    struct mpivf_raw centre = mpivf_pass_raw(shape, pass->centre, 0);
     if (!pass->ready)
-        mpivf_queries_fill(&pass->queries, pass->query, pass->n, pass->centre);
+        mpivf_queries_fill_raw(&pass->queries, mpivf_pass_raw(shape, pass->query, 0), pass->n,
+                               centre);
     pass->ready = true;
     for (size_t from = 0, to; from < rows; from = to) {
         size_t s = mpivf_pass_segment(shape, number[from]);
         for (to = from + 1; to < rows && number[to] < shape->prefix[s];)
             to++;
         struct mpivf_scan_of all = {.n = pass->n, .own = pass->own};
-        mpivf_base_fill(&pass->base, row + from * shape->dim, to - from, pass->centre, id + from, 0);
+        mpivf_base_fill_raw(&pass->base, mpivf_pass_raw(shape, row, from), to - from, centre,
+                            id + from, 0);
         mpivf_nearest_scan_threads(&pass->queries, &all, &pass->base, &pass->topk[s], pass->tile,
                                    pass->ctx->threads);
-        mpivf_duplicates_rows(&pass->duplicates, s, row + from * shape->dim, to - from,
+        mpivf_duplicates_rows(&pass->duplicates, s,
+                              (const char *)row + from * mpivf_pass_raw_bytes(shape), to - from,
                               pass->ctx->threads);
     }
     return MPIVF_OK;
 }
 
 mpivf_status
-mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges)
+mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges,
+                 uint64_t rowsum)
 {
     if (ranges == 0)
         return MPIVF_OK;
     pass->kept = false;
+    pass->rowsum += rowsum;
     if (pass->ranges + ranges > pass->room) {
         size_t room = 2 * (pass->ranges + ranges);
         struct mpivf_range *more = mpivf_alloc(pass->ctx, "row ranges", room, sizeof *more);

@@ -9,11 +9,13 @@
 #define MPIVF_MEASURE_PASS_H
 
 #include "math/choose.h"
+#include "math/distance.h"
 #include "math/nearest.h"
 #include "measure/part.h"
 
 struct mpivf_pass_shape {
     enum mpivf_metric metric;
+    bool f64; /* rows and queries are float64, else float32 */
     size_t dim, k;
     size_t segments;
     const uint64_t *prefix; /* not owned, [segments], ascending */
@@ -30,12 +32,13 @@ struct mpivf_pass {
     struct mpivf_queries queries;
     struct mpivf_base base;
     struct mpivf_tile *tile; /* owned, one a thread */
-    float *centre;           /* owned, [dim] */
+    void *centre;            /* owned, [dim] */
     uint64_t first, n;       /* the range of queries */
-    const float *query;      /* not owned, [n, dim] */
+    const void *query;       /* not owned, [n, dim] */
     const int64_t *own;      /* not owned, [n]: ids that queries must not find; NULL: none */
     struct mpivf_range *covered; /* owned set, grows */
     size_t ranges, room;
+    uint64_t rowsum; /* checksum of the covered rows, as they were read */
     uint64_t rejected[MPIVF_PREFIXES];
     bool chosen; /* the filter, by the first rows */
     bool ready;  /* the queries are prepared */
@@ -50,6 +53,10 @@ mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape);
 size_t
 mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads);
 
+/* Those of them that the first rows make, for a shape with its capacity and batch. */
+size_t
+mpivf_pass_later_bytes(const struct mpivf_pass_shape *shape, int threads);
+
 /* Release with mpivf_pass_clear, also after failure. Local. */
 mpivf_status
 mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
@@ -59,20 +66,35 @@ mpivf_pass_clear(struct mpivf_pass *pass);
 
 /* Begin with queries [first, first + n), whose rows the caller keeps, and no base rows. */
 void
-mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const float *query,
+mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const void *query,
                  const int64_t *own);
 
+/* Bytes of a raw row or query, which the caller keeps. */
+static inline size_t
+mpivf_pass_raw_bytes(const struct mpivf_pass_shape *shape)
+{
+    return shape->dim * (shape->f64 ? sizeof(double) : sizeof(float));
+}
+
+/* Row i of raw rows or queries. */
+static inline struct mpivf_raw
+mpivf_pass_raw(const struct mpivf_pass_shape *shape, const void *rows, size_t i)
+{
+    return mpivf_raw_at(mpivf_raw_of(shape->f64, rows), i * shape->dim);
+}
+
 /*
- * Compare up to `batch` rows, all finite; number[i], ascending, is the row's place in the base
- * and id[i] what is to be found. Local.
+ * Compare up to `batch` rows, all good (mpivf_raw_good); number[i], ascending, is the row's place
+ * in the base and id[i] what is to be found. Local.
  */
 mpivf_status
-mpivf_pass_rows(struct mpivf_pass *pass, const float *row, const uint64_t *number,
+mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number,
                 const int64_t *id, size_t rows);
 
-/* Remember that these rows were compared. Local. */
+/* Remember that these rows, which have this checksum, were compared. Local. */
 mpivf_status
-mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges);
+mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges,
+                 uint64_t rowsum);
 
 /* The segment of a row; `segments` when it is in none. */
 size_t

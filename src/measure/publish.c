@@ -17,6 +17,7 @@ struct publishing {
     struct mpivf_context *ctx;
     uint64_t k, piece; /* queries */
     uint64_t rejected[MPIVF_PREFIXES];
+    bool in_vain;
     struct mpivf_result_writer *writer; /* owned, [segments] */
     size_t writers;                     /* those that were created */
     struct mpivf_candidate *row;   /* owned, [piece, k + 2]: one segment as stored */
@@ -106,7 +107,7 @@ static int64_t
 own_rows(const struct publishing *p, size_t s, uint64_t query)
 {
     const struct mpivf_inquiry *inquiry = p->inquiry;
-    return inquiry->options->self && mpivf_inquiry_own(inquiry, query) < inquiry->prefix[s];
+    return inquiry->options->self && mpivf_inquiry_place(inquiry, query) < inquiry->prefix[s];
 }
 
 /* The rows [at, at + n) of a part into every output. */
@@ -160,8 +161,13 @@ create_outputs(struct publishing *p)
     mpivf_status status = MPIVF_OK;
     uint64_t rejected = 0;
     for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
-        char path[MPIVF_PATH];
         rejected += p->rejected[s];
+        p->in_vain = rejected == inquiry->prefix[s];
+        if (p->in_vain)
+            return mpivf_fail(p->ctx, MPIVF_INPUT, "each of the %s%llu rows has a value that is "
+                              "not finite%s: no query has a neighbour",
+                              s + 1 < inquiry->segments ? "first " : "",
+                              (unsigned long long)rejected, mpivf_inquiry_or_large(inquiry));
         struct mpivf_result_about about = {.kind = "truth",
                                            .metric = options->metric,
                                            .queries = inquiry->queries,
@@ -171,9 +177,8 @@ create_outputs(struct publishing *p)
                                            .exact = true,
                                            .counts = true,
                                            .inquiry = mpivf_inquiry_mark(inquiry)};
-        status = mpivf_inquiry_output(inquiry, s, path);
-        if (status == MPIVF_OK)
-            status = mpivf_result_create(p->ctx, &p->writer[s], path, &about, options->also);
+        status = mpivf_result_create(p->ctx, &p->writer[s], mpivf_inquiry_outputs(inquiry, s),
+                                     &about, options->also);
         p->writers += status == MPIVF_OK;
     }
     return status;
@@ -226,6 +231,7 @@ mpivf_publish(const struct mpivf_inquiry *inquiry, struct mpivf_published *publi
                             (unsigned long long)rejected, inquiry->folder);
     for (size_t s = 0; s < p.writers; s++)
         status = mpivf_result_finish(ctx, &p.writer[s], status);
+    published->in_vain = p.in_vain;
     if (status == MPIVF_OK) {
         published->rejected = rejected;
         published->rows = inquiry->prefix[inquiry->segments - 1] - rejected;

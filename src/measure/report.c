@@ -1,7 +1,7 @@
 #include <mpivf/report.h>
 
 #include "base/fault.h"
-#include "io/file.h"
+#include "io/output.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -65,30 +65,33 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
                                                 rank[0].report.phase[p].name, "seconds", slowest,
                                                 "ranks", each));
     }
-    return json_pack("{s:o, s:s, s:i, s:o, s:o}", "command", text_json(command), "finished", when, "ranks", ranks,
-                     "processes", list, "phases", phases);
+    json_t *figures = json_object();
+    for (int i = 0; i < rank[0].report.figures; i++)
+        json_object_set_new(figures, rank[0].report.figure[i].name,
+                            json_real(rank[0].report.figure[i].value));
+    return json_pack("{s:s, s:o, s:s, s:i, s:o, s:o, s:o}", "format", "mpivf-report", "command",
+                     text_json(command), "finished", when, "ranks", ranks, "processes", list,
+                     "phases", phases, "figures", figures);
 }
 
 static mpivf_status
-write_json(struct mpivf_context *ctx, const char *output, bool worked, json_t *json)
+write_json(struct mpivf_context *ctx, struct mpivf_output *output, bool worked, json_t *json)
 {
-    char path[MPIVF_PATH];
-    mpivf_status status = mpivf_path(ctx, path, "%s.report.json", output);
-    if (status || (!worked && mpivf_file_exists(path)))
-        return status; /* the report of the run that did the work stays */
+    if (!worked && output->place.there)
+        return MPIVF_OK;
     char *text = json && !mpivf_fault(ctx, MPIVF_FAULT_JSON_WRITE)
                      ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
                      : NULL;
     if (text == NULL)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no memory for '%s'", path);
-    status = mpivf_file_save(ctx, path, text, strlen(text));
+        return mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no memory for '%s'", output->given);
+    mpivf_status status = mpivf_file_write(ctx, &output->file, text, strlen(text), 0);
     free(text);
-    return status;
+    return status ? status : mpivf_output_commit(ctx, output);
 }
 
 mpivf_status
 mpivf_report_write_all(const struct mpivf_par *par, const struct mpivf_report *report,
-                       const char *output, const char *command)
+                       struct mpivf_output *output, const char *command)
 {
     struct mpivf_context *ctx = par->ctx;
     size_t ranks = par->rank == 0 ? (size_t)par->size : 0;

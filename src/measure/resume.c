@@ -1,5 +1,8 @@
 #include "measure/resume.h"
 
+#include "io/inputs.h"
+#include "source/rowsum.h"
+
 #include <string.h>
 
 static const double KEEP_SHARE = 50; /* keeping takes a fiftieth of the time at most */
@@ -8,6 +11,7 @@ struct mpivf_pass_shape
 mpivf_resume_shape(const struct mpivf_inquiry *inquiry)
 {
     return (struct mpivf_pass_shape){.metric = inquiry->options->metric,
+                                     .f64 = inquiry->f64,
                                      .dim = inquiry->base.dim,
                                      .k = inquiry->options->k,
                                      .segments = inquiry->segments,
@@ -23,7 +27,34 @@ mpivf_resume_clear(struct mpivf_resume *r)
     mpivf_parts_clear(r->inquiry->par->ctx, &r->parts);
 }
 
-/* ---- going on ---- */
+/* ---- on every rank ---- */
+
+/* Rank 0's list on every rank; to be cleared also after failure. */
+static mpivf_status
+share_list_all(const struct mpivf_par *par, struct mpivf_parts *parts)
+{
+    struct mpivf_context *ctx = par->ctx;
+    uint64_t count = parts->parts;
+    mpivf_bcast_all(par, &count, sizeof count);
+    if (par->rank != 0) {
+        *parts = (struct mpivf_parts){.parts = count};
+        parts->part = mpivf_alloc_zero(ctx, "the list of parts", count, sizeof *parts->part);
+        if (!parts->part)
+            parts->parts = 0;
+    }
+    mpivf_status status = mpivf_agree_all(par, parts->part || count == 0 ? MPIVF_OK : MPIVF_MEMORY);
+    for (size_t i = 0; i < count && status == MPIVF_OK; i++) {
+        struct mpivf_part *part = &parts->part[i];
+        struct mpivf_range *range = part->range;
+        mpivf_bcast_all(par, part, sizeof *part);
+        part->range = par->rank == 0 ? range
+                                     : mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *range);
+        status = mpivf_agree_all(par, part->range ? MPIVF_OK : MPIVF_MEMORY);
+        if (status == MPIVF_OK)
+            mpivf_bcast_all(par, part->range, part->ranges * sizeof *range);
+    }
+    return status;
+}
 
 /* Rank 0's list and choice on every rank. */
 static mpivf_status
@@ -32,8 +63,8 @@ share_parts_all(struct mpivf_resume *r)
     const struct mpivf_par *par = r->inquiry->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_parts_chosen *chosen = &r->chosen;
-    uint64_t facts[6] = {chosen->first, chosen->end, chosen->count, chosen->ranges,
-                         chosen->complete, r->parts.parts};
+    uint64_t facts[5] = {chosen->first, chosen->end, chosen->count, chosen->ranges,
+                         chosen->complete};
     mpivf_bcast_all(par, facts, sizeof facts);
     mpivf_status status = MPIVF_OK;
     if (par->rank != 0) {
@@ -42,33 +73,109 @@ share_parts_all(struct mpivf_resume *r)
                                               .count = facts[2],
                                               .ranges = facts[3],
                                               .complete = facts[4] != 0};
-        r->parts = (struct mpivf_parts){.parts = facts[5]};
         chosen->chosen = mpivf_alloc(ctx, "the list of parts", facts[2], sizeof *chosen->chosen);
         chosen->covered = mpivf_alloc(ctx, "row ranges", facts[3], sizeof *chosen->covered);
-        r->parts.part = mpivf_alloc_zero(ctx, "the list of parts", facts[5], sizeof *r->parts.part);
-        if (!chosen->chosen || !chosen->covered || !r->parts.part)
+        if (!chosen->chosen || !chosen->covered)
             status = MPIVF_MEMORY;
-        if (!r->parts.part)
-            r->parts.parts = 0;
     }
     status = mpivf_agree_all(par, status);
     if (status)
         return status;
     mpivf_bcast_all(par, chosen->chosen, chosen->count * sizeof *chosen->chosen);
     mpivf_bcast_all(par, chosen->covered, chosen->ranges * sizeof *chosen->covered);
-    for (size_t i = 0; i < r->parts.parts; i++) {
-        struct mpivf_part *part = &r->parts.part[i];
-        struct mpivf_range *range = part->range;
-        mpivf_bcast_all(par, part, sizeof *part);
-        part->range = par->rank == 0 ? range
-                                     : mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *range);
-        status = mpivf_agree_all(par, part->range ? MPIVF_OK : MPIVF_MEMORY);
-        if (status)
-            return status;
-        mpivf_bcast_all(par, part->range, part->ranges * sizeof *range);
-    }
-    return MPIVF_OK;
+    return share_list_all(par, &r->parts);
 }
+
+/* ---- of the same rows ---- */
+
+static const struct mpivf_source *
+ids_of(const struct mpivf_inquiry *inquiry)
+{
+    return inquiry->options->ids ? &inquiry->ids : NULL;
+}
+
+static mpivf_status
+refuse(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source, const char *what,
+       const struct mpivf_stamp *then, const struct mpivf_stamp *now)
+{
+    char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
+    mpivf_stamp_text(then, before);
+    mpivf_stamp_text(now, after);
+    return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s then, "
+                      "%s now, and %s that were compared have changed; remove the folder '%s' to "
+                      "start over", source->inputs->file[0].path, before, after, what, inquiry->folder);
+}
+
+/* Read the base rows of a part again. */
+static mpivf_status
+check_rows_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
+               const struct mpivf_stamp *now, struct mpivf_progress *progress)
+{
+    uint64_t rowsum = 0;
+    mpivf_status status =
+        mpivf_rowsum_again_all(&inquiry->base, inquiry->options->ids ? &inquiry->ids : NULL,
+                               inquiry->f64, part->range, part->ranges, progress, &rowsum);
+    if (status == MPIVF_OK && rowsum != part->base.rows)
+        status = refuse(inquiry, &inquiry->base, "rows", &part->base, now);
+    return status;
+}
+
+/* Read its queries again. */
+static mpivf_status
+check_queries_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
+                  const struct mpivf_stamp *now, struct mpivf_progress *progress)
+{
+    struct mpivf_context *ctx = inquiry->par->ctx;
+    uint64_t rowsum = 0;
+    struct mpivf_range *range = mpivf_alloc(ctx, "row ranges", part->queries, sizeof *range);
+    mpivf_status status = mpivf_agree_all(inquiry->par, range ? MPIVF_OK : MPIVF_MEMORY);
+    if (status == MPIVF_OK) {
+        for (uint64_t i = 0; i < part->queries; i++)
+            range[i] = (struct mpivf_range){mpivf_inquiry_place(inquiry, part->first + i), 1};
+        size_t ranges = mpivf_range_normalise(range, part->queries, NULL);
+        status = mpivf_rowsum_again_all(&inquiry->query, NULL, inquiry->f64, range, ranges, progress, &rowsum);
+    }
+    mpivf_free(ctx, range);
+    if (status == MPIVF_OK && rowsum != part->query.rows)
+        status = refuse(inquiry, &inquiry->query, "queries", &part->query, now);
+    return status;
+}
+
+mpivf_status
+mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *report)
+{
+    const struct mpivf_par *par = inquiry->par;
+    struct mpivf_stamp base = mpivf_source_stamp(&inquiry->base, ids_of(inquiry));
+    struct mpivf_stamp query = mpivf_source_stamp(&inquiry->query, NULL);
+    struct mpivf_parts parts = {.part = NULL};
+    struct mpivf_progress progress;
+    uint64_t rows = 0;
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0)
+        status = mpivf_parts_list(par->ctx, inquiry->folder, inquiry->options->k, inquiry->segments,
+                                  &parts);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = share_list_all(par, &parts);
+    for (size_t i = 0; i < parts.parts && status == MPIVF_OK; i++)
+        rows += (parts.part[i].base.version != base.version ? parts.part[i].rows : 0) +
+                (parts.part[i].query.version != query.version ? parts.part[i].queries : 0);
+    if (status == MPIVF_OK && rows > 0) {
+        mpivf_phase_begin(&progress, par, report, "recheck", "rows", rows);
+        for (size_t i = 0; i < parts.parts && status == MPIVF_OK; i++) {
+            const struct mpivf_part *part = &parts.part[i];
+            if (part->base.version != base.version)
+                status = check_rows_all(inquiry, part, &base, &progress);
+            if (status == MPIVF_OK && part->query.version != query.version)
+                status = check_queries_all(inquiry, part, &query, &progress);
+        }
+        mpivf_phase_end(&progress);
+    }
+    mpivf_parts_clear(par->ctx, &parts);
+    return status;
+}
+
+/* ---- going on ---- */
 
 static mpivf_status
 drop_damaged(struct mpivf_resume *r, const struct mpivf_part *part)
@@ -132,7 +239,7 @@ take_over(struct mpivf_resume *r, bool *damaged)
             status = drop_damaged(r, part);
         }
         if (status == MPIVF_OK)
-            status = mpivf_pass_cover(r->pass, part->range, part->ranges);
+            status = mpivf_pass_cover(r->pass, part->range, part->ranges, part->base.rows);
         for (size_t s = 0; s < r->pass->shape.segments; s++)
             r->pass->rejected[s] += part->rejected[s];
     }
@@ -146,6 +253,11 @@ mpivf_resume_take_over_all(struct mpivf_resume *r, bool *again)
     bool damaged = false;
     r->mine[0] = '\0';
     r->kept_at = mpivf_seconds();
+    r->query_rowsum = 0;
+    size_t row_bytes = mpivf_pass_raw_bytes(&r->pass->shape);
+    for (uint64_t i = 0; i < r->pass->n; i++)
+        r->query_rowsum += mpivf_rowsum_row((const char *)r->pass->query + i * row_bytes, row_bytes,
+                                            mpivf_inquiry_place(r->inquiry, r->pass->first + i));
     mpivf_status status = mpivf_agree_all(r->inquiry->par, take_over(r, &damaged));
     *again = mpivf_total_all(r->inquiry->par, damaged) > 0;
     return status;
@@ -208,8 +320,12 @@ mpivf_resume_keep(struct mpivf_resume *r)
                               .queries = pass->n,
                               .k = r->pass->shape.k,
                               .segments = r->pass->shape.segments,
+                              .base = mpivf_source_stamp(&r->inquiry->base, ids_of(r->inquiry)),
+                              .query = mpivf_source_stamp(&r->inquiry->query, NULL),
                               .ranges = pass->ranges,
                               .range = pass->covered};
+    part.base.rows = pass->rowsum;
+    part.query.rows = r->query_rowsum;
     memcpy(part.rejected, pass->rejected, sizeof part.rejected);
     struct mpivf_answers answers = mpivf_pass_answers(pass);
     mpivf_status status = mpivf_part_write(ctx, r->inquiry->folder, &part, &answers);
@@ -249,7 +365,9 @@ mpivf_resume_complete(struct mpivf_resume *r)
     r->mine[0] = '\0';
     r->chosen.count = 0;
     r->pass->ranges = 0;
-    mpivf_status status = mpivf_pass_cover(r->pass, &all, 1);
+    uint64_t rowsum = r->pass->rowsum; /* of all ranks */
+    r->pass->rowsum = 0;
+    mpivf_status status = mpivf_pass_cover(r->pass, &all, 1, rowsum);
     if (status == MPIVF_OK)
         status = mpivf_resume_keep(r);
     if (status)

@@ -17,6 +17,7 @@ struct mpivf_resume {
     struct mpivf_parts_chosen chosen;    /* the queries to go on with, and from which parts */
     char mine[MPIVF_PART_NAME];          /* the last part this rank wrote; "" = none */
     double kept_at, keeping;             /* seconds: when that was, and how long it took */
+    uint64_t query_rowsum;               /* checksum of the queries of the pass */
 };
 
 /* The shape of the passes of an inquiry, but for capacity and batch: the budget decides those. */
@@ -25,6 +26,14 @@ mpivf_resume_shape(const struct mpivf_inquiry *inquiry);
 
 void
 mpivf_resume_clear(struct mpivf_resume *resume);
+
+/*
+ * Are the parts that earlier runs kept of the rows and queries that there are now? Where sizes and
+ * times of the files differ, those of a part are read again; MPIVF_INPUT when one's have changed. To
+ * be called once, while there is memory, before anything is planned. Collective, agreed.
+ */
+mpivf_status
+mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *report);
 
 /* What the parts leave to be done: rows over all passes, and passes; *reused rows are done. */
 struct mpivf_ahead {

@@ -7,11 +7,17 @@
 #include "measure/publish.h"
 #include "measure/resume.h"
 #include "search/gather.h"
+#include "source/rowsum.h"
 #include "source/slab.h"
 
 #include <string.h>
 
-enum { SLAB_MOST = 32 << 20, RANGES = 1024, DEAL_SEED = 1 };
+enum {
+    SLAB_MOST = 32 << 20,
+    RANGES = 1024,
+    DEAL_SEED = 1,
+    LEAST = 16 /* queries and rows at a time that are worth a pass */
+};
 static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
 
 struct truth {
@@ -25,10 +31,10 @@ struct truth {
     size_t ranges;             /* of the batch */
     struct mpivf_range *range; /* owned, [RANGES] */
     struct mpivf_range *ahead; /* owned, [RANGES]: the next batch */
-    float *row;                /* owned, [batch] */
+    void *row;                 /* owned, [batch]; float64 or float32, as shape.f64 tells */
     uint64_t *number;          /* owned, [batch]: the rows' places in the base */
     int64_t *id;               /* owned, [batch], with ids; else the numbers */
-    float *query;              /* owned, of the pass */
+    void *query;               /* owned, of the pass */
     int64_t *own;              /* owned, [capacity], with self */
     struct mpivf_resume resume;
 };
@@ -39,8 +45,8 @@ struct truth {
 static size_t
 batch_row_bytes(const struct truth *t)
 {
-    return mpivf_source_row_bytes(&t->inquiry.base) + mpivf_pass_row_bytes(&t->shape) +
-           2 * sizeof(int64_t);
+    return mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base) +
+           mpivf_pass_row_bytes(&t->shape) + 2 * sizeof(int64_t);
 }
 
 /* Share the budget between the rows at a time and the queries at a time. */
@@ -54,12 +60,12 @@ plan_memory(struct truth *t)
     size_t pieces = t->inquiry.base.blocks + 2; /* going on, a rank may have ranges of all */
     size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
-    size_t left = mpivf_memory_left(ctx), row = batch_row_bytes(t);
-    left = left > NO_LIMIT ? NO_LIMIT : left;
-    if (left < fixed + 16 * each + 16 * row)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "the truth needs %.1f MiB of buffers at least, %.1f MiB "
-                          "are left; raise --memory",
-                          (double)(fixed + 16 * each + 16 * row) / 1048576, (double)left / 1048576);
+    size_t row = batch_row_bytes(t), left, queries = t->inquiry.queries;
+    size_t least = (queries < LEAST ? queries : LEAST) * each + (rows < LEAST ? rows : LEAST) * row;
+    mpivf_status status =
+        mpivf_memory_plan(ctx, "the truth", fixed + least, NO_LIMIT, NULL, &left);
+    if (status)
+        return status;
     size_t slab = (left - fixed) / 4 < SLAB_MOST ? (left - fixed) / 4 : SLAB_MOST;
     t->shape.batch = slab / row > 0 ? slab / row : 1;
     if (t->shape.batch > rows)
@@ -77,7 +83,8 @@ allocate(struct truth *t)
     size_t batch = t->shape.batch;
     t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
     t->ahead = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->ahead);
-    t->row = mpivf_alloc(ctx, "the slab", batch, mpivf_source_row_bytes(&t->inquiry.base));
+    t->row = mpivf_alloc(ctx, "the slab", batch,
+                         mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base));
     t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
     t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
                             : (int64_t *)(void *)t->number;
@@ -111,19 +118,20 @@ clear(struct truth *t)
 static mpivf_status
 drop_bad_rows(struct truth *t, uint64_t *rows)
 {
-    size_t dim = t->shape.dim, kept = 0;
+    size_t bytes = mpivf_pass_raw_bytes(&t->shape), kept = 0;
+    char *row = t->row;
     for (uint64_t i = 0; i < *rows; i++) {
-        const float *row = t->row + i * dim;
-        if (!mpivf_finite(row, dim)) {
+        if (!mpivf_raw_good(mpivf_pass_raw(&t->shape, row, i), t->shape.dim)) {
             if (t->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
-                return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %llu has a value that is not finite; "
+                return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %llu has a value that is not finite%s; "
                                   "--bad-rows skip leaves such rows out",
-                                  (unsigned long long)t->number[i]);
+                                  (unsigned long long)t->number[i],
+                                  mpivf_inquiry_or_large(&t->inquiry));
             t->pass.rejected[mpivf_pass_segment(&t->shape, t->number[i])]++;
             continue;
         }
         if (kept != i)
-            memcpy(t->row + kept * dim, row, dim * sizeof *row);
+            memcpy(row + kept * bytes, row + i * bytes, bytes);
         t->number[kept] = t->number[i];
         t->id[kept++] = t->id[i];
     }
@@ -131,22 +139,32 @@ drop_bad_rows(struct truth *t, uint64_t *rows)
     return MPIVF_OK;
 }
 
+static mpivf_status
+read_rows_all(struct truth *t)
+{
+    struct mpivf_source *base = &t->inquiry.base;
+    return t->shape.f64 ? mpivf_source_read_f64_all(base, t->range, t->ranges, t->row)
+                        : mpivf_source_read_all(base, t->range, t->ranges, t->row);
+}
+
 /* Read the next batch and compare it. */
 static mpivf_status
 batch_all(struct truth *t, uint64_t *read)
 {
     struct mpivf_inquiry *inquiry = &t->inquiry;
-    uint64_t rows;
+    uint64_t rows, rowsum = 0;
     t->ranges = mpivf_slab_next(&t->slab, t->shape.batch, t->range, RANGES, &rows);
     *read = rows;
     mpivf_slab_rows(t->range, t->ranges, t->number);
-    mpivf_status status = mpivf_source_read_all(&inquiry->base, t->range, t->ranges, t->row);
+    mpivf_status status = read_rows_all(t);
     if (t->options->ids) {
         mpivf_status ids = mpivf_source_read_ids_all(&inquiry->ids, t->range, t->ranges, t->id);
         status = status ? status : ids;
     }
-    if (status == MPIVF_OK)
+    if (status == MPIVF_OK) {
+        rowsum = mpivf_rowsum(t->row, mpivf_pass_raw_bytes(&t->shape), t->id, rows, t->par->ctx->threads);
         status = drop_bad_rows(t, &rows);
+    }
     if (status == MPIVF_OK) {
         size_t next = mpivf_slab_peek(&t->slab, t->shape.batch, t->ahead, RANGES);
         mpivf_source_ahead(&inquiry->base, t->ahead, next); /* the disk works while we compare */
@@ -154,7 +172,7 @@ batch_all(struct truth *t, uint64_t *read)
     if (status == MPIVF_OK)
         status = mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows);
     if (status == MPIVF_OK)
-        status = mpivf_pass_cover(&t->pass, t->range, t->ranges);
+        status = mpivf_pass_cover(&t->pass, t->range, t->ranges, rowsum);
     return status;
 }
 
@@ -170,7 +188,7 @@ begin_all(struct truth *t, bool *again)
     if (status)
         return status;
     for (uint64_t i = 0; i < n; i++)
-        t->own[i] = (int64_t)mpivf_inquiry_own(&t->inquiry, first + i);
+        t->own[i] = (int64_t)mpivf_inquiry_place(&t->inquiry, first + i);
     mpivf_pass_begin(&t->pass, first, n, t->query, t->options->self ? t->own : NULL);
     return mpivf_resume_take_over_all(&t->resume, again);
 }
@@ -249,6 +267,7 @@ join_all(struct truth *t)
     mpivf_sum_to_root_all(par, pass->duplicates.count,
                           pass->duplicates.segments * pass->duplicates.capacity);
     mpivf_sum_to_root_all(par, (int64_t *)(void *)pass->rejected, MPIVF_PREFIXES);
+    mpivf_sum_to_root_all(par, (int64_t *)(void *)&pass->rowsum, 1);
     return MPIVF_OK;
 }
 
@@ -256,6 +275,8 @@ static mpivf_status
 pass_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = scan_all(t, progress);
+    if (status == MPIVF_OK)
+        status = mpivf_inquiry_unchanged_all(&t->inquiry);
     if (status == MPIVF_OK)
         status = join_all(t);
     if (status == MPIVF_OK && t->par->rank == 0)
@@ -297,12 +318,12 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
 }
 
 static mpivf_status
-open_all(struct truth *t, const char *base, const char *queries, const char *out,
-         struct mpivf_report *report)
+open_all(struct truth *t, const char *base, const char *queries,
+         const struct mpivf_truth_files *files, struct mpivf_report *report)
 {
     const struct mpivf_par *par = t->par;
     mpivf_status status =
-        mpivf_inquiry_open_all(&t->inquiry, par, base, queries, out, t->options);
+        mpivf_inquiry_open_all(&t->inquiry, par, base, queries, files, t->options);
     if (status || t->inquiry.answered)
         return status;
     if (t->options->ids) /* a negative one would stand for none; now, while there is memory */
@@ -314,19 +335,21 @@ open_all(struct truth *t, const char *base, const char *queries, const char *out
     t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);
+    if (status == MPIVF_OK) /* while there is memory */
+        status = mpivf_resume_recheck_all(&t->inquiry, report);
     return status ? status : mpivf_agree_all(par, allocate(t));
 }
 
 mpivf_status
-mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries, const char *out,
-                const struct mpivf_truth_options *options, struct mpivf_report *report,
-                struct mpivf_truth_made *made)
+mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries,
+                const struct mpivf_truth_files *files, const struct mpivf_truth_options *options,
+                struct mpivf_report *report, struct mpivf_truth_made *made)
 {
     struct truth t = {.par = par, .options = options};
     t.resume = (struct mpivf_resume){.inquiry = &t.inquiry, .pass = &t.pass};
     struct mpivf_published published = {0};
     memset(made, 0, sizeof *made);
-    mpivf_status status = open_all(&t, base, queries, out, report);
+    mpivf_status status = open_all(&t, base, queries, files, report);
     if (status == MPIVF_OK && !t.inquiry.answered)
         status = answer_all(&t, report, made);
     if (status == MPIVF_OK && !t.inquiry.answered)
@@ -337,24 +360,19 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     made->rows = published.rows;
     made->rejected = published.rejected;
     made->duplicates = published.duplicates;
-    if (status)
-        mpivf_inquiry_leave(&t.inquiry, &t.claim);
+    if (status && par->rank == 0)
+        mpivf_claim_abandon(&t.claim);
     clear(&t);
+    if (published.in_vain && par->rank == 0)
+        (void)mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns);
     return status;
 }
 
-static bool
-ours(const char *name)
-{
-    return mpivf_part_owns(name) || mpivf_claim_owns(name);
-}
-
 mpivf_status
-mpivf_truth_clean_all(const struct mpivf_par *par, const char *out)
+mpivf_truth_clean_all(const struct mpivf_par *par, const struct mpivf_truth_files *files)
 {
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_claim_folder(par->ctx, out, NULL, "work", folder);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_claim_remove(par->ctx, folder, ours);
+    mpivf_status status = MPIVF_OK;
+    if (par->rank == 0)
+        status = mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns);
     return mpivf_agree_all(par, status);
 }

@@ -3,6 +3,7 @@
 #include "io/claim.h"
 #include "math/distance.h"
 #include "measure/resume.h"
+#include "source/rowsum.h"
 
 enum { BATCH_BYTES = 32 << 20, PIECES = 64 };
 
@@ -12,7 +13,7 @@ struct mpivf_watch_state {
     struct mpivf_pass_shape shape;
     struct mpivf_pass pass;
     struct mpivf_resume resume;
-    float *query;            /* owned */
+    void *query;             /* owned */
     uint64_t *number;        /* owned, [batch] */
     struct mpivf_range *gap; /* owned: rows that no earlier run compared */
     size_t gaps;
@@ -24,7 +25,7 @@ struct mpivf_watch_state {
 
 /* Compare a run of good rows that nobody has compared. */
 static mpivf_status
-compare(struct mpivf_watch_state *w, const float *row, uint64_t first, const int64_t *id, size_t rows)
+compare(struct mpivf_watch_state *w, const char *row, uint64_t first, const int64_t *id, size_t rows)
 {
     mpivf_status status = MPIVF_OK;
     if (w->later > 0) /* now it is allocated */
@@ -34,7 +35,8 @@ compare(struct mpivf_watch_state *w, const float *row, uint64_t first, const int
         n = rows - at < w->shape.batch ? rows - at : w->shape.batch;
         for (size_t i = 0; i < n; i++)
             w->number[i] = first + at + i;
-        status = mpivf_pass_rows(&w->pass, row + at * w->shape.dim, w->number, id + at, n);
+        status = mpivf_pass_rows(&w->pass, row + at * mpivf_pass_raw_bytes(&w->shape), w->number,
+                                 id + at, n);
     }
     return status;
 }
@@ -44,14 +46,16 @@ static mpivf_status
 compare_good(struct mpivf_watch_state *w, const struct mpivf_watched *seen, size_t at,
              struct mpivf_range range)
 {
-    size_t dim = w->shape.dim;
+    size_t dim = w->shape.dim, bytes = mpivf_pass_raw_bytes(&w->shape);
+    const char *row = (const char *)seen->row + at * bytes;
     mpivf_status status = MPIVF_OK;
     for (size_t from = 0, to; from < range.rows && status == MPIVF_OK; from = to + 1) {
-        for (to = from; to < range.rows && mpivf_finite(seen->row + (at + to) * dim, dim);)
+        for (to = from;
+             to < range.rows && mpivf_raw_good(mpivf_pass_raw(&w->shape, row, to), dim);)
             to++;
         if (to < range.rows)
             w->pass.rejected[mpivf_pass_segment(&w->shape, range.row + to)]++;
-        status = compare(w, seen->row + (at + from) * dim, range.row + from, seen->id + at + from,
+        status = compare(w, row + from * bytes, range.row + from, seen->id + at + from,
                          to - from);
     }
     return status;
@@ -67,10 +71,14 @@ compare_range(struct mpivf_watch_state *w, const struct mpivf_watched *seen, siz
     uint64_t end = range.row + range.rows, start = range.row;
     while (range.rows > 0 && status == MPIVF_OK) {
         size_t parts = mpivf_range_cut(w->gap, w->gaps, range, part, PIECES);
-        for (size_t i = 0; i < parts && status == MPIVF_OK; i++)
-            status = compare_good(w, seen, at + (part[i].row - start), part[i]);
-        if (status == MPIVF_OK)
-            status = mpivf_pass_cover(&w->pass, part, parts);
+        for (size_t i = 0; i < parts && status == MPIVF_OK; i++) {
+            size_t place = at + (part[i].row - start), row = mpivf_pass_raw_bytes(&w->shape);
+            uint64_t rowsum = mpivf_rowsum((const char *)seen->row + place * row, row,
+                                           seen->id + place, part[i].rows, w->pass.ctx->threads);
+            status = compare_good(w, seen, place, part[i]);
+            if (status == MPIVF_OK)
+                status = mpivf_pass_cover(&w->pass, &part[i], 1, rowsum);
+        }
         if (parts < PIECES)
             break;
         range.row = part[parts - 1].row + part[parts - 1].rows;
@@ -113,15 +121,10 @@ plan_memory(struct mpivf_watch_state *w)
     size_t each = mpivf_pass_query_bytes(&w->shape) + mpivf_inquiry_query_bytes(&w->inquiry);
     size_t need = mpivf_pass_fixed_bytes(&w->shape, ctx->threads) + w->shape.capacity * each +
                   w->shape.batch * row;
-    if (mpivf_memory_left(ctx) / 2 < need)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "--truth needs %.0f MiB for %llu queries, and half of "
-                          "what is left is %.0f MiB; raise --memory, or run truth by itself",
-                          (double)need / 1048576, (unsigned long long)w->inquiry.queries,
-                          (double)mpivf_memory_left(ctx) / 2 / 1048576);
-    w->first = w->shape.batch * row + w->shape.capacity * mpivf_prepare_row_bytes(w->shape.dim) +
-               mpivf_prepare_fixed_bytes(w->shape.dim, ctx->threads) +
-               4 * w->inquiry.base.blocks * sizeof(struct mpivf_range) + (5 << 20);
-    return MPIVF_OK;
+    w->first = mpivf_pass_later_bytes(&w->shape, ctx->threads) +
+               4 * w->inquiry.base.blocks * sizeof(struct mpivf_range);
+    return mpivf_memory_plan(ctx, "--truth beside a build (which gets half)", 2 * need, 0,
+                             "run truth by itself", NULL);
 }
 
 static mpivf_status
@@ -161,10 +164,11 @@ start_all(struct mpivf_watch_state *w)
 
 static mpivf_status
 open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *base,
-         const char *queries, const char *out, const struct mpivf_truth_options *options)
+         const char *queries, const struct mpivf_truth_files *files,
+         const struct mpivf_truth_options *options, struct mpivf_report *report)
 {
     w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
-    mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, out, options);
+    mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, files, options);
     w->idle = w->inquiry.answered;
     if (status || w->idle)
         return status;
@@ -172,12 +176,15 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
     status = mpivf_agree_all(par, plan_memory(w));
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);
+    if (status == MPIVF_OK)
+        status = mpivf_resume_recheck_all(&w->inquiry, report);
     return status ? status : start_all(w);
 }
 
 mpivf_status
 mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char *queries,
-                      const char *out, const struct mpivf_truth_options *options,
+                      const struct mpivf_truth_files *files,
+                      const struct mpivf_truth_options *options, struct mpivf_report *report,
                       struct mpivf_watch *watch, struct mpivf_watch_state **state)
 {
     *state = mpivf_alloc_zero(par->ctx, "the watch", 1, sizeof **state);
@@ -187,9 +194,8 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
     if (status)
         return status;
     *watch = (struct mpivf_watch){.arg = *state, .rows = rows, .keep = keep};
-    status = open_all(*state, par, base, queries, out, options);
-    if (status)
-        mpivf_inquiry_leave(&(*state)->inquiry, &(*state)->claim);
+    status = open_all(*state, par, base, queries, files, options, report);
+    watch->f64 = (*state)->inquiry.f64;
     return status;
 }
 
@@ -207,6 +213,8 @@ mpivf_watch_end_all(struct mpivf_watch_state **state)
     mpivf_free(ctx, w->query);
     mpivf_free(ctx, w->gap);
     mpivf_free(ctx, w->number);
+    if (w->inquiry.par->rank == 0) /* the build may have found something wrong with the input */
+        mpivf_claim_abandon(&w->claim);
     mpivf_claim_clear(&w->claim);
     mpivf_inquiry_close_all(&w->inquiry);
     mpivf_free(ctx, w);

@@ -14,13 +14,14 @@
 struct mpivf_watch_state;
 
 /*
- * Watch for the truth of `queries` over `base`, to be written to `out`; fills `watch` for the
+ * Watch for the truth of `queries` over `base`, to be written to `files`; fills `watch` for the
  * build. All queries have to fit the budget at once: MPIVF_MEMORY. *state, owned by the caller,
  * ends with mpivf_watch_end_all, also after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char *queries,
-                      const char *out, const struct mpivf_truth_options *options,
+                      const struct mpivf_truth_files *files,
+                      const struct mpivf_truth_options *options, struct mpivf_report *report,
                       struct mpivf_watch *watch, struct mpivf_watch_state **state);
 
 /* NULL inside is fine. Collective. */

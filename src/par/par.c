@@ -2,8 +2,11 @@
 
 #include <string.h>
 
-/* Bytes and elements of one MPI call: its counts are ints, and so are some MPIs' byte counts. */
-enum { PIECE = 1 << 30, PIECE_SUM = 1 << 26 };
+/*
+ * Bytes and elements of one MPI call: its counts are ints, and so are some MPIs' byte counts. A sum is
+ * gathered in memory that MPI takes beside ours, as long as a piece.
+ */
+enum { PIECE = 1 << 30, PIECE_SUM = 1 << 20 };
 
 void
 mpivf_par_init_all(struct mpivf_par *par, MPI_Comm comm, struct mpivf_context *ctx)

@@ -8,6 +8,13 @@ static const double QUIET = 2; /* seconds before a phase shows itself */
 static const double LOG_EVERY = 10, BAR_EVERY = 0.5;
 
 void
+mpivf_report_figure(struct mpivf_report *report, const char *name, double value)
+{
+    if (report->figures < MPIVF_FIGURES)
+        report->figure[report->figures++] = (struct mpivf_figure){name, value};
+}
+
+void
 mpivf_phase_begin(struct mpivf_progress *progress, const struct mpivf_par *par,
                   struct mpivf_report *report, const char *name, const char *unit, uint64_t total)
 {

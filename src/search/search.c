@@ -1,5 +1,6 @@
 #include <mpivf/search.h>
 
+#include "codec/loss.h"
 #include "search/gather.h"
 #include "search/query.h"
 #include "search/rerank.h"
@@ -7,6 +8,13 @@
 #include "search/tune.h"
 
 #include <string.h>
+
+enum {
+    LEAST = 16,             /* queries at a time */
+    RERANK_BYTES = 2 << 20, /* of buffers, where rows are short */
+    RESULT_BYTES = sizeof(int64_t) + sizeof(double) /* of a neighbour */
+};
+static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
 struct searching {
     const struct mpivf_par *par;
@@ -17,6 +25,7 @@ struct searching {
     struct mpivf_result result; /* rank 0 */
     struct mpivf_scan scan;
     uint64_t probes, candidates; /* candidates: kept in the scan, k or more */
+    bool rerank;
     struct mpivf_progress progress;
 };
 
@@ -37,22 +46,52 @@ check_options(const struct searching *s)
     return MPIVF_OK;
 }
 
+/* Bytes of buffers beside those of the queries at a time. */
+static size_t
+fixed_bytes(const struct searching *s, uint64_t probes)
+{
+    const struct mpivf_index_meta *meta = &s->index.meta;
+    int threads = s->par->ctx->threads;
+    size_t rerank = meta->dim * sizeof(float) + RERANK_BYTES;
+    return mpivf_scan_fixed_bytes(meta, threads) + rerank +
+           mpivf_coarse_scratch(meta->metric, meta->dim, threads, probes);
+}
+
+static size_t
+query_bytes(const struct searching *s, uint64_t candidates, uint64_t probes)
+{
+    return 2 * mpivf_topk_query_bytes(candidates) + mpivf_gather_query_bytes(candidates) +
+           2 * mpivf_prepare_row_bytes(s->index.meta.dim) + probes * 2 * sizeof(uint32_t) +
+           candidates * 16;
+}
+
+/* Before centroids and queries are loaded: do they fit, and what the search needs beside? */
+static mpivf_status
+check_memory(const struct searching *s)
+{
+    const struct mpivf_index_meta *meta = &s->index.meta;
+    struct mpivf_context *ctx = s->par->ctx;
+    bool tunes = s->options->recall > 0;
+    uint64_t probes = tunes ? meta->lists : s->probes;
+    uint64_t asked = tunes ? mpivf_tune_queries(&s->query) : 0, n = asked > LEAST ? asked : LEAST;
+    size_t result = s->par->rank == 0 ? s->query.rows * s->options->k * RESULT_BYTES : 0;
+    size_t tune = tunes ? asked * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
+    size_t need = mpivf_coarse_bytes(meta->lists, meta->dim, ctx->threads) +
+                  mpivf_query_bytes(&s->query) + result + tune + fixed_bytes(s, probes) +
+                  n * query_bytes(s, s->candidates, probes);
+    return mpivf_memory_plan(ctx, "searching", need, 0, "ask for fewer --queries", NULL);
+}
+
 /* How many queries the budget lets us hold entries for. */
 static mpivf_status
 block_queries(const struct searching *s, uint64_t *queries)
 {
     struct mpivf_context *ctx = s->par->ctx;
-    size_t dim = s->index.meta.dim, fixed = mpivf_scan_fixed_bytes(&s->index.meta, ctx->threads) +
-                                            mpivf_coarse_scratch(s->coarse.dim, s->coarse.threads, s->probes) + (2 << 20);
-    size_t each = 2 * mpivf_topk_query_bytes(s->candidates) + mpivf_gather_query_bytes(s->candidates) +
-                  2 * mpivf_prepare_row_bytes(dim) + s->probes * 2 * sizeof(uint32_t) +
-                  s->candidates * 16;
-    size_t left = mpivf_memory_left(ctx);
-    left = left > (size_t)4 << 30 ? (size_t)4 << 30 : left;
-    if (left < fixed + 16 * each)
-        return mpivf_fail(ctx, MPIVF_MEMORY, "searching needs %.1f MiB of buffers at least, %.1f MiB "
-                          "are left; raise --memory", (double)(fixed + 16 * each) / 1048576,
-                          (double)left / 1048576);
+    size_t left, fixed = fixed_bytes(s, s->probes), each = query_bytes(s, s->candidates, s->probes);
+    mpivf_status status =
+        mpivf_memory_plan(ctx, "searching", fixed + LEAST * each, NO_LIMIT, NULL, &left);
+    if (status)
+        return status;
     *queries = (left - fixed) / each;
     if (*queries > s->query.rows)
         *queries = s->query.rows;
@@ -88,37 +127,70 @@ search_block_all(struct searching *s, uint64_t first, uint64_t n)
     return status;
 }
 
+/* How many probes and candidates there will be, and whether they fit. */
 static mpivf_status
-open_all(struct searching *s, const char *index, const char *queries, const char *out)
+choose_shape_all(struct searching *s)
+{
+    const struct mpivf_index_meta *meta = &s->index.meta;
+    s->rerank = s->options->rerank > 0 && !meta->codec->exact;
+    s->candidates = s->rerank ? s->options->rerank : s->options->k;
+    s->probes = s->options->probes < meta->lists ? s->options->probes : meta->lists;
+    return mpivf_agree_all(s->par, check_memory(s));
+}
+
+static mpivf_status
+open_all(struct searching *s, const char *index, const char *queries,
+         const struct mpivf_output *out)
 {
     const struct mpivf_par *par = s->par;
     struct mpivf_context *ctx = par->ctx;
-    mpivf_status status = mpivf_agree_all(
-        par, par->rank == 0 ? mpivf_file_writable(ctx, out, s->options->force) : MPIVF_OK);
-    if (status == MPIVF_OK)
-        status = mpivf_index_open_all(par, index, &s->index);
+    mpivf_status status = mpivf_index_open_all(par, index, &s->index);
     if (status == MPIVF_OK)
         status = check_options(s);
     if (status == MPIVF_OK)
+        status = mpivf_query_open_all(par, queries, s->index.meta.dim, index, s->options->reading,
+                                      s->options->queries, &s->query);
+    if (status == MPIVF_OK)
+        status = choose_shape_all(s);
+    if (status == MPIVF_OK)
         status = mpivf_index_coarse_all(par, &s->index, &s->coarse);
     if (status == MPIVF_OK)
-        status = mpivf_query_load_all(par, queries, s->index.meta.dim, index, s->options->read_mode,
-                                      s->options->queries, &s->query);
+        status = mpivf_query_load_all(&s->query);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_output_space(ctx, out, mpivf_result_bytes(s->query.rows, s->options->k, 0),
+                                    "the result");
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_result_init(ctx, &s->result, s->query.rows, s->options->k);
     return mpivf_agree_all(par, status);
 }
 
+/*
+ * What float64 queries lost, against how far the rows that were trained on lie from their centroids;
+ * as in training for l2 alone.
+ */
+static void
+tell_loss(const struct searching *s, struct mpivf_searched *searched)
+{
+    const struct mpivf_index_meta *meta = &s->index.meta;
+    searched->decoded = s->query.decoded && meta->metric == MPIVF_L2;
+    if (!searched->decoded)
+        return;
+    searched->decode_error =
+        mpivf_loss_share(s->query.lost, meta->objective * (double)s->query.rows);
+    if (s->par->rank == 0 && mpivf_loss_matters(searched->decode_error))
+        mpivf_warn(s->par->ctx, "the queries are float64 and are searched for as float32: that loses "
+                   "%.1f %% of what tells neighbours apart; subtract the mean of the columns, or scale "
+                   "the data, of rows and queries (truth computes with float64)",
+                   100 * searched->decode_error);
+}
+
 static mpivf_status
-run_all(struct searching *s, const char *out, struct mpivf_report *report,
+run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *report,
         struct mpivf_searched *searched)
 {
     const struct mpivf_par *par = s->par;
     const struct mpivf_index_meta *meta = &s->index.meta;
-    bool rerank = s->options->rerank > 0 && !meta->codec->exact;
     s->scan = (struct mpivf_scan){.par = par, .index = &s->index, .coarse = &s->coarse};
-    s->candidates = rerank ? s->options->rerank : s->options->k;
-    s->probes = s->options->probes < meta->lists ? s->options->probes : meta->lists;
     mpivf_status status = MPIVF_OK;
     if (s->options->recall > 0) {
         mpivf_phase_begin(&s->progress, par, report, "tune", "rows", 0);
@@ -126,7 +198,7 @@ run_all(struct searching *s, const char *out, struct mpivf_report *report,
                                        &s->progress, &s->probes, &searched->expected_recall);
         mpivf_phase_end(&s->progress);
     }
-    s->scan.positions = rerank;
+    s->scan.positions = s->rerank;
     s->scan.pairs = 0;
     mpivf_phase_begin(&s->progress, par, report, "search", "rows", 0);
     uint64_t block = 0;
@@ -140,21 +212,24 @@ run_all(struct searching *s, const char *out, struct mpivf_report *report,
     }
     mpivf_phase_end(&s->progress);
     searched->rows_scanned = mpivf_total_all(par, s->scan.pairs);
+    if (status == MPIVF_OK)
+        status = mpivf_index_unchanged_all(par, &s->index);
     if (status == MPIVF_OK && par->rank == 0) {
         s->result.metric = meta->metric;
         s->result.rows = meta->rows;
-        s->result.exact = meta->codec->exact || rerank;
+        s->result.exact = meta->codec->exact || s->rerank;
         status = mpivf_result_write(&s->result, out, "search");
     }
     searched->queries = s->query.rows;
     searched->probes = s->probes;
     searched->lists = meta->lists;
+    tell_loss(s, searched);
     return mpivf_agree_all(par, status);
 }
 
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
-                 const char *out, const struct mpivf_search_options *options,
+                 struct mpivf_output *out, const struct mpivf_search_options *options,
                  struct mpivf_report *report, struct mpivf_searched *searched)
 {
     struct searching s = {.par = par, .options = options};
@@ -163,7 +238,7 @@ mpivf_search_all(const struct mpivf_par *par, const char *index, const char *que
     if (status == MPIVF_OK)
         status = run_all(&s, out, report, searched);
     mpivf_result_clear(&s.result);
-    mpivf_query_clear(&s.query);
+    mpivf_query_clear_all(&s.query);
     mpivf_coarse_clear(&s.coarse);
     mpivf_index_close(&s.index);
     return status;

@@ -6,6 +6,12 @@
 
 enum { SAMPLE = 100 };
 
+uint64_t
+mpivf_tune_queries(const struct mpivf_query *query)
+{
+    return query->rows < SAMPLE ? query->rows : SAMPLE;
+}
+
 /* The list that holds a place of the file. */
 static uint64_t
 list_at(const struct mpivf_index *index, uint64_t place)
@@ -56,7 +62,7 @@ mpivf_tune_probes_all(struct mpivf_scan *scan, const struct mpivf_query *query, 
 {
     const struct mpivf_par *par = scan->par;
     struct mpivf_context *ctx = par->ctx;
-    uint64_t lists = scan->index->meta.lists, n = query->rows < SAMPLE ? query->rows : SAMPLE;
+    uint64_t lists = scan->index->meta.lists, n = mpivf_tune_queries(query);
     struct mpivf_probes chosen = {.ctx = NULL};
     struct mpivf_topk topk = {0};
     struct mpivf_candidate *block = NULL;

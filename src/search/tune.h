@@ -5,6 +5,10 @@
 #include "search/query.h"
 #include "search/scan.h"
 
+/* Queries of the sample. */
+uint64_t
+mpivf_tune_queries(const struct mpivf_query *query);
+
 /*
  * Every (queries / 100)-th query is searched in all lists; the position of each neighbour's list
  * among the query's probes tells the recall of any number of probes at once. *probes is the

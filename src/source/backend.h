@@ -18,7 +18,8 @@ struct mpivf_source_plan {
     int ops; /* position in the table of backends */
     char path[MPIVF_PATH], object[MPIVF_OBJECT];
     struct mpivf_h5_shape shape; /* of any format: a matrix is a matrix */
-    enum mpivf_read_mode mode;
+    struct mpivf_h5_layout *layout; /* owned; of HDF5, and on rank 0 only until it is opened */
+    struct mpivf_reading reading;
 };
 
 struct mpivf_source_ops {
@@ -27,11 +28,20 @@ struct mpivf_source_ops {
     /* Is `path` a file of this kind? Local, rank 0. */
     bool (*is)(const char *path);
 
+    /*
+     * Call `visit` with each file that the rows lie in; NULL = in plan->path alone. Local, rank 0.
+     */
+    mpivf_status (*files)(struct mpivf_context *ctx, const struct mpivf_source_plan *plan,
+                          mpivf_h5_visit_file visit, void *arg);
+
     /* Fill plan->shape from plan->path and plan->object ("" = none given). Local, rank 0. */
     mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan);
 
-    /* Open on every rank, setting source->state on success. Collective, agreed. */
-    mpivf_status (*open_all)(struct mpivf_source *source, const struct mpivf_source_plan *plan);
+    /*
+     * Open on every rank, setting source->state on success; may take from the plan. Collective,
+     * agreed.
+     */
+    mpivf_status (*open_all)(struct mpivf_source *source, struct mpivf_source_plan *plan);
 
     /* Raw elements of ascending ranges, one after the other. As mpivf_source_read_all. */
     mpivf_status (*read_all)(struct mpivf_source *source, const struct mpivf_range *range,
@@ -48,7 +58,7 @@ extern const struct mpivf_source_ops mpivf_source_npy, mpivf_source_hdf5;
 
 /* The two functions below serve every format whose rows lie one after the other in a file. */
 mpivf_status
-mpivf_source_flat_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan);
+mpivf_source_flat_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan);
 mpivf_status
 mpivf_source_flat_read_all(struct mpivf_source *source, const struct mpivf_range *range,
                            size_t ranges, void *raw);

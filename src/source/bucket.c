@@ -118,10 +118,7 @@ mpivf_bucket_plan(struct mpivf_context *ctx, uint64_t total, size_t row_bytes, s
         size_t need = left;
         while (!two_passes_do(total, row_bytes, need))
             need += need / 64 + 1024;
-        return mpivf_fail(ctx, MPIVF_MEMORY, "shuffling in two passes needs %.1f MiB of buffers at "
-                          "least, %.1f MiB are left; raise --memory by %.1f MiB",
-                          (double)need / 1048576, (double)left / 1048576,
-                          (double)(need - left) / 1048576 + 0.1);
+        return mpivf_memory_short(ctx, "shuffling in two passes", need, NULL);
     }
     struct room room = divide(row_bytes, left);
     uint64_t count = choose_count(&room, total, row_bytes, (uint64_t)ranks);

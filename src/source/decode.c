@@ -122,6 +122,67 @@ mpivf_decode_f32(enum mpivf_type type, bool swapped, const void *raw, size_t n, 
 }
 
 void
+mpivf_decode_f64(enum mpivf_type type, bool swapped, const void *raw, size_t n, double *out)
+{
+    const size_t done = 0;
+    switch (type) {
+    case MPIVF_F16:
+        FOR_EACH(uint16_t, uint16_t, __builtin_bswap16, (double)mpivf_half_to_float(v));
+    case MPIVF_F32:
+        FOR_EACH(float, uint32_t, __builtin_bswap32, (double)v);
+    case MPIVF_F64:
+        if (!swapped) {
+            memmove(out, raw, n * sizeof *out);
+            break;
+        }
+        FOR_EACH(double, uint64_t, __builtin_bswap64, v);
+    case MPIVF_U8:
+        FOR_EACH(uint8_t, uint8_t, NO_SWAP, (double)v);
+    case MPIVF_I8:
+        FOR_EACH(int8_t, uint8_t, NO_SWAP, (double)v);
+    default:
+        break; /* refused when the source was opened */
+    }
+}
+
+/* One row, front to back: each value is fetched before its place is written. */
+static double
+narrow_row(const char *wide, size_t dim, float *out)
+{
+    enum { LANES = 8 };
+    double lost[LANES] = {0}, all = 0;
+    size_t i = 0;
+    for (; i + LANES <= dim; i += LANES) {
+        double v[LANES];
+        memcpy(v, wide + i * sizeof *v, sizeof v);
+        for (int lane = 0; lane < LANES; lane++) {
+            float f = (float)v[lane];
+            out[i + (size_t)lane] = f;
+            lost[lane] += (v[lane] - (double)f) * (v[lane] - (double)f);
+        }
+    }
+    for (; i < dim; i++) {
+        double v;
+        memcpy(&v, wide + i * sizeof v, sizeof v);
+        out[i] = (float)v;
+        all += (v - (double)out[i]) * (v - (double)out[i]);
+    }
+    for (int lane = 0; lane < LANES; lane++)
+        all += lost[lane];
+    return all;
+}
+
+void
+mpivf_decode_narrow(const double *wide, size_t rows, size_t dim, float *out, double *lost)
+{
+    for (size_t r = 0; r < rows; r++) {
+        double square = narrow_row((const char *)wide + r * dim * sizeof *wide, dim, out + r * dim);
+        if (lost)
+            lost[r] = square;
+    }
+}
+
+void
 mpivf_decode_i64(enum mpivf_type type, bool swapped, const void *raw, size_t n, int64_t *out)
 {
     const size_t done = 0;

@@ -15,7 +15,19 @@
 void
 mpivf_decode_f32(enum mpivf_type type, bool swapped, const void *raw, size_t n, float *out);
 
-/* The same to int64, for ids, `raw` starting where `out` does or ending where it ends. */
+/* The same to float64, exactly; `raw` starting where `out` does or ending where it ends. */
+void
+mpivf_decode_f64(enum mpivf_type type, bool swapped, const void *raw, size_t n, double *out);
+
+/*
+ * Rows of float64 to the nearest float32; `out` may start where `wide` does. lost[i], unless NULL,
+ * becomes the square of the length of what row i loses: not a number, or infinite, where float32
+ * cannot hold it.
+ */
+void
+mpivf_decode_narrow(const double *wide, size_t rows, size_t dim, float *out, double *lost);
+
+/* Elements to int64, for ids, `raw` starting where `out` does or ending where it ends. */
 void
 mpivf_decode_i64(enum mpivf_type type, bool swapped, const void *raw, size_t n, int64_t *out);
 

@@ -32,11 +32,11 @@ static const struct mpivf_source_ops flat = {.name = "flat",
                                              .ahead = flat_ahead};
 
 mpivf_status
-mpivf_source_flat_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan)
+mpivf_source_flat_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
 {
     struct mpivf_context *ctx = source->par->ctx;
     struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
-    mpivf_status status = state ? mpivf_path(ctx, state->path, "%s", plan->path) : MPIVF_MEMORY;
+    mpivf_status status = state ? mpivf_path(ctx, state->path, "%s", plan->shape.file) : MPIVF_MEMORY;
     if (state)
         state->file.fd = -1;
     if (status == MPIVF_OK) {

@@ -1,13 +1,13 @@
 #include <mpivf/generate.h>
 
 #include "base/rng.h"
-#include "io/file.h"
 #include "io/hdf5.h"
+#include "io/output.h"
 #include "source/decode.h"
 
 #include <string.h>
 
-enum { PIECE_BYTES = 8 << 20 };
+enum { PIECE_BYTES = 8 << 20, SMALL = 4096 };
 static const double SPREAD = 2.0; /* of the centres, against 1 inside a cluster */
 
 struct generating {
@@ -20,13 +20,25 @@ struct generating {
     uint64_t piece_rows;
 };
 
+/* Before a file is made. */
+static mpivf_status
+plan_memory(struct generating *g)
+{
+    const struct mpivf_generate_options *o = g->options;
+    g->piece_rows = PIECE_BYTES / (o->dim * sizeof(float)) + 1;
+    uint64_t clusters = o->clusters * (o->intrinsic + 1);
+    size_t piece = g->piece_rows * (sizeof(float) + sizeof(uint16_t));
+    size_t need = o->dim * (clusters * sizeof(float) + piece) + SMALL;
+    return mpivf_memory_plan(g->par->ctx, "generating so many clusters", need, 0,
+                             "ask for fewer --clusters or --intrinsic", NULL);
+}
+
 static mpivf_status
 generating_init(struct generating *g)
 {
     const struct mpivf_generate_options *o = g->options;
     struct mpivf_context *ctx = g->par->ctx;
     uint64_t directions = o->clusters * o->intrinsic;
-    g->piece_rows = PIECE_BYTES / (o->dim * sizeof(float)) + 1;
     g->centre = mpivf_alloc(ctx, "the clusters", o->clusters * o->dim, sizeof(float));
     g->basis = mpivf_alloc(ctx, "the clusters", directions * o->dim, sizeof(float));
     g->row = mpivf_alloc(ctx, "the rows", g->piece_rows * o->dim, sizeof(float));
@@ -107,7 +119,7 @@ write_shares_all(struct generating *g, const struct mpivf_file *file, struct mpi
 }
 
 static mpivf_status
-create(struct generating *g, const char *path, const char *partial)
+create(struct generating *g, const struct mpivf_output *output)
 {
     struct mpivf_h5_attribute attribute[] = {
         {.name = "type", .kind = MPIVF_H5_TEXT, .text = "dense"},
@@ -116,52 +128,51 @@ create(struct generating *g, const char *path, const char *partial)
         {.name = "dimension", .kind = MPIVF_H5_U64, .number = g->options->dim},
     };
     struct mpivf_context *ctx = g->par->ctx;
-    char folder[MPIVF_PATH];
     uint64_t bytes = (g->options->rows + g->options->queries) * g->options->dim *
                      mpivf_type_size(g->options->type);
-    mpivf_status status = mpivf_file_writable(ctx, path, g->options->force);
-    mpivf_path_folder(path, folder);
+    mpivf_status status = mpivf_output_space(ctx, output, bytes, "the file");
+    return status ? status : mpivf_h5_create(ctx, &output->file, attribute, 4, g->dataset, 2);
+}
+
+static mpivf_status
+write_all(struct generating *g, const struct mpivf_output *output, struct mpivf_progress *progress)
+{
+    const struct mpivf_par *par = g->par;
+    struct mpivf_context *ctx = par->ctx;
+    struct mpivf_file file = {.fd = -1};
+    mpivf_status status = mpivf_agree_all(par, par->rank == 0 ? create(g, output) : MPIVF_OK);
+    if (status)
+        return status;
+    mpivf_bcast_all(par, g->dataset, sizeof g->dataset);
+    g->dataset[0].name = "train"; /* pointers of rank 0 mean nothing here */
+    g->dataset[1].name = "test";
+    status = generating_init(g);
     if (status == MPIVF_OK)
-        status = mpivf_folder_space(ctx, folder, bytes, "the file");
-    return status ? status : mpivf_h5_create(ctx, partial, attribute, 4, g->dataset, 2);
+        status = mpivf_file_update(ctx, output->partial, &file);
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = write_shares_all(g, &file, progress);
+    if (status == MPIVF_OK)
+        status = mpivf_file_sync(ctx, &file);
+    mpivf_status closed = mpivf_file_close(ctx, &file);
+    return mpivf_agree_all(par, status ? status : closed);
 }
 
 mpivf_status
-mpivf_generate_all(const struct mpivf_par *par, const char *path,
+mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,
                    const struct mpivf_generate_options *options, struct mpivf_report *report)
 {
-    struct mpivf_context *ctx = par->ctx;
     struct generating g = {.par = par,
                            .options = options,
                            .dataset = {{"train", options->type, 2, {options->rows, options->dim}, 0},
                                        {"test", options->type, 2, {options->queries, options->dim}, 0}}};
-    struct mpivf_file file = {.fd = -1};
     struct mpivf_progress progress;
-    char partial[MPIVF_PATH];
     mpivf_phase_begin(&progress, par, report, "generate", "rows", options->rows + options->queries);
-    mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
-    if (status == MPIVF_OK && par->rank == 0)
-        status = create(&g, path, partial);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK) {
-        mpivf_bcast_all(par, g.dataset, sizeof g.dataset);
-        g.dataset[0].name = "train"; /* pointers of rank 0 mean nothing here */
-        g.dataset[1].name = "test";
-        status = generating_init(&g);
-        if (status == MPIVF_OK)
-            status = mpivf_file_update(ctx, partial, &file);
-        status = mpivf_agree_all(par, status);
-    }
+    mpivf_status status = mpivf_agree_all(par, plan_memory(&g));
     if (status == MPIVF_OK)
-        status = write_shares_all(&g, &file, &progress);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_sync(ctx, &file));
-    mpivf_status closed = mpivf_file_close(ctx, &file);
-    status = mpivf_agree_all(par, status ? status : closed);
+        status = write_all(&g, output, &progress);
     if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_file_commit(ctx, partial, path);
-    if (status && par->rank == 0)
-        (void)mpivf_file_remove(ctx, partial);
+        status = mpivf_output_commit(par->ctx, output);
     generating_clear(&g);
     mpivf_phase_end(&progress);
     return mpivf_agree_all(par, status);

@@ -1,50 +1,87 @@
-/* Datasets of HDF5 files: at their offset where they lie flat, by H5Dread otherwise. */
+/* Datasets of HDF5 files: at their offset where they lie flat, piece by piece otherwise. */
 #include "source/backend.h"
 
 #include <string.h>
 
 struct mpivf_source_state {
     struct mpivf_h5_reader *reader; /* owned */
+    struct mpivf_h5_layout *layout; /* owned */
 };
+
+/* Rows that nobody wrote are told once. */
+static void
+note_unwritten(struct mpivf_context *ctx, const struct mpivf_source_plan *plan)
+{
+    const struct mpivf_range *range;
+    size_t ranges;
+    uint64_t rows = mpivf_h5_layout_unwritten_rows(plan->layout, &range, &ranges);
+    if (rows > 0)
+        mpivf_note(ctx, "%llu of %llu rows of '%s:%s' were never written in full and %s",
+                   (unsigned long long)rows, (unsigned long long)plan->shape.rows, plan->path,
+                   plan->object,
+                   plan->reading.unwritten_is_bad
+                       ? "count as bad rows"
+                       : "read as the fill value; --unwritten bad makes them bad rows");
+}
+
+static mpivf_status
+hdf5_files(struct mpivf_context *ctx, const struct mpivf_source_plan *plan,
+           mpivf_h5_visit_file visit, void *arg)
+{
+    return mpivf_h5_stands_on(ctx, plan->path, plan->object, visit, arg);
+}
 
 static mpivf_status
 hdf5_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
 {
-    mpivf_status status = mpivf_h5_shape(ctx, plan->path, plan->object, &plan->shape);
+    mpivf_status status =
+        mpivf_h5_shape(ctx, plan->path, plan->object, &plan->shape, &plan->layout);
     if (status)
         return status;
-    if (plan->mode == MPIVF_READ_AUTO && !plan->shape.direct)
-        plan->mode = MPIVF_READ_INDEPENDENT;
-    if (plan->mode == MPIVF_READ_COLLECTIVE && !plan->shape.allocated) {
-        /* a collective read of chunks that do not exist fails in HDF5 1.10 */
-        plan->mode = MPIVF_READ_INDEPENDENT;
-        mpivf_note(ctx, "'%s:%s' has chunks that were never written: reading independently",
-                   plan->path, plan->object);
+    note_unwritten(ctx, plan);
+    enum mpivf_read_mode *mode = &plan->reading.mode;
+    if (*mode == MPIVF_READ_AUTO && !plan->shape.direct)
+        *mode = MPIVF_READ_INDEPENDENT;
+    if (*mode == MPIVF_READ_COLLECTIVE && !plan->shape.together) {
+        *mode = MPIVF_READ_INDEPENDENT;
+        mpivf_note(ctx, "'%s:%s' cannot be read by all ranks together (compressed or narrow chunks, "
+                   "parts never written or in other files): reading independently", plan->path,
+                   plan->object);
     }
     return MPIVF_OK;
 }
 
 static mpivf_status
-hdf5_open_all(struct mpivf_source *source, const struct mpivf_source_plan *plan)
+hdf5_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
 {
-    if (plan->mode == MPIVF_READ_AUTO)
+    if (plan->reading.mode == MPIVF_READ_AUTO)
         return mpivf_source_flat_open_all(source, plan);
-    struct mpivf_context *ctx = source->par->ctx;
+    const struct mpivf_par *par = source->par;
+    struct mpivf_context *ctx = par->ctx;
     struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
-    mpivf_status status = mpivf_agree_all(source->par, state ? MPIVF_OK : MPIVF_MEMORY);
-    source->collective = plan->mode == MPIVF_READ_COLLECTIVE;
+    mpivf_status status = mpivf_agree_all(par, state ? MPIVF_OK : MPIVF_MEMORY);
+    source->collective = plan->reading.mode == MPIVF_READ_COLLECTIVE;
     if (status == MPIVF_OK)
-        status = mpivf_h5_open_all(source->par, plan->path, plan->object, &plan->shape,
-                                   source->collective, &state->reader);
-    if (status)
+        status = mpivf_h5_layout_spread_all(par, &plan->layout);
+    if (status == MPIVF_OK)
+        status =
+            mpivf_h5_open_all(par, &plan->shape, plan->layout, source->collective, &state->reader);
+    if (status) {
         mpivf_free(ctx, state);
-    else
-        source->state = state;
-    return status;
+        return status;
+    }
+    source->state = state;
+    state->layout = plan->layout;
+    plan->layout = NULL;
+    if (plan->reading.unwritten_is_bad)
+        mpivf_h5_layout_unwritten_rows(state->layout, &source->unwritten,
+                                       &source->unwritten_ranges);
+    return MPIVF_OK;
 }
 
 static mpivf_status
-hdf5_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges, void *raw)
+hdf5_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+              void *raw)
 {
     return mpivf_h5_read_all(source->par->ctx, source->state->reader, range, ranges, raw);
 }
@@ -54,8 +91,16 @@ hdf5_close_all(struct mpivf_source *source)
 {
     struct mpivf_context *ctx = source->par->ctx;
     mpivf_h5_close_all(ctx, &source->state->reader);
+    mpivf_h5_layout_free(ctx, &source->state->layout);
     mpivf_free(ctx, source->state);
+    source->unwritten = NULL;
+    source->unwritten_ranges = 0;
 }
 
-const struct mpivf_source_ops mpivf_source_hdf5 = {
-    "hdf5", mpivf_h5_is, hdf5_describe, hdf5_open_all, hdf5_read_all, hdf5_close_all, NULL};
+const struct mpivf_source_ops mpivf_source_hdf5 = {.name = "hdf5",
+                                                   .is = mpivf_h5_is,
+                                                   .files = hdf5_files,
+                                                   .describe = hdf5_describe,
+                                                   .open_all = hdf5_open_all,
+                                                   .read_all = hdf5_read_all,
+                                                   .close_all = hdf5_close_all};

@@ -12,7 +12,7 @@ static bool
 npy_is(const char *path)
 {
     char magic[6] = "";
-    FILE *file = fopen(path, "rb");
+    FILE *file = mpivf_file_regular(path) ? fopen(path, "rb") : NULL;
     if (file == NULL)
         return false;
     size_t n = fread(magic, 1, sizeof magic, file);
@@ -92,8 +92,9 @@ read_header(struct mpivf_context *ctx, const char *path, char text[HEADER], uint
             length |= (uint64_t)start[10] << 16 | (uint64_t)start[11] << 24;
         *data_at = (wide ? 12 : 10) + length;
         if (start[6] < 1 || start[6] > 3 || length >= HEADER)
-            status = mpivf_fail(ctx, MPIVF_INPUT, "'%s' is .npy version %d with a header of %llu bytes",
-                                path, start[6], (unsigned long long)length);
+            status = mpivf_fail(ctx, MPIVF_INPUT, "'%s' is .npy version %d with a header of %llu "
+                                "bytes, which no matrix has (records with many fields?)", path,
+                                start[6], (unsigned long long)length);
         else
             status = mpivf_file_read(ctx, &file, text, length, wide ? 12 : 10);
         text[length < HEADER ? length : 0] = '\0';
@@ -102,13 +103,61 @@ read_header(struct mpivf_context *ctx, const char *path, char text[HEADER], uint
     return status;
 }
 
+/* The text of a value in the header, up to what ends it at the outermost level. */
+static int
+length_of(const char *value)
+{
+    int depth = 0, length = 0;
+    for (; value[length] && (depth > 0 || strchr(",}", value[length]) == NULL); length++)
+        depth += strchr("([", value[length]) ? 1 : strchr(")]", value[length]) ? -1 : 0;
+    return length;
+}
+
+/* Refuse a type that no vector has, with the expression that makes one of it. */
+static mpivf_status
+refuse_type(struct mpivf_context *ctx, const char *path, const char *descr)
+{
+    if (descr == NULL)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged: its header names no type", path);
+    if (descr[0] == '[')
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds records with fields, which are not read; in "
+                          "Python, numpy.lib.recfunctions.structured_to_unstructured makes a matrix "
+                          "of them", path);
+    if (strncmp(descr, "'|O'", 4) == 0)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds Python objects, which are not read; in "
+                          "Python, numpy.save('rows.npy', numpy.array(list(numpy.load('%s', "
+                          "allow_pickle=True)), 'f4')) makes a matrix of rows", path, path);
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds numpy's type %.*s, which is not read (vectors are "
+                      "f16 f32 f64 u8 i8, ids i32 u32 i64 u64); convert it with .astype('f4')", path,
+                      length_of(descr) < 24 ? length_of(descr) : 24, descr);
+}
+
+static mpivf_status
+refuse_shape(struct mpivf_context *ctx, const char *path, const char *shape)
+{
+    if (shape == NULL || shape[0] != '(')
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged: its header names no shape", path);
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an array of shape %.*s, not a matrix of rows; "
+                      "numpy's .reshape(ROWS, -1) makes one of it", path,
+                      length_of(shape) < 60 ? length_of(shape) : 60, shape);
+}
+
+/* What is after the array is not read: another array, or a header that is wrong. */
+static void
+tell_rest(struct mpivf_context *ctx, const char *path, uint64_t end, uint64_t bytes)
+{
+    if (bytes > end)
+        mpivf_note(ctx, "'%s' has %llu bytes after the array that its header tells of; they are "
+                   "not read", path, (unsigned long long)(bytes - end));
+}
+
 static mpivf_status
 npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
 {
     char text[HEADER];
     const char *path = plan->path;
     uint64_t at, bytes;
-    struct mpivf_h5_shape shape = {.direct = true, .allocated = true};
+    struct mpivf_h5_shape shape = {.direct = true};
     if (plan->object[0] != '\0')
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an .npy file and has no object '%s'", path,
                           plan->object);
@@ -116,24 +165,28 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
     if (status)
         return status;
     if (!parse_type(value_of(text, "descr"), &shape))
-        return mpivf_fail(ctx, MPIVF_INPUT,
-                          "'%s' holds a type that is not read (f16 f32 f64 u8 i8 are): %.60s", path,
-                          text);
+        return refuse_type(ctx, path, value_of(text, "descr"));
     if (!parse_shape(value_of(text, "shape"), &shape))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not a matrix of rows: %.60s", path, text);
+        return refuse_shape(ctx, path, value_of(text, "shape"));
     const char *fortran = value_of(text, "fortran_order");
-    if ((fortran == NULL || strncmp(fortran, "False", 5) != 0) && shape.dim > 1)
-        return mpivf_fail(ctx, MPIVF_INPUT,
-                          "'%s' is stored by columns; rewrite it with numpy.ascontiguousarray", path);
+    bool by_columns = fortran == NULL || strncmp(fortran, "False", 5) != 0;
+    if (by_columns && shape.dim > 1 && shape.rows > 1)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is stored by columns (Fortran order); in Python, "
+                          "numpy.save('rows.npy', numpy.ascontiguousarray(numpy.load('%s'))) stores "
+                          "it by rows", path, path);
     uint64_t row_bytes, need;
     if (__builtin_mul_overflow(shape.dim, mpivf_type_size(shape.type), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, shape.rows, &need) || need > bytes - at)
         return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated: %llu bytes for %llu rows", path,
                           (unsigned long long)bytes, (unsigned long long)shape.rows);
+    tell_rest(ctx, path, at + need, bytes);
     shape.offset = at;
     plan->shape = shape;
-    return MPIVF_OK;
+    return mpivf_path(ctx, plan->shape.file, "%s", path);
 }
 
-const struct mpivf_source_ops mpivf_source_npy = {
-    "npy", npy_is, npy_describe, mpivf_source_flat_open_all, mpivf_source_flat_read_all, NULL, NULL};
+const struct mpivf_source_ops mpivf_source_npy = {.name = "npy",
+                                                  .is = npy_is,
+                                                  .describe = npy_describe,
+                                                  .open_all = mpivf_source_flat_open_all,
+                                                  .read_all = mpivf_source_flat_read_all};

@@ -1,5 +1,7 @@
 #include "source/reader.h"
 
+#include "source/decode.h"
+
 #include <string.h>
 
 enum { RANGES = 1024 }; /* of a batch, at most */
@@ -10,10 +12,17 @@ mpivf_reader_aside(const struct mpivf_source *source, const struct mpivf_source 
     return source->par->aside && !source->collective && !(ids && ids->collective);
 }
 
-size_t
-mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids)
+static size_t
+raw_bytes(const struct mpivf_source *source, bool f64)
 {
-    size_t row = mpivf_source_row_bytes(source) + sizeof(int64_t);
+    return f64 ? source->dim * sizeof(double) : mpivf_source_row_bytes(source);
+}
+
+size_t
+mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64)
+{
+    size_t row = raw_bytes(source, f64) + sizeof(int64_t);
+    row += source->type == MPIVF_F64 ? sizeof(double) : 0;
     return mpivf_reader_aside(source, ids) ? 2 * row : row;
 }
 
@@ -28,21 +37,25 @@ batch_init(struct mpivf_reader *reader, struct mpivf_batch *batch)
 {
     static const char what[] = "the read buffer";
     struct mpivf_context *ctx = reader->ctx;
-    batch->row = mpivf_alloc(ctx, what, reader->batch_rows, mpivf_source_row_bytes(reader->source));
+    bool lossy = reader->source->type == MPIVF_F64;
+    batch->row = mpivf_alloc(ctx, what, reader->batch_rows, raw_bytes(reader->source, reader->f64));
+    batch->lost = lossy ? mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->lost) : NULL;
     batch->id = mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->id);
     batch->range = mpivf_alloc(ctx, what, RANGES, sizeof *batch->range);
-    return batch->row && batch->id && batch->range ? MPIVF_OK : MPIVF_MEMORY;
+    return batch->row && batch->id && batch->range && (batch->lost || !lossy) ? MPIVF_OK
+                                                                              : MPIVF_MEMORY;
 }
 
 mpivf_status
 mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,
-                  struct mpivf_slab *slab, size_t batch_rows)
+                  struct mpivf_slab *slab, size_t batch_rows, bool f64)
 {
     *reader = (struct mpivf_reader){.ctx = source->par->ctx,
                                     .source = source,
                                     .ids = ids,
                                     .slab = slab,
                                     .batch_rows = batch_rows,
+                                    .f64 = f64,
                                     .aside = mpivf_reader_aside(source, ids)};
     reader->after = mpivf_alloc(reader->ctx, "ranges", RANGES, sizeof *reader->after);
     mpivf_status status = reader->after ? MPIVF_OK : MPIVF_MEMORY;
@@ -60,6 +73,7 @@ mpivf_reader_clear(struct mpivf_reader *reader)
     (void)mpivf_reader_wait(reader); /* whoever gives up has told why */
     for (int i = 0; i < 2; i++) {
         mpivf_free(ctx, reader->batch[i].row);
+        mpivf_free(ctx, reader->batch[i].lost);
         mpivf_free(ctx, reader->batch[i].id);
         mpivf_free(ctx, reader->batch[i].range);
     }
@@ -76,10 +90,22 @@ take(struct mpivf_reader *reader, struct mpivf_batch *batch)
 }
 
 static mpivf_status
+read_rows_all(struct mpivf_reader *reader, struct mpivf_batch *batch)
+{
+    struct mpivf_source *source = reader->source;
+    if (reader->f64)
+        return mpivf_source_read_f64_all(source, batch->range, batch->ranges,
+                                         (double *)(void *)batch->row);
+    if (batch->lost)
+        return mpivf_source_read_measured_all(source, batch->range, batch->ranges, batch->row,
+                                              batch->lost);
+    return mpivf_source_read_all(source, batch->range, batch->ranges, batch->row);
+}
+
+static mpivf_status
 read_all(struct mpivf_reader *reader, struct mpivf_batch *batch)
 {
-    mpivf_status status =
-        mpivf_source_read_all(reader->source, batch->range, batch->ranges, batch->row);
+    mpivf_status status = read_rows_all(reader, batch);
     mpivf_source_ahead(reader->source, reader->after, reader->afters);
     if (reader->ids == NULL) {
         mpivf_slab_rows(batch->range, batch->ranges, (uint64_t *)batch->id);
@@ -111,6 +137,14 @@ mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch)
     }
     take(reader, *batch);
     return read_all(reader, *batch);
+}
+
+void
+mpivf_reader_narrow(struct mpivf_reader *reader)
+{
+    struct mpivf_batch *batch = &reader->batch[0];
+    const double *wide = (const double *)(const void *)batch->row;
+    mpivf_decode_narrow(wide, batch->rows, reader->source->dim, batch->row, batch->lost);
 }
 
 void

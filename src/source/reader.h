@@ -26,7 +26,8 @@
 
 /* Rows as they were read: [rows, dim] and their ids, `range` after `range`. */
 struct mpivf_batch {
-    float *row;                /* owned by the reader, and so are the next two */
+    float *row;                /* owned by the reader, and so are the next three */
+    double *lost;              /* as mpivf_source_read_measured_all has it; NULL unless float64 */
     int64_t *id;               /* row numbers when there are no others */
     struct mpivf_range *range; /* ascending and apart */
     size_t ranges;
@@ -39,6 +40,7 @@ struct mpivf_reader {
     struct mpivf_source *ids;    /* not owned; NULL = row numbers */
     struct mpivf_slab *slab;     /* not owned */
     size_t batch_rows;           /* at most */
+    bool f64;                    /* rows come as float64 */
     bool aside;                  /* there are two buffers */
     struct mpivf_batch batch[2]; /* at hand, and the next */
     struct mpivf_range *after;   /* owned; the batch after that, for the disk */
@@ -55,17 +57,18 @@ mpivf_reader_aside(const struct mpivf_source *source, const struct mpivf_source 
 
 /* Bytes of buffers a row of a batch takes, and bytes beside the rows. */
 size_t
-mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids);
+mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64);
 size_t
 mpivf_reader_fixed_bytes(void);
 
 /*
- * Read `slab` in batches of so many rows at most, with the ids of `ids` (NULL: row numbers).
- * MPIVF_MEMORY. Release with mpivf_reader_clear, also after failure. Local.
+ * Read `slab` in batches of so many rows at most, with the ids of `ids` (NULL: row numbers). With
+ * f64 batch->row is float64 until mpivf_reader_narrow. MPIVF_MEMORY. Release with
+ * mpivf_reader_clear, also after failure. Local.
  */
 mpivf_status
 mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,
-                  struct mpivf_slab *slab, size_t batch_rows);
+                  struct mpivf_slab *slab, size_t batch_rows, bool f64);
 
 /* Waits for what is under way. */
 void
@@ -78,6 +81,10 @@ mpivf_reader_clear(struct mpivf_reader *reader);
  */
 mpivf_status
 mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch);
+
+/* Make the batch at hand float32, in a reader with f64; once. Local. */
+void
+mpivf_reader_narrow(struct mpivf_reader *reader);
 
 /* Begin to read the batch after this one, if that can be done aside. Local. */
 void

@@ -1,6 +1,7 @@
 #include <mpivf/shuffle.h>
 
 #include "io/hdf5.h"
+#include "io/output.h"
 #include "source/order.h"
 #include "source/scatter.h"
 
@@ -11,10 +12,9 @@ struct shuffle {
     struct mpivf_shuffling s;
     struct mpivf_source source;
     const struct mpivf_shuffle_options *options;
-    const char *input, *path;
-    char partial[MPIVF_PATH], name[MPIVF_OBJECT];
-    uint64_t fingerprint;
-    struct mpivf_file lock; /* rank 0: the partial file is ours */
+    const char *input;
+    struct mpivf_output *output; /* not owned */
+    char name[MPIVF_OBJECT];
 };
 
 /* The last part of the dataset's path, unless it is none or that of the ids. */
@@ -33,26 +33,6 @@ name_rows(const char *object, char name[MPIVF_OBJECT])
         strcpy(name, "train");
 }
 
-static mpivf_status
-check_output(struct shuffle *x, uint64_t bytes)
-{
-    struct mpivf_context *ctx = x->s.par->ctx;
-    char folder[MPIVF_PATH];
-    mpivf_status status = mpivf_file_distinct(ctx, x->path, x->input);
-    if (status == MPIVF_OK)
-        status = mpivf_file_distinct(ctx, x->partial, x->input);
-    if (status == MPIVF_OK)
-        status = mpivf_file_writable(ctx, x->path, x->options->force);
-    if (status == MPIVF_OK)
-        status = mpivf_file_lock(ctx, x->partial, &x->lock);
-    struct mpivf_file empty = {.fd = -1};
-    if (status == MPIVF_OK) /* what a killed run left takes room */
-        status = mpivf_file_create(ctx, x->partial, &empty);
-    mpivf_file_drop(&empty);
-    mpivf_path_folder(x->path, folder);
-    return status ? status : mpivf_folder_space(ctx, folder, bytes, "the file");
-}
-
 /* Rank 0: an empty output with room for all, and where its datasets begin. */
 static mpivf_status
 create(struct shuffle *x, uint64_t offset[2])
@@ -63,14 +43,16 @@ create(struct shuffle *x, uint64_t offset[2])
         {.name = "type", .kind = MPIVF_H5_TEXT, .text = "dense"},
         {.name = "dimension", .kind = MPIVF_H5_U64, .number = dim},
         {.name = "seed", .kind = MPIVF_H5_U64, .number = x->options->seed},
-        {.name = "source_fingerprint", .kind = MPIVF_H5_U64, .number = x->fingerprint},
+        {.name = "source_fingerprint", .kind = MPIVF_H5_U64, .number = source->fingerprint},
     };
     struct mpivf_h5_dataset dataset[] = {{x->name, source->type, 2, {rows, dim}, 0},
                                          {"id", MPIVF_I64, 1, {rows, 1}, 0}};
     uint64_t row_bytes = dim * mpivf_type_size(source->type);
-    mpivf_status status = check_output(x, rows * (row_bytes + sizeof(int64_t)));
+    struct mpivf_context *ctx = x->s.par->ctx;
+    mpivf_status status = mpivf_output_space(ctx, x->output, rows * (row_bytes + sizeof(int64_t)),
+                                             "the file");
     if (status == MPIVF_OK)
-        status = mpivf_h5_create(x->s.par->ctx, x->partial, attribute, 4, dataset, 2);
+        status = mpivf_h5_create(ctx, &x->output->file, attribute, 4, dataset, 2);
     offset[0] = dataset[0].offset;
     offset[1] = dataset[1].offset;
     return status;
@@ -84,20 +66,15 @@ begin_all(struct shuffle *x)
     const struct mpivf_par *par = s->par;
     struct mpivf_source *source = &x->source;
     mpivf_status status =
-        mpivf_source_open_all(source, par, x->input, "train", x->options->read_mode);
+        mpivf_source_open_all(source, par, x->input, "train", x->options->reading);
     if (status)
         return status;
     /* the same cut everywhere, for the rank that has least */
     size_t left = SIZE_MAX - mpivf_max_u64_all(par, SIZE_MAX - mpivf_memory_left(par->ctx));
     name_rows(source->object, x->name);
-    status = mpivf_path(par->ctx, x->partial, "%s.partial", x->path);
-    if (status == MPIVF_OK)
-        status = mpivf_bucket_plan(par->ctx, source->rows,
-                                   source->dim * mpivf_type_size(source->type), left, par->size,
-                                   &s->buckets);
+    status = mpivf_bucket_plan(par->ctx, source->rows, source->dim * mpivf_type_size(source->type),
+                               left, par->size, &s->buckets);
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_source_fingerprint_all(source, &x->fingerprint);
     uint64_t offset[2] = {0, 0};
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, par->rank == 0 ? create(x, offset) : MPIVF_OK);
@@ -106,7 +83,7 @@ begin_all(struct shuffle *x)
     s->id_offset = offset[1];
     mpivf_random_order_init(&s->order, x->options->seed, MPIVF_FOR_SHUFFLE, source->rows);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->partial, &s->file));
+        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->output->partial, &s->file));
     return status;
 }
 
@@ -116,6 +93,8 @@ scatter_all(struct shuffle *x, struct mpivf_report *report)
     struct mpivf_progress progress;
     mpivf_phase_begin(&progress, x->s.par, report, "scatter", "rows", x->source.rows);
     mpivf_status status = mpivf_scatter_all(&x->s, &x->source, &progress);
+    if (status == MPIVF_OK)
+        status = mpivf_source_unchanged_all(&x->source);
     mpivf_phase_end(&progress);
     return status;
 }
@@ -132,7 +111,7 @@ reopen_all(struct shuffle *x)
     mpivf_status closed = mpivf_file_close(par->ctx, file);
     status = mpivf_agree_all(par, status ? status : closed);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->partial, file));
+        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->output->partial, file));
     return status;
 }
 
@@ -149,7 +128,7 @@ order_all(struct shuffle *x, struct mpivf_report *report)
     return status;
 }
 
-/* Close; the file gets its name when all is well, and goes otherwise. */
+/* Close; the file gets its name when all is well. */
 static mpivf_status
 end_all(struct shuffle *x, mpivf_status status)
 {
@@ -157,23 +136,19 @@ end_all(struct shuffle *x, mpivf_status status)
     mpivf_status closed = mpivf_file_close(par->ctx, &x->s.file);
     status = mpivf_agree_all(par, status ? status : closed);
     if (status == MPIVF_OK && par->rank == 0)
-        status = mpivf_file_commit(par->ctx, x->partial, x->path);
-    if (status && x->lock.fd >= 0)
-        (void)mpivf_file_remove(par->ctx, x->partial);
-    mpivf_file_drop(&x->lock);
+        status = mpivf_output_commit(par->ctx, x->output);
     return mpivf_agree_all(par, status);
 }
 
 mpivf_status
-mpivf_shuffle_all(const struct mpivf_par *par, const char *input, const char *path,
+mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_output *output,
                   const struct mpivf_shuffle_options *options, struct mpivf_report *report,
                   struct mpivf_shuffle_made *made)
 {
     struct shuffle x = {.s = {.par = par, .file = {.fd = -1}},
                         .options = options,
                         .input = input,
-                        .path = path,
-                        .lock = {.fd = -1}};
+                        .output = output};
     mpivf_status status = begin_all(&x);
     if (status == MPIVF_OK)
         status = scatter_all(&x, report);

@@ -1,13 +1,11 @@
 #include <mpivf/source.h>
 
-#include "base/compare.h"
-#include "base/rng.h"
-#include "io/checksum.h"
+#include "io/foreign.h"
+#include "io/inputs.h"
 #include "source/backend.h"
-#include "source/decode.h"
+#include "source/fingerprint.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct mpivf_source_ops *const backends[] = {&mpivf_source_hdf5, &mpivf_source_npy};
@@ -15,23 +13,25 @@ enum { BACKENDS = sizeof backends / sizeof backends[0] };
 
 enum {
     BLOCK_BYTES = 4 << 20, /* large enough for a disk, small enough to deal fairly */
-    BLOCKS = 1024,         /* a smaller file is still dealt in about so many */
-    PRINT_ROWS = 64
+    BLOCKS = 1024          /* a smaller file is still dealt in about so many */
 };
 
-/* Split FILE[:OBJECT]. A file whose own name has the colon wins. */
+/* Split FILE[:OBJECT]. */
 static mpivf_status
 split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
            struct mpivf_source_plan *plan)
 {
-    const char *colon = mpivf_file_exists(name) ? NULL : strrchr(name, ':');
-    size_t length = colon ? (size_t)(colon - name) : strlen(name);
-    snprintf(plan->object, sizeof plan->object, "%s", colon ? colon + 1 : "");
+    size_t length = mpivf_path_file(name);
+    const char *object = name[length] == ':' ? name + length + 1 : "";
     mpivf_status status = mpivf_path(ctx, plan->path, "%.*s", (int)length, name);
     if (status == MPIVF_OK && !mpivf_file_exists(plan->path))
         return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", plan->path);
-    if (colon == NULL && fallback && mpivf_h5_is(plan->path))
-        snprintf(plan->object, sizeof plan->object, "%s", fallback);
+    if (status == MPIVF_OK && strlen(object) >= sizeof plan->object)
+        return mpivf_fail(ctx, MPIVF_USAGE, "the object name '%.60s...' is too long: it may have %d "
+                          "bytes", object, MPIVF_OBJECT - 1);
+    if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
+        object = fallback;
+    snprintf(plan->object, sizeof plan->object, "%s", object);
     return status;
 }
 
@@ -44,39 +44,53 @@ check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_s
     if (rows == 0 || dim == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read", name,
                           rows, dim);
+    if (dim > MPIVF_MOST_COLUMNS)
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu columns, and %llu are the most that are "
+                          "supported; is it transposed?", name, dim,
+                          (unsigned long long)MPIVF_MOST_COLUMNS);
     if (__builtin_mul_overflow(shape->dim, sizeof(double), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, shape->rows, &bytes) || bytes > INT64_MAX ||
-        dim > INT32_MAX / 2)
+        rows > MPIVF_MOST_ROWS)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: too large", name, rows,
                           dim);
     if (!ids && shape->type > MPIVF_I8)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds %s; vectors are f16 f32 f64 u8 i8", name,
                           mpivf_type_name(shape->type));
     if (ids && (shape->type < MPIVF_I32 || dim != 1))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %llu x %llu of %s; ids are one integer a row", name,
-                          rows, dim, mpivf_type_name(shape->type));
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %llu x %llu of %s; ids are i32 u32 i64 u64, "
+                          "one a row", name, rows, dim, mpivf_type_name(shape->type));
     return MPIVF_OK;
 }
 
 static mpivf_status
+add_file(struct mpivf_context *ctx, void *arg, const char *path)
+{
+    return mpivf_inputs_add(ctx, arg, path);
+}
+
+static mpivf_status
 describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool ids,
-         struct mpivf_source_plan *plan)
+         struct mpivf_source_plan *plan, struct mpivf_inputs *inputs)
 {
     mpivf_status status = split_name(ctx, name, fallback, plan);
-    if (status)
-        return status;
-    struct mpivf_file probe;
-    status = mpivf_file_open(ctx, plan->path, &probe); /* says why it cannot be read */
-    mpivf_file_drop(&probe);
+    if (status == MPIVF_OK)
+        status = mpivf_inputs_add(ctx, inputs, plan->path); /* as it is before anybody reads it */
     if (status)
         return status;
     while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
         plan->ops++;
-    if (plan->ops == BACKENDS)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is neither an HDF5 nor an .npy file, or damaged",
-                          plan->path);
-    status = backends[plan->ops]->describe(ctx, plan);
-    return status ? status : check_shape(ctx, name, &plan->shape, ids);
+    if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
+        return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS);
+    if (backends[plan->ops]->files)
+        status = backends[plan->ops]->files(ctx, plan, add_file, inputs);
+    if (status == MPIVF_OK)
+        status = backends[plan->ops]->describe(ctx, plan);
+    if (status == MPIVF_OK)
+        status = check_shape(ctx, name, &plan->shape, ids);
+    if (status == MPIVF_OK && !ids && plan->shape.dim == 1)
+        mpivf_note(ctx, "'%s' has one column: %llu rows of a single number", name,
+                   (unsigned long long)plan->shape.rows);
+    return status;
 }
 
 static uint64_t
@@ -92,25 +106,10 @@ block_rows_of(const struct mpivf_source *source)
     return (rows + chunk - 1) / chunk * chunk;
 }
 
+/* Open what rank 0 has described, the same on every rank. */
 static mpivf_status
-open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-         const char *fallback, bool ids, enum mpivf_read_mode mode)
+open_plan_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
 {
-    struct mpivf_context *ctx = par->ctx;
-    memset(source, 0, sizeof *source);
-    source->par = par;
-    struct mpivf_source_plan *plan = mpivf_alloc_zero(ctx, "a source", 1, sizeof *plan);
-    mpivf_status status = plan ? MPIVF_OK : MPIVF_MEMORY;
-    if (plan && par->rank == 0) {
-        plan->mode = mode;
-        status = describe(ctx, name, fallback, ids, plan);
-    }
-    status = mpivf_agree_all(par, status);
-    if (status) {
-        mpivf_free(ctx, plan);
-        return status;
-    }
-    mpivf_bcast_all(par, plan, sizeof *plan);
     const struct mpivf_h5_shape *shape = &plan->shape;
     memcpy(source->object, plan->object, sizeof source->object);
     source->rows = shape->rows;
@@ -121,26 +120,54 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     source->block_rows = block_rows_of(source);
     source->blocks = (source->rows + source->block_rows - 1) / source->block_rows;
     source->ops = backends[plan->ops];
-    status = source->ops->open_all(source, plan);
+    mpivf_status status = source->ops->open_all(source, plan);
     if (status)
         source->state = NULL;
-    mpivf_free(ctx, plan);
     return status;
+}
+
+static mpivf_status
+open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
+         const char *fallback, bool ids, struct mpivf_reading reading)
+{
+    struct mpivf_context *ctx = par->ctx;
+    memset(source, 0, sizeof *source);
+    source->par = par;
+    source->inputs = mpivf_alloc_zero(ctx, "a source", 1, sizeof *source->inputs);
+    struct mpivf_source_plan *plan = mpivf_alloc_zero(ctx, "a source", 1, sizeof *plan);
+    mpivf_status status = plan && source->inputs ? MPIVF_OK : MPIVF_MEMORY;
+    if (status == MPIVF_OK && par->rank == 0) {
+        plan->reading = reading;
+        status = describe(ctx, name, fallback, ids, plan, source->inputs);
+    }
+    status = mpivf_agree_all(par, status);
+    if (status == MPIVF_OK)
+        status = mpivf_inputs_share_all(par, source->inputs);
+    if (status == MPIVF_OK) {
+        struct mpivf_h5_layout *mine = plan->layout;
+        mpivf_bcast_all(par, plan, sizeof *plan);
+        plan->layout = mine;
+        status = open_plan_all(source, plan);
+    }
+    if (plan)
+        mpivf_h5_layout_free(ctx, &plan->layout);
+    mpivf_free(ctx, plan);
+    return status ? status : mpivf_fingerprint_all(source, name);
 }
 
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
-                      const char *fallback, enum mpivf_read_mode mode)
+                      const char *fallback, struct mpivf_reading reading)
 {
-    return open_all(source, par, name, fallback, false, mode);
+    return open_all(source, par, name, fallback, false, reading);
 }
 
 mpivf_status
 mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
-                          const char *name, const char *fallback, enum mpivf_read_mode mode,
+                          const char *name, const char *fallback, struct mpivf_reading reading,
                           uint64_t rows)
 {
-    mpivf_status status = open_all(source, par, name, fallback, true, mode);
+    mpivf_status status = open_all(source, par, name, fallback, true, reading);
     if (status == MPIVF_OK && source->rows != rows)
         status = mpivf_fail(par->ctx, MPIVF_INPUT, "--ids '%s' has %llu ids for %llu rows", name,
                             (unsigned long long)source->rows, (unsigned long long)rows);
@@ -153,6 +180,17 @@ mpivf_source_close_all(struct mpivf_source *source)
     if (source->state)
         source->ops->close_all(source);
     source->state = NULL;
+    if (source->inputs) {
+        mpivf_inputs_clear(source->par->ctx, source->inputs);
+        mpivf_free(source->par->ctx, source->inputs);
+    }
+    source->inputs = NULL;
+}
+
+mpivf_status
+mpivf_source_unchanged_all(const struct mpivf_source *source)
+{
+    return source->inputs ? mpivf_inputs_unchanged_all(source->par, source->inputs) : MPIVF_OK;
 }
 
 struct mpivf_range
@@ -165,109 +203,3 @@ mpivf_source_share(const struct mpivf_source *source, int part, int parts)
     return (struct mpivf_range){first, end - first};
 }
 
-size_t
-mpivf_source_row_bytes(const struct mpivf_source *source)
-{
-    size_t size = mpivf_type_size(source->type);
-    return source->dim * (size > sizeof(float) ? size : sizeof(float));
-}
-
-mpivf_status
-mpivf_source_read_raw_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, void *buffer)
-{
-    source->bytes_read +=
-        mpivf_range_rows(range, ranges) * source->dim * mpivf_type_size(source->type);
-    return source->ops->read_all(source, range, ranges, buffer);
-}
-
-/* Read so that decoding in place, front to back, never overwrites what it still needs. */
-static mpivf_status
-read_behind_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-                void *buffer, size_t out_size, void **raw)
-{
-    size_t size = mpivf_type_size(source->type);
-    size_t values = mpivf_range_rows(range, ranges) * source->dim;
-    *raw = size < out_size ? (char *)buffer + values * (out_size - size) : buffer;
-    return mpivf_source_read_raw_all(source, range, ranges, *raw);
-}
-
-mpivf_status
-mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-                      float *buffer)
-{
-    void *raw;
-    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
-    if (status == MPIVF_OK)
-        mpivf_decode_f32(source->type, source->swapped, raw,
-                         mpivf_range_rows(range, ranges) * source->dim, buffer);
-    return status;
-}
-
-void
-mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
-{
-    if (source->ops->ahead)
-        source->ops->ahead(source, range, ranges);
-}
-
-mpivf_status
-mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, int64_t *buffer)
-{
-    void *raw;
-    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
-    if (status == MPIVF_OK)
-        mpivf_decode_i64(source->type, source->swapped, raw, mpivf_range_rows(range, ranges), buffer);
-    return status;
-}
-
-mpivf_status
-mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
-                      float **rows)
-{
-    struct mpivf_context *ctx = source->par->ctx;
-    float *buffer = mpivf_alloc(ctx, "the queries", n, mpivf_source_row_bytes(source));
-    struct mpivf_range *range = mpivf_alloc(ctx, "the queries", n, sizeof *range);
-    mpivf_status status = mpivf_agree_all(source->par, buffer && range ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK) {
-        for (uint64_t i = 0; i < n; i++)
-            range[i] = (struct mpivf_range){mpivf_source_spread(source->rows, count, first + i), 1};
-        status = mpivf_source_read_all(source, range, mpivf_range_normalise(range, n, NULL), buffer);
-    }
-    status = mpivf_agree_all(source->par, status);
-    mpivf_free(ctx, range);
-    if (status)
-        mpivf_free(ctx, buffer);
-    else
-        *rows = buffer;
-    return status;
-}
-
-mpivf_status
-mpivf_source_fingerprint_all(struct mpivf_source *source, uint64_t *fingerprint)
-{
-    struct mpivf_context *ctx = source->par->ctx;
-    uint64_t sum[PRINT_ROWS + 3] = {source->rows, source->dim, source->type};
-    void *row = mpivf_alloc(ctx, "a row", 1, mpivf_source_row_bytes(source));
-    mpivf_status status = mpivf_agree_all(source->par, row ? MPIVF_OK : MPIVF_MEMORY);
-    if (status) {
-        mpivf_free(ctx, row);
-        return status;
-    }
-    uint64_t number[PRINT_ROWS];
-    for (uint64_t i = 0; i < PRINT_ROWS; i++)
-        number[i] = mpivf_random(0, MPIVF_FOR_PRINT, i) % source->rows;
-    qsort(number, PRINT_ROWS, sizeof *number, mpivf_compare_u64); /* each chunk once */
-    for (uint64_t i = 0; i < PRINT_ROWS; i++) { /* a rank that failed keeps reading along */
-        struct mpivf_range one = {number[i], 1};
-        mpivf_status now = mpivf_source_read_raw_all(source, &one, 1, row);
-        status = status ? status : now;
-        sum[i + 3] = mpivf_checksum_of(row, source->dim * mpivf_type_size(source->type));
-    }
-    mpivf_free(ctx, row);
-    status = mpivf_agree_all(source->par, status);
-    if (status == MPIVF_OK)
-        *fingerprint = mpivf_checksum_of(sum, sizeof sum);
-    return status;
-}

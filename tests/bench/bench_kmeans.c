@@ -72,7 +72,7 @@ read_file(struct bench *b, const char *name, size_t rows)
 {
     struct mpivf_source source;
     float *all;
-    if (mpivf_source_open_all(&source, &b->par, name, "train", MPIVF_READ_AUTO) ||
+    if (mpivf_source_open_all(&source, &b->par, name, "train", (struct mpivf_reading){0}) ||
         mpivf_source_load_all(&source, source.rows, 0, source.rows, &all))
         stop(b);
     size_t dim = b->dim = source.dim;

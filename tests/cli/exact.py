@@ -37,9 +37,9 @@ def read(path):
 
 
 def bits(rows):
-    """Each row as one comparable value: equal when all bits are."""
-    rows = numpy.ascontiguousarray(rows, "f4")
-    return rows.view(numpy.dtype((numpy.void, rows.shape[1] * 4))).ravel()
+    """Each row as one comparable value: equal when all bits are, in the type that holds all others."""
+    rows = numpy.ascontiguousarray(rows, "f8")
+    return rows.view(numpy.dtype((numpy.void, rows.shape[1] * 8))).ravel()
 
 
 def assert_exact(path, base, queries, metric, k, exact=False, own=None, ids=None, good=None):

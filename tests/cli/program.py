@@ -2,6 +2,7 @@
 import atexit
 import filecmp
 import functools
+import glob
 import json
 import os
 import re
@@ -76,8 +77,26 @@ def fails(*words, code=1, says="", ranks=1, env=None, timeout=60, output=None):
     assert result.out == "", f"a failure has no result, but printed: {result.out}"
     if output:
         assert content(output) == before, f"{output} was touched"
-        assert not os.path.exists(f"{output}.partial"), f"{output}.partial is left"
+        left = glob.glob(f"{glob.escape(str(output))}.*.partial")
+        assert not left, f"{left} is left"
     return result
+
+
+@functools.cache
+def kernel(forced=os.environ.get("MPIVF_KERNEL")):
+    """The instruction set that the program uses, or would use if `forced` to one."""
+    env = {"MPIVF_KERNEL": forced} if forced else None
+    return re.search(r"kernels (\w+)", run("--version", ranks=0, env=env).out).group(1)
+
+
+def has_kernel(name):
+    """Does it run on this processor? To be asked by a test that needs it."""
+    return kernel(name) == name
+
+
+def has_filter(name):
+    """Does this filter of MPIVF_FILTER run with the set in use? int8 needs dot products of bytes."""
+    return name != "int8" or kernel() == "vnni"
 
 
 @functools.cache
@@ -116,9 +135,9 @@ def tight_memory(*words, more=1.0, ranks=1):
 
 
 def sample_memory(*words, more, ranks=1):
-    """A --memory with which `train ...` leaves rank 0 `more` MiB for the sample, other ranks more."""
+    """A --memory with which `train ...` leaves rank 0 `more` MiB beyond the least, other ranks more."""
     return least_memory(*words, "--threads", 1, first=1, more=more, ranks=ranks,
-                        says=r"needs ([0-9.]+) MiB and a sample, ([0-9.]+) MiB are left")
+                        says=r"needs ([0-9.]+) MiB of buffers at least, ([0-9.]+) MiB are left")
 
 
 def same(a, b):

@@ -5,17 +5,12 @@ import h5py
 import numpy
 import pytest
 
-from program import fails, memory, run, same, save, tight_memory
+from program import fails, has_kernel, memory, run, same, save, tight_memory
 
 LISTS = 40
 PARTS = 4
 HOW = [(1, 1), (2, 2), (3, 1), (5, 2)]
-KERNELS = ["portable", "avx2", "avx512"]
-
-
-def has_kernel(name):
-    flags = open("/proc/cpuinfo").read() if name != "portable" else ""
-    return {"portable": True, "avx2": " avx2" in flags, "avx512": " avx512f" in flags}[name]
+KERNELS = ["portable", "avx2", "avx512", "vnni"]
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +185,47 @@ def test_merge_refuses_a_shard_of_another_model(tmp_path, place):
     one, _, three, four = shards(place)
     fails("merge", one, tmp_path / "foreign", three, four, tmp_path / "x", ranks=3,
           output=tmp_path / "x", says="another model")
+
+
+def test_merge_refuses_another_model_wherever_it_stands(tmp_path, place):
+    """A model that fits does not hide one that does not; the shards alone have centroids enough."""
+    run("train", place / "in.h5", tmp_path / "foreign", "-l", LISTS, "--seed", 9, ranks=0)
+    fits, other, all_ = place / "model", tmp_path / "foreign", shards(place)
+    for files in ([fits, other, *all_], [other, fits, *all_], [*all_, other], [*all_, fits, other],
+                  [other, *all_]):
+        told = fails("merge", *files, tmp_path / "x", says="another model", ranks=0, output=tmp_path / "x")
+        assert f"'{other}'" in told.messages()[0]
+    run("merge", fits, *all_, fits, tmp_path / "x", ranks=0)
+    assert same(tmp_path / "x", place / "index")
+
+
+@pytest.mark.parametrize("rows, parts", [(3, 7), (1, 3)])
+def test_an_empty_part_is_a_part(tmp_path, rows, parts):
+    """A job array with more tasks than there are blocks of rows."""
+    source = tmp_path / "in.npy"
+    numpy.save(source, numpy.random.default_rng(1).normal(size=(rows, 4)).astype("f4"))
+    run("train", source, tmp_path / "model", "-l", 1, ranks=0)
+    how = ("--model", tmp_path / "model")
+    run("build", source, tmp_path / "whole", *how, ranks=0)
+    kept, empty = [], []
+    for part in range(1, parts + 1):
+        path = tmp_path / f"part{part}"
+        told = run("build", source, path, *how, "--part", f"{part}/{parts}", "--json", ranks=0).json()
+        kind = "index" if told["rows"] == rows else "shard"
+        assert run("info", path, "--json", ranks=0).json()["kind"] == kind
+        assert run("verify", path, "--json", ranks=0).json()["rows"] == told["rows"]
+        (kept if told["rows"] else empty).append(path)
+    assert (len(kept), len(empty)) == (rows, parts - rows)
+    run("build", source, tmp_path / "again", *how, "--part", f"{empty[0].name[4:]}/{parts}", ranks=3)
+    assert same(tmp_path / "again", empty[0])
+    run("merge", *empty, *kept, tmp_path / "merged", ranks=2)
+    run("merge", *kept, tmp_path / "without", ranks=0)
+    assert same(tmp_path / "merged", tmp_path / "whole") and same(tmp_path / "without", tmp_path / "whole")
+    fails("merge", *empty, *kept[1:], tmp_path / "y", says=f"1 of {rows} rows are in no shard", ranks=0)
+    fails("merge", *empty, tmp_path / "y", ranks=0,
+          says=f"{rows} of {rows} rows are in no shard, the first is row 0")
+    run("merge", *empty, tmp_path / "nothing", "--partial", ranks=2)
+    assert run("info", tmp_path / "nothing", "--json", ranks=0).json()["rows_stored"] == 0
 
 
 def test_merge_refuses_a_shard_of_another_source(tmp_path, place):

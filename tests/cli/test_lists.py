@@ -50,7 +50,8 @@ def check(index, rows):
 def test_every_image_is_in_its_nearest_list(tmp_path):
     images = numpy.load(data("fashion-mnist-train.npy"))
     source = save(tmp_path / "fashion.h5", train=images)
-    run("build", source, tmp_path / "index", "--lists", 980, "--quiet", ranks=2)
+    run("build", source, tmp_path / "index", "--lists", 980, "--quiet", ranks=2,
+        timeout=200)  # with portable loops
     check(tmp_path / "index", images)
 
 

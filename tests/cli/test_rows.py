@@ -1,9 +1,13 @@
 """Rows that are bad or few: counted, listed, never lost; ranks with nothing to do."""
+import json
+import os
+import subprocess
+
 import h5py
 import numpy
 import pytest
 
-from program import fails, neighbours, run, same, save
+from program import ALONE, OPEN_MPI, PROGRAM, SLOW, execute, fails, neighbours, run, same, save
 
 BAD = [0, 7, 123, 124, 399]
 LISTS = 6
@@ -55,6 +59,54 @@ def test_skipped_rows_are_counted_and_listed(tmp_path, source, ranks):
         assert sorted([*file["id"][:], *file["rejected"][:]]) == list(range(400))
 
 
+def resident(*words):
+    """Most KiB that the program has resident, and what it prints."""
+    with subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE,
+                          env=dict(os.environ, **OPEN_MPI, **ALONE)) as process:
+        out = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss, out
+
+
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_a_long_list_of_rejected_rows_takes_no_memory(tmp_path, form):
+    """Beyond their 8 bytes each, which the file's header has."""
+    rows = numpy.full((400000, 1), numpy.nan, "f2")
+    rows[::1000] = 1
+    numpy.save(tmp_path / "in.npy", rows)
+    run("build", tmp_path / "in.npy", tmp_path / "x", "-l", 1, "--sample", 50000, "--bad-rows", "skip",
+        ranks=0)
+    few, _ = resident("info", tmp_path / "x", "--rejected", 0, *form)
+    all_, out = resident("info", tmp_path / "x", "--rejected", "1000000", *form)
+    listed = json.loads(out)["rejected_ids"] if form else [
+        int(line.split()[-1]) for line in out[out.index(b"rejected_ids"):].splitlines()]
+    assert listed == numpy.flatnonzero(numpy.isnan(rows[:, 0])).tolist()
+    assert SLOW > 1 or all_ - few < 2048, (few, all_)
+
+
+@pytest.mark.parametrize("command", ["truth", "search", "build"])
+@pytest.mark.parametrize("bad", [0, 2])
+def test_a_query_that_one_rank_alone_sees_as_bad_ends_all(tmp_path, source, command, bad):
+    """Ranks may see other bytes under one name: a node's own copy of a file."""
+    run("build", source, tmp_path / "index", "-l", LISTS, "--bad-rows", "skip", ranks=0)
+    for rank in range(3):
+        (tmp_path / str(rank)).mkdir()
+        queries = numpy.ones((4, 5), "f4")
+        queries[2, 3] = numpy.nan if rank == bad else 1
+        numpy.save(tmp_path / str(rank) / "q.npy", queries)
+        os.utime(tmp_path / str(rank) / "q.npy", (1e9, 1e9))
+    words = {"truth": f"truth {source} q.npy {tmp_path}/x --bad-rows skip",
+             "search": f"search {tmp_path}/index q.npy {tmp_path}/x",
+             "build": f"build {source} {tmp_path}/x -l 6 --bad-rows skip --truth q.npy:{tmp_path}/t"}[command]
+    there = f"cd '{tmp_path}'/$OMPI_COMM_WORLD_RANK"
+    done = execute(["mpirun", "-n", 3, "sh", "-c", f"{there} && exec '{PROGRAM}' {words} -q"])
+    assert done.code == 1 and len(done.messages()) == 1, done.err
+    assert f"rank {bad or 1} " in done.messages()[0] and "'q.npy'" in done.messages()[0]
+    assert not (tmp_path / "x").exists() and not (tmp_path / "t").exists()
+
+
 def test_skipped_rows_are_the_same_at_any_ranks_and_in_parts(tmp_path, source):
     how = ("-l", LISTS, "--bad-rows", "skip")
     for ranks in (1, 2, 5):
@@ -87,7 +139,7 @@ def test_the_cure_that_the_message_names_works_at_once(tmp_path, source):
 def test_only_bad_rows_is_an_error(tmp_path):
     source = save(tmp_path / "in.h5", train=numpy.full((9, 3), numpy.nan, "f4"))
     for ranks in (1, 3):
-        fails("build", source, tmp_path / "x", "-l", 1, "--bad-rows", "skip", says="0 usable rows",
+        fails("build", source, tmp_path / "x", "-l", 1, "--bad-rows", "skip", says="nothing to train on",
               ranks=ranks, output=tmp_path / "x")
 
 
@@ -124,5 +176,6 @@ def test_few_chunks_leave_ranks_without_a_slab(tmp_path):
     assert same(tmp_path / "independent", tmp_path / "one")
     assert same(tmp_path / "collective", tmp_path / "one")
     assert same(tmp_path / "independent.t", tmp_path / "collective.t")
-    fails("build", tmp_path / "in.h5", tmp_path / "x", "--model", tmp_path / "one", "--part", "3/3",
-          says="part 3 of 3 has no rows", ranks=2, output=tmp_path / "x")
+    told = run("build", tmp_path / "in.h5", tmp_path / "x", "--model", tmp_path / "one", "--part", "3/3",
+               "--read", "collective", ranks=2)
+    assert "part 3 of 3 has no rows" in told.err and info(tmp_path / "x")["rows_stored"] == 0

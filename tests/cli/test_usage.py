@@ -83,6 +83,8 @@ USAGE = [
     (["frobnicate"], "there is no command 'frobnicate'"),
     (["build", "a", "b", "--frobnicate"], "unknown option '--frobnicate'"),
     (["build", "a", "b", "-Z"], "unknown option '-Z'"),
+    (["build", "a", "b", "--s"], "option '--s' could be --"),
+    (["truth", "a", "b", "c", "--m=l2"], "option '--m=l2' could be --metric, --memory; write more of it"),
     (["build", "a"], "operand"),
     (["build", "a", "b", "c"], "'c' is one operand too many"),
     (["merge", "a"], "operand"),

@@ -33,7 +33,7 @@ def all_scenarios(base):
 
     def build_train(folder):
         """Everything in one go, HDF5 read collectively."""
-        return ["build", rows, f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2,
+        return ["build", f"{rows}:plain", f"{folder}/out.idx", "--lists", LISTS, "--iterations", 2,
                 "--read", "collective", *raw]
 
     def train_streams(folder):
@@ -58,6 +58,8 @@ def all_scenarios(base):
         Scenario("generate", lambda f: ["generate", f"{f}/out.h5", "-n", ROWS, "-d", 32,
                                         "--queries", 20, "--clusters", 10, "-q"], "out.h5"),
         Scenario("shuffle", lambda f: ["shuffle", rows, f"{f}/out.h5", *few, "-q"], "out.h5"),
+        Scenario("shuffle-virtual", lambda f: ["shuffle", f"{given}/virtual.h5", f"{f}/out.h5", "-q"],
+                 "out.h5"),
         Scenario("truth", lambda f: ["truth", rows, rows, f"{f}/out.truth", "-k", 10, "-q"],
                  "out.truth", resumes=True),
         Scenario("truth-npy", lambda f: ["truth", npy, rows, f"{f}/out.truth", "-k", 10, "-q"],

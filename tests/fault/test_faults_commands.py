@@ -9,7 +9,7 @@ def test_writer_fails(scenarios, root, name):
     matrix(root, [scenarios[name]], (3,), "first")
 
 
-@pytest.mark.parametrize("name", ["search-rerank", "search-recall", "truth-npy"])
+@pytest.mark.parametrize("name", ["search-rerank", "search-recall", "truth-npy", "shuffle-virtual"])
 def test_more_ways_fail(scenarios, root, name):
     matrix(root, [scenarios[name]], (2,), "first")
 

@@ -3,6 +3,7 @@ bytes of a run that nobody killed."""
 import concurrent.futures
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -27,6 +28,10 @@ def clean(scenarios, tmp_path_factory):
             kept[name, ranks] = scenarios[name].clean(root, ranks)
         return kept[name, ranks]
     return get
+
+
+# What the index and its report are written to.
+PARTIAL = re.compile(r"out\.(idx|h5)(\.report\.json)?\.[0-9a-f]{16}\.partial$")
 
 
 def killed(words, ranks, fault):
@@ -58,8 +63,7 @@ def kill_and_finish(scenario, folder, ranks, fault, right):
     assert not done.messages(), f"{case}: killed, and yet\n{done.err}"
     there = contents(f"{folder}/out.idx")
     assert there is None or there == right, f"{case}: a wrong index under the final name"
-    # the last merge writes beside the index, to rename it inside one folder
-    left = names(folder) - {"out.idx", "out.idx.work", "out.idx.partial", "out.idx.report.json.partial"}
+    left = {name for name in names(folder) - {"out.idx", "out.idx.work"} if not PARTIAL.match(name)}
     assert not left, f"{case}: {left} is left"
     if there and not os.path.exists(f"{folder}/out.idx.work"):
         # the work folder goes last, so all was done
@@ -149,8 +153,8 @@ def stopped(scenarios, root, clean):
     folder = f"{root}/out"
     os.makedirs(folder)
     words = scenarios["build-spill"].words(folder)
-    # the third list of the work folder's files comes once all rows are in shards
-    assert killed(words, 2, "folder-list:0:2").code != 0
+    # lists of files: of the index's folder, of a new work folder, and once all rows are in shards
+    assert killed(words, 2, "folder-list:0:3").code != 0
     right, _ = clean("build-spill", 2)
     return words, folder, right
 
@@ -223,11 +227,15 @@ def test_shards_without_a_manifest_are_nobodys(stopped):
 
 def test_files_of_others_stay(stopped):
     words, folder, right = stopped
-    with open(f"{folder}/out.idx.work/notes.txt", "w") as file:
-        file.write("mine")
+    mine = ["notes.txt", "download.h5.partial", "joined-tables.csv", "joined-0-1", "shard-notes.txt", "shard-0-1.h5",
+            "shard-0000000000000000-+1.h5", "shard-0000000000000000-1.h5.partial2", "model.h5.old"]
+    for name in mine:
+        with open(f"{folder}/out.idx.work/{name}", "w") as file:
+            file.write("mine")
     run(*words, ranks=2)
     assert contents(f"{folder}/out.idx") == right
-    assert os.listdir(f"{folder}/out.idx.work") == ["notes.txt"]
+    assert sorted(os.listdir(f"{folder}/out.idx.work")) == sorted(mine)
+    assert all(contents(f"{folder}/out.idx.work/{name}") == b"mine" for name in mine)
 
 
 def flip(path, dataset):
@@ -259,18 +267,21 @@ def test_a_damaged_shard_is_named_and_never_merged(stopped, damage):
 
 
 def kill_and_shuffle_again(scenario, folder, ranks, fault, right):
-    """It keeps no progress: what a kill leaves is a partial file, which the next run replaces."""
+    """It keeps no progress: what a kill leaves are partial files, which are in nobody's way."""
     os.makedirs(folder)
     words = scenario.words(folder)
     done = killed(words, ranks, fault)
     left = set(os.listdir(folder))
     assert done.code != 0 and not done.messages(), f"{fault}: killed, and yet\n{done.err}"
     whole = "out.h5" in left  # only the report was missing
-    assert left <= ({"out.h5", "out.h5.report.json.partial"} if whole else {"out.h5.partial"}), fault
+    assert all(PARTIAL.match(name) for name in left - {"out.h5"}), f"{fault}: {left}"
     assert not whole or contents(f"{folder}/out.h5") == right, f"{fault}: wrong under the final name"
-    run(*words, *["--force"][:whole], ranks=1 + ranks % 3)
+    words.remove("-q")
+    told = run(*words, *["--force"][:whole], ranks=1 + ranks % 3).err
     assert contents(f"{folder}/out.h5") == right, f"{fault}: other bytes"
-    assert set(os.listdir(folder)) == {"out.h5", "out.h5.report.json"}, fault
+    left = set(os.listdir(folder)) - {"out.h5", "out.h5.report.json"}
+    assert all(f"{name}' was left by an earlier run" in told for name in left), f"{fault}: {left}\n{told}"
+    assert len(left) <= 1 and all(os.path.getsize(f"{folder}/{name}") for name in left), fault
     return whole
 
 

@@ -11,8 +11,8 @@ from faults import contents, launch
 from program import fails, run, save
 from truths import WORK, K, Job, assert_done, finish, names, parts, works
 
-# The fifth look into the folder: some queries have all rows, and the next pass or the end begins.
-ANSWERED = "folder-list:0:5"
+# The sixth look into the folder: some queries have all rows, and the next pass or the end begins.
+ANSWERED = "folder-list:0:6"
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_work_of_other_ranks_memory_and_threads_goes_on(stopped):
 
 
 def head_bytes(path):
-    """Of a part: 8 words, rejected rows of 16 segments, two sums; then 16 bytes a range."""
+    """Of a part: 7 words, rejected rows of 16 segments, two stamps of 4, two sums; 16 bytes a range."""
     ranges = int(numpy.fromfile(path, "<u8", count=7)[6])
-    return 25 * 8, 16 * ranges
+    return 33 * 8, 16 * ranges
 
 
 def largest(folder):
@@ -171,9 +171,13 @@ def test_parts_without_a_manifest_are_nobodys(jobs, root, clean_truth, one_stop)
 def test_files_of_others_stay(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    open(f"{folder}/{WORK}/notes.txt", "w").write("mine")
+    mine = ["notes.txt", "part-1", "part-0-7.txt", "part-0-+7-0123456789abcdef", "part-00-7-0123456789abcdef",
+            "part-0-7.partial.gz", "part-0-7-0123456789ABCDEF"]
+    for name in mine:
+        open(f"{folder}/{WORK}/{name}", "w").write("mine")
     run(*job.words(folder), ranks=2)
-    assert os.listdir(f"{folder}/{WORK}") == ["notes.txt"]
+    assert sorted(os.listdir(f"{folder}/{WORK}")) == sorted(mine)
+    assert all(contents(f"{folder}/{WORK}/{name}") == b"mine" for name in mine)
     assert contents(f"{folder}/out.h5") == clean_truth("truth", 2)[0]["out.h5"]
 
 
@@ -189,7 +193,7 @@ def test_another_command_is_refused_and_the_difference_named(jobs, root, clean_t
     rows = job.words(folder)[1]
     rest = job.words(folder)[2:]
     other = save(f"{root}/other.h5", train=numpy.ones((12000, 128), "f4"))
-    fails("truth", other, *rest, says="base is", ranks=2)
+    fails("truth", other, *rest, says=f"not on '{other}' (", ranks=2)
     plain = [word for word in rest[1:] if word != "--self"]
     fails("truth", rows, rows, rest[0], *plain, says="queries", ranks=2)
     assert {name: contents(f"{folder}/{WORK}/{name}") for name in parts(folder, WORK)} == before
@@ -265,11 +269,11 @@ def disk(tmp_path):
 @pytest.mark.parametrize("kib", [8, 40, 200, 500])
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_a_full_disk(jobs, clean_truth, disk, kib, ranks):
-    """No room for the manifest, the parts, the outputs; with room the same command goes on."""
+    """No room for the parts and the outputs is told before the work; with room the same command works."""
     job, (right, _) = jobs["truth-all"], clean_truth("truth-all", 2)
     folder = disk(kib << 10)
-    fails(*job.words(folder), says="No space left", ranks=ranks, output=f"{folder}/out-12K.h5")
-    assert names(folder) <= {WORK}
+    fails(*job.words(folder), says="the truth needs", ranks=ranks, output=f"{folder}/out-12K.h5")
+    assert not names(folder)
     subprocess.run(["mount", "-o", "remount,size=16m", folder], check=True)
     finish(job, str(folder), ranks, right)
 

@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "io/file.h"
 
-#include <mpivf/par.h>
+#include <mpivf/generate.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +45,31 @@ draw(uint64_t stream, uint64_t i)
     return mpivf_random(stream, MPIVF_FOR_NOISE, i);
 }
 
+static inline mpivf_status
+remove_one(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    char path[MPIVF_PATH];
+    (void)ctx;
+    snprintf(path, sizeof path, "%s/%s", (const char *)arg, name);
+    return remove(path) == 0 ? MPIVF_OK : MPIVF_IO;
+}
+
+/* The generated file of these options at `path`. Collective. */
+static inline mpivf_status
+generate_all(const struct mpivf_par *par, const char *path, bool force,
+             const struct mpivf_generate_options *options)
+{
+    struct mpivf_report report = {0};
+    struct mpivf_outputs outputs;
+    mpivf_outputs_init(&outputs, par);
+    struct mpivf_output *output = mpivf_outputs_write(&outputs, path);
+    mpivf_status status = mpivf_outputs_declare_all(&outputs, force);
+    if (status == MPIVF_OK)
+        status = mpivf_generate_all(par, output, options, &report);
+    mpivf_outputs_end(&outputs);
+    return status;
+}
+
 /* Collective: what main does. The exit code. */
 static inline int
 run_tests_all(int argc, char **argv, const struct par_test *test, size_t tests)
@@ -67,7 +92,8 @@ run_tests_all(int argc, char **argv, const struct par_test *test, size_t tests)
             printf("%s %s\n", bad ? "FAILED" : "ok    ", test[i].name);
     }
     if (t.par.rank == 0)
-        t.failed += mpivf_folder_remove(&t.ctx, t.folder, NULL, NULL) != MPIVF_OK;
+        t.failed += mpivf_folder_list(&t.ctx, t.folder, remove_one, t.folder) != MPIVF_OK ||
+                    mpivf_folder_remove(&t.ctx, t.folder) != MPIVF_OK;
     uint64_t failed = mpivf_total_all(&t.par, (uint64_t)t.failed);
     mpivf_par_stop_all(&t.par);
     return failed > 0;

@@ -8,6 +8,26 @@
 
 static const char mine[] = "{\"source\": \"12ab\", \"lists\": 8, \"part\": \"0/0\"}";
 
+/* The one name that work has in these tests. */
+static bool
+ours(const char *name)
+{
+    return strcmp(name, "shard-1.h5") == 0 || strcmp(name, "shard-1.h5.partial") == 0;
+}
+
+static struct mpivf_claim_rules
+rules_of(const char *identity)
+{
+    return (struct mpivf_claim_rules){.identity = identity, .ours = ours};
+}
+
+static mpivf_status
+open_all(struct checks *t, struct mpivf_claim *claim, const char *folder, const char *identity)
+{
+    struct mpivf_claim_rules rules = rules_of(identity);
+    return mpivf_claim_open_all(claim, &t->par, folder, &rules);
+}
+
 /* The folder of a test, the same on every rank. */
 static const char *
 folder_of(const struct checks *t)
@@ -59,7 +79,7 @@ static void
 leave_all(struct checks *t)
 {
     struct mpivf_claim claim;
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), mine) == MPIVF_OK);
+    CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     CHECK(t, write_all(t, &claim, json_object()) == MPIVF_OK);
     CHECK(t, mpivf_claim_seen_all(&claim) == MPIVF_OK);
     mpivf_claim_clear(&claim);
@@ -71,7 +91,7 @@ refused_all(struct checks *t, const char *identity, mpivf_status expected,
             const char *says)
 {
     struct mpivf_claim claim;
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), identity) == expected);
+    CHECK(t, open_all(t, &claim, folder_of(t), identity) == expected);
     CHECK(t, strstr(t->ctx.error, says) != NULL);
     CHECK(t, claim.lock.fd < 0 || t->par.rank == 0);
     mpivf_claim_clear(&claim);
@@ -84,7 +104,7 @@ remove_all(struct checks *t)
     mpivf_status status = MPIVF_OK;
     settle_all(t);
     if (t->par.rank == 0)
-        status = mpivf_claim_remove(&t->ctx, folder_of(t), mpivf_claim_owns);
+        status = mpivf_claim_remove(&t->ctx, folder_of(t), ours);
     CHECK(t, mpivf_agree_all(&t->par, status) == MPIVF_OK);
     CHECK(t, !mpivf_file_exists(folder_of(t)));
     settle_all(t);
@@ -96,11 +116,11 @@ new_folder(struct checks *t)
     struct mpivf_claim claim;
     CHECK(t, !mpivf_claim_exists(folder_of(t)));
     CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), mine) == MPIVF_OK);
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), mine) == MPIVF_OK);
+    CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     CHECK(t, strcmp(claim.folder, folder_of(t)) == 0);
     CHECK(t, strcmp(claim.identity, mine) == 0);
     CHECK(t, (claim.lock.fd >= 0) == (t->par.rank == 0));
-    CHECK(t, !mpivf_claim_exists(folder_of(t)));
+    CHECK(t, mpivf_claim_exists(folder_of(t)));
     settle_all(t);
     json_t *more = json_pack("{s:b, s:[i, i]}", "model", 1, "shards", 3, 4);
     CHECK(t, write_all(t, &claim, more) == MPIVF_OK);
@@ -108,9 +128,9 @@ new_folder(struct checks *t)
     CHECK(t, mpivf_claim_exists(folder_of(t)));
     json_t *found = json_load_file(path_in(t, "manifest.json"), 0, NULL);
     json_t *identity = json_loads(mine, 0, NULL);
-    json_t *wanted = json_pack("{s:s, s:i, s:o, s:b, s:[i, i]}", "format", "mpivf-work",
-                               "version", 1, "identity", identity, "model", 1,
-                               "shards", 3, 4);
+    json_t *wanted = json_pack("{s:s, s:i, s:o, s:[], s:b, s:[i, i]}", "format",
+                               "mpivf-work", "version", 2, "identity", identity, "outputs", "model",
+                               1, "shards", 3, 4);
     CHECK(t, json_equal(found, wanted));
     json_decref(found);
     json_decref(wanted);
@@ -126,12 +146,12 @@ same_identity(struct checks *t)
     struct mpivf_claim claim;
     leave_all(t);
     CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), same) == MPIVF_OK);
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), same) == MPIVF_OK);
+    CHECK(t, open_all(t, &claim, folder_of(t), same) == MPIVF_OK);
     CHECK(t, mpivf_claim_exists(folder_of(t)));
     CHECK(t, write_all(t, &claim, json_pack("{s:b}", "model", 0)) == MPIVF_OK);
     CHECK(t, write_all(t, &claim, json_object()) == MPIVF_OK);
     json_t *found = json_load_file(path_in(t, "manifest.json"), 0, NULL);
-    CHECK(t, json_object_size(found) == 3);
+    CHECK(t, json_object_size(found) == 4);
     json_decref(found);
     mpivf_claim_clear(&claim);
     remove_all(t);
@@ -152,19 +172,58 @@ other_identity(struct checks *t)
     remove_all(t);
 }
 
+/* Of a source the fingerprint counts; its name and how it looked are for the message. */
+static void
+sources(struct checks *t)
+{
+    char source[MPIVF_CLAIM_SOURCE], identity[2 * MPIVF_CLAIM_SOURCE];
+    const struct {
+        uint64_t fingerprint;
+        const char *name, *seen;
+        mpivf_status status;
+        const char *says;
+    } tries[] = {
+        {7, "a.h5", "10 bytes", MPIVF_OK, ""},
+        {7, "./a.h5", "11 bytes", MPIVF_OK, ""},
+        {8, "a.h5", "12 bytes", MPIVF_MISMATCH, "'a.h5' changed since the work in '"},
+        {8, "a.h5", "12 bytes", MPIVF_MISMATCH, "began: 10 bytes then, 12 bytes now; start over"},
+        {8, "b\"\n.h5", "12 bytes", MPIVF_MISMATCH, "on 'a.h5' (10 bytes), not on 'b??.h5' (12 bytes)"},
+        {8, "\303\244", "1 byte", MPIVF_MISMATCH, "not on '\303\244' (1 byte)"},
+        {8, "\344", "1 byte", MPIVF_MISMATCH, "not on '?' (1 byte)"},
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        mpivf_claim_source(7, "a.h5", "10 bytes", source);
+        snprintf(identity, sizeof identity, "{\"source\": %s}", source);
+        struct mpivf_claim claim;
+        CHECK(t, open_all(t, &claim, folder_of(t), identity) == MPIVF_OK);
+        CHECK(t, write_all(t, &claim, json_object()) == MPIVF_OK);
+        mpivf_claim_clear(&claim);
+        mpivf_claim_source(tries[i].fingerprint, tries[i].name, tries[i].seen, source);
+        snprintf(identity, sizeof identity, "{\"source\": %s}", source);
+        CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), identity) == tries[i].status);
+        CHECK(t, strstr(t->ctx.error, tries[i].says) != NULL);
+        mpivf_forgive(&t->ctx);
+        remove_all(t);
+    }
+}
+
 static void
 damaged_manifest(struct checks *t)
 {
     leave_all(t);
-    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 1, \"ident");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 2, \"ident");
     refused_all(t, mine, MPIVF_CORRUPT, "out.work' to start over");
     overwrite_all(t, "");
     refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
     overwrite_all(t, "[1, 2]");
+    refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
+    overwrite_all(t, "{\"version\": 1}"); /* of somebody else */
+    refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 1}");
     refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
-    overwrite_all(t, "{\"version\": 2}");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 3}");
     refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
-    overwrite_all(t, "{\"version\": 1}");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 2}");
     refused_all(t, mine, MPIVF_MISMATCH, "(source is not set there and \"12ab\" here)");
     remove_all(t);
 }
@@ -216,7 +275,7 @@ static void
 lock_until_cleared(struct checks *t)
 {
     struct mpivf_claim claim;
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), mine) == MPIVF_OK);
+    CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     refused_all(t, mine, MPIVF_EXISTS, "another process is at work on");
     mpivf_claim_clear(&claim);
     CHECK(t, claim.par == NULL && claim.identity == NULL);
@@ -230,16 +289,15 @@ static void
 unseen(struct checks *t)
 {
     struct mpivf_claim claim;
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), mine) == MPIVF_OK);
-    CHECK(t, mpivf_claim_seen_all(&claim) == MPIVF_IO);
-    CHECK(t, strstr(t->ctx.error, "file system that all ranks share") != NULL);
-    mpivf_forgive(&t->ctx);
-    CHECK(t, write_all(t, &claim, json_object()) == MPIVF_OK);
+    char missing[sizeof t->folder + 16];
+    snprintf(missing, sizeof missing, "%s/no/such", t->folder);
+    CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     CHECK(t, mpivf_claim_seen_all(&claim) == MPIVF_OK);
     if (t->par.rank == t->par.size - 1)
-        strcpy(claim.folder, "/no/such");
+        strcpy(claim.folder, missing);
     CHECK(t, mpivf_claim_seen_all(&claim) == MPIVF_IO);
-    CHECK(t, strstr(t->ctx.error, "cannot see '/no/such/manifest.json'") != NULL);
+    CHECK(t, strstr(t->ctx.error, "cannot see '") && strstr(t->ctx.error, "/no/such/manifest.json'"));
+    CHECK(t, strstr(t->ctx.error, "file system that all ranks share") != NULL);
     mpivf_forgive(&t->ctx);
     mpivf_claim_clear(&claim);
     remove_all(t);
@@ -249,10 +307,10 @@ static void
 failed_write(struct checks *t)
 {
     struct mpivf_claim claim;
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), mine) == MPIVF_OK);
+    CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     CHECK(t, write_all(t, &claim, NULL) == MPIVF_MEMORY);
     mpivf_forgive(&t->ctx);
-    CHECK(t, !mpivf_claim_exists(folder_of(t)));
+    CHECK(t, mpivf_claim_exists(folder_of(t))); /* the one before */
     mpivf_claim_clear(&claim);
     remove_all(t);
 }
@@ -264,43 +322,137 @@ files_of_others(struct checks *t)
     leave_all(t);
     if (t->par.rank == 0) {
         CHECK(t, mpivf_file_save(&t->ctx, path_in(t, "notes.txt"), "x", 1) == MPIVF_OK);
-        CHECK(t, mpivf_claim_remove(&t->ctx, folder_of(t), mpivf_claim_owns) == MPIVF_OK);
+        CHECK(t, mpivf_claim_remove(&t->ctx, folder_of(t), ours) == MPIVF_OK);
         CHECK(t, mpivf_file_exists(path_in(t, "notes.txt")));
         CHECK(t, !mpivf_claim_exists(folder_of(t)));
         CHECK(t, !mpivf_file_exists(path_in(t, "lock")));
         CHECK(t, mpivf_file_remove(&t->ctx, path_in(t, "notes.txt")) == MPIVF_OK);
+        CHECK(t, mpivf_folder_remove(&t->ctx, folder_of(t)) == MPIVF_OK);
     }
-    remove_all(t);
     remove_all(t); /* not there is fine */
 }
 
+/* Rank 0 puts a file there, as a user does. */
 static void
-names(struct checks *t)
+put_all(struct checks *t, const char *name, const char *text)
 {
-    char folder[MPIVF_PATH];
-    CHECK(t, mpivf_claim_folder(&t->ctx, "a/b.idx", NULL, "work", folder) == MPIVF_OK);
-    CHECK(t, strcmp(folder, "a/b.idx.work") == 0);
-    CHECK(t, mpivf_claim_folder(&t->ctx, "a/b.idx", "/tmp", "work", folder) == MPIVF_OK);
-    CHECK(t, strcmp(folder, "/tmp/b.idx.work") == 0);
-    CHECK(t, mpivf_claim_folder(&t->ctx, "b.idx", "s", "merge", folder) == MPIVF_OK);
-    CHECK(t, strcmp(folder, "s/b.idx.merge") == 0);
-    CHECK(t, mpivf_claim_owns("manifest.json") && mpivf_claim_owns("lock"));
-    CHECK(t, mpivf_claim_owns("manifest.json.partial"));
-    CHECK(t, !mpivf_claim_owns("locks") && !mpivf_claim_owns("model.h5"));
+    if (t->par.rank == 0) {
+        struct mpivf_file file;
+        CHECK(t, mpivf_file_create(&t->ctx, path_in(t, name), &file) == MPIVF_OK);
+        CHECK(t, mpivf_file_write(&t->ctx, &file, text, strlen(text), 0) == MPIVF_OK);
+        CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
+    }
+    settle_all(t);
+}
+
+/* Each rank sees whether it is there before any rank goes on. */
+static void
+there_all(struct checks *t, const char *name, bool there)
+{
+    CHECK(t, mpivf_file_exists(path_in(t, name)) == there);
+    settle_all(t);
+}
+
+/* A folder that has the name, and files that have names of ours. */
+static void
+folder_of_others(struct checks *t)
+{
+    static const char *const name[] = {"shard-1.h5", "notes.txt", "lock", "manifest.json.partial"};
+    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
+        if (t->par.rank == 0)
+            CHECK(t, mpivf_folder_create(&t->ctx, folder_of(t)) == MPIVF_OK);
+        put_all(t, name[i], "mine");
+        refused_all(t, mine, MPIVF_EXISTS, "is no work folder of mpivf");
+        there_all(t, name[i], true);
+        CHECK(t, i == 2 || !mpivf_file_exists(path_in(t, "lock"))); /* nothing was added */
+        settle_all(t);
+        if (t->par.rank == 0) {
+            CHECK(t, mpivf_claim_remove(&t->ctx, folder_of(t), ours) == MPIVF_OK);
+            CHECK(t, mpivf_file_remove(&t->ctx, path_in(t, name[i])) == MPIVF_OK);
+            CHECK(t, mpivf_folder_remove(&t->ctx, folder_of(t)) == MPIVF_OK);
+        }
+        settle_all(t);
+    }
+}
+
+/* What a run leaves that was killed before it had a manifest is nobody's and in nobody's way. */
+static void
+killed_at_the_start(struct checks *t)
+{
+    for (int files = 0; files < 3; files++) {
+        if (t->par.rank == 0)
+            CHECK(t, mpivf_folder_create(&t->ctx, folder_of(t)) == MPIVF_OK);
+        settle_all(t);
+        if (files > 0)
+            put_all(t, "lock", "");
+        if (files > 1)
+            put_all(t, "manifest.json.partial", "{\n  \"format\": \"mpiv");
+        leave_all(t);
+        there_all(t, "manifest.json.partial", false);
+        remove_all(t);
+    }
+}
+
+static void
+starting_over(struct checks *t)
+{
+    static const char other[] = "{\"source\": \"other\"}";
+    struct mpivf_claim claim;
+    for (int same = 0; same < 2; same++) {
+        struct mpivf_claim_rules rules = rules_of(same ? mine : other);
+        leave_all(t);
+        put_all(t, "shard-1.h5", "work");
+        put_all(t, "shard-10.h5", "mine");
+        rules.over = true;
+        CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), &rules) == MPIVF_OK);
+        there_all(t, "shard-1.h5", same != 0); /* forced, one goes on with what is one's own */
+        there_all(t, "shard-10.h5", true);
+        mpivf_claim_clear(&claim);
+        rules.no_work = true;
+        CHECK(t, mpivf_claim_open_all(&claim, &t->par, folder_of(t), &rules) == MPIVF_OK);
+        there_all(t, "shard-1.h5", false);
+        mpivf_claim_clear(&claim);
+        settle_all(t);
+        if (t->par.rank == 0)
+            CHECK(t, mpivf_file_remove(&t->ctx, path_in(t, "shard-10.h5")) == MPIVF_OK);
+        remove_all(t);
+    }
+}
+
+/* A folder with work stays; one without goes with the failure. */
+static void
+abandoned(struct checks *t)
+{
+    static const char *const name[] = {"shard-1.h5", "shard-1.h5.partial", NULL};
+    for (int i = 0; i < 3; i++) {
+        struct mpivf_claim claim;
+        CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
+        if (name[i])
+            put_all(t, name[i], "work");
+        settle_all(t);
+        if (t->par.rank == 0)
+            mpivf_claim_abandon(&claim);
+        settle_all(t);
+        CHECK(t, mpivf_file_exists(folder_of(t)) == (i == 0));
+        mpivf_claim_clear(&claim);
+        mpivf_claim_abandon(&claim); /* cleared is fine */
+        remove_all(t);
+    }
 }
 
 static void
 no_place(struct checks *t)
 {
     struct mpivf_claim claim;
-    char long_name[MPIVF_PATH + 10];
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, "/no/such/place", mine) == MPIVF_IO);
-    CHECK(t, strstr(t->ctx.error, "/no/such/place") != NULL);
+    char long_name[MPIVF_PATH + 10], missing[sizeof t->folder + 16];
+    snprintf(missing, sizeof missing, "%s/no/such", t->folder);
+    CHECK(t, open_all(t, &claim, missing, mine) == MPIVF_IO);
+    CHECK(t, strstr(t->ctx.error, missing) != NULL);
     mpivf_claim_clear(&claim);
     mpivf_forgive(&t->ctx);
     memset(long_name, 'x', sizeof long_name);
     long_name[sizeof long_name - 1] = '\0';
-    CHECK(t, mpivf_claim_open_all(&claim, &t->par, long_name, mine) == MPIVF_USAGE);
+    CHECK(t, open_all(t, &claim, long_name, mine) == MPIVF_USAGE);
     mpivf_claim_clear(&claim);
     mpivf_forgive(&t->ctx);
 }
@@ -309,15 +461,19 @@ int
 main(int argc, char **argv)
 {
     static const struct par_test tests[] = {
-        {"claim: names", names},
         {"claim: a new folder, its manifest, its removal", new_folder},
         {"claim: the same identity goes on", same_identity},
         {"claim: another identity is refused with what differs", other_identity},
+        {"claim: the rows of a source count, not its name or time", sources},
         {"claim: a damaged or foreign manifest is refused", damaged_manifest},
         {"claim: a folder that another process holds is refused", held_by_another},
         {"claim: the lock is held until the claim is cleared", lock_until_cleared},
         {"claim: a rank that cannot see the manifest fails all", unseen},
-        {"claim: no manifest is left by a failed write", failed_write},
+        {"claim: the manifest stays when a new one cannot be written", failed_write},
+        {"claim: a folder of others is refused and not touched", folder_of_others},
+        {"claim: a folder without a manifest yet is entered", killed_at_the_start},
+        {"claim: the work of another command goes when it is forced to", starting_over},
+        {"claim: a folder without work goes with the failure", abandoned},
         {"claim: files of others stay", files_of_others},
         {"claim: a folder that cannot be made", no_place},
     };

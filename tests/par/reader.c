@@ -19,16 +19,16 @@ make_all(struct checks *t, struct files *files, uint64_t rows)
 {
     struct mpivf_generate_options options = {.rows = rows, .queries = 1, .dim = DIM, .clusters = 4,
                                              .intrinsic = 2, .seed = 9, .noise = 0.1,
-                                             .type = MPIVF_F16, .force = true};
-    struct mpivf_report report = {0};
+                                             .type = MPIVF_F16};
     snprintf(files->rows, sizeof files->rows, "%s/rows", t->folder);
     snprintf(files->ids, sizeof files->ids, "%s/ids", t->folder);
-    CHECK(t, mpivf_generate_all(&t->par, files->rows, &options, &report) == MPIVF_OK);
+    CHECK(t, generate_all(&t->par, files->rows, true, &options) == MPIVF_OK);
     if (t->par.rank == 0) {
         struct mpivf_h5_dataset id = {"id", MPIVF_I64, 1, {rows, 1}, 0};
         struct mpivf_file file;
-        CHECK(t, mpivf_h5_create(&t->ctx, files->ids, NULL, 0, &id, 1) == MPIVF_OK);
-        CHECK(t, mpivf_file_update(&t->ctx, files->ids, &file) == MPIVF_OK);
+        CHECK(t, mpivf_file_remove(&t->ctx, files->ids) == MPIVF_OK);
+        CHECK(t, mpivf_file_create(&t->ctx, files->ids, &file) == MPIVF_OK);
+        CHECK(t, mpivf_h5_create(&t->ctx, &file, NULL, 0, &id, 1) == MPIVF_OK);
         for (uint64_t i = 0; i < rows; i++) {
             int64_t value = (int64_t)i * ID_STEP;
             CHECK(t, mpivf_file_write(&t->ctx, &file, &value, 8, id.offset + 8 * i) == MPIVF_OK);
@@ -83,21 +83,24 @@ check_read(struct checks *t, uint64_t rows, size_t batch_rows, enum mpivf_read_m
 {
     struct files files;
     struct mpivf_source source, column = {0};
+    struct mpivf_reading reading = {.mode = mode};
     struct mpivf_slab slab;
     struct mpivf_reader reader;
     float *want = NULL;
     make_all(t, &files, rows);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", mode) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", reading) == MPIVF_OK);
     CHECK(t, source.collective == (mode == MPIVF_READ_COLLECTIVE));
     CHECK(t, mpivf_source_load_all(&source, rows, 0, rows, &want) == MPIVF_OK);
     if (ids)
-        CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", mode, rows) == MPIVF_OK);
+        CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", reading, rows) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     size_t used = t->ctx.memory.used;
-    CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows) == MPIVF_OK);
+    CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows, false) ==
+                 MPIVF_OK);
     CHECK(t, reader.aside == (t->par.aside && mode != MPIVF_READ_COLLECTIVE));
     CHECK(t, t->ctx.memory.used - used <=
-                 batch_rows * mpivf_reader_row_bytes(&source, reader.ids) + mpivf_reader_fixed_bytes());
+                 batch_rows * mpivf_reader_row_bytes(&source, reader.ids, false) +
+                     mpivf_reader_fixed_bytes());
     int64_t *seen = calloc(rows, sizeof *seen);
     uint64_t most = mpivf_max_u64_all(&t->par, slab.rows);
     int rounds = read_all(t, &reader, want, seen);
@@ -143,9 +146,9 @@ failure_comes_back(struct checks *t)
     struct mpivf_reader reader;
     struct mpivf_batch *batch;
     make_all(t, &files, 1000);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", MPIVF_READ_AUTO) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", (struct mpivf_reading){0}) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
-    CHECK(t, mpivf_reader_init(&reader, &source, NULL, &slab, 10) == MPIVF_OK);
+    CHECK(t, mpivf_reader_init(&reader, &source, NULL, &slab, 10, false) == MPIVF_OK);
     mpivf_status status = mpivf_reader_next_all(&reader, &batch);
     CHECK(t, status == MPIVF_OK && batch->rows > 0);
     mpivf_total_all(&t->par, 0); /* all have read */

@@ -5,22 +5,21 @@
 #include <mpivf/source.h>
 
 #include "io/checksum.h"
+#include "source/rowsum.h"
 
 static struct mpivf_generate_options
 generated(uint64_t rows, uint64_t dim, enum mpivf_type type)
 {
     return (struct mpivf_generate_options){.rows = rows, .queries = 3, .dim = dim, .clusters = 4,
-                                           .intrinsic = 2, .seed = 9, .noise = 0.1, .type = type,
-                                           .force = true};
+                                           .intrinsic = 2, .seed = 9, .noise = 0.1, .type = type};
 }
 
 static mpivf_status
-generate_all(const struct mpivf_par *par, const char *path, uint64_t rows, uint64_t dim,
+generate_some_all(const struct mpivf_par *par, const char *path, uint64_t rows, uint64_t dim,
              enum mpivf_type type)
 {
     struct mpivf_generate_options options = generated(rows, dim, type);
-    struct mpivf_report report = {0};
-    return mpivf_generate_all(par, path, &options, &report);
+    return generate_all(par, path, true, &options);
 }
 
 static uint64_t
@@ -45,12 +44,12 @@ check_generated(struct checks *t, uint64_t rows, enum mpivf_type type)
     char together[128], alone[128];
     snprintf(together, sizeof together, "%s/together", t->folder);
     snprintf(alone, sizeof alone, "%s/alone-%d", t->folder, t->par.rank);
-    CHECK(t, generate_all(&t->par, together, rows, 5, type) == MPIVF_OK);
+    CHECK(t, generate_some_all(&t->par, together, rows, 5, type) == MPIVF_OK);
     struct mpivf_par self;
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
     mpivf_par_init_all(&self, MPI_COMM_SELF, &ctx);
-    CHECK(t, generate_all(&self, alone, rows, 5, type) == MPIVF_OK);
+    CHECK(t, generate_some_all(&self, alone, rows, 5, type) == MPIVF_OK);
     CHECK(t, ctx.memory.used == 0);
     mpivf_par_clear_all(&self);
     CHECK(t, checksum_of_file(t, together) == checksum_of_file(t, alone));
@@ -72,15 +71,13 @@ output_is_refused(struct checks *t)
 {
     char path[128];
     struct mpivf_generate_options options = generated(10, 2, MPIVF_F32);
-    struct mpivf_report report = {0};
     snprintf(path, sizeof path, "%s/twice", t->folder);
-    options.force = false;
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_OK);
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_EXISTS);
+    CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
+    CHECK(t, generate_all(&t->par, path, false, &options) == MPIVF_EXISTS);
     CHECK(t, strstr(t->ctx.error, "--force") != NULL);
     mpivf_forgive(&t->ctx);
     snprintf(path, sizeof path, "%s/no/folder", t->folder);
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_IO);
+    CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_IO);
 }
 
 /* Read in pieces, each rank others; a rank that has none joins with no ranges. */
@@ -88,8 +85,7 @@ static void
 check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const float *want)
 {
     struct mpivf_source source;
-    uint64_t fingerprint = 0;
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", mode) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){.mode = mode}) == MPIVF_OK);
     float *row = calloc(source.rows * source.dim + 1, sizeof *row);
     for (uint64_t piece = 0; piece < 6; piece++) {
         uint64_t third = source.rows / 3;
@@ -102,8 +98,8 @@ check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const 
             CHECK(t, memcmp(row + at * source.dim, want + range[r].row * source.dim,
                             range[r].rows * source.dim * sizeof *row) == 0);
     }
-    CHECK(t, mpivf_source_fingerprint_all(&source, &fingerprint) == MPIVF_OK);
-    CHECK(t, fingerprint == mpivf_max_u64_all(&t->par, fingerprint) && fingerprint != 0);
+    CHECK(t, source.fingerprint == mpivf_max_u64_all(&t->par, source.fingerprint));
+    CHECK(t, source.fingerprint != 0 && mpivf_source_unchanged_all(&source) == MPIVF_OK);
     free(row);
     mpivf_source_close_all(&source);
 }
@@ -115,8 +111,9 @@ check_modes(struct checks *t, uint64_t rows, enum mpivf_type type)
     struct mpivf_source source;
     float *all = NULL;
     snprintf(path, sizeof path, "%s/modes", t->folder);
-    CHECK(t, generate_all(&t->par, path, rows, 6, type) == MPIVF_OK);
-    mpivf_status status = mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO);
+    CHECK(t, generate_some_all(&t->par, path, rows, 6, type) == MPIVF_OK);
+    mpivf_status status =
+        mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0});
     CHECK(t, status == MPIVF_OK);
     CHECK(t, source.rows == rows && source.dim == 6 && source.type == type);
     CHECK(t, source.blocks == (rows + source.block_rows - 1) / source.block_rows);
@@ -137,18 +134,93 @@ modes_are_equal(struct checks *t)
     check_modes(t, 1, MPIVF_F16);
 }
 
+/* What one rank adds up alone. */
+static uint64_t
+plain_sum(struct checks *t, struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
+{
+    uint64_t sum = 0;
+    float *row = calloc(source->rows * source->dim, sizeof *row);
+    for (size_t r = 0; r < ranges; r++) {
+        CHECK(t, mpivf_source_read_all(source, &range[r], 1, row) == MPIVF_OK);
+        for (uint64_t i = 0; i < range[r].rows; i++)
+            sum += mpivf_rowsum_row(row + i * source->dim, source->dim * sizeof *row, range[r].row + i);
+    }
+    free(row);
+    return sum;
+}
+
+static void
+rowsums(struct checks *t)
+{
+    char path[128];
+    struct mpivf_source source;
+    struct mpivf_report report = {0};
+    struct mpivf_progress progress;
+    const struct mpivf_range some[3] = {{0, 1}, {7, 400}, {4990, 11}}, part[2] = {{0, 1}, {7, 400}};
+    uint64_t sum, first, again;
+    snprintf(path, sizeof path, "%s/sums", t->folder);
+    CHECK(t, generate_some_all(&t->par, path, 5001, 5, MPIVF_F16) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_OK);
+    mpivf_phase_begin(&progress, &t->par, &report, "sums", "rows", 0);
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, some, 3, &progress, &sum) == MPIVF_OK);
+    CHECK(t, sum == plain_sum(t, &source, some, 3));
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, part, 2, &progress, &first) == MPIVF_OK);
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, &some[2], 1, &progress, &again) == MPIVF_OK);
+    CHECK(t, first + again == sum && first != sum);
+    CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, NULL, 0, &progress, &again) == MPIVF_OK);
+    CHECK(t, again == plain_sum(t, &source, &(struct mpivf_range){0, 5001}, 1));
+    mpivf_source_close_all(&source);
+}
+
+/* Any element of a small source, and the shape. */
+static void
+fingerprints(struct checks *t)
+{
+    char path[128];
+    uint64_t seen[12], n = 0;
+    struct mpivf_source source;
+    struct mpivf_file file;
+    snprintf(path, sizeof path, "%s/print.npy", t->folder);
+    static const char *const shapes[] = {"(60, 100)", "(100, 60)", "(6000, 1)"};
+    for (int s = 0; s < 3; s++)
+        for (int change = 0; change < 4; change++) {
+            if (t->par.rank == 0) {
+                char head[128];
+                float *value = calloc(6000, sizeof *value);
+                int length = snprintf(head, sizeof head, "\x93NUMPY\x01%c%c%c{'descr': '<f4', "
+                                      "'fortran_order': False, 'shape': %s, }", 0, 118, 0, shapes[s]);
+                memset(head + length, ' ', sizeof head - (size_t)length);
+                if (change > 0)
+                    value[(change - 1) * 2999 + 1] = 1;
+                CHECK(t, mpivf_file_remove(&t->ctx, path) == MPIVF_OK);
+                CHECK(t, mpivf_file_create(&t->ctx, path, &file) == MPIVF_OK);
+                CHECK(t, mpivf_file_write(&t->ctx, &file, head, sizeof head, 0) == MPIVF_OK);
+                CHECK(t, mpivf_file_write(&t->ctx, &file, value, 24000, sizeof head) == MPIVF_OK);
+                CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
+                free(value);
+            }
+            mpivf_total_all(&t->par, 0); /* it is there */
+            CHECK(t, mpivf_source_open_all(&source, &t->par, path, NULL, (struct mpivf_reading){0}) == MPIVF_OK);
+            for (uint64_t i = 0; i < n; i++)
+                CHECK(t, seen[i] != source.fingerprint);
+            seen[n++] = source.fingerprint;
+            mpivf_source_close_all(&source);
+            mpivf_total_all(&t->par, 0); /* all have read it */
+        }
+}
+
 static void
 bad_names(struct checks *t)
 {
     char path[128];
     struct mpivf_source source;
     snprintf(path, sizeof path, "%s/nothing-here", t->folder);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_INPUT);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_INPUT);
     CHECK(t, strstr(t->ctx.error, path) != NULL);
     mpivf_source_close_all(&source);
     mpivf_forgive(&t->ctx);
     snprintf(path, sizeof path, "%s/modes:other", t->folder);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_INPUT);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_INPUT);
     mpivf_source_close_all(&source);
 }
 
@@ -159,6 +231,8 @@ main(int argc, char **argv)
         {"generate: the same bytes on any number of ranks", same_bytes},
         {"generate: an output that cannot be is refused on every rank", output_is_refused},
         {"source: every read mode gives the same rows", modes_are_equal},
+        {"source: a sum over rows does not depend on who reads them", rowsums},
+        {"source: every element of a small source is in its fingerprint", fingerprints},
         {"source: bad names fail on every rank", bad_names},
     };
     return run_tests_all(argc, argv, tests, sizeof tests / sizeof tests[0]);

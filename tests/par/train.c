@@ -24,10 +24,9 @@ make_file(struct checks *t, char path[128], uint64_t rows)
 {
     struct mpivf_generate_options options = {.rows = rows, .queries = 1, .dim = DIM, .clusters = 9,
                                              .intrinsic = 3, .seed = 4, .noise = 0.2,
-                                             .type = MPIVF_F32, .force = true};
-    struct mpivf_report report = {0};
+                                             .type = MPIVF_F32};
     snprintf(path, 128, "%s/rows", t->folder);
-    CHECK(t, mpivf_generate_all(&t->par, path, &options, &report) == MPIVF_OK);
+    CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
 }
 
 /* Sample `wanted` rows of the file with the ranks of `par`, in levels of a tenth, a third and all. */
@@ -39,11 +38,16 @@ sample_all(const struct mpivf_par *par, const char *path, const struct mpivf_tra
     struct mpivf_report report = {0};
     struct mpivf_progress progress;
     struct mpivf_draw draw = {{wanted / 10, wanted / 3, wanted}, memory, path};
+    uint64_t rowsum = 0, again = 1;
     memset(sample, 0, sizeof *sample);
-    mpivf_status status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
+    mpivf_status status = mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
     mpivf_phase_begin(&progress, par, &report, "sample", "rows", wanted);
     if (status == MPIVF_OK)
-        status = mpivf_draw_all(par, &source, options, &draw, &progress, sample);
+        status = mpivf_draw_all(par, &source, options, &draw, &progress, sample, &rowsum);
+    if (status == MPIVF_OK)
+        status = mpivf_draw_rowsum_all(&source, options, &draw, &progress, &again);
+    if (status == MPIVF_OK && rowsum != again)
+        status = mpivf_fail(par->ctx, MPIVF_INTERNAL, "the same rows have two checksums");
     mpivf_phase_end(&progress);
     mpivf_source_close_all(&source);
     return status;
@@ -123,7 +127,7 @@ sample_rows_fit_their_keys(struct checks *t)
     float *all = NULL;
     make_file(t, path, ROWS);
     CHECK(t, sample_all(&t->par, path, &options, 300, SIZE_MAX, &sample) == MPIVF_OK);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", MPIVF_READ_AUTO) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_OK);
     CHECK(t, mpivf_source_load_all(&source, source.rows, 0, source.rows, &all) == MPIVF_OK);
     for (size_t s = 0; s < mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL); s++) {
         size_t place = mpivf_sample_place(&sample, s);
@@ -222,9 +226,9 @@ train(const struct mpivf_par *par, const char *path, int number,
     struct mpivf_index index = {0};
     char file[160];
     snprintf(file, sizeof file, "%s.model%d", path, number);
-    model.status = mpivf_source_open_all(&source, par, path, "train", MPIVF_READ_AUTO);
+    model.status = mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
     if (model.status == MPIVF_OK)
-        model.status = mpivf_train_file_all(par, &source, options, &report, file, &model.trained);
+        model.status = mpivf_train_path_all(par, &source, options, &report, file, &model.trained);
     if (model.status == MPIVF_OK)
         model.status = mpivf_index_open_all(par, file, &index);
     if (model.status == MPIVF_OK)

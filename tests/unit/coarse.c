@@ -23,14 +23,19 @@ make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
     mpivf_coarse_ready(coarse);
 }
 
+/* Squared l2, for ip and cosine of the unit vector; zeros are then at 1 from every list. */
 static void
 naive(const struct mpivf_coarse *coarse, const float *row,
       struct mpivf_candidate entry[LISTS])
 {
-    enum mpivf_metric metric = coarse->metric == MPIVF_L2 ? MPIVF_L2 : MPIVF_IP;
+    bool unit = coarse->metric != MPIVF_L2, zero = unit && !(mpivf_square(row, DIM) > 0);
+    float at[DIM];
+    memcpy(at, row, sizeof at);
+    if (unit)
+        mpivf_normalise(at, DIM, at);
     for (int l = 0; l < LISTS; l++) {
-        entry[l].distance =
-            mpivf_distance(metric, row, 0, coarse->centroid + l * DIM, DIM);
+        double distance = mpivf_distance(MPIVF_L2, at, 0, coarse->centroid + l * DIM, DIM);
+        entry[l].distance = zero ? 1 : distance;
         entry[l].id = l;
     }
     qsort(entry, LISTS, sizeof *entry, nearer);
@@ -51,7 +56,8 @@ check(enum mpivf_metric metric, int threads, size_t probes)
     ctx.memory.peak = before;
     assert_ok(&ctx, mpivf_coarse_probe(&coarse, row, ROWS, probes, list, distance));
     assert_int_equal(ctx.memory.used, before);
-    assert_true(ctx.memory.peak - before <= mpivf_coarse_scratch(coarse.dim, coarse.threads, probes));
+    assert_true(ctx.memory.peak - before <=
+                mpivf_coarse_scratch(metric, coarse.dim, coarse.threads, probes));
     assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, ROWS, one, NULL));
     for (size_t i = 0; i < ROWS; i++) {
         naive(&coarse, row + i * DIM, want);
@@ -119,6 +125,46 @@ length_does_not_matter(void **state)
     mpivf_coarse_clear(&coarse);
 }
 
+/* However many: they are as near to every list. */
+static void
+zeros_are_not_compared(void **state)
+{
+    (void)state;
+    struct mpivf_coarse coarse;
+    uint32_t list[ROWS];
+    float *zero = room((size_t)ROWS * DIM, sizeof *zero);
+    memset(zero, 0, (size_t)ROWS * DIM * sizeof *zero);
+    make_coarse(&coarse, MPIVF_IP, 1);
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, zero, ROWS, list, NULL));
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(list[i], 0);
+    assert_int_equal(coarse.tile[0].computed, 0);
+    mpivf_coarse_clear(&coarse);
+    free(zero);
+}
+
+/* Unit vectors that differ by 1e-6: inner products of floats see one length or the other. */
+static void
+near_lists_are_told_apart(void **state)
+{
+    (void)state;
+    struct mpivf_coarse coarse;
+    float *row = room((size_t)LISTS * DIM, sizeof *row);
+    uint32_t list[LISTS];
+    make_coarse(&coarse, MPIVF_COSINE, 1);
+    fill_normal(row, (size_t)LISTS * DIM, 5, 1e-6, 1);
+    for (size_t l = 0; l < LISTS; l++)
+        mpivf_normalise(row + l * DIM, DIM, coarse.centroid + l * DIM);
+    mpivf_coarse_ready(&coarse);
+    for (size_t i = 0; i < (size_t)LISTS * DIM; i++)
+        row[i] *= 3;
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, LISTS, list, NULL));
+    for (uint32_t i = 0; i < LISTS; i++)
+        assert_int_equal(list[i], i);
+    mpivf_coarse_clear(&coarse);
+    free(row);
+}
+
 static void
 fingerprint_sees_one_bit(void **state)
 {
@@ -169,6 +215,8 @@ main(void)
         TEST("coarse: ties go to the smaller list", ties_to_the_smaller),
         TEST("coarse: the length of a row does not matter for cosine",
              length_does_not_matter),
+        TEST("coarse: rows without a direction are not compared", zeros_are_not_compared),
+        TEST("coarse: lists that are near to each other are told apart", near_lists_are_told_apart),
         TEST("coarse: the fingerprint sees one bit", fingerprint_sees_one_bit),
         TEST("coarse: no memory is an error", no_memory),
     };

@@ -192,6 +192,56 @@ floats_in_place(void **state)
 }
 
 static void
+doubles_in_place(void **state)
+{
+    (void)state;
+    static const enum mpivf_type types[] = {MPIVF_F16, MPIVF_F32, MPIVF_F64, MPIVF_U8, MPIVF_I8};
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
+        for (int variant = 0; variant < 4; variant++) {
+            double memory[N], apart[N];
+            bool swapped = variant & 1, in_place = variant & 2;
+            size_t size = mpivf_type_size(types[t]);
+            unsigned char *raw = (unsigned char *)(in_place ? memory : apart);
+            raw += N * (sizeof(double) - size); /* its last byte is that of the output */
+            for (size_t i = 0; i < N; i++)
+                store(types[t], swapped, value_at(types[t], i), raw + i * size);
+            mpivf_decode_f64(types[t], swapped, raw, N, memory);
+            for (size_t i = 0; i < N; i++)
+                assert_true(memory[i] == value_at(types[t], i));
+        }
+}
+
+/* In place, and what every row loses. */
+static void
+narrow_rows(void **state)
+{
+    (void)state;
+    enum { ROWS = 9 };
+    for (size_t dim = 1; dim < 40; dim++) {
+        double wide[ROWS * 40], kept[ROWS * 40], lost[ROWS];
+        for (size_t i = 0; i < ROWS * dim; i++)
+            wide[i] = i / dim == 0 ? (double)i : 1e8 + mpivf_random_normal(dim, MPIVF_FOR_NOISE, i);
+        wide[7 * dim] = 1e39;
+        wide[8 * dim] = NAN;
+        memcpy(kept, wide, sizeof kept);
+        float *narrow = (float *)(void *)wide;
+        mpivf_decode_narrow(wide, ROWS, dim, narrow, lost);
+        for (size_t r = 0; r < ROWS - 1; r++) {
+            double want = 0;
+            for (size_t i = 0; i < dim; i++) {
+                float f = (float)kept[r * dim + i];
+                assert_memory_equal(&narrow[r * dim + i], &f, sizeof f);
+                want += (kept[r * dim + i] - (double)f) * (kept[r * dim + i] - (double)f);
+            }
+            assert_true(r == 7 ? isinf(lost[r]) : fabs(lost[r] - want) <= 1e-12 * want);
+        }
+        assert_true(lost[0] == 0 && isnan(lost[8]) && isnan(narrow[8 * dim]));
+        mpivf_decode_narrow(kept, ROWS, dim, narrow, NULL); /* apart, and nobody asks */
+        assert_true(narrow[dim] == (float)kept[dim]);
+    }
+}
+
+static void
 ids_in_place(void **state)
 {
     (void)state;
@@ -258,6 +308,8 @@ main(void)
         TEST("decode: rounding random floats to halves", round_to_half),
         TEST("decode: rounding at every boundary", round_at_boundaries),
         TEST("decode: every vector type, both byte orders, in place", floats_in_place),
+        TEST("decode: every vector type to float64, in place", doubles_in_place),
+        TEST("decode: rows of float64 to float32, and what they lose", narrow_rows),
         TEST("decode: every id type, both byte orders, in place", ids_in_place),
         TEST("decode: bytes of every type swapped, and back", swapped_twice_is_as_before),
         TEST("decode: doubles beyond float32", doubles_round_and_overflow),

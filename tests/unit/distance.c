@@ -128,6 +128,89 @@ sees_what_is_not_finite(void **state)
     }
 }
 
+static struct mpivf_raw
+raw64(const double *row)
+{
+    return mpivf_raw_of(true, row);
+}
+
+/* Rows of float64 whose squares, or their product, float64 can or cannot hold. */
+static void
+float64_as_long_double(void **state)
+{
+    (void)state;
+    static const double scale[] = {1, 1e-100, 1e100, 1e150, 1e-140, 1e-60, 1e8};
+    double a[MOST], b[MOST];
+    enum { SCALES = sizeof scale / sizeof scale[0] };
+    for (size_t s = 0; s < SCALES * SCALES; s++)
+        for (size_t d = 0; d < DIMS; d++) {
+            size_t dim = dims[d];
+            long double product = 0, difference = 0, absolute = 0, x = 0, y = 0;
+            for (size_t i = 0; i < dim; i++) {
+                a[i] = scale[s % SCALES] * mpivf_random_normal(2 * d, MPIVF_FOR_NOISE, i);
+                b[i] = scale[s / SCALES] * mpivf_random_normal(2 * d + 1, MPIVF_FOR_NOISE, i);
+                product += (long double)a[i] * b[i];
+                absolute += fabsl((long double)a[i] * b[i]);
+                difference += ((long double)a[i] - b[i]) * ((long double)a[i] - b[i]);
+                x += (long double)a[i] * a[i];
+                y += (long double)b[i] * b[i];
+            }
+            double square = mpivf_raw_square(raw64(a), dim);
+            assert_near(square, x, x);
+            assert_near(mpivf_raw_distance(MPIVF_L2, raw64(a), square, raw64(b), dim), difference,
+                        difference);
+            assert_near(mpivf_raw_distance(MPIVF_IP, raw64(a), square, raw64(b), dim), -product, absolute);
+            double cosine = mpivf_raw_distance(MPIVF_COSINE, raw64(a), square, raw64(b), dim);
+            assert_near(cosine, 1 - product / (sqrtl(x) * sqrtl(y)), 1);
+            /* to itself, and both ways */
+            assert_true(mpivf_raw_distance(MPIVF_COSINE, raw64(a), square, raw64(a), dim) == 0);
+            assert_true(mpivf_raw_distance(MPIVF_COSINE, raw64(b), mpivf_raw_square(raw64(b), dim),
+                                           raw64(a), dim) == cosine);
+        }
+}
+
+/* The scale of a row, a power of two, shows in no bit of its cosine distance. */
+static void
+cosine_does_not_know_the_scale(void **state)
+{
+    (void)state;
+    double a[100], b[100], scaled[100];
+    for (size_t i = 0; i < 100; i++) {
+        a[i] = mpivf_random_normal(1, MPIVF_FOR_NOISE, i);
+        b[i] = mpivf_random_normal(2, MPIVF_FOR_NOISE, i);
+    }
+    double square = mpivf_raw_square(raw64(a), 100);
+    double want = mpivf_raw_distance(MPIVF_COSINE, raw64(a), square, raw64(b), 100);
+    for (int power = -400; power <= 500; power += 25) {
+        for (size_t i = 0; i < 100; i++)
+            scaled[i] = ldexp(b[i], power);
+        assert_true(mpivf_raw_distance(MPIVF_COSINE, raw64(a), square, raw64(scaled), 100) == want);
+    }
+    memset(b, 0, sizeof b);
+    assert_true(mpivf_raw_distance(MPIVF_COSINE, raw64(a), square, raw64(b), 100) == 1);
+}
+
+static void
+good_float64_rows(void **state)
+{
+    (void)state;
+    double a[70] = {0};
+    static const double bad[] = {NAN, -NAN, INFINITY, -INFINITY, 1.1e154, -1.7e308};
+    static const double good[] = {1e153, -1e153, 0x1p-1074, -0.0, 1e39};
+    for (size_t dim = 1; dim <= 70; dim++)
+        for (size_t i = 0; i < dim; i++) {
+            a[i] = bad[i % 6];
+            assert_false(mpivf_raw_good(raw64(a), dim));
+            a[i] = good[i % 5];
+            assert_true(mpivf_raw_good(raw64(a), dim));
+            a[i] = 0;
+        }
+    float b[2] = {3e38f, 3e38f};
+    assert_true(mpivf_raw_good(mpivf_raw_of(false, b), 2));
+    b[1] = NAN;
+    assert_false(mpivf_raw_good(mpivf_raw_of(false, b), 2));
+}
+
 static void
 normalise(void **state)
 {
@@ -167,6 +250,9 @@ main(void)
         TEST("distance: a vector to itself is exact", to_itself),
         TEST("distance: the same both ways, to the bit", is_symmetric),
         TEST("distance: finite sees every place", sees_what_is_not_finite),
+        TEST("distance: float64 as long double has it", float64_as_long_double),
+        TEST("distance: cosine does not know the scale", cosine_does_not_know_the_scale),
+        TEST("distance: which float64 rows are good", good_float64_rows),
         TEST("distance: normalise", normalise),
         TEST("distance: what users see", shown),
     };

@@ -22,7 +22,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
+    remove_folder(&ctx, folder);
     return access(folder, F_OK) == 0;
 }
 
@@ -66,8 +66,6 @@ written_is_read(void **state)
     assert_memory_equal(found, "0123XY6789\0Z", 12);
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
     assert_ok(&ctx, mpivf_file_close(&ctx, &file)); /* closed is fine */
-    write_text(path, "new");
-    assert_text(path, "new");
 }
 
 static void
@@ -112,37 +110,93 @@ missing_files(void **state)
     assert_int_equal(bytes, 7);
     assert_false(mpivf_file_exists(path));
     assert_ok(&ctx, mpivf_file_remove(&ctx, path));
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, path, NULL, NULL));
+    assert_ok(&ctx, mpivf_folder_remove(&ctx, path));
     snprintf(other, sizeof other, "%s/no/such", folder);
     assert_fails(&ctx, MPIVF_IO, "create", mpivf_file_create(&ctx, other, &file));
     assert_fails(&ctx, MPIVF_IO, "remove", mpivf_file_remove(&ctx, folder));
 }
 
+/* None of these is to be waited for; a test that hangs has failed. */
 static void
-writable_refuses(void **state)
+only_regular_files(void **state)
 {
     (void)state;
-    assert_ok(&ctx, mpivf_file_writable(&ctx, path, false));
-    assert_false(mpivf_file_exists(path));
+    struct mpivf_file file;
+    assert_fails(&ctx, MPIVF_INPUT, "is a folder", mpivf_file_open(&ctx, folder, &file));
+    assert_int_equal(file.fd, -1);
+    assert_fails(&ctx, MPIVF_INPUT, "is a device", mpivf_file_open(&ctx, "/dev/zero", &file));
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_fails(&ctx, MPIVF_INPUT, "is a pipe", mpivf_file_open(&ctx, path, &file));
+    assert_false(mpivf_file_regular(path));
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_int_equal(symlink("gone", path), 0);
+    assert_fails(&ctx, MPIVF_INPUT, "is a link to 'gone', where there is no file",
+                 mpivf_file_open(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
     write_text(path, "x");
-    assert_fails(&ctx, MPIVF_EXISTS, "--force", mpivf_file_writable(&ctx, path, false));
-    assert_ok(&ctx, mpivf_file_writable(&ctx, path, true));
-    assert_fails(&ctx, MPIVF_EXISTS, "folder", mpivf_file_writable(&ctx, folder, true));
-    snprintf(other, sizeof other, "%s/no/such", folder);
-    assert_fails(&ctx, MPIVF_IO, "no folder", mpivf_file_writable(&ctx, other, false));
-    snprintf(other, sizeof other, "%s/a/inside", folder); /* a file is no folder */
-    assert_fails(&ctx, MPIVF_IO, "no folder", mpivf_file_writable(&ctx, other, false));
+    snprintf(other, sizeof other, "%s/link", folder);
+    assert_int_equal(symlink(path, other), 0);
+    assert_true(mpivf_file_regular(other));
+    assert_ok(&ctx, mpivf_file_open(&ctx, other, &file));
+    mpivf_file_drop(&file);
+    assert_ok(&ctx, mpivf_file_remove(&ctx, other));
+}
+
+/* What has the name stays as it is, a link and what it points to too. */
+static void
+created_anew(void **state)
+{
+    (void)state;
+    struct mpivf_file file;
+    write_text(path, "mine");
+    assert_fails(&ctx, MPIVF_IO, "File exists", mpivf_file_create(&ctx, path, &file));
+    assert_int_equal(symlink(path, other), 0);
+    assert_fails(&ctx, MPIVF_IO, "File exists", mpivf_file_create(&ctx, other, &file));
+    assert_int_equal(unlink(path), 0);
+    assert_fails(&ctx, MPIVF_IO, "File exists", mpivf_file_create(&ctx, other, &file));
+    assert_false(mpivf_file_exists(path));
 }
 
 static void
-writable_by_permission(void **state)
+in_memory(void **state)
 {
     (void)state;
-    if (geteuid() == 0)
-        skip(); /* everything is allowed to root */
-    assert_int_equal(chmod(folder, 0500), 0);
-    assert_fails(&ctx, MPIVF_IO, path, mpivf_file_writable(&ctx, path, false));
-    assert_int_equal(chmod(folder, 0700), 0);
+    struct mpivf_file file, again;
+    char name[MPIVF_PATH], found[4];
+    assert_ok(&ctx, mpivf_file_memory(&ctx, name, &file));
+    assert_ok(&ctx, mpivf_file_write(&ctx, &file, "abc", 3, (uint64_t)1 << 40)); /* a hole before */
+    assert_ok(&ctx, mpivf_file_open(&ctx, name, &again));
+    assert_ok(&ctx, mpivf_file_read(&ctx, &again, found, 3, (uint64_t)1 << 40));
+    assert_memory_equal(found, "abc", 3);
+    assert_ok(&ctx, mpivf_file_close(&ctx, &again));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
+    assert_fails(&ctx, MPIVF_IO, name, mpivf_file_open(&ctx, name, &again));
+}
+
+static void
+held(void **state)
+{
+    (void)state;
+    struct mpivf_file first, second;
+    assert_ok(&ctx, mpivf_file_create(&ctx, path, &first));
+    assert_ok(&ctx, mpivf_file_update(&ctx, path, &second));
+    assert_false(mpivf_file_held(&second));
+    assert_true(mpivf_file_hold(&first));
+    assert_true(mpivf_file_held(&second));
+    assert_false(mpivf_file_hold(&second));
+    assert_false(mpivf_file_held(&first)); /* by another */
+    mpivf_file_drop(&first);
+    assert_true(mpivf_file_hold(&second));
+    mpivf_file_drop(&second);
+    int lock = mpivf_folder_lock(folder);
+    assert_true(lock >= 0);
+    assert_int_equal(mpivf_folder_lock(folder), -1);
+    mpivf_folder_unlock(lock);
+    lock = mpivf_folder_lock(folder);
+    assert_true(lock >= 0);
+    mpivf_folder_unlock(lock);
+    assert_int_equal(mpivf_folder_lock(path), -1); /* no folder */
+    mpivf_folder_unlock(-1);
 }
 
 static void
@@ -210,8 +264,10 @@ main(void)
         FILE_TEST("file: a read beyond the end is damage", truncated_read),
         FILE_TEST("file: commit gives the final name", commit_gives_the_name),
         FILE_TEST("file: missing files", missing_files),
-        FILE_TEST("file: an output is refused before the work", writable_refuses),
-        FILE_TEST("file: a folder without permission is refused", writable_by_permission),
+        FILE_TEST("file: only regular files are opened", only_regular_files),
+        FILE_TEST("file: a new file is new", created_anew),
+        FILE_TEST("file: a file in memory has no other name", in_memory),
+        FILE_TEST("file: who holds one is seen", held),
         FILE_TEST("file: paths", paths),
         FILE_TEST("file: folders", folders),
         FILE_TEST("file: disk space", space),

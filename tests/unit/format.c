@@ -21,13 +21,14 @@ static struct mpivf_index_layout layout;
 static void
 create(void)
 {
-    assert_ok(&ctx, mpivf_index_create(&ctx, path, &meta, coarse.centroid, list_offset, rejected,
-                                       range, &layout));
     struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_index_create(&ctx, &file, &meta, coarse.centroid, list_offset, rejected,
+                                       range, &layout));
     const char last = 0; /* rows are the caller's to write: make the file as long as it will be */
     struct mpivf_plane plane[MPIVF_PLANES];
     mpivf_index_planes(&meta, &layout, plane);
-    assert_ok(&ctx, mpivf_file_update(&ctx, path, &file));
     for (int p = 0; p < MPIVF_PLANES; p++)
         if (plane[p].row_bytes > 0)
             assert_ok(&ctx, mpivf_file_write(&ctx, &file, &last, 1,
@@ -60,7 +61,7 @@ tear_down(void **state)
 {
     (void)state;
     mpivf_coarse_clear(&coarse);
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
+    remove_folder(&ctx, folder);
     return ctx.memory.used != 0;
 }
 
@@ -101,7 +102,11 @@ layout_is_aligned(void **state)
     float *centroid = room(lists * DIM, sizeof *centroid);
     meta.lists = meta.centroids = lists;
     meta.rows = offset[lists] = 5000;
-    assert_ok(&ctx, mpivf_index_create(&ctx, path, &meta, centroid, offset, rejected, range, &layout));
+    struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_index_create(&ctx, &file, &meta, centroid, offset, rejected, range, &layout));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
     const uint64_t large[] = {layout.centroid, layout.list_offset, layout.id, layout.code,
                               layout.vector, layout.list_checksum};
     for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
@@ -187,6 +192,30 @@ damaged_attributes(void **state)
     assert_damaged(find_bytes("cosine", 6) + 2);
 }
 
+/* A shard tells of its source; an index with all rows and centroids does not. */
+static void
+stamps(void **state)
+{
+    (void)state;
+    struct mpivf_index index;
+    const struct mpivf_stamp stamp = {0x1122334455667701u, 0x1122334455667702u, 0x1122334455667703,
+                                      0x1122334455667704u};
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_false(index.meta.stamped);
+    mpivf_index_close(&index);
+    meta.stamped = true;
+    meta.stamp = stamp;
+    create();
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_true(index.meta.stamped);
+    assert_memory_equal(&index.meta.stamp, &stamp, sizeof stamp);
+    mpivf_index_close(&index);
+    assert_damaged(find_bytes(&stamp.version, 8));
+    assert_damaged(find_bytes(&stamp.bytes, 8));
+    assert_damaged(find_bytes(&stamp.modified, 8));
+    assert_damaged(find_bytes(&stamp.rows, 8));
+}
+
 static void
 damaged_centroids(void **state)
 {
@@ -198,6 +227,38 @@ damaged_centroids(void **state)
     assert_fails(&ctx, MPIVF_CORRUPT, "centroids", mpivf_index_coarse(&index, &again));
     mpivf_coarse_clear(&again);
     mpivf_index_close(&index);
+}
+
+static void
+create_wide(const struct mpivf_index_meta *wide, const float *centroid, const uint64_t *offset)
+{
+    struct mpivf_file file;
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
+    assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
+    assert_ok(&ctx, mpivf_index_create(&ctx, &file, wide, centroid, offset, NULL, NULL, &layout));
+    assert_ok(&ctx, mpivf_file_close(&ctx, &file));
+}
+
+/* As wide as a source may be, and no wider. */
+static void
+widest_rows(void **state)
+{
+    (void)state;
+    static const uint64_t none[2] = {0, 0};
+    struct mpivf_index index;
+    struct mpivf_index_meta wide = {
+        .codec = mpivf_codec(MPIVF_CODEC_F32), .dim = MPIVF_MOST_COLUMNS, .lists = 1, .centroids = 1};
+    float *centroid = room(MPIVF_MOST_COLUMNS + 1, sizeof *centroid);
+    memset(centroid, 0, (MPIVF_MOST_COLUMNS + 1) * sizeof *centroid);
+    create_wide(&wide, centroid, none);
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_int_equal(index.meta.dim, MPIVF_MOST_COLUMNS);
+    mpivf_index_close(&index);
+    wide.dim++;
+    create_wide(&wide, centroid, none);
+    assert_fails(&ctx, MPIVF_CORRUPT, "attributes", mpivf_index_open(&ctx, path, &index));
+    mpivf_index_close(&index);
+    free(centroid);
 }
 
 static void
@@ -271,7 +332,9 @@ main(void)
         FILE_TEST("format: complete covers the source", complete_covers_the_source),
         FILE_TEST("format: any damaged byte of the small datasets", damaged_small_datasets),
         FILE_TEST("format: damaged attributes", damaged_attributes),
+        FILE_TEST("format: a shard tells of its source", stamps),
         FILE_TEST("format: damaged centroids", damaged_centroids),
+        FILE_TEST("format: the widest rows", widest_rows),
         FILE_TEST("format: truncated anywhere", truncated),
         FILE_TEST("format: files that are no index", not_an_index),
         FILE_TEST("format: match says what differs", match_says_what_differs),

@@ -37,19 +37,22 @@ assert_same_bits(double x, double y, const char *set, size_t dim)
 }
 
 /* The definition: element i in lane i mod 16, lanes folded by halves. */
-static double
-by_definition(const float *x, const float *y, size_t dim, bool square)
-{
-    double lane[16] = {0};
-    for (size_t i = 0; i < dim; i++) {
-        double d = (double)x[i] - (double)y[i];
-        lane[i % 16] += square ? d * d : (double)x[i] * (double)y[i];
+#define BY_DEFINITION(name, value)                                                                 \
+    static double name(const value *x, const value *y, size_t dim, bool square)                    \
+    {                                                                                              \
+        double lane[16] = {0};                                                                     \
+        for (size_t i = 0; i < dim; i++) {                                                         \
+            double d = (double)x[i] - (double)y[i];                                                \
+            lane[i % 16] += square ? d * d : (double)x[i] * (double)y[i];                          \
+        }                                                                                          \
+        for (size_t half = 8; half > 0; half /= 2)                                                 \
+            for (size_t i = 0; i < half; i++)                                                      \
+                lane[i] += lane[i + half];                                                         \
+        return lane[0];                                                                            \
     }
-    for (size_t half = 8; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    return lane[0];
-}
+
+BY_DEFINITION(by_definition, float)
+BY_DEFINITION(by_definition64, double)
 
 static void
 same_bits_in_every_set(void **state)
@@ -67,6 +70,35 @@ same_bits_in_every_set(void **state)
                 assert_same_bits(kernel->dot(a, b + off, dim),
                                  by_definition(a, b + off, dim, false), kernel->name,
                                  dim);
+            }
+        }
+    }
+}
+
+/* Of float32 values the sums are those of float32 rows; of others, the definition's. */
+static void
+float64_has_the_same_bits(void **state)
+{
+    (void)state;
+    static double x[MOST + 1], y[MOST + 1];
+    for (int kind = 0; kind < 10; kind++) {
+        fill_kind(kind % 5, a, 1 + (uint64_t)kind);
+        fill_kind(kind % 5, b, 100 + (uint64_t)kind);
+        for (size_t i = 0; i < MOST; i++) {
+            x[i] = (double)a[i] * (kind < 5 ? 1 : 1 + 0x1p-40);
+            y[i] = (double)b[i] * (kind < 5 ? 1 : 1e20);
+        }
+        for (int s = 0; s < SETS; s++) {
+            const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+            for (size_t i = 0; kernel && i < 70 + sizeof wide / sizeof wide[0]; i++) {
+                size_t dim = dim_at(i), off = dim < MOST && i % 2;
+                double square = kernel->square64(x + off, y, dim), dot = kernel->dot64(x + off, y, dim);
+                assert_same_bits(square, by_definition64(x + off, y, dim, true), kernel->name, dim);
+                assert_same_bits(dot, by_definition64(x + off, y, dim, false), kernel->name, dim);
+                if (kind < 5)
+                    assert_same_bits(square, kernel->square(a + off, b, dim), kernel->name, dim);
+                if (kind < 5)
+                    assert_same_bits(dot, kernel->dot(a + off, b, dim), kernel->name, dim);
             }
         }
     }
@@ -551,6 +583,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("kernel: the same bits in every set", same_bits_in_every_set),
+        TEST("kernel: float64 values have the same bits", float64_has_the_same_bits),
         TEST("kernel: sums are right", sums_are_right),
         TEST("kernel: nothing in, nothing out", no_columns),
         TEST("kernel: the filter is its definition", filter_is_its_definition),

@@ -115,6 +115,32 @@ aligned_cleared_and_empty(void **state)
     assert_int_equal(ctx.memory.used, 0);
 }
 
+/* For the whole process, and no less than a plan of that size gets then. */
+static void
+enough_is_told(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20 };
+    struct mpivf_context ctx;
+    size_t bytes = 0;
+    mpivf_context_init(&ctx);
+    ctx.memory.limit = 10 * MIB;
+    ctx.memory.beside = 30 * MIB;
+    assert_ok(&ctx, mpivf_memory_reserve(&ctx, "some", 4 * MIB));
+    assert_fails(&ctx, MPIVF_MEMORY,
+                 "more needs 9.0 MiB of buffers at least, 6.0 MiB are left; raise --memory to 45M or do "
+                 "less", mpivf_memory_plan(&ctx, "more", 9 * MIB, 20 * MIB, "do less", &bytes));
+    assert_fails(&ctx, MPIVF_MEMORY, "raise --memory to 43M", mpivf_memory_reserve(&ctx, "x", 7 * MIB));
+    assert_int_equal(bytes, 0);
+    ctx.memory.limit = (45 - 30) * MIB;
+    assert_ok(&ctx, mpivf_memory_plan(&ctx, "more", 9 * MIB, 20 * MIB, NULL, &bytes));
+    assert_int_equal(bytes, 11 * MIB);
+    assert_ok(&ctx, mpivf_memory_plan(&ctx, "more", 9 * MIB, 10 * MIB, NULL, &bytes));
+    assert_int_equal(bytes, 10 * MIB);
+    assert_ok(&ctx, mpivf_memory_plan(&ctx, "more", 9 * MIB, MIB, NULL, &bytes)); /* it must fit */
+    assert_int_equal(bytes, 9 * MIB);
+}
+
 static void
 defaults_make_sense(void **state)
 {
@@ -136,6 +162,7 @@ main(void)
         TEST("memory: exactly the limit is granted", exactly_the_limit),
         TEST("memory: sizes that overflow are refused", sizes_that_overflow),
         TEST("memory: aligned, cleared, zero bytes", aligned_cleared_and_empty),
+        TEST("memory: a want of it tells what is enough", enough_is_told),
         TEST("memory: defaults make sense", defaults_make_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

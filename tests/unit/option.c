@@ -132,6 +132,17 @@ unknown_and_missing(void **state)
 }
 
 static void
+beginnings_of_several(void **state)
+{
+    (void)state;
+    assert_fails(&ctx, MPIVF_USAGE, "option '--m' could be --memory, --metric, --model; write more of it",
+                 parse("--m 1"));
+    assert_fails(&ctx, MPIVF_USAGE, "option '--me=4' could be --memory, --metric;", parse("--me=4"));
+    assert_ok(&ctx, parse("--mem 8k"));
+    assert_int_equal(fields.memory, 8192);
+}
+
+static void
 unknown_letter_inside_a_word(void **state)
 {
     (void)state;
@@ -216,6 +227,7 @@ main(void)
         TEST("option: values out of range are refused by name", ranges),
         TEST("option: a choice is one of the words, not several", choice_is_one_word),
         TEST("option: unknown options and missing values", unknown_and_missing),
+        TEST("option: beginnings of several names", beginnings_of_several),
         TEST("option: an unknown letter inside a word is shown", unknown_letter_inside_a_word),
         TEST("option: operands and options mix", operands_in_between),
         TEST("option: help wins over everything", help_wins),

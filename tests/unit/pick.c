@@ -57,7 +57,7 @@ check_pick(enum mpivf_metric metric, enum mpivf_filter filter, size_t dim, const
         mpivf_base_pick(&picked, &from, pick, n);
         mpivf_base_fill(&whole, some, n, centre, NULL, 0);
         check_values(&picked, &whole, n);
-        assert_ptr_equal(picked.raw, row);
+        assert_ptr_equal(picked.raw.f32, row);
         assert_ptr_equal(picked.pick, pick);
     }
     mpivf_base_clear(&ctx, &from);

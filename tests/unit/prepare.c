@@ -2,24 +2,12 @@
  * The bounds against canonical distances, pair by pair: whatever a filter of any kernel
  * computes, the distance lies between the bounds, and the limit keeps the pair.
  */
+#include "pair.h"
 #include "rows.h"
-
-#include "math/blas.h"
-#include "math/distance.h"
-#include "math/nearest.h"
 
 #include <float.h>
 
-enum { ROWS = 60, QUERIES = 8, PADDED = 2 * MPIVF_PANEL, SETS = 4 };
-
 static struct mpivf_context ctx;
-
-/* A query side and a row side of one shape. */
-struct pair_of {
-    struct mpivf_queries queries;
-    struct mpivf_base base;
-    float value[QUERIES][PADDED];
-};
 
 /* What is compared, and the canonical distances. */
 struct problem {
@@ -43,80 +31,6 @@ make_distances(struct problem *p)
 }
 
 static void
-compare_words(struct pair_of *pair, mpivf_compare compare)
-{
-    const struct mpivf_base *base = &pair->base;
-    struct mpivf_panels panels = {base->word, base->term, base->scale, base->norm,
-                                  base->rest, 2,          base->steps};
-    struct mpivf_group group = {.n = QUERIES};
-    uint32_t keep[QUERIES][PADDED];
-    for (size_t q = 0; q < QUERIES; q++) {
-        group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
-        group.start[q] = pair->queries.bound[q].start;
-        group.scale[q] = pair->queries.bound[q].scale;
-        group.slope[q] = pair->queries.bound[q].slope;
-        group.rest[q] = pair->queries.bound[q].rest;
-        group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
-        group.keep[q] = keep[q];
-        group.value[q] = pair->value[q];
-    }
-    compare(&panels, &group);
-    for (size_t q = 0; q < QUERIES; q++)
-        assert_int_equal(group.kept[q], PADDED);
-}
-
-static void
-compare_products(struct pair_of *pair)
-{
-    const struct mpivf_queries *queries = &pair->queries;
-    const struct mpivf_base *base = &pair->base;
-    float product[QUERIES * ROWS];
-    mpivf_blas_products((const float *)(const void *)queries->word, QUERIES,
-                        (const float *)(const void *)base->word, ROWS, base->dim, product,
-                        ROWS);
-    for (size_t q = 0; q < QUERIES; q++)
-        for (size_t j = 0; j < ROWS; j++)
-            pair->value[q][j] = base->term[j] -
-                                queries->bound[q].scale * product[q * ROWS + j] -
-                                queries->bound[q].slope * base->norm[j];
-}
-
-/* Way s is set s; sgemm has but one. Is there such a way? */
-static bool
-compute(struct pair_of *pair, int s)
-{
-    const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
-    enum mpivf_filter filter = pair->base.filter;
-    if (filter == MPIVF_FILTER_SGEMM) {
-        compare_products(pair);
-        return s == 0;
-    }
-    mpivf_compare compare = kernel == NULL                 ? NULL
-                            : filter == MPIVF_FILTER_INT8  ? kernel->compare8
-                            : filter == MPIVF_FILTER_INT16 ? kernel->compare16
-                                                           : kernel->compare32;
-    if (compare)
-        compare_words(pair, compare);
-    return compare != NULL;
-}
-
-static void
-assert_bounds(const struct problem *p, const struct pair_of *pair, size_t q, size_t j,
-              int set)
-{
-    float value = pair->value[q][j];
-    double d = p->distance[q][j], lower = mpivf_prepare_lower(&pair->queries, q, value);
-    double upper = mpivf_prepare_upper(&pair->queries, q, &pair->base, j, value);
-    double limit = mpivf_prepare_limit(&pair->queries, q, d);
-    if (lower > d || !(upper >= d) || value > limit)
-        fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, "
-                 "%.17g]; value "
-                 "%.9g, limit %.9g",
-                 p->what, mpivf_filter_name(pair->base.filter), set, q, j, d, lower,
-                 upper, (double)value, limit);
-}
-
-static void
 check_filter(const struct problem *p, enum mpivf_filter filter)
 {
     static struct pair_of pair;
@@ -126,17 +40,7 @@ check_filter(const struct problem *p, enum mpivf_filter filter)
     assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, p->metric, filter, dim, ROWS));
     mpivf_queries_fill(&pair.queries, p->query, QUERIES, p->centre);
     mpivf_base_fill(&pair.base, p->row, ROWS, p->centre, NULL, 0);
-    for (int s = 0; s < SETS; s++) {
-        if (!compute(&pair, s))
-            continue;
-        for (size_t q = 0; q < QUERIES; q++)
-            for (size_t j = 0; j < ROWS; j++)
-                assert_bounds(p, &pair, q, j, s);
-        for (size_t q = 0; q < QUERIES && filter != MPIVF_FILTER_SGEMM; q++)
-            for (size_t j = ROWS; j < PADDED; j++)
-                assert_true(
-                    !(pair.value[q][j] < INFINITY)); /* padding is never a neighbour */
-    }
+    check_pair(p->what, &pair, p->distance);
     mpivf_base_clear(&ctx, &pair.base);
     mpivf_queries_clear(&ctx, &pair.queries);
 }

@@ -90,7 +90,7 @@ check_blocks(struct mpivf_sample *sample, const struct plan *plan, enum mpivf_sa
             assert_int_equal(block.first + n, mpivf_sample_place(sample, i));
             size_t l = i < plan->put[0] ? 0 : i < plan->put[0] + plan->put[1] ? 1 : 2;
             value_of(l, i - (l > 0 ? plan->put[0] : 0) - (l > 1 ? plan->put[1] : 0), want);
-            assert_memory_equal(block.rows->raw + n * DIM, want, sizeof want);
+            assert_memory_equal(block.rows->raw.f32 + n * DIM, want, sizeof want);
         }
     }
     assert_int_equal(i, rows);
@@ -208,6 +208,22 @@ more_rows_than_room(void **state)
     mpivf_sample_clear(&sample);
 }
 
+/* Blocks of wide rows have few, but enough of them. */
+static void
+wide_rows_stream(void **state)
+{
+    (void)state;
+    enum { WIDE = 1 << 18, WIDE_ROWS = 260 };
+    static const size_t rows[LEVELS] = {0, 0, WIDE_ROWS};
+    struct mpivf_sample sample;
+    mpivf_context_init(&ctx);
+    ctx.memory.limit = mpivf_sample_least_bytes(WIDE, WIDE_ROWS, 1) + 4096;
+    assert_ok(&ctx, mpivf_sample_init(&ctx, &sample, MPIVF_L2, WIDE, rows, ctx.memory.limit, path));
+    assert_true(sample.block_rows == 256 && sample.file.fd >= 0);
+    mpivf_sample_clear(&sample);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
 static mpivf_status
 count_entry(struct mpivf_context *context, void *arg, const char *name)
 {
@@ -281,6 +297,7 @@ main(void)
         TEST("sample: about the mean, and the largest value", centre_and_largest_value),
         TEST("sample: more rows than there is room for", more_rows_than_room),
         TEST("sample: too little memory is an error", too_little_memory),
+        TEST("sample: wide rows stream", wide_rows_stream),
         TEST("sample: no file is left", no_file_is_left),
         TEST("sample: no folder for the scratch file", no_such_folder),
     };
@@ -288,5 +305,5 @@ main(void)
     snprintf(path, sizeof path, "%s/model", folder);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     mpivf_context_init(&ctx);
-    return mpivf_folder_remove(&ctx, folder, NULL, NULL) != MPIVF_OK || failed;
+    return mpivf_folder_remove(&ctx, folder) != MPIVF_OK || failed;
 }

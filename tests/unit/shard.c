@@ -37,7 +37,7 @@ tear_down(void **state)
 {
     (void)state;
     mpivf_spill_clear(&spill);
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
+    remove_folder(&ctx, folder);
     return ctx.memory.used != 0;
 }
 
@@ -93,7 +93,7 @@ sorted_and_complete(void **state)
     struct mpivf_index index;
     char path[MPIVF_PATH];
     const struct mpivf_range cover[] = {{60, 15}, {10, 20}, {30, 5}};
-    mpivf_spill_cover(&spill, cover, 3);
+    mpivf_spill_cover(&spill, cover, 3, 0);
     mpivf_spill_put(&spill, row[0], 25, list, id);
     mpivf_spill_put(&spill, row[25], ROWS - 25, list + 25, id + 25);
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
@@ -118,7 +118,7 @@ rejected_are_listed(void **state)
     struct mpivf_index index;
     char path[MPIVF_PATH];
     const struct mpivf_range cover = {0, ROWS};
-    mpivf_spill_cover(&spill, &cover, 1);
+    mpivf_spill_cover(&spill, &cover, 1, 0);
     mpivf_spill_put(&spill, row[0], ROWS, list, id);
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
     assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
@@ -144,7 +144,7 @@ arrival_does_not_show(void **state)
         char path[MPIVF_PATH];
         const struct mpivf_range cover = {0, ROWS};
         ctx.threads = threads[turn];
-        mpivf_spill_cover(&spill, &cover, 1);
+        mpivf_spill_cover(&spill, &cover, 1, 0);
         for (size_t i = 0; i < ROWS; i++) {
             size_t at = turn == 1 ? ROWS - 1 - i : i;
             mpivf_spill_put(&spill, row[at], 1, &list[at], &id[at]);
@@ -171,7 +171,7 @@ doubled_id(void **state)
     const struct mpivf_range cover = {0, ROWS};
     list[9] = list[8];
     id[9] = id[8];
-    mpivf_spill_cover(&spill, &cover, 1);
+    mpivf_spill_cover(&spill, &cover, 1, 0);
     mpivf_spill_put(&spill, row[0], ROWS, list, id);
     ctx.threads = 3;
     assert_fails(&ctx, MPIVF_INPUT, "two rows", mpivf_shard_write(&spill, folder));
@@ -183,10 +183,18 @@ nothing_and_only_rejected(void **state)
 {
     (void)state;
     const struct mpivf_range cover = {7, 2};
+    struct mpivf_index index;
+    char path[MPIVF_PATH];
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
     assert_int_equal(entries(), 0);
+    assert_ok(&ctx, mpivf_shard_write_any(&spill, folder)); /* that of a part without rows */
+    assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, 0ull));
+    assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
+    assert_true(index.meta.rows == 0 && index.meta.rejected == 0 && index.meta.ranges == 0);
+    mpivf_index_close(&index);
+    assert_ok(&ctx, mpivf_file_remove(&ctx, path));
     uint32_t none[2] = {UINT32_MAX, UINT32_MAX};
-    mpivf_spill_cover(&spill, &cover, 1);
+    mpivf_spill_cover(&spill, &cover, 1, 0);
     mpivf_spill_put(&spill, row[0], 2, none, id);
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
     assert_int_equal(entries(), 1);
@@ -214,7 +222,7 @@ memory_is_as_told(void **state)
     for (int threads = 1; threads <= 9; threads += 4) {
         ctx.threads = threads;
         ctx.memory.peak = 0;
-        mpivf_spill_cover(&spill, &cover, 1);
+        mpivf_spill_cover(&spill, &cover, 1, 0);
         mpivf_spill_put(&spill, row[0], ROWS, list, id);
         assert_ok(&ctx, mpivf_shard_write(&spill, folder));
         assert_true(ctx.memory.peak <= mpivf_spill_row_bytes(&spill.meta) * CAPACITY +

@@ -41,7 +41,7 @@ tear_down(void **state)
 {
     (void)state;
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
-    assert_ok(&ctx, mpivf_folder_remove(&ctx, folder, NULL, NULL));
+    remove_folder(&ctx, folder);
     return ctx.memory.used != 0;
 }
 

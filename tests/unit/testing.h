@@ -80,12 +80,29 @@ nearer(const void *a, const void *b)
 
 enum { FOLDER = 64 };
 
-/* A new, empty folder; remove it with mpivf_folder_remove. */
+/* A new, empty folder; remove it with remove_folder. */
 static inline void
 make_folder(char path[FOLDER])
 {
     strcpy(path, "/tmp/mpivf-test-XXXXXX");
     assert_non_null(mkdtemp(path));
+}
+
+static inline mpivf_status
+remove_one(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    char path[MPIVF_PATH];
+    (void)ctx;
+    snprintf(path, sizeof path, "%s/%s", (const char *)arg, name);
+    return remove(path) == 0 ? MPIVF_OK : MPIVF_IO;
+}
+
+/* Remove a folder and the files in it. */
+static inline void
+remove_folder(struct mpivf_context *ctx, char *path)
+{
+    assert_ok(ctx, mpivf_folder_list(ctx, path, remove_one, path));
+    assert_ok(ctx, mpivf_folder_remove(ctx, path));
 }
 
 /* Change one byte of a file. */

@@ -1,0 +1,85 @@
+#include "build/recheck.h"
+
+#include "io/inputs.h"
+#include "source/rowsum.h"
+
+/* Refuse the work: `what` was made of other rows. The same on every rank. */
+static mpivf_status
+refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char *what)
+{
+    struct mpivf_stamp now = mpivf_source_stamp(r->source, r->ids);
+    char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
+    mpivf_stamp_text(then, before);
+    mpivf_stamp_text(&now, after);
+    return mpivf_fail(r->source->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s "
+                      "then, %s now, and rows that '%s' was made of have changed; remove the "
+                      "folder '%s' to start over", r->source->inputs->file[0].path, before, after, what,
+                      r->work->claim.folder);
+}
+
+/* Read the rows of a shard again. */
+static mpivf_status
+check_shard_all(const struct mpivf_recheck *r, const char *path, struct mpivf_progress *progress)
+{
+    struct mpivf_index shard;
+    uint64_t rowsum = 0;
+    mpivf_status status = mpivf_index_open_all(r->source->par, path, &shard);
+    if (status == MPIVF_OK)
+        status = mpivf_rowsum_again_all(r->source, r->ids, false, shard.range, shard.meta.ranges, progress,
+                                        &rowsum);
+    if (status == MPIVF_OK && rowsum != shard.meta.stamp.rows)
+        status = refuse(r, &shard.meta.stamp, path);
+    mpivf_index_close(&shard);
+    return status;
+}
+
+static mpivf_status
+check_shards_all(const struct mpivf_recheck *r, uint64_t version, struct mpivf_report *report)
+{
+    const struct mpivf_work *work = r->work;
+    struct mpivf_progress progress;
+    uint64_t rows = 0;
+    for (uint64_t i = 0; i < work->shards; i++)
+        if (work->shard[i].version != version)
+            rows += work->shard[i].rows + work->shard[i].rejected;
+    if (rows == 0)
+        return MPIVF_OK;
+    mpivf_phase_begin(&progress, r->source->par, report, "recheck", "rows", rows);
+    mpivf_status status = MPIVF_OK;
+    for (uint64_t i = 0; i < work->shards && status == MPIVF_OK; i++)
+        if (work->shard[i].version != version)
+            status = check_shard_all(r, work->shard[i].path, &progress);
+    mpivf_phase_end(&progress);
+    return status;
+}
+
+/* Draw the sample of a model again. */
+static mpivf_status
+check_model_all(const struct mpivf_recheck *r, struct mpivf_report *report)
+{
+    const struct mpivf_par *par = r->source->par;
+    struct mpivf_work *work = r->work;
+    struct mpivf_index model;
+    struct mpivf_stamp now = mpivf_source_stamp(r->source, NULL);
+    uint64_t rowsum = 0;
+    mpivf_status status = mpivf_index_open_all(par, work->model, &model);
+    if (status == MPIVF_OK && model.meta.stamp.version != now.version) {
+        status = mpivf_train_rowsum_all(par, r->source, r->train, report, &rowsum);
+        bool same = rowsum == model.meta.stamp.rows;
+        if (status == MPIVF_OK && !same && work->shards > 0)
+            status = refuse(r, &model.meta.stamp, work->model);
+        work->has_model = same;
+    }
+    mpivf_index_close(&model);
+    return status;
+}
+
+mpivf_status
+mpivf_recheck_all(const struct mpivf_recheck *recheck, struct mpivf_report *report)
+{
+    struct mpivf_stamp now = mpivf_source_stamp(recheck->source, recheck->ids);
+    mpivf_status status = check_shards_all(recheck, now.version, report);
+    if (status == MPIVF_OK && recheck->work->has_model)
+        status = check_model_all(recheck, report);
+    return status;
+}

@@ -1,0 +1,43 @@
+/* side: one of two files of neighbours that are compared, in blocks of queries. */
+#ifndef MPIVF_MEASURE_SIDE_H
+#define MPIVF_MEASURE_SIDE_H
+
+#include "io/result_read.h"
+
+/* A row found for a query; id -1: none. */
+struct mpivf_hit {
+    int64_t id;
+    double distance; /* NaN: not known */
+};
+
+struct mpivf_side {
+    struct mpivf_result_reader reader;
+    bool truth; /* a neighbour at a distance that is not finite is none */
+    int64_t *id;           /* owned, [block, k] */
+    double *distance;      /* owned, [block, k] */
+    struct mpivf_hit *hit; /* owned, [k]: room for a row */
+    uint64_t first;        /* query of the block's first row */
+    uint64_t falls, rises; /* rows looked at with a distance below, above, the one before */
+    bool known;            /* there are distances, and one at least is finite */
+};
+
+/* Room for blocks of so many queries. Release with mpivf_side_clear, also after failure. Local. */
+mpivf_status
+mpivf_side_init(struct mpivf_context *ctx, struct mpivf_side *side, uint64_t block);
+
+void
+mpivf_side_clear(struct mpivf_context *ctx, struct mpivf_side *side);
+
+/* Read the rows of n queries from `first` on. Local. */
+mpivf_status
+mpivf_side_read(struct mpivf_context *ctx, struct mpivf_side *side, uint64_t first, uint64_t n);
+
+/* The row of a query of the block as it stands, into side->hit: k of them. */
+void
+mpivf_side_row(const struct mpivf_side *side, uint64_t query);
+
+/* Note whether the row in side->hit is in the order of its distances. */
+void
+mpivf_side_look(struct mpivf_side *side);
+
+#endif

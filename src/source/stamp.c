@@ -1,0 +1,43 @@
+/* Which version of its files a source is, for what is made of it. */
+#include <mpivf/source.h>
+
+#include "io/checksum.h"
+#include "io/inputs.h"
+
+#include <stdio.h>
+
+static void
+add_files(struct mpivf_stamp *stamp, const struct mpivf_inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->files; i++) {
+        const struct mpivf_input *file = &inputs->file[i];
+        uint64_t link[3] = {stamp->version, file->bytes, (uint64_t)file->modified};
+        stamp->version = mpivf_checksum_of(link, sizeof link);
+        stamp->bytes += file->bytes;
+        if (file->modified > stamp->modified)
+            stamp->modified = file->modified;
+    }
+}
+
+struct mpivf_stamp
+mpivf_source_stamp(const struct mpivf_source *source, const struct mpivf_source *ids)
+{
+    struct mpivf_stamp stamp = {.version = 0};
+    add_files(&stamp, source->inputs);
+    if (ids)
+        add_files(&stamp, ids->inputs);
+    stamp.version += stamp.version == 0; /* 0 says that there is none */
+    return stamp;
+}
+
+void
+mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT])
+{
+    char when[MPIVF_TIME_TEXT];
+    mpivf_inputs_time_text(stamp->modified, when);
+    if (stamp->version == 0)
+        snprintf(text, MPIVF_STAMP_TEXT, "several versions of it");
+    else
+        snprintf(text, MPIVF_STAMP_TEXT, "%llu bytes modified %s", (unsigned long long)stamp->bytes,
+                 when);
+}

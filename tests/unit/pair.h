@@ -1,0 +1,109 @@
+/* pair: both sides of a comparison prepared, and their bounds against canonical distances. */
+#ifndef MPIVF_TESTS_PAIR_H
+#define MPIVF_TESTS_PAIR_H
+
+#include "testing.h"
+
+#include "math/blas.h"
+#include "math/distance.h"
+#include "math/nearest.h"
+
+#include <math.h>
+
+enum { ROWS = 60, QUERIES = 8, PADDED = 2 * MPIVF_PANEL, SETS = 4 };
+
+/* A query side and a row side of one shape. */
+struct pair_of {
+    struct mpivf_queries queries;
+    struct mpivf_base base;
+    float value[QUERIES][PADDED];
+};
+
+static inline void
+compare_words(struct pair_of *pair, mpivf_compare compare)
+{
+    const struct mpivf_base *base = &pair->base;
+    struct mpivf_panels panels = {base->word, base->term, base->scale, base->norm,
+                                  base->rest, 2,          base->steps};
+    struct mpivf_group group = {.n = QUERIES};
+    uint32_t keep[QUERIES][PADDED];
+    for (size_t q = 0; q < QUERIES; q++) {
+        group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
+        group.start[q] = pair->queries.bound[q].start;
+        group.scale[q] = pair->queries.bound[q].scale;
+        group.slope[q] = pair->queries.bound[q].slope;
+        group.rest[q] = pair->queries.bound[q].rest;
+        group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
+        group.keep[q] = keep[q];
+        group.value[q] = pair->value[q];
+    }
+    compare(&panels, &group);
+    for (size_t q = 0; q < QUERIES; q++)
+        assert_int_equal(group.kept[q], PADDED);
+}
+
+static inline void
+compare_products(struct pair_of *pair)
+{
+    const struct mpivf_queries *queries = &pair->queries;
+    const struct mpivf_base *base = &pair->base;
+    float product[QUERIES * ROWS];
+    mpivf_blas_products((const float *)(const void *)queries->word, QUERIES,
+                        (const float *)(const void *)base->word, ROWS, base->dim, product,
+                        ROWS);
+    for (size_t q = 0; q < QUERIES; q++)
+        for (size_t j = 0; j < ROWS; j++)
+            pair->value[q][j] = base->term[j] -
+                                queries->bound[q].scale * product[q * ROWS + j] -
+                                queries->bound[q].slope * base->norm[j];
+}
+
+/* Way s is set s; sgemm has but one. Is there such a way? */
+static inline bool
+compute(struct pair_of *pair, int s)
+{
+    const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+    enum mpivf_filter filter = pair->base.filter;
+    if (filter == MPIVF_FILTER_SGEMM) {
+        compare_products(pair);
+        return s == 0;
+    }
+    mpivf_compare compare = kernel == NULL                 ? NULL
+                            : filter == MPIVF_FILTER_INT8  ? kernel->compare8
+                            : filter == MPIVF_FILTER_INT16 ? kernel->compare16
+                                                           : kernel->compare32;
+    if (compare)
+        compare_words(pair, compare);
+    return compare != NULL;
+}
+
+static inline void
+assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, int set, double d)
+{
+    float value = pair->value[q][j];
+    double lower = mpivf_prepare_lower(&pair->queries, q, value);
+    double upper = mpivf_prepare_upper(&pair->queries, q, &pair->base, j, value);
+    double limit = mpivf_prepare_limit(&pair->queries, q, d);
+    if (lower > d || !(upper >= d) || value > limit)
+        fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value %.9g, "
+                 "limit %.9g", what, mpivf_filter_name(pair->base.filter), set, q, j, d, lower, upper,
+                 (double)value, limit);
+}
+
+/* Every pair, by every set that the processor has. */
+static inline void
+check_pair(const char *what, struct pair_of *pair, const double distance[QUERIES][ROWS])
+{
+    for (int s = 0; s < SETS; s++) {
+        if (!compute(pair, s))
+            continue;
+        for (size_t q = 0; q < QUERIES; q++)
+            for (size_t j = 0; j < ROWS; j++)
+                assert_bounds(what, pair, q, j, s, distance[q][j]);
+        for (size_t q = 0; q < QUERIES && pair->base.filter != MPIVF_FILTER_SGEMM; q++)
+            for (size_t j = ROWS; j < PADDED; j++)
+                assert_true(!(pair->value[q][j] < INFINITY)); /* padding is never a neighbour */
+    }
+}
+
+#endif
