@@ -14,6 +14,7 @@
 
 #include <mpivf/context.h>
 
+#include <errno.h>
 #include <stdbool.h>
 
 #define MPIVF_FAULT_SITES(X)                                                                       \
@@ -66,5 +67,15 @@ mpivf_fault_taken(size_t measured)
     return measured;
 }
 #endif
+
+/* The same for a system call: errno is then set as if that had failed. */
+static inline bool
+mpivf_fault_system(const struct mpivf_context *ctx, enum mpivf_fault_site site)
+{
+    if (!mpivf_fault(ctx, site))
+        return false;
+    errno = EIO;
+    return true;
+}
 
 #endif

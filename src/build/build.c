@@ -1,8 +1,8 @@
 #include <mpivf/build.h>
 
 #include "build/add.h"
+#include "build/building.h"
 #include "build/ids.h"
-#include "build/join.h"
 #include "build/merge.h"
 #include "build/model.h"
 #include "build/recheck.h"
@@ -15,22 +15,8 @@
 
 enum { MANY_EMPTY = 20 }; /* more than one in so many is worth a note */
 
-/* A build under way. Everything that is set is the same on every rank. */
-struct building {
-    const struct mpivf_par *par;
-    const struct mpivf_build_options *options;
-    const struct mpivf_build_files *files;
-    struct mpivf_source source, ids;
-    uint64_t source_fingerprint;
-    struct mpivf_index model; /* options->model, or the trained one in the work folder */
-    struct mpivf_coarse coarse;
-    struct mpivf_work work;
-    struct mpivf_range want; /* the rows that the result covers */
-    bool in_vain; /* there is no row to go on with: the work folder goes */
-};
-
 static mpivf_status
-open_ids_all(struct building *b)
+open_ids_all(struct mpivf_building *b)
 {
     const struct mpivf_par *par = b->par;
     if (b->options->ids == NULL)
@@ -45,7 +31,7 @@ open_ids_all(struct building *b)
 }
 
 static mpivf_status
-open_model_all(struct building *b)
+open_model_all(struct mpivf_building *b)
 {
     struct mpivf_context *ctx = b->par->ctx;
     if (b->options->model == NULL)
@@ -61,80 +47,7 @@ open_model_all(struct building *b)
 }
 
 static void
-name_source(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE])
-{
-    char seen[MPIVF_STAMP_TEXT];
-    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
-    mpivf_stamp_text(&stamp, seen);
-    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
-}
-
-/*
- * Everything that shapes the bytes of the result, as JSON. --bad-rows is not in it: work done
- * under fail met no bad row and is good for skip; the other way merge_work_all refuses.
- */
-static void
-write_identity(const struct building *b, char *text, size_t size)
-{
-    const struct mpivf_build_options *o = b->options;
-    char model[256], source[MPIVF_CLAIM_SOURCE], ids[MPIVF_CLAIM_SOURCE] = "null";
-    name_source(&b->source, source);
-    if (o->ids)
-        name_source(&b->ids, ids);
-    if (o->model)
-        snprintf(model, sizeof model, "\"model\": \"%016llx\"",
-                 (unsigned long long)b->model.meta.model_fingerprint);
-    else
-        snprintf(model, sizeof model,
-                 "\"lists\": %llu, \"sample\": %llu, \"iterations\": %llu, \"tolerance\": %.17g, "
-                 "\"max_list\": %llu, \"metric\": \"%s\"",
-                 (unsigned long long)o->train.lists, (unsigned long long)o->train.sample,
-                 (unsigned long long)o->train.iterations, o->train.tolerance,
-                 (unsigned long long)o->train.max_list,
-                 mpivf_metric_name(o->train.metric));
-    snprintf(text, size,
-             "{\"source\": %s, \"ids\": %s, \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
-             "\"codec\": \"%s\", \"store\": %s, \"part\": \"%lld/%lld\", %s}",
-             source, ids, (unsigned long long)b->source.rows,
-             (unsigned long long)b->source.dim, (long long)o->train.seed,
-             mpivf_codec(o->codec)->name, o->store ? "true" : "false",
-             (long long)o->part, (long long)o->parts, model);
-}
-
-/* Is the set these very rows? A part that has none is covered by nothing. */
-static bool
-covers(const struct mpivf_range *set, uint64_t ranges, struct mpivf_range want)
-{
-    return want.rows == 0 ? ranges == 0
-                          : ranges == 1 && set[0].row == want.row && set[0].rows == want.rows;
-}
-
-/*
- * Refuse an output that exists, unless an earlier run of this very command was killed between
- * giving the index its name and removing the work folder: then *finished.
- */
-static mpivf_status
-check_output(const struct building *b, const char *identity, bool *finished)
-{
-    struct mpivf_context *ctx = b->par->ctx;
-    const struct mpivf_output *output = b->files->index;
-    *finished = false;
-    if (!output->place.there || output->replace)
-        return MPIVF_OK;
-    struct mpivf_index index;
-    if (mpivf_claim_exists(b->files->work->path) &&
-        mpivf_claim_check(ctx, b->files->work->path, identity) == MPIVF_OK) {
-        *finished = mpivf_index_open(ctx, output->path, &index) == MPIVF_OK &&
-                    index.meta.source_fingerprint == b->source_fingerprint &&
-                    covers(index.range, index.meta.ranges, b->want);
-        mpivf_index_close(&index);
-    }
-    mpivf_forgive(ctx);
-    return *finished ? MPIVF_OK : mpivf_output_check(ctx, output);
-}
-
-static void
-choose_rows(struct building *b)
+choose_rows(struct mpivf_building *b)
 {
     const struct mpivf_source *source = &b->source;
     b->want = (struct mpivf_range){0, source->rows};
@@ -145,7 +58,7 @@ choose_rows(struct building *b)
 
 /* What an earlier run left has to be of the rows as they are now. */
 static mpivf_status
-recheck_all(struct building *b, struct mpivf_report *report)
+recheck_all(struct mpivf_building *b, struct mpivf_report *report)
 {
     struct mpivf_recheck recheck = {.source = &b->source,
                                     .ids = b->options->ids ? &b->ids : NULL,
@@ -154,50 +67,9 @@ recheck_all(struct building *b, struct mpivf_report *report)
     return mpivf_recheck_all(&recheck, report);
 }
 
-/* The shards to come, as far as that is known before anything is trained. */
-static struct mpivf_index_meta
-meta_ahead(const struct building *b)
-{
-    const struct mpivf_build_options *o = b->options;
-    struct mpivf_index_meta meta = {.dim = b->source.dim,
-                                    .metric = o->train.metric,
-                                    .lists = mpivf_train_lists(&o->train, b->source.rows)};
-    if (o->model)
-        meta = b->model.meta;
-    meta.codec = mpivf_codec(o->codec);
-    meta.store = o->store;
-    return meta;
-}
-
-/* What any of the phases will need, before the first of them: on this rank. */
-static mpivf_status
-check_memory(const struct building *b)
-{
-    const struct mpivf_build_options *o = b->options;
-    struct mpivf_context *ctx = b->par->ctx;
-    struct mpivf_index_meta meta = meta_ahead(b);
-    const struct mpivf_source *ids = o->ids ? &b->ids : NULL;
-    bool trained = o->model || mpivf_work_has_model(mpivf_output_path(b->files->work));
-    const struct {
-        const char *what, *other;
-        size_t bytes;
-    } phase[] = {
-        {"training", "ask for fewer --lists",
-         trained ? 0 : mpivf_train_bytes(b->par, &b->source, &o->train)},
-        {"adding rows", NULL,
-         mpivf_add_bytes(&b->source, ids, o->watch && o->watch->f64, &meta, ctx->threads)},
-        {"merging shards", "ask for a smaller --fan-in",
-         mpivf_join_bytes(&meta, o->fan_in, ctx->threads)},
-    };
-    size_t most = 0;
-    for (size_t i = 1; i < sizeof phase / sizeof phase[0]; i++)
-        most = phase[i].bytes > phase[most].bytes ? i : most;
-    return mpivf_memory_plan(ctx, phase[most].what, phase[most].bytes, 0, phase[most].other, NULL);
-}
-
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
 static mpivf_status
-have_model_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+have_model_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_train_options train = b->options->train;
@@ -214,7 +86,7 @@ have_model_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
 }
 
 static struct mpivf_index_meta
-shard_meta(const struct building *b)
+shard_meta(const struct mpivf_building *b)
 {
     struct mpivf_index_meta meta = b->model.meta;
     meta.codec = mpivf_codec(b->options->codec);
@@ -228,28 +100,9 @@ shard_meta(const struct building *b)
     return meta;
 }
 
-/* Shards and index have to fit on their disks; so says rank 0 before anything is written. */
-static mpivf_status
-check_space(const struct building *b, struct mpivf_index_meta meta, uint64_t rows)
-{
-    struct mpivf_context *ctx = b->par->ctx;
-    char folder[MPIVF_PATH], scratch[MPIVF_PATH];
-    mpivf_path_folder(b->files->index->path, folder);
-    mpivf_path_folder(b->files->work->path, scratch);
-    meta.rows = rows;
-    uint64_t shards = mpivf_index_bytes(&meta);
-    meta.rows = b->want.rows;
-    meta.centroids = meta.lists;
-    uint64_t index = mpivf_index_bytes(&meta);
-    if (strcmp(scratch, folder) == 0)
-        return mpivf_folder_space(ctx, folder, shards + index, "the build");
-    mpivf_status status = mpivf_folder_space(ctx, scratch, 2 * shards, "the merging of shards");
-    return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
-}
-
 /* What was lost, and a warning when that will be felt. */
 static void
-tell_loss(const struct building *b, const struct mpivf_loss *loss, struct mpivf_built *built)
+tell_loss(const struct mpivf_building *b, const struct mpivf_loss *loss, struct mpivf_built *built)
 {
     struct mpivf_context *ctx = b->par->ctx;
     const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
@@ -272,7 +125,7 @@ tell_loss(const struct building *b, const struct mpivf_loss *loss, struct mpivf_
 }
 
 static mpivf_status
-add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
@@ -294,7 +147,9 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
         add.ranges = mpivf_range_cut(gap, gaps, b->want, set, most);
         uint64_t rows = mpivf_range_rows(set, add.ranges);
         built->reused_rows = b->want.rows - rows;
-        status = mpivf_agree_all(par, par->rank == 0 ? check_space(b, add.meta, rows) : MPIVF_OK);
+        if (par->rank == 0)
+            status = mpivf_build_check_space(b, add.meta, rows);
+        status = mpivf_agree_all(par, status);
         if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0)) {
             struct mpivf_added added = {.loss.rows = 0};
             status = mpivf_add_all(&add, report, &added);
@@ -313,7 +168,7 @@ add_rows_all(struct building *b, struct mpivf_report *report, struct mpivf_built
 
 /* No row was good. A shard of a job array may be so: others may have rows. */
 static mpivf_status
-refuse_empty(struct building *b, const struct mpivf_built *built)
+refuse_empty(struct mpivf_building *b, const struct mpivf_built *built)
 {
     const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
     b->in_vain = true;
@@ -327,12 +182,12 @@ refuse_empty(struct building *b, const struct mpivf_built *built)
 }
 
 static mpivf_status
-merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
-    if (!covers(work->covered, work->ranges, b->want))
+    if (!mpivf_build_covers(work->covered, work->ranges, b->want))
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows; remove the "
                           "folder to start over", work->claim.folder);
     for (uint64_t i = 0; i < work->shards; i++) {
@@ -372,7 +227,7 @@ merge_work_all(struct building *b, struct mpivf_report *report, struct mpivf_bui
 }
 
 static mpivf_status
-open_inputs_all(struct building *b, const char *input)
+open_inputs_all(struct mpivf_building *b, const char *input)
 {
     mpivf_status status =
         mpivf_source_open_all(&b->source, b->par, input, "train", b->options->reading);
@@ -383,7 +238,7 @@ open_inputs_all(struct building *b, const char *input)
 }
 
 static mpivf_status
-work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *built)
+work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
     mpivf_status status = recheck_all(b, report);
     if (status == MPIVF_OK)
@@ -396,7 +251,7 @@ work_all(struct building *b, struct mpivf_report *report, struct mpivf_built *bu
 
 /* What is wrong with the input is found before there is a work folder, as far as it can be. */
 static mpivf_status
-run_all(struct building *b, const char *input, struct mpivf_report *report,
+run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report,
         struct mpivf_built *built)
 {
     const struct mpivf_par *par = b->par;
@@ -406,8 +261,10 @@ run_all(struct building *b, const char *input, struct mpivf_report *report,
     if (status)
         return status;
     choose_rows(b);
-    write_identity(b, identity, sizeof identity);
-    status = mpivf_agree_all(par, par->rank == 0 ? check_output(b, identity, &finished) : MPIVF_OK);
+    mpivf_build_identity(b, identity, sizeof identity);
+    if (par->rank == 0)
+        status = mpivf_build_check_output(b, identity, &finished);
+    status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && b->want.rows == 0 && par->rank == 0)
         mpivf_note(par->ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an empty "
                    "shard is written", (long long)b->options->part, (long long)b->options->parts,
@@ -416,7 +273,7 @@ run_all(struct building *b, const char *input, struct mpivf_report *report,
     if (status == MPIVF_OK && b->options->ids && !finished)
         status = mpivf_ids_check_all(par, &b->ids, report);
     if (status == MPIVF_OK && !finished)
-        status = mpivf_agree_all(par, check_memory(b));
+        status = mpivf_agree_all(par, mpivf_build_check_memory(b));
     struct mpivf_claim_rules rules = {
         .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
     if (status == MPIVF_OK)
@@ -467,7 +324,7 @@ mpivf_build_all(const struct mpivf_par *par, const char *input,
 {
     struct mpivf_context *ctx = par->ctx;
     memset(built, 0, sizeof *built);
-    struct building *b = mpivf_alloc_zero(ctx, "the build", 1, sizeof *b);
+    struct mpivf_building *b = mpivf_alloc_zero(ctx, "the build", 1, sizeof *b);
     mpivf_status status = mpivf_agree_all(par, b ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
         b->par = par;

@@ -4,6 +4,7 @@
 #include "build/join.h"
 #include "build/merge.h"
 #include "io/checksum.h"
+#include "io/folder.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 #include "build/sample.h"
 
+#include "io/folder.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "build/kmeans.h"
 #include "build/model.h"
 #include "codec/loss.h"
+#include "io/folder.h"
 #include "io/output.h"
 
 #include <math.h>

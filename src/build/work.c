@@ -1,6 +1,7 @@
 #include "build/work.h"
 
 #include "build/shard.h"
+#include "io/folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 #include "index/coarse.h"
 
 #include "io/checksum.h"
+#include "math/centre.h"
 #include "math/distance.h"
 
 #include <math.h>
@@ -80,7 +81,7 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
 void
 mpivf_coarse_ready(struct mpivf_coarse *coarse)
 {
-    mpivf_prepare_centre(MPIVF_L2, coarse->centroid, coarse->lists, coarse->dim, coarse->centre);
+    mpivf_centre_mean(MPIVF_L2, coarse->centroid, coarse->lists, coarse->dim, coarse->centre);
     mpivf_coarse_refill(coarse);
 }
 

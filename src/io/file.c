@@ -2,35 +2,23 @@
 #include "io/file.h"
 
 #include "base/fault.h"
+#include "io/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { MOST = 1 << 30 }; /* bytes of one system call */
 
-/* Fail as the system would when the fault is armed. */
-static bool
-faulty(const struct mpivf_context *ctx, enum mpivf_fault_site site)
-{
-    if (!mpivf_fault(ctx, site))
-        return false;
-    errno = EIO;
-    return true;
-}
-
-static mpivf_status
-fail(struct mpivf_context *ctx, const char *verb, const char *path)
+mpivf_status
+mpivf_file_fail(struct mpivf_context *ctx, const char *verb, const char *path)
 {
     return mpivf_fail(ctx, MPIVF_IO, "cannot %s '%s': %s", verb, path, strerror(errno));
 }
@@ -104,8 +92,8 @@ open_as(struct mpivf_context *ctx, const char *path, int flags, const char *verb
         enum mpivf_fault_site site, struct mpivf_file *file)
 {
     file->path = path;
-    file->fd = faulty(ctx, site) ? -1 : open(path, flags | O_CLOEXEC, 0666);
-    return file->fd < 0 ? fail(ctx, verb, path) : MPIVF_OK;
+    file->fd = mpivf_fault_system(ctx, site) ? -1 : open(path, flags | O_CLOEXEC, 0666);
+    return file->fd < 0 ? mpivf_file_fail(ctx, verb, path) : MPIVF_OK;
 }
 
 mpivf_status
@@ -143,14 +131,14 @@ mpivf_status
 mpivf_file_read(struct mpivf_context *ctx, const struct mpivf_file *file, void *data, size_t bytes,
                 uint64_t offset)
 {
-    if (bytes > 0 && faulty(ctx, MPIVF_FAULT_FILE_READ))
-        return fail(ctx, "read", file->path);
+    if (bytes > 0 && mpivf_fault_system(ctx, MPIVF_FAULT_FILE_READ))
+        return mpivf_file_fail(ctx, "read", file->path);
     for (char *at = data; bytes > 0;) {
         ssize_t n = pread(file->fd, at, bytes < MOST ? bytes : MOST, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail(ctx, "read", file->path);
+            return mpivf_file_fail(ctx, "read", file->path);
         if (n == 0)
             return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated: it ends before byte %llu",
                               file->path, (unsigned long long)(offset + bytes));
@@ -171,14 +159,14 @@ mpivf_status
 mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const void *data,
                  size_t bytes, uint64_t offset)
 {
-    if (bytes > 0 && faulty(ctx, MPIVF_FAULT_FILE_WRITE))
-        return fail(ctx, "write", file->path);
+    if (bytes > 0 && mpivf_fault_system(ctx, MPIVF_FAULT_FILE_WRITE))
+        return mpivf_file_fail(ctx, "write", file->path);
     for (const char *at = data; bytes > 0;) {
         ssize_t n = pwrite(file->fd, at, bytes < MOST ? bytes : MOST, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail(ctx, "write", file->path);
+            return mpivf_file_fail(ctx, "write", file->path);
         at += n;
         offset += (uint64_t)n;
         bytes -= (size_t)n;
@@ -198,8 +186,8 @@ mpivf_file_behind(const struct mpivf_file *file, uint64_t offset, uint64_t bytes
 mpivf_status
 mpivf_file_sync(struct mpivf_context *ctx, const struct mpivf_file *file)
 {
-    if (faulty(ctx, MPIVF_FAULT_FILE_SYNC) || fsync(file->fd) < 0)
-        return fail(ctx, "sync", file->path);
+    if (mpivf_fault_system(ctx, MPIVF_FAULT_FILE_SYNC) || fsync(file->fd) < 0)
+        return mpivf_file_fail(ctx, "sync", file->path);
     return MPIVF_OK;
 }
 
@@ -210,8 +198,8 @@ mpivf_file_close(struct mpivf_context *ctx, struct mpivf_file *file)
         return MPIVF_OK;
     int result = close(file->fd);
     file->fd = -1;
-    if (result < 0 || faulty(ctx, MPIVF_FAULT_FILE_CLOSE))
-        return fail(ctx, "close", file->path);
+    if (result < 0 || mpivf_fault_system(ctx, MPIVF_FAULT_FILE_CLOSE))
+        return mpivf_file_fail(ctx, "close", file->path);
     return MPIVF_OK;
 }
 
@@ -247,7 +235,7 @@ mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file
 {
     const char *folder = getenv("TMPDIR");
     folder = folder ? folder : "/tmp";
-    bool fault = faulty(ctx, MPIVF_FAULT_FILE_CREATE);
+    bool fault = mpivf_fault_system(ctx, MPIVF_FAULT_FILE_CREATE);
     file->path = path;
     file->fd = fault ? -1 : memfd_create("mpivf", MFD_CLOEXEC);
     if (file->fd < 0 && !fault) /* an old kernel, or one that forbids it */
@@ -262,8 +250,8 @@ mpivf_status
 mpivf_file_nameless(struct mpivf_context *ctx, const char *folder, struct mpivf_file *file)
 {
     file->path = folder;
-    file->fd = faulty(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : open_nameless(folder);
-    return file->fd < 0 ? fail(ctx, "create a file in", folder) : MPIVF_OK;
+    file->fd = mpivf_fault_system(ctx, MPIVF_FAULT_FILE_CREATE) ? -1 : open_nameless(folder);
+    return file->fd < 0 ? mpivf_file_fail(ctx, "create a file in", folder) : MPIVF_OK;
 }
 
 mpivf_status
@@ -272,14 +260,14 @@ mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const 
     char piece[1 << 14];
     off_t size = lseek(from->fd, 0, SEEK_END), at = 0;
     if (size < 0 || ftruncate(to->fd, size) < 0)
-        return fail(ctx, "write", to->path);
+        return mpivf_file_fail(ctx, "write", to->path);
     if (size > 0 && fallocate(to->fd, 0, 0, size) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-        return fail(ctx, "write", to->path);
+        return mpivf_file_fail(ctx, "write", to->path);
     mpivf_status status = MPIVF_OK;
     while (status == MPIVF_OK && (at = lseek(from->fd, at, SEEK_DATA)) >= 0) {
         off_t end = lseek(from->fd, at, SEEK_HOLE);
         if (end < 0)
-            return fail(ctx, "read", from->path);
+            return mpivf_file_fail(ctx, "read", from->path);
         while (at < end && status == MPIVF_OK) {
             size_t n = end - at < (off_t)sizeof piece ? (size_t)(end - at) : sizeof piece;
             status = mpivf_file_read(ctx, from, piece, n, (uint64_t)at);
@@ -289,7 +277,7 @@ mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const 
         }
     }
     if (status == MPIVF_OK && errno != ENXIO) /* that is how it says: no more data */
-        status = fail(ctx, "read", from->path);
+        status = mpivf_file_fail(ctx, "read", from->path);
     return status;
 }
 
@@ -301,7 +289,7 @@ mpivf_file_allowed(struct mpivf_context *ctx, const char *path, uint64_t bytes)
         limit.rlim_cur >= bytes)
         return MPIVF_OK;
     errno = EFBIG;
-    return fail(ctx, "write", path);
+    return mpivf_file_fail(ctx, "write", path);
 }
 
 mpivf_status
@@ -309,7 +297,7 @@ mpivf_file_size(struct mpivf_context *ctx, const char *path, uint64_t *bytes)
 {
     struct stat info;
     if (stat(path, &info) < 0)
-        return fail(ctx, "open", path);
+        return mpivf_file_fail(ctx, "open", path);
     *bytes = (uint64_t)info.st_size;
     return MPIVF_OK;
 }
@@ -324,23 +312,11 @@ mpivf_path_folder(const char *path, char *folder)
         snprintf(folder, MPIVF_PATH, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-void
-mpivf_folder_sync(const char *path)
-{
-    char folder[MPIVF_PATH];
-    mpivf_path_folder(path, folder);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) /* some file systems cannot sync a folder: the rename stands anyway */
-        return;
-    (void)fsync(fd);
-    close(fd);
-}
-
 mpivf_status
 mpivf_file_commit(struct mpivf_context *ctx, const char *partial, const char *path)
 {
-    if (faulty(ctx, MPIVF_FAULT_FILE_RENAME) || rename(partial, path) < 0)
-        return fail(ctx, "give the final name to", path);
+    if (mpivf_fault_system(ctx, MPIVF_FAULT_FILE_RENAME) || rename(partial, path) < 0)
+        return mpivf_file_fail(ctx, "give the final name to", path);
     mpivf_folder_sync(path);
     return MPIVF_OK;
 }
@@ -378,8 +354,8 @@ mpivf_file_save(struct mpivf_context *ctx, const char *path, const void *data, s
 mpivf_status
 mpivf_file_remove(struct mpivf_context *ctx, const char *path)
 {
-    if (faulty(ctx, MPIVF_FAULT_FILE_REMOVE) || (unlink(path) < 0 && errno != ENOENT))
-        return fail(ctx, "remove", path);
+    if (mpivf_fault_system(ctx, MPIVF_FAULT_FILE_REMOVE) || (unlink(path) < 0 && errno != ENOENT))
+        return mpivf_file_fail(ctx, "remove", path);
     return MPIVF_OK;
 }
 
@@ -421,78 +397,4 @@ mpivf_file_is(const struct mpivf_file *file, const char *path)
     struct stat here, there;
     return file->fd >= 0 && fstat(file->fd, &here) == 0 && stat(path, &there) == 0 &&
            here.st_dev == there.st_dev && here.st_ino == there.st_ino;
-}
-
-int
-mpivf_folder_lock(const char *path)
-{
-    enum { TIMES = 200, PAUSE = 10000 }; /* microseconds: two seconds in all */
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (int i = 0; fd >= 0 && i < TIMES; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return fd;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            break;
-        usleep(PAUSE);
-    }
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-void
-mpivf_folder_unlock(int lock)
-{
-    if (lock >= 0)
-        close(lock);
-}
-
-mpivf_status
-mpivf_folder_create(struct mpivf_context *ctx, const char *path)
-{
-    if (faulty(ctx, MPIVF_FAULT_FOLDER_CREATE) || (mkdir(path, 0777) < 0 && errno != EEXIST))
-        return fail(ctx, "make the folder", path);
-    return MPIVF_OK;
-}
-
-mpivf_status
-mpivf_folder_list(struct mpivf_context *ctx, const char *path,
-                  mpivf_status (*visit)(struct mpivf_context *ctx, void *arg, const char *name),
-                  void *arg)
-{
-    DIR *folder = faulty(ctx, MPIVF_FAULT_FOLDER_LIST) ? NULL : opendir(path);
-    if (folder == NULL)
-        return fail(ctx, "list the folder", path);
-    mpivf_status status = MPIVF_OK;
-    for (struct dirent *entry; status == MPIVF_OK && (entry = readdir(folder)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            status = visit(ctx, arg, entry->d_name);
-    closedir(folder);
-    return status;
-}
-
-mpivf_status
-mpivf_folder_remove(struct mpivf_context *ctx, const char *path)
-{
-    if (rmdir(path) == 0 || errno == ENOENT)
-        return MPIVF_OK;
-    if (errno != ENOTEMPTY && errno != EEXIST)
-        return fail(ctx, "remove the folder", path);
-    mpivf_note(ctx, "the folder '%s' holds files of others and stays", path);
-    return MPIVF_OK;
-}
-
-mpivf_status
-mpivf_folder_space(struct mpivf_context *ctx, const char *folder, uint64_t bytes, const char *what)
-{
-    struct statvfs info;
-    if (statvfs(folder, &info) < 0)
-        return fail(ctx, "look at the disk of", folder);
-    uint64_t available = (uint64_t)info.f_bavail * info.f_frsize;
-    if (mpivf_fault(ctx, MPIVF_FAULT_DISK_SPACE))
-        available = 0;
-    if (available >= bytes)
-        return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_IO, "%s needs %.1f MiB in '%s', where %.1f MiB are free", what,
-                      (double)bytes / 1048576, folder, (double)available / 1048576);
 }

@@ -1,5 +1,5 @@
 /*
- * file: files and folders by their names, with errors that say which one and why.
+ * file: files by their names, with errors that say which one and why.
  *
  * Nothing half-written ever carries its final name: in a folder of ours a file is written as
  * NAME.partial, synced, and renamed when whole (mpivf_file_commit also syncs the folder); the files
@@ -30,6 +30,10 @@ mpivf_path_file(const char *name);
 mpivf_status
 mpivf_path(struct mpivf_context *ctx, char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The failure that errno tells, MPIVF_IO: cannot VERB 'PATH'. */
+mpivf_status
+mpivf_file_fail(struct mpivf_context *ctx, const char *verb, const char *path);
 
 /*
  * For reading. Never waits: what is not a regular file (a pipe, a device, a folder) is MPIVF_INPUT,
@@ -153,41 +157,9 @@ mpivf_file_held(const struct mpivf_file *file);
 mpivf_status
 mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file);
 
-/*
- * Hold a folder for as long as a look at it and a change of it take: the lock, to be given back
- * with mpivf_folder_unlock; -1 when there is none to be had within two seconds. Who goes on with -1
- * has to be right all the same, if less well told.
- */
-int
-mpivf_folder_lock(const char *path);
-void
-mpivf_folder_unlock(int lock);
-
-/* Make last what has happened in the folder of `path`, where the file system can. */
-void
-mpivf_folder_sync(const char *path);
-
 /* Does `path` still name this open file? */
 bool
 mpivf_file_is(const struct mpivf_file *file, const char *path);
-
-/* Make a folder; one that is there is fine. */
-mpivf_status
-mpivf_folder_create(struct mpivf_context *ctx, const char *path);
-
-/* Call `visit` with each entry but . and .., in no order; the first failure ends it. */
-mpivf_status
-mpivf_folder_list(struct mpivf_context *ctx, const char *path,
-                  mpivf_status (*visit)(struct mpivf_context *ctx, void *arg, const char *name),
-                  void *arg);
-
-/* Remove a folder unless something is in it: a note says so. Not there is fine. */
-mpivf_status
-mpivf_folder_remove(struct mpivf_context *ctx, const char *path);
-
-/* MPIVF_IO when the file system of `folder` has fewer than `bytes` free; `what` needs them. */
-mpivf_status
-mpivf_folder_space(struct mpivf_context *ctx, const char *folder, uint64_t bytes, const char *what);
 
 /* The folder part of a path into `folder` (MPIVF_PATH bytes); "." when there is none. */
 void

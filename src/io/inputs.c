@@ -20,8 +20,8 @@ static bool
 look(struct mpivf_context *ctx, const char *path, struct mpivf_input *input)
 {
     struct stat info;
-    int fd = mpivf_fault(ctx, MPIVF_FAULT_FILE_OPEN)
-                 ? (errno = EIO, -1)
+    int fd = mpivf_fault_system(ctx, MPIVF_FAULT_FILE_OPEN)
+                 ? -1
                  : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     bool found = fd >= 0 && fstat(fd, &info) == 0;
     int cause = errno;

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "io/claim.h"
+#include "io/folder.h"
 #include "io/hdf5.h"
 
 #include <errno.h>
@@ -395,8 +396,8 @@ give_name(struct mpivf_context *ctx, struct mpivf_output *output)
     if (!mpivf_file_is(&output->file, output->partial))
         return mpivf_fail(ctx, MPIVF_IO, "'%s' was taken away while this command was at work",
                           output->partial);
-    if (mpivf_fault(ctx, MPIVF_FAULT_FILE_RENAME))
-        result = -1, errno = EIO;
+    if (mpivf_fault_system(ctx, MPIVF_FAULT_FILE_RENAME))
+        result = -1;
     else if (output->replace && mpivf_place_unchanged(&output->place, output->path))
         result = rename(output->partial, output->path);
     else

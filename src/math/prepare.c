@@ -1,9 +1,10 @@
 #include "math/prepare.h"
 
+#include "math/centre.h"
+
 #include <float.h>
 #include <math.h>
 #include <omp.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const double U = 0x1p-24;
@@ -16,74 +17,6 @@ static const double LARGEST = 1e37;
 
 /* Rows without a larger value are no integers but all residual: their scale could underflow. */
 static const float SMALLEST = 1e-18f;
-
-/* One over the length of a row whose squares are too small for float64 to add up exactly. */
-static const double INEXACT = 0x1p480;
-
-enum { INTEGER_DIM = 1 << 16 }; /* so many products of int8 fit 32 bits */
-
-static const char *const names[MPIVF_FILTERS] = {"int8", "int16", "float32", "sgemm"};
-
-const char *
-mpivf_filter_name(enum mpivf_filter filter)
-{
-    return names[filter];
-}
-
-bool
-mpivf_filter_runs(enum mpivf_filter filter, size_t dim)
-{
-    if (filter == MPIVF_FILTER_INT8)
-        return mpivf_kernel()->compare8 != NULL && dim <= INTEGER_DIM;
-    return filter != MPIVF_FILTER_INT16 || dim <= INTEGER_DIM;
-}
-
-bool
-mpivf_filter_forced(size_t dim, enum mpivf_filter *filter)
-{
-    const char *name = getenv("MPIVF_FILTER");
-    for (int f = 0; name && f < MPIVF_FILTERS; f++)
-        if (strcmp(name, names[f]) == 0 && mpivf_filter_runs((enum mpivf_filter)f, dim)) {
-            *filter = (enum mpivf_filter)f;
-            return true;
-        }
-    return false;
-}
-
-enum mpivf_filter
-mpivf_filter_best(size_t dim)
-{
-    enum mpivf_filter best = MPIVF_FILTER_SGEMM;
-    if (mpivf_filter_forced(dim, &best))
-        return best;
-    for (int f = 0; f < MPIVF_FILTERS; f++)
-        if (mpivf_filter_runs((enum mpivf_filter)f, dim) &&
-            mpivf_filter_cost((enum mpivf_filter)f) < mpivf_filter_cost(best))
-            best = (enum mpivf_filter)f;
-    return best;
-}
-
-mpivf_compare
-mpivf_filter_compare(enum mpivf_filter filter)
-{
-    const struct mpivf_kernel *kernel = mpivf_kernel();
-    return filter == MPIVF_FILTER_INT8      ? kernel->compare8
-           : filter == MPIVF_FILTER_INT16   ? kernel->compare16
-           : filter == MPIVF_FILTER_FLOAT32 ? kernel->compare32
-                                            : NULL;
-}
-
-double
-mpivf_filter_cost(enum mpivf_filter filter)
-{
-    /* measured with tests/bench: operations of int8 (int16 where there are none) for one of each */
-    static const double vnni[] = {1, 1.9, 3.8, 5}, vectors[] = {1, 1, 1.4, 1.6},
-                        plain[] = {10, 10, 12, 1};
-    const struct mpivf_kernel *kernel = mpivf_kernel();
-    if (kernel == mpivf_kernel_at(0))
-        return plain[filter];
-    return kernel->compare8 ? vnni[filter] : vectors[filter];
-}
 
 static double
 kappa(enum mpivf_filter filter, enum mpivf_metric metric, size_t dim)
@@ -209,73 +142,6 @@ mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base)
     memset(base, 0, sizeof *base);
 }
 
-/*
- * The mean of the rows, column by column: any centre is right, so one that the type cannot hold is 0.
- */
-#define CENTRE(name, value, is64)                                                                  \
-    void name(enum mpivf_metric metric, const value *raw, size_t rows, size_t dim, value *centre)  \
-    {                                                                                              \
-        enum { WIDE = 256 }; /* sums of so many columns at a time stay near */                     \
-        for (size_t first = 0; first < dim; first += WIDE) {                                       \
-            double sum[WIDE] = {0};                                                                \
-            size_t n = dim - first < WIDE ? dim - first : WIDE;                                    \
-            for (size_t r = 0; r < rows; r++) {                                                    \
-                const value *row = raw + r * dim;                                                  \
-                double scale = unit_scale(metric, mpivf_raw_of(is64, row), dim);                   \
-                for (size_t i = 0; i < n; i++)                                                     \
-                    sum[i] += scale * (double)row[first + i];                                      \
-            }                                                                                      \
-            for (size_t i = 0; i < n; i++) {                                                       \
-                value mean = rows > 0 ? (value)(sum[i] / (double)rows) : 0;                        \
-                centre[first + i] = isfinite(mean) ? mean : 0;                                     \
-            }                                                                                      \
-        }                                                                                          \
-    }
-
-/* What a row is multiplied with before it is compared: for cosine that makes its length 1. */
-static double
-unit_scale(enum mpivf_metric metric, struct mpivf_raw row, size_t dim)
-{
-    double length = metric == MPIVF_COSINE ? sqrt(mpivf_raw_square(row, dim)) : 1;
-    return length > 0 ? 1 / length : 0;
-}
-
-CENTRE(mpivf_prepare_centre, float, false)
-CENTRE(mpivf_prepare_centre64, double, true)
-
-/* The work row of one raw row; centre NULL = leave where it is. */
-static void
-centred(enum mpivf_metric metric, const float *raw, size_t dim, const float *centre, float *work)
-{
-    if (metric == MPIVF_COSINE)
-        mpivf_scale(raw, dim, unit_scale(metric, mpivf_raw_of(false, raw), dim), work);
-    else
-        memcpy(work, raw, dim * sizeof *work);
-    for (size_t i = 0; centre && i < dim; i++)
-        work[i] -= centre[i];
-}
-
-/* The same from float64, rounded once. One whose length is not exact becomes infinite. */
-static void
-centred64(enum mpivf_metric metric, const double *raw, size_t dim, const double *centre, float *work)
-{
-    double scale = unit_scale(metric, mpivf_raw_of(true, raw), dim);
-    for (size_t i = 0; i < dim; i++)
-        work[i] = (float)(raw[i] * scale - (centre ? centre[i] : 0));
-    if (scale > INEXACT)
-        work[0] = INFINITY;
-}
-
-static void
-work_row(enum mpivf_metric metric, struct mpivf_raw raw, size_t dim, struct mpivf_raw centre,
-         float *work)
-{
-    if (raw.f64)
-        centred64(metric, raw.f64, dim, centre.f64, work);
-    else
-        centred(metric, raw.f32, dim, centre.f32, work);
-}
-
 /* A work row as integers: their scale, and how long what they leave out can be. */
 struct integers {
     float scale;
@@ -325,7 +191,8 @@ bound_inner(struct mpivf_queries *queries, size_t i, const float *work, struct m
     double reach = sqrt(mpivf_raw_square(centre, dim)), inner;
     if (centre.f64) {
         struct mpivf_raw raw = mpivf_raw_at(queries->raw, i * dim);
-        double scale = unit_scale(queries->metric, raw, dim), small = sqrt((double)dim) * 0x1p-149;
+        double scale = mpivf_centre_scale(queries->metric, raw, dim);
+        double small = sqrt((double)dim) * 0x1p-149;
         inner = scale * mpivf_kernel()->dot64(raw.f64, centre.f64, dim);
         bound->slope = round_up((double)bound->slope + small);
         bound->pad += small * norm;
@@ -383,7 +250,7 @@ mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t i = 0; i < rows; i++) {
         float *work = queries->work + (size_t)omp_get_thread_num() * dim;
-        work_row(queries->metric, mpivf_raw_at(raw, i * dim), dim,
+        mpivf_centre_row(queries->metric, mpivf_raw_at(raw, i * dim), dim,
                  queries->metric == MPIVF_L2 ? centre : nowhere, work);
         bound_query(queries, i, work, centre);
     }
@@ -417,7 +284,7 @@ fill_row(struct mpivf_base *base, size_t i, struct mpivf_raw centre, char *scrat
     float *work = panels ? (float *)(void *)scratch : (float *)(void *)base->word + i * dim;
     char *word = scratch + dim * sizeof(float);
     double k = kappa(base->filter, base->metric, dim);
-    work_row(base->metric, mpivf_raw_at(base->raw, i * dim), dim, centre, work);
+    mpivf_centre_row(base->metric, mpivf_raw_at(base->raw, i * dim), dim, centre, work);
     double square = mpivf_square(work, dim), norm = sqrt(square) * (1 + 0x1p-40);
     struct integers integers = {1, 0};
     if (base->filter <= MPIVF_FILTER_INT16) {

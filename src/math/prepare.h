@@ -51,44 +51,13 @@
 #define MPIVF_MATH_PREPARE_H
 
 #include "math/distance.h"
+#include "math/filter.h"
 #include "math/kernel.h"
 
 #include <mpivf/context.h>
 #include <mpivf/type.h>
 
 #include <stdbool.h>
-
-/* Fastest first, where the processor has dot products of integers. */
-enum mpivf_filter {
-    MPIVF_FILTER_INT8,
-    MPIVF_FILTER_INT16,
-    MPIVF_FILTER_FLOAT32,
-    MPIVF_FILTER_SGEMM, /* OpenBLAS: the reference, and for processors we have no loops for */
-    MPIVF_FILTERS
-};
-
-const char *
-mpivf_filter_name(enum mpivf_filter filter);
-
-/* Can this processor run it, for rows of this many values? */
-bool
-mpivf_filter_runs(enum mpivf_filter filter, size_t dim);
-
-/* Does MPIVF_FILTER=int8|int16|float32|sgemm name one that runs? */
-bool
-mpivf_filter_forced(size_t dim, enum mpivf_filter *filter);
-
-/* The filter with the highest rate, or the one that is forced. */
-enum mpivf_filter
-mpivf_filter_best(size_t dim);
-
-/* Its loops on the instruction set in use; NULL for sgemm. */
-mpivf_compare
-mpivf_filter_compare(enum mpivf_filter filter);
-
-/* Its operations cost about so many of int8's, on the instruction set in use. */
-double
-mpivf_filter_cost(enum mpivf_filter filter);
 
 /* What a query brings to a comparison beside its words; one cache line. */
 struct mpivf_bounds {
@@ -156,14 +125,6 @@ mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_m
                 enum mpivf_filter filter, size_t dim, size_t capacity);
 void
 mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base);
-
-/* Mean of the rows, a good centre; [dim]. For cosine, of the unit vectors. Always finite. */
-void
-mpivf_prepare_centre(enum mpivf_metric metric, const float *raw, size_t rows, size_t dim,
-                     float *centre);
-void
-mpivf_prepare_centre64(enum mpivf_metric metric, const double *raw, size_t rows, size_t dim,
-                       double *centre);
 
 /*
  * Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides; rows

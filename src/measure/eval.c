@@ -1,10 +1,8 @@
 #include <mpivf/eval.h>
 
-#include "base/compare.h"
 #include "measure/terms.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const double TIE = 1e-6; /* relative: two sums of the same numbers in different orders */
@@ -30,49 +28,14 @@ struct comparison {
     uint64_t nearer; /* rows that the truth has not, though they are nearer than its last */
 };
 
-static int
-by_id(const void *a, const void *b)
-{
-    const struct mpivf_hit *x = a, *y = b;
-    if (x->id != y->id)
-        return x->id < y->id ? -1 : 1;
-    return (x->distance > y->distance) - (x->distance < y->distance);
-}
-
-static int
-by_distance(const void *a, const void *b)
-{
-    const struct mpivf_hit *x = a, *y = b;
-    double p = isnan(x->distance) ? INFINITY : x->distance;
-    double q = isnan(y->distance) ? INFINITY : y->distance;
-    if (p != q)
-        return p < q ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-/* Those of n hits that are there, by id, each once. How many. */
-static uint64_t
-gather(const struct mpivf_hit *hit, uint64_t n, struct mpivf_hit *into)
-{
-    uint64_t there = 0, kept = 0;
-    for (uint64_t i = 0; i < n; i++)
-        if (hit[i].id >= 0)
-            into[there++] = hit[i];
-    qsort(into, there, sizeof *into, by_id);
-    for (uint64_t i = 0; i < there; i++)
-        if (kept == 0 || into[i].id != into[kept - 1].id)
-            into[kept++] = into[i];
-    return kept;
-}
-
 /* ---- first reading: what the files' distances are ---- */
 
 /* The ids that both have for a query, as evidence. */
 static void
 compare_distances(struct comparison *c, struct mpivf_scale_evidence *evidence)
 {
-    uint64_t mine = gather(c->result.hit, c->result.reader.k, c->mine);
-    uint64_t right = gather(c->truth.hit, c->truth.reader.k, c->right);
+    uint64_t mine = mpivf_hits_gather(c->result.hit, c->result.reader.k, c->mine);
+    uint64_t right = mpivf_hits_gather(c->truth.hit, c->truth.reader.k, c->right);
     double largest = 0;
     for (uint64_t i = 0; i < mine; i++)
         largest = fmax(largest, fabs(c->mine[i].distance)); /* of what is a number */
@@ -126,41 +89,6 @@ look(struct comparison *c, struct mpivf_scale_evidence *evidence)
 
 /* ---- second reading: counting ---- */
 
-static bool
-contains(const int64_t *sorted, uint64_t n, int64_t id)
-{
-    return bsearch(&id, sorted, n, sizeof id, mpivf_compare_i64) != NULL;
-}
-
-/* The ids of the first n of the truth, for contains. */
-static const int64_t *
-ids_of(const struct comparison *c, uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++)
-        c->sorted[i] = c->truth.hit[i].id;
-    qsort(c->sorted, n, sizeof *c->sorted, mpivf_compare_i64);
-    return c->sorted;
-}
-
-/* Keep the first of equal ids among the first n of the truth. How many are left. */
-static uint64_t
-drop_repeated(const struct comparison *c, uint64_t n)
-{
-    struct mpivf_hit *hit = c->truth.hit;
-    const int64_t *sorted = ids_of(c, n);
-    uint64_t kept = 0, repeated = 0;
-    for (uint64_t i = 1; i < n; i++)
-        repeated += sorted[i] == sorted[i - 1];
-    for (uint64_t i = 0; i < n && repeated > 0; i++) {
-        uint64_t before = 0;
-        while (before < kept && hit[before].id != hit[i].id)
-            before++;
-        if (before == kept)
-            hit[kept++] = hit[i];
-    }
-    return repeated > 0 ? kept : n;
-}
-
 /* The truth's row with the result's distances, nearest first, each id once. How many. */
 static uint64_t
 prepare_truth(const struct comparison *c)
@@ -176,8 +104,8 @@ prepare_truth(const struct comparison *c)
             hit[n++] = (struct mpivf_hit){hit[i].id, c->terms.sign < 0 ? -d : d};
         }
     if (c->terms.sort_truth)
-        qsort(hit, n, sizeof *hit, by_distance);
-    return drop_repeated(c, n);
+        mpivf_hits_sort(hit, n);
+    return mpivf_hits_drop_repeated(hit, n, c->sorted);
 }
 
 static void
@@ -187,7 +115,7 @@ prepare_result(const struct comparison *c)
     for (uint64_t i = 0; i < side->reader.k && c->terms.sign < 0; i++)
         side->hit[i].distance = -side->hit[i].distance;
     if (c->terms.sort_result)
-        qsort(side->hit, side->reader.k, sizeof *side->hit, by_distance);
+        mpivf_hits_sort(side->hit, side->reader.k);
 }
 
 /* Share of the truth's first k that one query's first k have found, by ids and with ties. */
@@ -200,18 +128,18 @@ compare_query(const struct comparison *c, uint64_t rows, uint64_t k)
 {
     const struct mpivf_hit *right = c->truth.hit;
     uint64_t want = rows < k ? rows : k; /* fewer rows than k: the truth is shorter */
-    uint64_t group = want, ids = 0, ties = 0, hits = gather(c->result.hit, k, c->mine);
+    uint64_t group = want, ids = 0, ties = 0, hits = mpivf_hits_gather(c->result.hit, k, c->mine);
     double limit = right[want - 1].distance + TIE * fabs(right[want - 1].distance);
-    const int64_t *sorted = ids_of(c, want);
+    const int64_t *sorted = mpivf_hits_ids(c->truth.hit, want, c->sorted);
     for (uint64_t i = 0; i < hits; i++)
-        ids += contains(sorted, want, c->mine[i].id);
+        ids += mpivf_hits_have(sorted, want, c->mine[i].id);
     if (c->terms.counted == MPIVF_EVAL_IDS)
         return (struct found){(double)ids / (double)want, NAN};
     while (group < rows && right[group].distance <= limit)
         group++;
-    sorted = ids_of(c, group);
+    sorted = mpivf_hits_ids(c->truth.hit, group, c->sorted);
     for (uint64_t i = 0; i < hits; i++)
-        ties += contains(sorted, group, c->mine[i].id) ||
+        ties += mpivf_hits_have(sorted, group, c->mine[i].id) ||
                 (c->terms.counted == MPIVF_EVAL_DISTANCES && c->mine[i].distance <= limit);
     if (ties > want)
         ties = want;
@@ -223,10 +151,10 @@ static uint64_t
 count_nearer(const struct comparison *c, uint64_t rows)
 {
     double last = c->truth.hit[rows - 1].distance, limit = last - NEARER * fabs(last);
-    uint64_t nearer = 0, hits = gather(c->result.hit, c->result.reader.k, c->mine);
-    const int64_t *sorted = ids_of(c, rows);
+    uint64_t nearer = 0, hits = mpivf_hits_gather(c->result.hit, c->result.reader.k, c->mine);
+    const int64_t *sorted = mpivf_hits_ids(c->truth.hit, rows, c->sorted);
     for (uint64_t i = 0; i < hits && c->terms.counted == MPIVF_EVAL_DISTANCES; i++)
-        nearer += c->mine[i].distance < limit && !contains(sorted, rows, c->mine[i].id);
+        nearer += c->mine[i].distance < limit && !mpivf_hits_have(sorted, rows, c->mine[i].id);
     return nearer;
 }
 

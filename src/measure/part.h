@@ -4,7 +4,7 @@
  * A part answers a range of queries from a set of base rows. Parts whose sets are apart can be
  * joined; when one covers every row its queries are answered. A run adds to the parts it took over
  * and writes a new, larger one before the old ones go, so a kill at any moment leaves parts that
- * overlap at worst: of overlapping ones the larger counts (mpivf_parts_plan).
+ * overlap at worst: of overlapping ones the larger counts (measure/parts.h).
  *
  * FOLDER/part-FIRST-END-HASH, in the machine's byte order (checked): a head of words (see part.c)
  * and ranges with a checksum, then for each segment and query a row of k + 2 candidates
@@ -60,45 +60,16 @@ mpivf_status
 mpivf_part_check(struct mpivf_context *ctx, const char *folder, const struct mpivf_part *part,
                  bool *damaged);
 
+/*
+ * Read the head of the file `path` into `part`, but for its name. *good when it is one, and its
+ * range owned; else there is none. Local.
+ */
+mpivf_status
+mpivf_part_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *part, bool *good);
+
 /* Remove one; not there is fine. */
 mpivf_status
 mpivf_part_remove(struct mpivf_context *ctx, const char *folder, const char *name);
-
-/* The parts of a folder. */
-struct mpivf_parts {
-    struct mpivf_part *part; /* owned, grows */
-    size_t parts, room;
-};
-
-/*
- * Read the heads of all parts for this k and so many segments. Files left half-written and heads
- * that are damaged are removed, the latter with a note. Local.
- */
-mpivf_status
-mpivf_parts_list(struct mpivf_context *ctx, const char *folder, uint64_t k, uint64_t segments,
-                 struct mpivf_parts *parts);
-void
-mpivf_parts_clear(struct mpivf_context *ctx, struct mpivf_parts *parts);
-
-/* A range of queries and the parts to go on from, all apart. */
-struct mpivf_parts_chosen {
-    uint64_t first, end;
-    size_t *chosen; /* owned, [count], places in the list */
-    size_t count;
-    struct mpivf_range *covered; /* owned set: their rows */
-    size_t ranges;
-    bool complete; /* one part covers all `rows` rows for the whole range */
-};
-
-/*
- * The next range from query `first` on, `most` queries long at most unless it is complete, that
- * every part has either wholly or not at all. Release with mpivf_parts_chosen_clear. Local.
- */
-mpivf_status
-mpivf_parts_plan(struct mpivf_context *ctx, const struct mpivf_parts *parts, uint64_t first,
-                 uint64_t queries, uint64_t most, uint64_t rows, struct mpivf_parts_chosen *chosen);
-void
-mpivf_parts_chosen_clear(struct mpivf_context *ctx, struct mpivf_parts_chosen *chosen);
 
 /* Is this the name of a file that only this folder has? */
 bool

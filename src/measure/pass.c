@@ -1,5 +1,7 @@
 #include "measure/pass.h"
 
+#include "math/centre.h"
+
 #include <string.h>
 
 enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20, SMALL_BYTES = 1 << 20 };
@@ -108,9 +110,9 @@ choose(struct mpivf_pass *pass, const void *row, size_t rows)
     size_t some = sampled(shape->dim);
     size_t few = rows < CENTRE_ROWS ? rows : CENTRE_ROWS;
     if (shape->f64)
-        mpivf_prepare_centre64(shape->metric, row, few, shape->dim, pass->centre);
+        mpivf_centre_mean64(shape->metric, row, few, shape->dim, pass->centre);
     else
-        mpivf_prepare_centre(shape->metric, row, few, shape->dim, pass->centre);
+        mpivf_centre_mean(shape->metric, row, few, shape->dim, pass->centre);
     struct mpivf_choose choose = {.metric = shape->metric,
                                   .dim = shape->dim,
                                   .k = shape->k,

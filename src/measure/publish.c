@@ -2,6 +2,7 @@
 
 #include "io/result.h"
 #include "math/distance.h"
+#include "measure/parts.h"
 
 #include <string.h>
 

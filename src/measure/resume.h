@@ -1,13 +1,14 @@
 /*
  * resume: going on from what earlier runs kept, and keeping what this one has.
  *
- * Rank 0 looks through the folder and plans (measure/part.h); the parts chosen are shared out, rank r
+ * Rank 0 looks through the folder and plans (measure/parts.h); the parts chosen are shared out, rank r
  * taking over those numbered i with i mod ranks = r, and goes on as if it had compared their rows.
  */
 #ifndef MPIVF_MEASURE_RESUME_H
 #define MPIVF_MEASURE_RESUME_H
 
 #include "measure/inquiry.h"
+#include "measure/parts.h"
 #include "measure/pass.h"
 
 struct mpivf_resume {

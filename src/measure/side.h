@@ -3,12 +3,7 @@
 #define MPIVF_MEASURE_SIDE_H
 
 #include "io/result_read.h"
-
-/* A row found for a query; id -1: none. */
-struct mpivf_hit {
-    int64_t id;
-    double distance; /* NaN: not known */
-};
+#include "measure/hit.h"
 
 struct mpivf_side {
     struct mpivf_result_reader reader;

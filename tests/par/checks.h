@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "io/file.h"
+#include "io/folder.h"
 
 #include <mpivf/generate.h>
 

@@ -6,6 +6,7 @@
 #include "rows.h"
 
 #include "math/blas.h"
+#include "math/centre.h"
 #include "math/distance.h"
 #include "math/nearest.h"
 
@@ -80,7 +81,7 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
     assert_ok(&ctx, mpivf_base_init(&ctx, &base, scan->metric, scan->filter, dim, ROWS));
     for (int t = 0; t < THREADS; t++)
         assert_ok(&ctx, mpivf_tile_init(&ctx, &tile[t], dim));
-    mpivf_prepare_centre(scan->metric, scan->row, 500, dim, centre);
+    mpivf_centre_mean(scan->metric, scan->row, 500, dim, centre);
     mpivf_queries_fill(&queries, scan->query, QUERIES, centre);
     struct mpivf_scan_of of = {.subset = scan->subset, .n = scan->n, .own = scan->own};
     for (size_t s = 0; s + 1 < sizeof cut / sizeof cut[0]; s++) {

@@ -4,6 +4,7 @@
  */
 #include "rows.h"
 
+#include "math/centre.h"
 #include "math/distance.h"
 #include "math/nearest.h"
 
@@ -73,7 +74,7 @@ scan_sets(const struct problem *p, const struct mpivf_scan_of *of, const struct 
     struct mpivf_base base, picked;
     uint32_t pick[ROWS];
     float *centre = room(dim, sizeof *centre);
-    mpivf_prepare_centre(p->metric, p->row, 500, dim, centre);
+    mpivf_centre_mean(p->metric, p->row, 500, dim, centre);
     assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, p->metric, p->filter, dim, QUERIES));
     assert_ok(&ctx, mpivf_base_init(&ctx, &base, p->metric, p->filter, dim, ROWS));
     assert_ok(&ctx, mpivf_base_init(&ctx, &picked, p->metric, p->filter, dim, ROWS));

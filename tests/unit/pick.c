@@ -1,6 +1,7 @@
 /* Prepared rows that are picked out of others, and the centre they are prepared around. */
 #include "rows.h"
 
+#include "math/centre.h"
 #include "math/distance.h"
 #include "math/nearest.h"
 
@@ -43,7 +44,7 @@ check_pick(enum mpivf_metric metric, enum mpivf_filter filter, size_t dim, const
     float *row = room(FROM * dim, sizeof *row), *some = room(MOST * dim, sizeof *some);
     float *centre = room(dim, sizeof *centre);
     kind->fill(row, FROM, dim, 20 + dim);
-    mpivf_prepare_centre(metric, row, FROM, dim, centre);
+    mpivf_centre_mean(metric, row, FROM, dim, centre);
     assert_ok(&ctx, mpivf_base_init(&ctx, &from, metric, filter, dim, FROM));
     assert_ok(&ctx, mpivf_base_init(&ctx, &picked, metric, filter, dim, MOST));
     assert_ok(&ctx, mpivf_base_init(&ctx, &whole, metric, filter, dim, MOST));
@@ -97,7 +98,7 @@ check_scan(enum mpivf_metric metric, enum mpivf_filter filter, size_t n)
     uint32_t pick[FROM];
     fill_whole(row, FROM * DIM, 1, 3); /* many ties */
     fill_whole(query, QUERIES * DIM, 2, 3);
-    mpivf_prepare_centre(metric, row, FROM, DIM, centre);
+    mpivf_centre_mean(metric, row, FROM, DIM, centre);
     assert_ok(&ctx, mpivf_base_init(&ctx, &from, metric, filter, DIM, FROM));
     assert_ok(&ctx, mpivf_base_init(&ctx, &picked, metric, filter, DIM, FROM));
     assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, metric, filter, DIM, QUERIES));
@@ -153,7 +154,7 @@ check_centre(enum mpivf_metric metric, size_t rows, size_t dim)
     fill_normal(row, rows * dim, 4, 3, 1);
     if (rows > 2)
         memset(row + dim, 0, dim * sizeof *row);
-    mpivf_prepare_centre(metric, row, rows, dim, centre);
+    mpivf_centre_mean(metric, row, rows, dim, centre);
     for (size_t j = 0; j < dim; j++) {
         double sum = 0;
         for (size_t i = 0; i < rows; i++) {
@@ -186,17 +187,17 @@ the_centre_of_odd_rows(void **state)
 {
     (void)state;
     float row[4 * 3] = {0}, centre[3] = {7, 7, 7};
-    mpivf_prepare_centre(MPIVF_L2, row, 0, 3, centre);
+    mpivf_centre_mean(MPIVF_L2, row, 0, 3, centre);
     assert_true(centre[0] == 0 && centre[1] == 0 && centre[2] == 0);
-    mpivf_prepare_centre(MPIVF_COSINE, row, 4, 3, centre);
+    mpivf_centre_mean(MPIVF_COSINE, row, 4, 3, centre);
     assert_true(centre[0] == 0 && centre[1] == 0 && centre[2] == 0);
     for (size_t i = 0; i < 12; i++) /* their sum is no float */
         row[i] = 3e38f;
-    mpivf_prepare_centre(MPIVF_L2, row, 4, 3, centre);
+    mpivf_centre_mean(MPIVF_L2, row, 4, 3, centre);
     assert_true(centre[0] == 3e38f && centre[2] == 3e38f);
     for (size_t i = 0; i < 12; i++) /* lost in a float sum */
         row[i] = i < 3 ? 1e9f : i < 9 ? 3 : -1e9f;
-    mpivf_prepare_centre(MPIVF_L2, row, 4, 3, centre);
+    mpivf_centre_mean(MPIVF_L2, row, 4, 3, centre);
     assert_true(centre[0] == 1.5f && centre[1] == 1.5f && centre[2] == 1.5f);
 }
 

@@ -5,6 +5,8 @@
 #include "pair.h"
 #include "rows.h"
 
+#include "math/centre.h"
+
 #include <float.h>
 
 static struct mpivf_context ctx;
@@ -73,7 +75,7 @@ fill_centre(struct problem *p, enum centre which)
     static const char *const name[] = {"mean", "zero", "a row", "far off"};
     size_t dim = p->dim, length = strlen(p->what);
     if (which == MEAN)
-        mpivf_prepare_centre(p->metric, p->row, ROWS, dim, p->centre);
+        mpivf_centre_mean(p->metric, p->row, ROWS, dim, p->centre);
     else if (which == ZERO)
         memset(p->centre, 0, dim * sizeof *p->centre);
     else if (which == A_ROW)
@@ -197,7 +199,7 @@ bounds_are_narrow(void **state)
             assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, DIM,
                                                QUERIES));
             assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, metric, filter, DIM, ROWS));
-            mpivf_prepare_centre(metric, row, ROWS, DIM, centre);
+            mpivf_centre_mean(metric, row, ROWS, DIM, centre);
             mpivf_queries_fill(&pair.queries, query, QUERIES, centre);
             mpivf_base_fill(&pair.base, row, ROWS, centre, NULL, 0);
             assert_true(compute(&pair, 0));
@@ -273,7 +275,7 @@ rows_do_not_know_each_other(void **state)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             enum mpivf_metric metric = (enum mpivf_metric)m;
             ctx.threads = 2;
-            mpivf_prepare_centre(metric, row, MANY, DIM, centre);
+            mpivf_centre_mean(metric, row, MANY, DIM, centre);
             assert_ok(&ctx, mpivf_base_init(&ctx, &many, metric, (enum mpivf_filter)f,
                                             DIM, MANY));
             mpivf_base_fill(&many, row, MANY, centre, NULL, 0);

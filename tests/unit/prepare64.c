@@ -4,6 +4,8 @@
  */
 #include "pair.h"
 
+#include "math/centre.h"
+
 #include <math.h>
 
 static struct mpivf_context ctx;
@@ -94,7 +96,7 @@ check(enum mpivf_metric metric, size_t dim, const struct kind *of, const struct 
         snprintf(what, sizeof what, "%s, %zu columns, %s in %s, centre %d", mpivf_metric_name(metric), dim,
                  of->name, in->name, c);
         if (c == 0)
-            mpivf_prepare_centre64(metric, row, ROWS, dim, centre);
+            mpivf_centre_mean64(metric, row, ROWS, dim, centre);
         else if (c == 1)
             memset(centre, 0, dim * sizeof *centre);
         else
@@ -185,7 +187,7 @@ bounds_are_narrow_at_an_offset(void **state)
     for (size_t i = 12; i < ROWS; i++) /* without the rows of zeros */
         fill(&kinds[1], row + i * DIM, 1, DIM, 5 + i);
     fill(&kinds[1], query, QUERIES, DIM, 500);
-    mpivf_prepare_centre64(MPIVF_L2, row, ROWS, DIM, centre);
+    mpivf_centre_mean64(MPIVF_L2, row, ROWS, DIM, centre);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
         enum mpivf_filter filter = (enum mpivf_filter)f;
         struct mpivf_raw around = mpivf_raw_of(true, centre);

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "io/file.h"
+#include "io/folder.h"
 #include "math/topk.h"
 
 #include <mpivf/context.h>
