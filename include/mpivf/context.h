@@ -101,6 +101,14 @@ mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t si
 void *
 mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
 
+/*
+ * Room for one more behind the `count` elements of a list that grows: the list, elsewhere when
+ * *room had been reached. NULL as above; the old one then stays.
+ */
+void *
+mpivf_grow(struct mpivf_context *ctx, const char *what, void *list, size_t count, size_t size,
+           size_t *room);
+
 /* Give back; NULL is fine. */
 void
 mpivf_free(struct mpivf_context *ctx, void *memory);

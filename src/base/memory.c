@@ -81,6 +81,24 @@ mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size
     return memory;
 }
 
+void *
+mpivf_grow(struct mpivf_context *ctx, const char *what, void *list, size_t count, size_t size,
+           size_t *room)
+{
+    enum { FIRST = 8 };
+    if (count < *room)
+        return list;
+    size_t more = *room ? 2 * *room : FIRST;
+    void *longer = mpivf_alloc(ctx, what, more, size);
+    if (longer == NULL)
+        return NULL;
+    if (count > 0)
+        memcpy(longer, list, count * size);
+    mpivf_free(ctx, list);
+    *room = more;
+    return longer;
+}
+
 void
 mpivf_free(struct mpivf_context *ctx, void *memory)
 {

@@ -31,7 +31,6 @@ is(const char *name, const char *printed)
            (name[length] == '\0' || strcmp(name + length, ".partial") == 0);
 }
 
-/* The names are read and printed again: nothing but what we print is ours. */
 bool
 mpivf_work_has_model(const char *folder)
 {
@@ -40,6 +39,7 @@ mpivf_work_has_model(const char *folder)
     return mpivf_file_exists(path);
 }
 
+/* The names are read and printed again: nothing but what we print is ours. */
 bool
 mpivf_work_owns(const char *name)
 {
@@ -55,17 +55,11 @@ mpivf_work_owns(const char *name)
 static mpivf_status
 grow(struct mpivf_context *ctx, struct names *names)
 {
-    if (names->count < names->room)
-        return MPIVF_OK;
-    size_t room = names->room ? 2 * names->room : 64;
-    struct mpivf_work_shard *shard = mpivf_alloc(ctx, "the list of shards", room, sizeof *shard);
-    if (shard == NULL)
+    struct mpivf_work_shard *more = mpivf_grow(ctx, "the list of shards", names->shard,
+                                               names->count, sizeof *more, &names->room);
+    if (more == NULL)
         return MPIVF_MEMORY;
-    if (names->count > 0)
-        memcpy(shard, names->shard, names->count * sizeof *shard);
-    mpivf_free(ctx, names->shard);
-    names->shard = shard;
-    names->room = room;
+    names->shard = more;
     return MPIVF_OK;
 }
 
@@ -199,9 +193,8 @@ contents(const struct mpivf_work *work)
     json_t *shards = json_array();
     for (uint64_t i = 0; i < work->shards; i++) {
         const struct mpivf_work_shard *shard = &work->shard[i];
-        const char *slash = strrchr(shard->path, '/');
         json_array_append_new(shards, json_pack("{s:s, s:I, s:I, s:I}", "name",
-                                                slash ? slash + 1 : shard->path, "first_row",
+                                                mpivf_place_name(shard->path), "first_row",
                                                 (json_int_t)shard->first, "rows",
                                                 (json_int_t)shard->rows, "rejected",
                                                 (json_int_t)shard->rejected));

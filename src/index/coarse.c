@@ -285,7 +285,7 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *r
             if (!settle_zero(coarse, rows, i, &list[i], &best.reach[i - first]) &&
                 list[i] != MPIVF_COARSE_NONE)
                 best.reach[i - first] = mpivf_nearest_reach(
-                    rows->metric, rows->raw.f32 + i * dim, coarse->centroid + list[i] * dim, dim);
+                    rows->raw.f32 + i * dim, coarse->centroid + list[i] * dim, dim);
         mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
     }
 }

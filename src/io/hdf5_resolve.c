@@ -1,4 +1,5 @@
 #include "io/hdf5_internal.h"
+#include "io/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,8 +45,7 @@ look(struct looking *l, const char *format, ...)
 static int
 folder_length(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? (int)(slash - path + 1) : 0;
+    return (int)(mpivf_place_name(path) - path);
 }
 
 /* The folders of a variable, apart by colons. */
@@ -84,7 +84,7 @@ look_everywhere(struct looking *l, const char *holder, enum mpivf_h5_reference k
     if (name[0] == '/') {
         if (look(l, "%s", name))
             return true;
-        name = strrchr(name, '/') + 1;
+        name = mpivf_place_name(name);
     }
     if (look_in_all(l, folders, name))
         return true;

@@ -290,12 +290,23 @@ survey_level(struct mpivf_h5_level *l)
     return status;
 }
 
+/* Survey a level, and let it go. */
+static mpivf_status
+survey_end(struct mpivf_h5_level *l)
+{
+    mpivf_status status = survey_level(l);
+    if (l->last >= 0)
+        H5Fclose(l->last);
+    mpivf_free(l->survey->ctx, l);
+    return status;
+}
+
 static mpivf_status
 survey_below(struct mpivf_h5_level *l, const char *object, hid_t source,
              const struct mpivf_h5_rectangle *want, uint64_t to_row, uint64_t to_column, bool lying)
 {
-    struct mpivf_context *ctx = l->survey->ctx;
-    struct mpivf_h5_level *below = mpivf_alloc_zero(ctx, "a dataset", 1, sizeof *below);
+    struct mpivf_h5_level *below =
+        mpivf_alloc_zero(l->survey->ctx, "a dataset", 1, sizeof *below);
     if (below == NULL)
         return MPIVF_MEMORY;
     below->survey = l->survey;
@@ -310,11 +321,7 @@ survey_below(struct mpivf_h5_level *l, const char *object, hid_t source,
     below->to_column = to_column;
     below->lying = lying;
     below->last = -1;
-    mpivf_status status = survey_level(below);
-    if (below->last >= 0)
-        H5Fclose(below->last);
-    mpivf_free(ctx, below);
-    return status;
+    return survey_end(below);
 }
 
 mpivf_status
@@ -331,9 +338,5 @@ mpivf_h5_survey_whole(struct mpivf_h5_survey *survey, hid_t file, const char *pa
     top->id = id;
     top->want = want;
     top->last = -1;
-    mpivf_status status = survey_level(top);
-    if (top->last >= 0)
-        H5Fclose(top->last);
-    mpivf_free(survey->ctx, top);
-    return status;
+    return survey_end(top);
 }

@@ -71,17 +71,11 @@ host_name(char name[HOST])
 static mpivf_status
 grow(struct mpivf_context *ctx, struct mpivf_inputs *inputs)
 {
-    if (inputs->files < inputs->room)
-        return MPIVF_OK;
-    size_t room = 2 * inputs->room + 1;
-    struct mpivf_input *more = mpivf_alloc(ctx, "the inputs", room, sizeof *more);
+    struct mpivf_input *more = mpivf_grow(ctx, "the inputs", inputs->file, inputs->files,
+                                          sizeof *more, &inputs->room);
     if (more == NULL)
         return MPIVF_MEMORY;
-    if (inputs->files > 0)
-        memcpy(more, inputs->file, inputs->files * sizeof *more);
-    mpivf_free(ctx, inputs->file);
     inputs->file = more;
-    inputs->room = room;
     return MPIVF_OK;
 }
 

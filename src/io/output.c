@@ -107,17 +107,11 @@ static mpivf_status
 add_input(struct mpivf_outputs *outputs, const char *text, const char *path)
 {
     struct mpivf_context *ctx = outputs->par->ctx;
-    if (outputs->inputs == outputs->room) {
-        size_t room = outputs->room ? 2 * outputs->room : 16;
-        struct mpivf_place *more = mpivf_alloc(ctx, "the inputs", room, sizeof *more);
-        if (more == NULL)
-            return MPIVF_MEMORY;
-        if (outputs->inputs > 0)
-            memcpy(more, outputs->input, outputs->inputs * sizeof *more);
-        mpivf_free(ctx, outputs->input);
-        outputs->input = more;
-        outputs->room = room;
-    }
+    struct mpivf_place *more = mpivf_grow(ctx, "the inputs", outputs->input, outputs->inputs,
+                                          sizeof *more, &outputs->room);
+    if (more == NULL)
+        return MPIVF_MEMORY;
+    outputs->input = more;
     struct mpivf_place *place = &outputs->input[outputs->inputs++];
     mpivf_place_look(place, text, path);
     place->name = mpivf_place_name(text); /* the path does not last */

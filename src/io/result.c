@@ -3,6 +3,7 @@
 #include "io/convention.h"
 #include "io/file.h"
 #include "io/hdf5.h"
+#include "io/place.h"
 #include "io/result_read.h"
 
 #include <assert.h>
@@ -53,7 +54,7 @@ int
 mpivf_result_stem(const char *path)
 {
     static const char *const ending[] = {".h5", ".hdf5"};
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = mpivf_place_name(path);
     size_t bytes = strlen(name);
     for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++) {
         size_t end = strlen(ending[i]);

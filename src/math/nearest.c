@@ -54,20 +54,15 @@ struct scan {
 };
 
 /*
- * How far the distance that mpivf_nearest_one computes can be from the canonical one. For l2 it is a
+ * How far the distance that mpivf_nearest_one computes can be from the canonical one. It is a
  * float32 sum of squares, none negative: with u = 2^-24 each term is off by 3 u, and is added in at
  * most dim / 64 + 7 steps, so all is off by a share of (dim / 64 + 11) u, with second orders and the
- * canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small; squares
- * below the normal range lose 2^-150 each. Of what overflows nothing is known. Inner products are
- * canonical.
+ * canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small;
+ * squares below the normal range lose 2^-150 each. Of what overflows nothing is known.
  */
 struct mpivf_reach
-mpivf_nearest_reach(enum mpivf_metric metric, const float *query, const float *row, size_t dim)
+mpivf_nearest_reach(const float *query, const float *row, size_t dim)
 {
-    if (metric != MPIVF_L2) {
-        double distance = mpivf_distance(metric, query, 0, row, dim);
-        return (struct mpivf_reach){distance, distance, true};
-    }
     double distance = (double)mpivf_kernel()->near(query, row, dim), wide = (double)dim;
     double off = distance * (wide / 64 + 13) * 1.02 * 0x1p-24 + (wide + 64) * 0x1p-148;
     return distance <= 3e38 ? (struct mpivf_reach){distance - off, distance + off, true}
@@ -147,9 +142,7 @@ compute(const struct scan *s, size_t q, uint32_t id)
 {
     size_t dim = s->queries->dim;
     s->tile->computed++;
-    return mpivf_nearest_reach(s->queries->metric, s->queries->raw.f32 + q * dim,
-                               s->base->raw.f32 + id * dim,
-                               dim);
+    return mpivf_nearest_reach(s->queries->raw.f32 + q * dim, s->base->raw.f32 + id * dim, dim);
 }
 
 /* Is row `id` nearer to query q than the best so far, where the quick distances cannot tell? */
@@ -159,9 +152,8 @@ nearer(const struct scan *s, size_t q, uint32_t id)
     const struct mpivf_queries *queries = s->queries;
     size_t dim = queries->dim;
     const float *query = queries->raw.f32 + q * dim;
-    double one = mpivf_distance(queries->metric, query, 0, s->base->raw.f32 + id * dim, dim);
-    double other =
-        mpivf_distance(queries->metric, query, 0, s->base->raw.f32 + s->best->id[q] * dim, dim);
+    double one = mpivf_distance(MPIVF_L2, query, 0, s->base->raw.f32 + id * dim, dim);
+    double other = mpivf_distance(MPIVF_L2, query, 0, s->base->raw.f32 + s->best->id[q] * dim, dim);
     return one < other || (one == other && id < s->best->id[q]);
 }
 
@@ -187,25 +179,6 @@ seen(const struct scan *s, size_t q, uint32_t row, float value)
     double lower = mpivf_prepare_lower(s->queries, q, value);
     double upper = mpivf_prepare_upper(s->queries, q, s->base, row, value);
     return (struct mpivf_reach){isnan(lower) ? -INFINITY : lower, upper, false};
-}
-
-/* The inner products of a query of zeros are all 0, whatever the rows: no need to compute one. */
-static bool
-is_zero(const struct scan *s, size_t q)
-{
-    return s->queries->metric != MPIVF_L2 && s->queries->bound[q].rest == 0;
-}
-
-/* Then the smallest id is nearest. */
-static void
-take_first(const struct scan *s, size_t q, size_t place, const uint32_t *keep, size_t kept)
-{
-    uint32_t *held = &s->best->id[q];
-    for (size_t i = 0; i < kept; i++) {
-        uint32_t id = s->base->pick ? s->base->pick[keep[i]] : keep[i];
-        *held = id < *held ? id : *held;
-    }
-    s->best->reach[place] = (struct mpivf_reach){0, 0, true};
 }
 
 /*
@@ -258,8 +231,6 @@ take(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value,
 {
     if (s->topk)
         take_many(s, q, keep, value, kept);
-    else if (is_zero(s, q))
-        take_first(s, q, place, keep, kept);
     else
         take_one(s, q, place, keep, value, kept);
 }

@@ -47,8 +47,8 @@ mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_
                    const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile);
 
 /*
- * What is known of a canonical distance: lower <= distance <= upper. `computed`: from the values
- * themselves, in float32 for l2, exactly for ip; else from what a filter saw.
+ * What is known of a canonical l2 distance: lower <= distance <= upper. `computed`: from the values
+ * themselves, in float32; else from what a filter saw.
  */
 struct mpivf_reach {
     double lower, upper;
@@ -56,7 +56,7 @@ struct mpivf_reach {
 };
 
 struct mpivf_reach
-mpivf_nearest_reach(enum mpivf_metric metric, const float *query, const float *row, size_t dim);
+mpivf_nearest_reach(const float *query, const float *row, size_t dim);
 
 /*
  * The nearest row so far of each query by canonical distance, ties to the smaller: UINT32_MAX, in
@@ -69,8 +69,7 @@ struct mpivf_best {
 
 /*
  * The same for the nearest row alone. Ids are numbers in base->raw. What a query comes with saves
- * work: what is farther is not computed. Of float32 rows, not for cosine; `of->own` is not
- * used.
+ * work: what is farther is not computed. For l2 and float32 rows only; `of->own` is not used.
  */
 void
 mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,

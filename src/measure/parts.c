@@ -16,17 +16,11 @@ struct listing {
 static mpivf_status
 keep(struct mpivf_context *ctx, struct mpivf_parts *parts, const struct mpivf_part *part)
 {
-    if (parts->parts == parts->room) {
-        size_t room = parts->room ? 2 * parts->room : 16;
-        struct mpivf_part *more = mpivf_alloc(ctx, "the list of parts", room, sizeof *more);
-        if (more == NULL)
-            return MPIVF_MEMORY;
-        if (parts->parts > 0)
-            memcpy(more, parts->part, parts->parts * sizeof *more);
-        mpivf_free(ctx, parts->part);
-        parts->part = more;
-        parts->room = room;
-    }
+    struct mpivf_part *more = mpivf_grow(ctx, "the list of parts", parts->part, parts->parts,
+                                         sizeof *more, &parts->room);
+    if (more == NULL)
+        return MPIVF_MEMORY;
+    parts->part = more;
     parts->part[parts->parts++] = *part;
     return MPIVF_OK;
 }

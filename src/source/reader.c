@@ -6,8 +6,9 @@
 
 enum { RANGES = 1024 }; /* of a batch, at most */
 
-bool
-mpivf_reader_aside(const struct mpivf_source *source, const struct mpivf_source *ids)
+/* Is such a source read ahead? Then a row takes twice the room. */
+static bool
+is_aside(const struct mpivf_source *source, const struct mpivf_source *ids)
 {
     return source->par->aside && !source->collective && !(ids && ids->collective);
 }
@@ -23,7 +24,7 @@ mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_sou
 {
     size_t row = raw_bytes(source, f64) + sizeof(int64_t);
     row += source->type == MPIVF_F64 ? sizeof(double) : 0;
-    return mpivf_reader_aside(source, ids) ? 2 * row : row;
+    return is_aside(source, ids) ? 2 * row : row;
 }
 
 size_t
@@ -56,7 +57,7 @@ mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, stru
                                     .slab = slab,
                                     .batch_rows = batch_rows,
                                     .f64 = f64,
-                                    .aside = mpivf_reader_aside(source, ids)};
+                                    .aside = is_aside(source, ids)};
     reader->after = mpivf_alloc(reader->ctx, "ranges", RANGES, sizeof *reader->after);
     mpivf_status status = reader->after ? MPIVF_OK : MPIVF_MEMORY;
     for (int i = 0; i < (reader->aside ? 2 : 1) && status == MPIVF_OK; i++)

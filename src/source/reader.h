@@ -51,10 +51,6 @@ struct mpivf_reader {
     mpivf_status status;         /* of batch[1] */
 };
 
-/* Is such a source read ahead? Then a row takes twice the room. */
-bool
-mpivf_reader_aside(const struct mpivf_source *source, const struct mpivf_source *ids);
-
 /* Bytes of buffers a row of a batch takes, and bytes beside the rows. */
 size_t
 mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64);

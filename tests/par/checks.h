@@ -7,9 +7,10 @@
 #ifndef MPIVF_TESTS_CHECKS_H
 #define MPIVF_TESTS_CHECKS_H
 
+#include "../folder.h"
+
 #include "base/rng.h"
 #include "io/file.h"
-#include "io/folder.h"
 
 #include <mpivf/generate.h>
 
@@ -44,15 +45,6 @@ static inline uint64_t
 draw(uint64_t stream, uint64_t i)
 {
     return mpivf_random(stream, MPIVF_FOR_NOISE, i);
-}
-
-static inline mpivf_status
-remove_one(struct mpivf_context *ctx, void *arg, const char *name)
-{
-    char path[MPIVF_PATH];
-    (void)ctx;
-    snprintf(path, sizeof path, "%s/%s", (const char *)arg, name);
-    return remove(path) == 0 ? MPIVF_OK : MPIVF_IO;
 }
 
 /* The generated file of these options at `path`. Collective. */
@@ -93,12 +85,10 @@ run_tests_all(int argc, char **argv, const struct par_test *test, size_t tests)
             printf("%s %s\n", bad ? "FAILED" : "ok    ", test[i].name);
     }
     if (t.par.rank == 0)
-        t.failed += mpivf_folder_list(&t.ctx, t.folder, remove_one, t.folder) != MPIVF_OK ||
-                    mpivf_folder_remove(&t.ctx, t.folder) != MPIVF_OK;
+        t.failed += remove_tree(&t.ctx, t.folder) != MPIVF_OK;
     uint64_t failed = mpivf_total_all(&t.par, (uint64_t)t.failed);
     mpivf_par_stop_all(&t.par);
     return failed > 0;
 }
-
 
 #endif

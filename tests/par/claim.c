@@ -116,6 +116,7 @@ new_folder(struct checks *t)
     struct mpivf_claim claim;
     CHECK(t, !mpivf_claim_exists(folder_of(t)));
     CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), mine) == MPIVF_OK);
+    settle_all(t); /* rank 0 makes it now */
     CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     CHECK(t, strcmp(claim.folder, folder_of(t)) == 0);
     CHECK(t, strcmp(claim.identity, mine) == 0);

@@ -35,10 +35,10 @@ enter(struct checks *t, char folder[128])
 }
 
 static void
-leave(struct checks *t, const char *folder)
+leave(struct checks *t, char *folder)
 {
     CHECK(t, chdir("/") == 0);
-    CHECK(t, mpivf_folder_remove(&t->ctx, folder) == MPIVF_OK);
+    CHECK(t, remove_tree(&t->ctx, folder) == MPIVF_OK);
 }
 
 static void

@@ -218,7 +218,7 @@ paths(void **state)
 }
 
 static mpivf_status
-count_entries(struct mpivf_context *c, void *arg, const char *name)
+count_to_stop(struct mpivf_context *c, void *arg, const char *name)
 {
     int *seen = arg;
     if (strcmp(name, "stop") == 0)
@@ -234,13 +234,13 @@ folders(void **state)
     assert_ok(&ctx, mpivf_folder_create(&ctx, folder)); /* there already */
     write_text(path, "x");
     write_text(other, "y");
-    assert_ok(&ctx, mpivf_folder_list(&ctx, folder, count_entries, &seen));
+    assert_ok(&ctx, mpivf_folder_list(&ctx, folder, count_to_stop, &seen));
     assert_int_equal(seen, 2);
     snprintf(other, sizeof other, "%s/stop", folder);
     write_text(other, "");
     assert_fails(&ctx, MPIVF_INPUT, "stopped",
-                 mpivf_folder_list(&ctx, folder, count_entries, &seen));
-    assert_fails(&ctx, MPIVF_IO, path, mpivf_folder_list(&ctx, path, count_entries, &seen));
+                 mpivf_folder_list(&ctx, folder, count_to_stop, &seen));
+    assert_fails(&ctx, MPIVF_IO, path, mpivf_folder_list(&ctx, path, count_to_stop, &seen));
     snprintf(other, sizeof other, "%s/no/such", folder);
     assert_fails(&ctx, MPIVF_IO, other, mpivf_folder_create(&ctx, other));
 }

@@ -142,6 +142,33 @@ enough_is_told(void **state)
 }
 
 static void
+lists_grow(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    uint64_t *list = NULL;
+    size_t room = 0, n = 0;
+    mpivf_context_init(&ctx);
+    for (; n < 1000; n++) {
+        uint64_t *more = mpivf_grow(&ctx, "numbers", list, n, sizeof *list, &room);
+        assert_non_null(more);
+        assert_true(room > n);
+        list = more;
+        list[n] = n * n;
+    }
+    for (uint64_t i = 0; i < n; i++)
+        assert_int_equal(list[i], i * i);
+    ctx.memory.limit = ctx.memory.used;
+    assert_ptr_equal(mpivf_grow(&ctx, "numbers", list, n, sizeof *list, &room), list);
+    size_t full = room;
+    assert_null(mpivf_grow(&ctx, "numbers", list, room, sizeof *list, &room));
+    assert_int_equal(room, full);
+    assert_int_equal(list[n - 1], (n - 1) * (n - 1)); /* the old one stays */
+    mpivf_free(&ctx, list);
+    assert_int_equal(ctx.memory.used, 0);
+}
+
+static void
 defaults_make_sense(void **state)
 {
     (void)state;
@@ -163,6 +190,7 @@ main(void)
         TEST("memory: sizes that overflow are refused", sizes_that_overflow),
         TEST("memory: aligned, cleared, zero bytes", aligned_cleared_and_empty),
         TEST("memory: a want of it tells what is enough", enough_is_told),
+        TEST("memory: lists grow, and stay when they cannot", lists_grow),
         TEST("memory: defaults make sense", defaults_make_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

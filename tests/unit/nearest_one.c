@@ -22,7 +22,6 @@ static const char *const names[KNOWN] = {"nothing known", "the nearest known", "
                                          "the last of equals known", "some known"};
 
 struct problem {
-    enum mpivf_metric metric;
     enum mpivf_filter filter;
     enum known known;
     size_t dim;
@@ -32,13 +31,11 @@ struct problem {
 };
 
 static void
-distances(enum mpivf_metric metric, const float *query, const float *row, size_t dim, double *all)
+distances(const float *query, const float *row, size_t dim, double *all)
 {
-    for (size_t q = 0; q < QUERIES; q++) {
-        double square = mpivf_square(query + q * dim, dim);
+    for (size_t q = 0; q < QUERIES; q++)
         for (size_t i = 0; i < ROWS; i++)
-            all[q * ROWS + i] = mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
-    }
+            all[q * ROWS + i] = mpivf_distance(MPIVF_L2, query + q * dim, 0, row + i * dim, dim);
 }
 
 /* The nearest of a query, the first of equals or the last. */
@@ -74,10 +71,10 @@ scan_sets(const struct problem *p, const struct mpivf_scan_of *of, const struct 
     struct mpivf_base base, picked;
     uint32_t pick[ROWS];
     float *centre = room(dim, sizeof *centre);
-    mpivf_centre_mean(p->metric, p->row, 500, dim, centre);
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, p->metric, p->filter, dim, QUERIES));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &base, p->metric, p->filter, dim, ROWS));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &picked, p->metric, p->filter, dim, ROWS));
+    mpivf_centre_mean(MPIVF_L2, p->row, 500, dim, centre);
+    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2, p->filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, p->filter, dim, ROWS));
+    assert_ok(&ctx, mpivf_base_init(&ctx, &picked, MPIVF_L2, p->filter, dim, ROWS));
     mpivf_queries_fill(&queries, p->query, QUERIES, centre);
     mpivf_base_fill(&base, p->row, CUT, centre, NULL, 0);
     mpivf_nearest_one(&queries, of, &base, best, tile);
@@ -92,20 +89,17 @@ scan_sets(const struct problem *p, const struct mpivf_scan_of *of, const struct 
     free(centre);
 }
 
-/*
- * What a query comes with: nothing, bounds that are true, or what the values say. Canonical distances
- * of inner products may be negative.
- */
+/* What a query comes with: nothing, bounds that are true, or what the values say. */
 static struct mpivf_reach
 reach_of(const struct problem *p, size_t q, uint32_t id)
 {
     struct mpivf_reach none = {-INFINITY, INFINITY, false};
     if (id >= ROWS || q % 5 == 0)
         return none;
-    double distance = p->all[q * ROWS + id], off = 0.1 * fabs(distance);
+    double distance = p->all[q * ROWS + id], off = 0.1 * distance;
     return q % 5 == 1 && isfinite(distance)
                ? (struct mpivf_reach){distance - off, distance + off, false}
-               : mpivf_nearest_reach(p->metric, p->query + q * p->dim, p->row + id * p->dim, p->dim);
+               : mpivf_nearest_reach(p->query + q * p->dim, p->row + id * p->dim, p->dim);
 }
 
 /* How many distances it took. */
@@ -151,7 +145,7 @@ check(const struct problem *p, bool some)
 }
 
 static void
-check_kind(const struct data *rows, const struct data *queries, enum mpivf_metric metric, size_t dim)
+check_kind(const struct data *rows, const struct data *queries, size_t dim)
 {
     float *row = room(ROWS * dim, sizeof *row), *query = room(QUERIES * dim, sizeof *query);
     double *all = room((size_t)QUERIES * ROWS, sizeof *all);
@@ -161,12 +155,11 @@ check_kind(const struct data *rows, const struct data *queries, enum mpivf_metri
     queries->fill(query, QUERIES, dim, 1000 + dim);
     memcpy(query, row + 17 * dim, 3 * dim * sizeof *query);
     memcpy(row + 1250 * dim, row + 18 * dim, dim * sizeof *row); /* an equal in another set */
-    distances(metric, query, row, dim, all);
-    snprintf(what, sizeof what, "%s, %s in %s, %zu columns", mpivf_metric_name(metric),
-             queries->name, rows->name, dim);
+    distances(query, row, dim, all);
+    snprintf(what, sizeof what, "%s in %s, %zu columns", queries->name, rows->name, dim);
     for (int f = 0; f < MPIVF_FILTERS; f++)
         for (int i = 0; i < 2; i++, turn++) {
-            struct problem p = {metric, (enum mpivf_filter)f, (enum known)(turn % KNOWN), dim, row,
+            struct problem p = {(enum mpivf_filter)f, (enum known)(turn % KNOWN), dim, row,
                                 query, all, what};
             if (mpivf_filter_runs(p.filter, dim))
                 check(&p, turn / 3 % 2 == 1);
@@ -182,9 +175,9 @@ exact(void **state)
     (void)state;
     static const size_t dims[] = {1, 16, 3, 50};
     mpivf_context_init(&ctx);
-    for (int m = 0; m < MPIVF_COSINE; m++) /* not for cosine */
+    for (size_t i = 0; i < 2; i++)
         for (size_t kind = 0; kind < KINDS; kind++)
-            check_kind(&kinds[kind], &kinds[kind], (enum mpivf_metric)m, dims[(kind + (size_t)m) % 4]);
+            check_kind(&kinds[kind], &kinds[kind], dims[(kind + i) % 4]);
     assert_int_equal(ctx.memory.used, 0);
 }
 
@@ -195,7 +188,7 @@ exact_mixed(void **state)
     static const size_t pair[][2] = {{0, 6}, {6, 0}, {3, 6}, {0, 2}, {2, 0}, {0, 10}, {10, 0}};
     mpivf_context_init(&ctx);
     for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)
-        check_kind(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)(i % MPIVF_COSINE), 16);
+        check_kind(&kinds[pair[i][0]], &kinds[pair[i][1]], 16);
 }
 
 /* What is known saves work; a row that stands apart is taken without being computed. */
@@ -209,9 +202,9 @@ few_are_computed(void **state)
     mpivf_context_init(&ctx);
     gaussian(row, ROWS, DIM, 1);
     gaussian(query, QUERIES, DIM, 2);
-    distances(MPIVF_L2, query, row, DIM, all);
+    distances(query, row, DIM, all);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        struct problem p = {MPIVF_L2, (enum mpivf_filter)f, NOTHING, DIM, row, query, all, "few"};
+        struct problem p = {(enum mpivf_filter)f, NOTHING, DIM, row, query, all, "few"};
         if (!mpivf_filter_runs(p.filter, DIM))
             continue;
         uint64_t nothing = check(&p, false);
@@ -223,18 +216,11 @@ few_are_computed(void **state)
     }
     for (size_t i = 0; i < ROWS * DIM; i++) /* each query has its row, and the others are far */
         row[i] = i < QUERIES * DIM ? query[i] + 0.01f : 20 * row[i];
-    distances(MPIVF_L2, query, row, DIM, all);
+    distances(query, row, DIM, all);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        struct problem p = {MPIVF_L2, (enum mpivf_filter)f, NOTHING, DIM, row, query, all, "apart"};
+        struct problem p = {(enum mpivf_filter)f, NOTHING, DIM, row, query, all, "apart"};
         if (mpivf_filter_runs(p.filter, DIM) && check(&p, false) > QUERIES / 2)
             fail_msg("%s: rows that stand apart are computed", mpivf_filter_name(p.filter));
-    }
-    all_zero(query, QUERIES, DIM, 0);
-    distances(MPIVF_IP, query, row, DIM, all);
-    for (int f = 0; f < MPIVF_FILTERS; f++) {
-        struct problem p = {MPIVF_IP, (enum mpivf_filter)f, NOTHING, DIM, row, query, all, "zero"};
-        if (mpivf_filter_runs(p.filter, DIM) && check(&p, false) > 0)
-            fail_msg("%s: inner products of zeros are computed", mpivf_filter_name(p.filter));
     }
     free(row);
     free(query);

@@ -69,23 +69,6 @@ assert_text(const char *from, const char *text)
     assert_string_equal(found, text);
 }
 
-static mpivf_status
-count(struct mpivf_context *c, void *arg, const char *name)
-{
-    (void)c;
-    (void)name;
-    ++*(int *)arg;
-    return MPIVF_OK;
-}
-
-static int
-entries(void)
-{
-    int n = 0;
-    assert_ok(&ctx, mpivf_folder_list(&ctx, folder, count, &n));
-    return n;
-}
-
 /* Declare one output, beside an input when that is not NULL. */
 static mpivf_status
 declare(struct mpivf_outputs *outputs, const char *out, const char *input, bool force)
@@ -101,10 +84,10 @@ static void
 assert_refused(mpivf_status status, const char *words, const char *out, const char *input, bool force)
 {
     struct mpivf_outputs outputs;
-    int before = entries();
+    int before = count_entries(&ctx, folder);
     assert_fails(&ctx, status, words, declare(&outputs, out, input, force));
     mpivf_outputs_end(&outputs);
-    assert_int_equal(entries(), before);
+    assert_int_equal(count_entries(&ctx, folder), before);
 }
 
 static void
@@ -125,12 +108,12 @@ named_when_whole(void **state)
     assert_ok(&ctx, mpivf_output_commit(&ctx, outputs.first));
     mpivf_outputs_end(&outputs);
     assert_text(path, "new");
-    assert_int_equal(entries(), 1);
+    assert_int_equal(count_entries(&ctx, folder), 1);
     assert_ok(&ctx, declare(&outputs, other, NULL, false));
     fill(&outputs, "half");
     mpivf_outputs_end(&outputs); /* it was not to be */
     mpivf_outputs_end(&outputs);
-    assert_int_equal(entries(), 1);
+    assert_int_equal(count_entries(&ctx, folder), 1);
 }
 
 static void
@@ -176,7 +159,7 @@ long_names(void **state)
             assert_ok(&ctx, mpivf_outputs_declare(&outputs, false));
         mpivf_outputs_end(&outputs);
     }
-    assert_int_equal(entries(), 0);
+    assert_int_equal(count_entries(&ctx, folder), 0);
 }
 
 /* The same file by other names: a link, a hard link, a path with a turn, FILE:OBJECT. */
@@ -222,7 +205,7 @@ apart_from_each_other(void **state)
                          mpivf_outputs_declare(&outputs, true));
             mpivf_outputs_end(&outputs);
             write_text(path, "x");
-            assert_int_equal(entries(), 2);
+            assert_int_equal(count_entries(&ctx, folder), 2);
             if (there)
                 assert_int_equal(unlink(path), 0);
         }
@@ -313,7 +296,7 @@ second_is_refused(void **state)
     mpivf_outputs_end(&second);
     assert_ok(&ctx, declare(&second, other, NULL, false)); /* another name */
     mpivf_outputs_end(&second);
-    assert_int_equal(entries(), 1);
+    assert_int_equal(count_entries(&ctx, folder), 1);
     assert_ok(&ctx, mpivf_output_commit(&ctx, first.first));
     mpivf_outputs_end(&first);
     assert_text(path, "first");
@@ -333,10 +316,10 @@ left_over(void **state)
     write_text(in("aa.0123456789abcdef.partial"), "");
     assert_ok(&ctx, declare(&outputs, path, NULL, false));
     assert_non_null(strstr(note, "a.0123456789abcdee.partial' was left by an earlier run"));
-    assert_int_equal(entries(), 6); /* the empty one has gone, ours has come */
+    assert_int_equal(count_entries(&ctx, folder), 6); /* the empty one has gone, ours has come */
     mpivf_outputs_end(&outputs);
     assert_text(in("a.partial"), "mine");
-    assert_int_equal(entries(), 5);
+    assert_int_equal(count_entries(&ctx, folder), 5);
 }
 
 /* A file that comes under the name while we are at work, in every way it may come. */
@@ -379,7 +362,7 @@ replaced_when_forced(void **state)
         assert_ok(&ctx, mpivf_output_commit(&ctx, outputs.first));
         mpivf_outputs_end(&outputs);
         assert_text(path, "new");
-        assert_int_equal(entries(), 1);
+        assert_int_equal(count_entries(&ctx, folder), 1);
     }
 }
 
@@ -396,7 +379,7 @@ partial_taken_away(void **state)
     assert_fails(&ctx, MPIVF_IO, "was taken away", mpivf_output_commit(&ctx, outputs.first));
     mpivf_outputs_end(&outputs);
     assert_false(mpivf_file_exists(path));
-    assert_int_equal(entries(), 2);
+    assert_int_equal(count_entries(&ctx, folder), 2);
 }
 
 #define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}

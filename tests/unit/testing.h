@@ -9,9 +9,10 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
+
 #include "base/rng.h"
 #include "io/file.h"
-#include "io/folder.h"
 #include "math/topk.h"
 
 #include <mpivf/context.h>
@@ -89,21 +90,11 @@ make_folder(char path[FOLDER])
     assert_non_null(mkdtemp(path));
 }
 
-static inline mpivf_status
-remove_one(struct mpivf_context *ctx, void *arg, const char *name)
-{
-    char path[MPIVF_PATH];
-    (void)ctx;
-    snprintf(path, sizeof path, "%s/%s", (const char *)arg, name);
-    return remove(path) == 0 ? MPIVF_OK : MPIVF_IO;
-}
-
-/* Remove a folder and the files in it. */
+/* Remove a folder and all that is in it. */
 static inline void
 remove_folder(struct mpivf_context *ctx, char *path)
 {
-    assert_ok(ctx, mpivf_folder_list(ctx, path, remove_one, path));
-    assert_ok(ctx, mpivf_folder_remove(ctx, path));
+    assert_ok(ctx, remove_tree(ctx, path));
 }
 
 /* Change one byte of a file. */
