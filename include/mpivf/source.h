@@ -27,7 +27,7 @@
 
 /* How HDF5 datasets are read. */
 enum mpivf_read_mode {
-    MPIVF_READ_AUTO,        /* contiguous: at the offset, the next rows fetched ahead; else independent */
+    MPIVF_READ_AUTO,        /* contiguous: by offset, next rows fetched ahead; else independent */
     MPIVF_READ_INDEPENDENT, /* each rank alone */
     MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together; not compressed chunks */
 };
@@ -54,7 +54,7 @@ struct mpivf_source {
     uint64_t chunk_rows; /* reads should begin at its multiples; 0 = anywhere */
     uint64_t block_rows, blocks;
     bool collective;     /* all ranks read together */
-    const struct mpivf_range *unwritten; /* rows that are NaN whatever the file says; of the state */
+    const struct mpivf_range *unwritten; /* rows that are NaN whatever the file says; borrowed */
     size_t unwritten_ranges;
     uint64_t bytes_read; /* so far, by this rank */
     uint64_t fingerprint; /* a mark of the content, see mpivf_source_open_all */

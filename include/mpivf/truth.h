@@ -3,8 +3,8 @@
  *
  * The base is streamed once for each block of queries that the budget holds; memory does not
  * grow with it. The result is that of a float64 brute force over the rows as they are in the file,
- * of any type, with ties broken by id (math/prepare.h has the proof), whatever the ranks, threads and
- * memory. When base or queries are float64 both are held as that, else as float32.
+ * of any type, with ties broken by id (math/prepare.h has the proof), whatever the ranks, threads
+ * and memory. When base or queries are float64 both are held as that, else as float32.
  *
  * What is done is kept in OUT.work: each rank writes, now and then, the neighbours so far and
  * which rows they were chosen from. The same command again goes on from there with any number of

@@ -127,10 +127,11 @@ mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, co
     pthread_mutex_unlock(&ctx->lock);
     /* a MiB more: what the process takes beside differs from run to run */
     size_t enough = (ctx->memory.beside + used + bytes) / MIB + 2;
-    return mpivf_fail(ctx, MPIVF_MEMORY, "%s needs %.1f MiB of buffers at least, %.1f MiB are left; "
-                      "raise --memory to %zuM%s%s", what, mib(bytes),
-                      mib(limit > used ? limit - used : 0), enough, other ? " or " : "",
-                      other ? other : "");
+    return mpivf_fail(ctx, MPIVF_MEMORY,
+                      "%s needs %.1f MiB of buffers at least, %.1f MiB are left; "
+                      "raise --memory to %zuM%s%s",
+                      what, mib(bytes), mib(limit > used ? limit - used : 0), enough,
+                      other ? " or " : "", other ? other : "");
 }
 
 mpivf_status

@@ -118,7 +118,8 @@ adding_init(struct adding *a)
     if (status)
         return status;
     a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
-    a->stored = mpivf_alloc(ctx, "a row", (size_t)ctx->threads * add->coarse->dim, sizeof *a->stored);
+    a->stored =
+        mpivf_alloc(ctx, "a row", (size_t)ctx->threads * add->coarse->dim, sizeof *a->stored);
     return a->list && a->stored ? MPIVF_OK : MPIVF_MEMORY;
 }
 
@@ -221,8 +222,8 @@ measure(struct adding *a, size_t first)
             if (stored)
                 codec->decode(spill->code + at * code_bytes, 1, dim, stored);
             mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
-                           coarse->centroid + spill->list[at] * dim, batch->lost ? batch->lost[i] : 0,
-                           dim);
+                           coarse->centroid + spill->list[at] * dim,
+                           batch->lost ? batch->lost[i] : 0, dim);
         }
 #pragma omp critical
         mpivf_loss_join(&a->loss, &mine);

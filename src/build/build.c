@@ -119,8 +119,8 @@ tell_loss(const struct mpivf_building *b, const struct mpivf_loss *loss, struct 
         snprintf(zeros, sizeof zeros, ", and makes 0 of %llu values that are not",
                  (unsigned long long)built->vanished);
     if (b->par->rank == 0 && mpivf_loss_matters(built->code_error))
-        mpivf_warn(ctx, "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, or "
-                   "subtract the mean of the columns and scale the data first", codec->name,
+        mpivf_warn(ctx, "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, "
+                   "or subtract the mean of the columns and scale the data first", codec->name,
                    100 * built->code_error, zeros);
 }
 
@@ -266,8 +266,8 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
         status = mpivf_build_check_output(b, identity, &finished);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && b->want.rows == 0 && par->rank == 0)
-        mpivf_note(par->ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an empty "
-                   "shard is written", (long long)b->options->part, (long long)b->options->parts,
+        mpivf_note(par->ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an "
+                   "empty shard is written", (long long)b->options->part, (long long)b->options->parts,
                    input, (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
     if (status == MPIVF_OK && b->options->ids && !finished)
@@ -308,11 +308,12 @@ note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
 {
     unsigned long long most = options->train.max_list, empty = spread->empty;
     if (most > 0 && spread->largest > most)
-        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are equal, "
-                   "or the sample did not show them all", (unsigned long long)spread->largest, most);
+        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are "
+                   "equal, or the sample did not show them all",
+                   (unsigned long long)spread->largest, most);
     if (options->model == NULL && empty > spread->lists / MANY_EMPTY)
-        mpivf_note(ctx, "%llu of %llu lists are empty, since too few rows differ; --lists %llu would do",
-                   empty, (unsigned long long)spread->lists,
+        mpivf_note(ctx, "%llu of %llu lists are empty, since too few rows differ; --lists %llu "
+                   "would do", empty, (unsigned long long)spread->lists,
                    (unsigned long long)(spread->lists - empty));
 }
 

@@ -391,7 +391,8 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
     uint64_t top = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_TOP));
     *trained = (struct mpivf_trained){.lists = lists, .sample = total};
     if (total == 0)
-        return mpivf_fail(par->ctx, MPIVF_INPUT, "every row that was sampled has a value that is not "
+        return mpivf_fail(par->ctx, MPIVF_INPUT,
+                          "every row that was sampled has a value that is not "
                           "finite as float32: there is nothing to train on; look at the input, or "
                           "try a larger --sample");
     if (total < lists)

@@ -266,7 +266,9 @@ square_of(const struct mpivf_lloyd *lloyd, size_t l)
            (double)square[lloyd->coarse->lists + l] / lloyd->fine_scale;
 }
 
-/* On rank 0: rows of list l that have no direction, of unit vectors and zeros; their squares tell. */
+/*
+ * On rank 0: rows of list l that have no direction, of unit vectors and zeros; their squares tell.
+ */
 static double
 zeros_of(const struct mpivf_lloyd *lloyd, size_t l)
 {
@@ -277,8 +279,9 @@ zeros_of(const struct mpivf_lloyd *lloyd, size_t l)
 /*
  * On rank 0: the sum of the distances of the rows of list l to its centroid, from the sum S of its n
  * rows and the squares alone; what may be the rounding of rows that all lie on it is 0. With x and c
- * taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Of unit vectors
- * it is half of that, which is 1 - <x, c> without the rounding of lengths to float32; zeros are at 1.
+ * taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Of unit
+ * vectors it is half of that, which is 1 - <x, c> without the rounding of lengths to float32; zeros
+ * are at 1.
  */
 static double
 distance_sum(const struct mpivf_lloyd *lloyd, size_t l)
@@ -313,8 +316,8 @@ objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
 
 /*
  * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those of
- * their mean, and what may be rounding; *noise is that. Of unit vectors too, whose lengths are rounded:
- * less the length of their sum would show that. Zeros among them differ from nothing.
+ * their mean, and what may be rounding; *noise is that. Of unit vectors too, whose lengths are
+ * rounded: less the length of their sum would show that. Zeros among them differ from nothing.
  */
 static double
 scatter(const struct mpivf_lloyd *lloyd, size_t l, double n, double *noise)

@@ -152,8 +152,8 @@ tell_versions(const struct mpivf_par *par, const char *const *ordered, const str
     mpivf_stamp_text(&chosen[first].stamp, one);
     mpivf_stamp_text(&chosen[other].stamp, two);
     mpivf_note(par->ctx, "the source was not the same for all shards: '%s' was made of %s, '%s' of "
-               "%s; unless these are copies, rows that were corrected in between are in some shards "
-               "only", ordered[first], one, ordered[other], two);
+               "%s; unless these are copies, rows that were corrected in between are in some "
+               "shards only", ordered[first], one, ordered[other], two);
     return versions;
 }
 
@@ -171,8 +171,10 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
     if (status == MPIVF_OK)
         status = check_cover(ctx, survey, options->partial);
     if (status == MPIVF_OK && survey->rows == 0 && !options->partial)
-        status = mpivf_fail(ctx, MPIVF_INPUT, "the shards have no rows, all %llu were rejected: there is "
-                            "nothing to index", (unsigned long long)survey->source_rows);
+        status = mpivf_fail(ctx, MPIVF_INPUT,
+                            "the shards have no rows, all %llu were rejected: there is "
+                            "nothing to index",
+                            (unsigned long long)survey->source_rows);
     if (status == MPIVF_OK && survey->model == UINT64_MAX)
         status = mpivf_fail(ctx, MPIVF_INPUT, "no input has centroids; add the model file");
     uint64_t at_once = survey->chosen < options->fan_in ? survey->chosen : options->fan_in;

@@ -11,10 +11,11 @@ refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char
     char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(&now, after);
-    return mpivf_fail(r->source->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s "
+    return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
+                      "'%s' changed since this work began: %s "
                       "then, %s now, and rows that '%s' was made of have changed; remove the "
-                      "folder '%s' to start over", r->source->inputs->file[0].path, before, after, what,
-                      r->work->claim.folder);
+                      "folder '%s' to start over",
+                      r->source->inputs->file[0].path, before, after, what, r->work->claim.folder);
 }
 
 /* Read the rows of a shard again. */
@@ -25,8 +26,8 @@ check_shard_all(const struct mpivf_recheck *r, const char *path, struct mpivf_pr
     uint64_t rowsum = 0;
     mpivf_status status = mpivf_index_open_all(r->source->par, path, &shard);
     if (status == MPIVF_OK)
-        status = mpivf_rowsum_again_all(r->source, r->ids, false, shard.range, shard.meta.ranges, progress,
-                                        &rowsum);
+        status = mpivf_rowsum_again_all(r->source, r->ids, false, shard.range, shard.meta.ranges,
+                                        progress, &rowsum);
     if (status == MPIVF_OK && rowsum != shard.meta.stamp.rows)
         status = refuse(r, &shard.meta.stamp, path);
     mpivf_index_close(&shard);

@@ -58,7 +58,8 @@ choose_store(struct mpivf_sample *sample, size_t memory)
     sample->block_rows = left / bytes < most ? left / bytes : most;
     if (sample->block_rows < BLOCK_LEAST) {
         size_t least = mpivf_sample_least_bytes(sample->dim, places, ctx->threads);
-        size_t beside = ctx->memory.limit > 0 ? mpivf_memory_left(ctx) - memory : 0; /* for training */
+        size_t beside =
+            ctx->memory.limit > 0 ? mpivf_memory_left(ctx) - memory : 0; /* for training */
         snprintf(text, sizeof text, "a sample of %zu rows", places);
         return mpivf_memory_short(ctx, text, least + beside, "ask for a smaller --sample");
     }

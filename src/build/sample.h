@@ -47,7 +47,9 @@ struct mpivf_sample_block {
     const struct mpivf_queries *rows;
 };
 
-/* The fewest bytes that a sample of so many rows does with: a block in memory, the rest in a file. */
+/*
+ * The fewest bytes that a sample of so many rows does with: a block in memory, the rest in a file.
+ */
 size_t
 mpivf_sample_least_bytes(size_t dim, size_t rows, int threads);
 

@@ -32,7 +32,8 @@ mpivf_train_lists(const struct mpivf_train_options *options, uint64_t rows)
 static uint64_t
 sample_of(const struct mpivf_train_options *options, uint64_t rows)
 {
-    uint64_t wanted = options->sample ? options->sample : ROWS_A_LIST * mpivf_train_lists(options, rows);
+    uint64_t wanted =
+        options->sample ? options->sample : ROWS_A_LIST * mpivf_train_lists(options, rows);
     return wanted < rows ? wanted : rows;
 }
 
@@ -74,8 +75,8 @@ static size_t
 rest_bytes(const struct mpivf_par *par, const struct mpivf_source *source,
            const struct mpivf_train_options *options)
 {
-    return mpivf_kmeans_bytes(options->metric, mpivf_train_lists(options, source->rows), source->dim,
-                              par->ctx->threads, par->rank == 0);
+    return mpivf_kmeans_bytes(options->metric, mpivf_train_lists(options, source->rows),
+                              source->dim, par->ctx->threads, par->rank == 0);
 }
 
 size_t
@@ -97,7 +98,8 @@ plan_memory(const struct mpivf_par *par, const struct mpivf_source *source,
     char what[96];
     size_t left = 0;
     snprintf(what, sizeof what, "training %llu lists of %llu columns",
-             (unsigned long long)mpivf_train_lists(options, source->rows), (unsigned long long)source->dim);
+             (unsigned long long)mpivf_train_lists(options, source->rows),
+             (unsigned long long)source->dim);
     size_t need = mpivf_train_bytes(par, source, options);
     mpivf_status status =
         mpivf_memory_plan(ctx, what, need, SIZE_MAX, "ask for fewer --lists", &left);
@@ -107,12 +109,13 @@ plan_memory(const struct mpivf_par *par, const struct mpivf_source *source,
 }
 
 /*
- * What the sampled rows lost before they came here, if they were float64. For l2 alone: the objective
- * of rows that are made unit vectors as float32 is off by more than float64 rows lose.
+ * What the sampled rows lost before they came here, if they were float64. For l2 alone: the
+ * objective of rows that are made unit vectors as float32 is off by more than float64 rows lose.
  */
 static void
 tell_loss_all(const struct mpivf_par *par, const struct mpivf_source *source,
-              enum mpivf_metric metric, const struct mpivf_sample *sample, struct mpivf_trained *trained)
+              enum mpivf_metric metric, const struct mpivf_sample *sample,
+              struct mpivf_trained *trained)
 {
     struct mpivf_loss loss = {.decoded = sample->lost};
     trained->decoded = source->type == MPIVF_F64 && metric == MPIVF_L2;
@@ -144,7 +147,8 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     struct mpivf_progress progress;
     struct mpivf_sample sample = {0};
     memset(coarse, 0, sizeof *coarse);
-    uint64_t lists = mpivf_train_lists(options, source->rows), wanted = sample_of(options, source->rows);
+    uint64_t lists = mpivf_train_lists(options, source->rows),
+             wanted = sample_of(options, source->rows);
     struct mpivf_draw draw = {.path = path};
     mpivf_status status = mpivf_train_check(ctx, options, source->rows);
     if (status)

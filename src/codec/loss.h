@@ -1,13 +1,14 @@
 /*
  * loss: what rows lose on their way into an index, against how far they lie from their centroids.
  *
- * A float64 row becomes the nearest float32 row (decoded), and that row a code (coded). Neighbours in
- * a list are about as far apart as rows lie from its centroid; of what is lost, the share
+ * A float64 row becomes the nearest float32 row (decoded), and that row a code (coded). Neighbours
+ * in a list are about as far apart as rows lie from its centroid; of what is lost, the share
  *
  *     error / sqrt(error^2 + distance^2),   error, distance: root mean squares over the rows
  *
  * tells how much of what tells them apart is gone: 0 nothing, 1 all. Recall suffers from a few per
- * cent on. For cosine all of it is of rows of length 1, which is why a row's own scale plays no part.
+ * cent on. For cosine all of it is of rows of length 1, which is why a row's own scale plays no
+ * part.
  *
  * Sums are of doubles, so the last digits, which nobody is shown, depend on the order of the rows.
  */
@@ -27,8 +28,8 @@ struct mpivf_loss {
 };
 
 /*
- * Add one row, filed under `centroid`, which lost `decoded` (a square) as it became float32. `stored`
- * is what its code stands for; NULL where that is the row.
+ * Add one row, filed under `centroid`, which lost `decoded` (a square) as it became float32.
+ * `stored` is what its code stands for; NULL where that is the row.
  */
 void
 mpivf_loss_add(struct mpivf_loss *loss, enum mpivf_metric metric, const float *row,

@@ -195,8 +195,8 @@ nothing_known(const struct mpivf_coarse *coarse, size_t n, uint32_t *list)
 }
 
 /*
- * A row that has no direction stays where it is, in the first list if it is in none: comparing it with
- * each of the others would tell only how their lengths are rounded.
+ * A row that has no direction stays where it is, in the first list if it is in none: comparing it
+ * with each of the others would tell only how their lengths are rounded.
  */
 static bool
 settle_zero(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows, size_t i,

@@ -3,10 +3,10 @@
  *
  * Adding a row to its list and choosing the lists to probe for a query are the same
  * computation, and it is here: the nearest centroids by canonical squared distance, ties to the
- * smaller list. For ip and cosine centroids have unit length, and rows are brought to it first. That
- * is the order of inner products, without what they lose of rows that hardly differ: the float32
- * rounding of a centroid's length would decide between lists that lie nearer than 1e-4. A row of zeros
- * is as near to every list, at distance 1.
+ * smaller list. For ip and cosine centroids have unit length, and rows are brought to it first.
+ * That is the order of inner products, without what they lose of rows that hardly differ: the
+ * float32 rounding of a centroid's length would decide between lists that lie nearer than 1e-4. A
+ * row of zeros is as near to every list, at distance 1.
  */
 #ifndef MPIVF_INDEX_COARSE_H
 #define MPIVF_INDEX_COARSE_H
@@ -74,8 +74,8 @@ mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size
                      size_t capacity);
 
 /*
- * The nearest list of each row, list[i] being the one it has or MPIVF_COARSE_NONE; by ip and cosine a
- * row of zeros keeps the one it has. All threads work.
+ * The nearest list of each row, list[i] being the one it has or MPIVF_COARSE_NONE; by ip and cosine
+ * a row of zeros keeps the one it has. All threads work.
  */
 void
 mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list);

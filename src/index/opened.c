@@ -1,4 +1,6 @@
-/* What is asked of an open index: its file and centroids, where to cut it, whether it fits another. */
+/*
+ * What is asked of an open index: its file and centroids, where to cut it, whether it fits another.
+ */
 #include "index/format.h"
 #include "io/inputs.h"
 
@@ -62,8 +64,8 @@ mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is a shard without centroids", index->path);
     mpivf_status status = mpivf_coarse_init(ctx, coarse, meta->metric, meta->lists, meta->dim);
     if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, coarse->centroid, meta->lists * meta->dim * sizeof(float),
-                                 index->layout.centroid);
+        status = mpivf_file_read(ctx, &file, coarse->centroid,
+                                 meta->lists * meta->dim * sizeof(float), index->layout.centroid);
     if (status)
         return status;
     if (mpivf_coarse_fingerprint(coarse) != meta->model_fingerprint)
@@ -73,7 +75,8 @@ mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse)
 }
 
 mpivf_status
-mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a, const struct mpivf_index *b)
+mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a,
+                  const struct mpivf_index *b)
 {
     const struct mpivf_index_meta *x = &a->meta, *y = &b->meta;
     const char *what = x->model_fingerprint != y->model_fingerprint || x->metric != y->metric ||

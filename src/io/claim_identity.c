@@ -52,9 +52,10 @@ fail_source(struct mpivf_context *ctx, const char *folder, const json_t *there, 
 {
     const char *before = text_of(there, "name"), *now = text_of(here, "name");
     if (strcmp(before, now) != 0)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work on '%s' (%s), not on "
-                          "'%s' (%s); finish that one, or start over with --force", folder, before,
-                          text_of(there, "seen"), now, text_of(here, "seen"));
+        return mpivf_fail(ctx, MPIVF_MISMATCH,
+                          "'%s' holds the unfinished work on '%s' (%s), not on "
+                          "'%s' (%s); finish that one, or start over with --force",
+                          folder, before, text_of(there, "seen"), now, text_of(here, "seen"));
     return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' changed since the work in '%s' began: %s then, %s "
                       "now; start over with --force", now, folder, text_of(there, "seen"),
                       text_of(here, "seen"));
@@ -70,9 +71,10 @@ fail_member(struct mpivf_context *ctx, const char *folder, const char *key, cons
     char *a = there ? json_dumps(there, JSON_ENCODE_ANY) : NULL;
     char *b = json_dumps(here, JSON_ENCODE_ANY);
     mpivf_status status =
-        mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (%s is "
-                   "%s there and %s here); finish that one, or start over with --force", folder, key,
-                   a ? a : "not set", b ? b : "?");
+        mpivf_fail(ctx, MPIVF_MISMATCH,
+                   "'%s' holds the unfinished work of another command (%s is "
+                   "%s there and %s here); finish that one, or start over with --force",
+                   folder, key, a ? a : "not set", b ? b : "?");
     free(a);
     free(b);
     return status;

@@ -51,7 +51,8 @@ mpivf_folder_sync(const char *path)
 mpivf_status
 mpivf_folder_create(struct mpivf_context *ctx, const char *path)
 {
-    if (mpivf_fault_system(ctx, MPIVF_FAULT_FOLDER_CREATE) || (mkdir(path, 0777) < 0 && errno != EEXIST))
+    if (mpivf_fault_system(ctx, MPIVF_FAULT_FOLDER_CREATE) ||
+        (mkdir(path, 0777) < 0 && errno != EEXIST))
         return mpivf_file_fail(ctx, "make the folder", path);
     return MPIVF_OK;
 }

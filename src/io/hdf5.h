@@ -159,8 +159,8 @@ struct mpivf_h5_reader; /* an open dataset */
 /*
  * Open a described dataset on every rank, with MPI-IO when `collective`. The layout, the same on
  * all ranks, stays the caller's and has to outlive the reader. All memory that reading takes,
- * HDF5's too, is taken here: MPIVF_MEMORY when the budget cannot give it. Release with mpivf_h5_close_all.
- * Collective.
+ * HDF5's too, is taken here: MPIVF_MEMORY when the budget cannot give it. Release with
+ * mpivf_h5_close_all. Collective.
  */
 mpivf_status
 mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shape,

@@ -64,8 +64,8 @@ hid_t
 mpivf_h5_dataset_access(size_t chunk_cache);
 
 /*
- * Open a file for reading by this process alone; a file of ours without HDF5's lock, which on a network
- * file system would meet the one that is held on it while it is written (io/output.h).
+ * Open a file for reading by this process alone; a file of ours without HDF5's lock, which on a
+ * network file system would meet the one that is held on it while it is written (io/output.h).
  */
 mpivf_status
 mpivf_h5_open_file(struct mpivf_context *ctx, const char *path, bool ours, hid_t *file);

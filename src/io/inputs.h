@@ -34,9 +34,9 @@ void
 mpivf_inputs_clear(struct mpivf_context *ctx, struct mpivf_inputs *inputs);
 
 /*
- * Rank 0's files on every rank, with the sizes and times that rank 0 saw, after each rank has looked
- * for itself. MPIVF_INPUT names the first rank, with its host, that sees another file. Collective,
- * agreed.
+ * Rank 0's files on every rank, with the sizes and times that rank 0 saw, after each rank has
+ * looked for itself. MPIVF_INPUT names the first rank, with its host, that sees another file.
+ * Collective, agreed.
  */
 mpivf_status
 mpivf_inputs_share_all(const struct mpivf_par *par, struct mpivf_inputs *inputs);

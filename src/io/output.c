@@ -133,8 +133,8 @@ add_file(struct mpivf_context *ctx, void *arg, const char *path)
 
 /*
  * The files that an input stands on: a dataset of HDF5 may have its values in others than the one
- * that was named. Without an OBJECT it is one of those that commands take by themselves. What is wrong
- * with it is told by who opens it.
+ * that was named. Without an OBJECT it is one of those that commands take by themselves. What is
+ * wrong with it is told by who opens it.
  */
 static mpivf_status
 add_files(struct mpivf_outputs *outputs, const char *name)

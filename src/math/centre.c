@@ -51,7 +51,8 @@ centred(enum mpivf_metric metric, const float *raw, size_t dim, const float *cen
 
 /* The same from float64, rounded once. One whose length is not exact becomes infinite. */
 static void
-centred64(enum mpivf_metric metric, const double *raw, size_t dim, const double *centre, float *work)
+centred64(enum mpivf_metric metric, const double *raw, size_t dim, const double *centre,
+          float *work)
 {
     double scale = mpivf_centre_scale(metric, mpivf_raw_of(true, raw), dim);
     for (size_t i = 0; i < dim; i++)

@@ -139,7 +139,8 @@ mpivf_base_fill_raw(struct mpivf_base *base, struct mpivf_raw raw, size_t rows,
 
 /* The same of float32. */
 static inline void
-mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows, const float *centre)
+mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
+                   const float *centre)
 {
     mpivf_queries_fill_raw(queries, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre));
 }
@@ -148,7 +149,8 @@ static inline void
 mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
                 const int64_t *id, int64_t first)
 {
-    mpivf_base_fill_raw(base, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre), id, first);
+    mpivf_base_fill_raw(base, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre), id,
+                        first);
 }
 
 /*

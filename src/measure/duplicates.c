@@ -19,7 +19,8 @@ size_t
 mpivf_duplicates_query_bytes(size_t segments)
 {
     size_t slots = 4; /* fewer, of 9 queries or more */
-    return slots * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) + segments * sizeof(int64_t);
+    return slots * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) +
+           segments * sizeof(int64_t);
 }
 
 mpivf_status

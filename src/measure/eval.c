@@ -282,9 +282,10 @@ check_pair(struct mpivf_context *ctx, const struct mpivf_result_reader *result,
            const struct mpivf_result_reader *truth)
 {
     if (result->queries != truth->queries || result->queries == 0)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' answers %llu queries, '%s' has %llu; both have "
-                          "to be made from the same queries", result->path,
-                          (unsigned long long)result->queries, truth->path,
+        return mpivf_fail(ctx, MPIVF_MISMATCH,
+                          "'%s' answers %llu queries, '%s' has %llu; both have "
+                          "to be made from the same queries",
+                          result->path, (unsigned long long)result->queries, truth->path,
                           (unsigned long long)truth->queries);
     bool told = result->distance[0] != '\0' && truth->distance[0] != '\0';
     bool same = result->metric_known && truth->metric_known

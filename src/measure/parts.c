@@ -46,7 +46,8 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         mpivf_forgive(ctx);
         return MPIVF_OK;
     }
-    if (status == MPIVF_OK && (!good || part.k != listing->k || part.segments != listing->segments)) {
+    if (status == MPIVF_OK &&
+        (!good || part.k != listing->k || part.segments != listing->segments)) {
         mpivf_note(ctx, "'%s' is damaged; its rows are compared again", path);
         mpivf_free(ctx, part.range);
         return mpivf_file_remove(ctx, path);

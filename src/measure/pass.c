@@ -31,9 +31,9 @@ mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads)
 {
     size_t choose = mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads);
     size_t peak = mpivf_filter_peak_bytes(shape->dim, threads); /* later */
-    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) + (choose > peak ? choose : peak) +
-           mpivf_pass_raw_bytes(shape) + 2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
-           SMALL_BYTES;
+    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) +
+           (choose > peak ? choose : peak) + mpivf_pass_raw_bytes(shape) +
+           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + SMALL_BYTES;
 }
 
 size_t

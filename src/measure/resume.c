@@ -101,9 +101,11 @@ refuse(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source, c
     char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(now, after);
-    return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT, "'%s' changed since this work began: %s then, "
+    return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
+                      "'%s' changed since this work began: %s then, "
                       "%s now, and %s that were compared have changed; remove the folder '%s' to "
-                      "start over", source->inputs->file[0].path, before, after, what, inquiry->folder);
+                      "start over",
+                      source->inputs->file[0].path, before, after, what, inquiry->folder);
 }
 
 /* Read the base rows of a part again. */
@@ -133,7 +135,8 @@ check_queries_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
         for (uint64_t i = 0; i < part->queries; i++)
             range[i] = (struct mpivf_range){mpivf_inquiry_place(inquiry, part->first + i), 1};
         size_t ranges = mpivf_range_normalise(range, part->queries, NULL);
-        status = mpivf_rowsum_again_all(&inquiry->query, NULL, inquiry->f64, range, ranges, progress, &rowsum);
+        status = mpivf_rowsum_again_all(&inquiry->query, NULL, inquiry->f64, range, ranges,
+                                        progress, &rowsum);
     }
     mpivf_free(ctx, range);
     if (status == MPIVF_OK && rowsum != part->query.rows)

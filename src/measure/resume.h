@@ -1,8 +1,9 @@
 /*
  * resume: going on from what earlier runs kept, and keeping what this one has.
  *
- * Rank 0 looks through the folder and plans (measure/parts.h); the parts chosen are shared out, rank r
- * taking over those numbered i with i mod ranks = r, and goes on as if it had compared their rows.
+ * Rank 0 looks through the folder and plans (measure/parts.h); the parts chosen are shared out,
+ * rank r taking over those numbered i with i mod ranks = r, and goes on as if it had compared their
+ * rows.
  */
 #ifndef MPIVF_MEASURE_RESUME_H
 #define MPIVF_MEASURE_RESUME_H
@@ -30,8 +31,8 @@ mpivf_resume_clear(struct mpivf_resume *resume);
 
 /*
  * Are the parts that earlier runs kept of the rows and queries that there are now? Where sizes and
- * times of the files differ, those of a part are read again; MPIVF_INPUT when one's have changed. To
- * be called once, while there is memory, before anything is planned. Collective, agreed.
+ * times of the files differ, those of a part are read again; MPIVF_INPUT when one's have changed.
+ * To be called once, while there is memory, before anything is planned. Collective, agreed.
  */
 mpivf_status
 mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *report);

@@ -73,8 +73,10 @@ say_why_ids(struct mpivf_context *ctx, const struct mpivf_terms *terms,
     else if (terms->scale >= 0)
         mpivf_note(ctx, "neither file is in an order of distance: only ids are counted");
     else if (same == evidence->pairs)
-        mpivf_note(ctx, "the ids in both files are at distances (0, 1...) that do not show by which "
-                   "convention '%s' measures: only ids are counted", right);
+        mpivf_note(ctx,
+                   "the ids in both files are at distances (0, 1...) that do not show by which "
+                   "convention '%s' measures: only ids are counted",
+                   right);
     else
         mpivf_note(ctx, "%llu of the %llu ids in both files have another distance in '%s' than in "
                    "'%s', by no known convention (another base or metric?): only ids are counted",

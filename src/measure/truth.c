@@ -123,7 +123,8 @@ drop_bad_rows(struct truth *t, uint64_t *rows)
     for (uint64_t i = 0; i < *rows; i++) {
         if (!mpivf_raw_good(mpivf_pass_raw(&t->shape, row, i), t->shape.dim)) {
             if (t->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
-                return mpivf_fail(t->par->ctx, MPIVF_INPUT, "row %llu has a value that is not finite%s; "
+                return mpivf_fail(t->par->ctx, MPIVF_INPUT,
+                                  "row %llu has a value that is not finite%s; "
                                   "--bad-rows skip leaves such rows out",
                                   (unsigned long long)t->number[i],
                                   mpivf_inquiry_or_large(&t->inquiry));
@@ -162,7 +163,8 @@ batch_all(struct truth *t, uint64_t *read)
         status = status ? status : ids;
     }
     if (status == MPIVF_OK) {
-        rowsum = mpivf_rowsum(t->row, mpivf_pass_raw_bytes(&t->shape), t->id, rows, t->par->ctx->threads);
+        rowsum = mpivf_rowsum(t->row, mpivf_pass_raw_bytes(&t->shape), t->id, rows,
+                              t->par->ctx->threads);
         status = drop_bad_rows(t, &rows);
     }
     if (status == MPIVF_OK) {

@@ -25,7 +25,8 @@ struct mpivf_watch_state {
 
 /* Compare a run of good rows that nobody has compared. */
 static mpivf_status
-compare(struct mpivf_watch_state *w, const char *row, uint64_t first, const int64_t *id, size_t rows)
+compare(struct mpivf_watch_state *w, const char *row, uint64_t first, const int64_t *id,
+        size_t rows)
 {
     mpivf_status status = MPIVF_OK;
     if (w->later > 0) /* now it is allocated */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /*
- * Bytes and elements of one MPI call: its counts are ints, and so are some MPIs' byte counts. A sum is
- * gathered in memory that MPI takes beside ours, as long as a piece.
+ * Bytes and elements of one MPI call: its counts are ints, and so are some MPIs' byte counts. A sum
+ * is gathered in memory that MPI takes beside ours, as long as a piece.
  */
 enum { PIECE = 1 << 30, PIECE_SUM = 1 << 20 };
 

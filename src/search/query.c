@@ -29,8 +29,9 @@ mpivf_query_open_all(const struct mpivf_par *par, const char *name, uint64_t dim
     *query = (struct mpivf_query){.ctx = par->ctx, .name = name, .dim = dim};
     mpivf_status status = mpivf_source_open_all(source, par, name, "test", reading);
     if (status == MPIVF_OK && source->dim != dim)
-        return mpivf_fail(par->ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
-                          name, (unsigned long long)source->dim, what, (unsigned long long)dim);
+        return mpivf_fail(par->ctx, MPIVF_MISMATCH,
+                          "the queries '%s' have %llu columns, '%s' has %llu", name,
+                          (unsigned long long)source->dim, what, (unsigned long long)dim);
     query->rows = most > 0 && most < source->rows ? most : source->rows;
     return status;
 }
@@ -47,9 +48,10 @@ mpivf_query_load_all(struct mpivf_query *query)
     struct mpivf_source *source = &query->source;
     const struct mpivf_par *par = source->par;
     uint64_t dim = query->dim;
-    mpivf_status status = source->type == MPIVF_F64
-                              ? load_wide_all(source, query)
-                              : mpivf_source_load_all(source, query->rows, 0, query->rows, &query->row);
+    mpivf_status status =
+        source->type == MPIVF_F64
+            ? load_wide_all(source, query)
+            : mpivf_source_load_all(source, query->rows, 0, query->rows, &query->row);
     if (status == MPIVF_OK)
         status = mpivf_source_unchanged_all(source);
     mpivf_source_close_all(source);

@@ -75,7 +75,8 @@ check_memory(const struct searching *s)
     uint64_t probes = tunes ? meta->lists : s->probes;
     uint64_t asked = tunes ? mpivf_tune_queries(&s->query) : 0, n = asked > LEAST ? asked : LEAST;
     size_t result = s->par->rank == 0 ? s->query.rows * s->options->k * RESULT_BYTES : 0;
-    size_t tune = tunes ? asked * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
+    size_t tune =
+        tunes ? asked * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
     size_t need = mpivf_coarse_bytes(meta->lists, meta->dim, ctx->threads) +
                   mpivf_query_bytes(&s->query) + result + tune + fixed_bytes(s, probes) +
                   n * query_bytes(s, s->candidates, probes);
@@ -165,8 +166,8 @@ open_all(struct searching *s, const char *index, const char *queries,
 }
 
 /*
- * What float64 queries lost, against how far the rows that were trained on lie from their centroids;
- * as in training for l2 alone.
+ * What float64 queries lost, against how far the rows that were trained on lie from their
+ * centroids; as in training for l2 alone.
  */
 static void
 tell_loss(const struct searching *s, struct mpivf_searched *searched)
@@ -178,9 +179,9 @@ tell_loss(const struct searching *s, struct mpivf_searched *searched)
     searched->decode_error =
         mpivf_loss_share(s->query.lost, meta->objective * (double)s->query.rows);
     if (s->par->rank == 0 && mpivf_loss_matters(searched->decode_error))
-        mpivf_warn(s->par->ctx, "the queries are float64 and are searched for as float32: that loses "
-                   "%.1f %% of what tells neighbours apart; subtract the mean of the columns, or scale "
-                   "the data, of rows and queries (truth computes with float64)",
+        mpivf_warn(s->par->ctx, "the queries are float64 and are searched for as float32: that "
+                   "loses %.1f %% of what tells neighbours apart; subtract the mean of the "
+                   "columns, or scale the data, of rows and queries (truth computes with float64)",
                    100 * searched->decode_error);
 }
 

@@ -36,7 +36,8 @@ mpivf_source_flat_open_all(struct mpivf_source *source, struct mpivf_source_plan
 {
     struct mpivf_context *ctx = source->par->ctx;
     struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
-    mpivf_status status = state ? mpivf_path(ctx, state->path, "%s", plan->shape.file) : MPIVF_MEMORY;
+    mpivf_status status =
+        state ? mpivf_path(ctx, state->path, "%s", plan->shape.file) : MPIVF_MEMORY;
     if (state)
         state->file.fd = -1;
     if (status == MPIVF_OK) {

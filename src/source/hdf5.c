@@ -44,9 +44,10 @@ hdf5_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
         *mode = MPIVF_READ_INDEPENDENT;
     if (*mode == MPIVF_READ_COLLECTIVE && !plan->shape.together) {
         *mode = MPIVF_READ_INDEPENDENT;
-        mpivf_note(ctx, "'%s:%s' cannot be read by all ranks together (compressed or narrow chunks, "
-                   "parts never written or in other files): reading independently", plan->path,
-                   plan->object);
+        mpivf_note(ctx,
+                   "'%s:%s' cannot be read by all ranks together (compressed or narrow chunks, "
+                   "parts never written or in other files): reading independently",
+                   plan->path, plan->object);
     }
     return MPIVF_OK;
 }

@@ -121,15 +121,16 @@ refuse_type(struct mpivf_context *ctx, const char *path, const char *descr)
         return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged: its header names no type", path);
     if (descr[0] == '[')
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds records with fields, which are not read; in "
-                          "Python, numpy.lib.recfunctions.structured_to_unstructured makes a matrix "
-                          "of them", path);
+                          "Python, numpy.lib.recfunctions.structured_to_unstructured makes a "
+                          "matrix of them", path);
     if (strncmp(descr, "'|O'", 4) == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds Python objects, which are not read; in "
                           "Python, numpy.save('rows.npy', numpy.array(list(numpy.load('%s', "
                           "allow_pickle=True)), 'f4')) makes a matrix of rows", path, path);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds numpy's type %.*s, which is not read (vectors are "
-                      "f16 f32 f64 u8 i8, ids i32 u32 i64 u64); convert it with .astype('f4')", path,
-                      length_of(descr) < 24 ? length_of(descr) : 24, descr);
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "'%s' holds numpy's type %.*s, which is not read (vectors are "
+                      "f16 f32 f64 u8 i8, ids i32 u32 i64 u64); convert it with .astype('f4')",
+                      path, length_of(descr) < 24 ? length_of(descr) : 24, descr);
 }
 
 static mpivf_status
@@ -172,8 +173,8 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
     bool by_columns = fortran == NULL || strncmp(fortran, "False", 5) != 0;
     if (by_columns && shape.dim > 1 && shape.rows > 1)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is stored by columns (Fortran order); in Python, "
-                          "numpy.save('rows.npy', numpy.ascontiguousarray(numpy.load('%s'))) stores "
-                          "it by rows", path, path);
+                          "numpy.save('rows.npy', numpy.ascontiguousarray(numpy.load('%s'))) "
+                          "stores it by rows", path, path);
     uint64_t row_bytes, need;
     if (__builtin_mul_overflow(shape.dim, mpivf_type_size(shape.type), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, shape.rows, &need) || need > bytes - at)

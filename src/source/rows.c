@@ -1,4 +1,7 @@
-/* Rows of an open source: read, decoded, and those that were never written spoilt where that is asked for. */
+/*
+ * Rows of an open source: read, decoded, and those that were never written spoilt where that is
+ * asked for.
+ */
 #include "source/backend.h"
 #include "source/decode.h"
 
@@ -47,7 +50,9 @@ first_unwritten(const struct mpivf_source *source, uint64_t row)
     return low;
 }
 
-/* Rows that count as unwritten become bad rows, whatever was read; values are float32 or float64. */
+/*
+ * Rows that count as unwritten become bad rows, whatever was read; values are float32 or float64.
+ */
 static void
 spoil_range(const struct mpivf_source *source, struct mpivf_range range, char *buffer, size_t size)
 {
@@ -132,13 +137,15 @@ mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range 
     void *raw;
     mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
-        mpivf_decode_i64(source->type, source->swapped, raw, mpivf_range_rows(range, ranges), buffer);
+        mpivf_decode_i64(source->type, source->swapped, raw, mpivf_range_rows(range, ranges),
+                         buffer);
     return status;
 }
 
 /* Rows to load, into a new buffer of so many bytes a row. */
 static mpivf_status
-load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers, bool f64, void **rows)
+load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers, bool f64,
+         void **rows)
 {
     struct mpivf_context *ctx = source->par->ctx;
     uint64_t n = numbers.rows;

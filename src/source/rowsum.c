@@ -53,7 +53,8 @@ mpivf_rowsum_again_all(struct mpivf_source *source, struct mpivf_source *ids, bo
     size_t bytes = mpivf_memory_left(par->ctx) / 4, row = mpivf_reader_row_bytes(source, ids, f64);
     bytes = bytes < BATCH_MOST ? bytes : BATCH_MOST;
     if (status == MPIVF_OK)
-        status = mpivf_reader_init(&reader, source, ids, &slab, bytes / row > 0 ? bytes / row : 1, f64);
+        status =
+            mpivf_reader_init(&reader, source, ids, &slab, bytes / row > 0 ? bytes / row : 1, f64);
     status = mpivf_agree_all(par, status);
     for (bool more = status == MPIVF_OK; more;) {
         uint64_t rows;

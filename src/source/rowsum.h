@@ -2,9 +2,10 @@
  * rowsum: a checksum of rows that does not depend on the order in which they are read.
  *
  * Each row gives a 64-bit hash of its bytes and its id (its number where there are no ids); the sum
- * of a set of rows is the sum of theirs, modulo 2^64. So ranks and threads add up what each has seen,
- * and whoever made something of a set of rows can later be asked whether they are still the same.
- * The bytes are those of the rows as they were decoded: what nobody computes with does not count.
+ * of a set of rows is the sum of theirs, modulo 2^64. So ranks and threads add up what each has
+ * seen, and whoever made something of a set of rows can later be asked whether they are still the
+ * same. The bytes are those of the rows as they were decoded: what nobody computes with does not
+ * count.
  *
  * Cost: a row at 8 GB/s a thread, when it is in the cache.
  */

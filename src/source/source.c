@@ -27,8 +27,10 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     if (status == MPIVF_OK && !mpivf_file_exists(plan->path))
         return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", plan->path);
     if (status == MPIVF_OK && strlen(object) >= sizeof plan->object)
-        return mpivf_fail(ctx, MPIVF_USAGE, "the object name '%.60s...' is too long: it may have %d "
-                          "bytes", object, MPIVF_OBJECT - 1);
+        return mpivf_fail(ctx, MPIVF_USAGE,
+                          "the object name '%.60s...' is too long: it may have %d "
+                          "bytes",
+                          object, MPIVF_OBJECT - 1);
     if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
         object = fallback;
     snprintf(plan->object, sizeof plan->object, "%s", object);

@@ -188,7 +188,8 @@ sources(struct checks *t)
         {7, "./a.h5", "11 bytes", MPIVF_OK, ""},
         {8, "a.h5", "12 bytes", MPIVF_MISMATCH, "'a.h5' changed since the work in '"},
         {8, "a.h5", "12 bytes", MPIVF_MISMATCH, "began: 10 bytes then, 12 bytes now; start over"},
-        {8, "b\"\n.h5", "12 bytes", MPIVF_MISMATCH, "on 'a.h5' (10 bytes), not on 'b??.h5' (12 bytes)"},
+        {8, "b\"\n.h5", "12 bytes", MPIVF_MISMATCH,
+         "on 'a.h5' (10 bytes), not on 'b??.h5' (12 bytes)"},
         {8, "\303\244", "1 byte", MPIVF_MISMATCH, "not on '\303\244' (1 byte)"},
         {8, "\344", "1 byte", MPIVF_MISMATCH, "not on '?' (1 byte)"},
     };
@@ -297,7 +298,8 @@ unseen(struct checks *t)
     if (t->par.rank == t->par.size - 1)
         strcpy(claim.folder, missing);
     CHECK(t, mpivf_claim_seen_all(&claim) == MPIVF_IO);
-    CHECK(t, strstr(t->ctx.error, "cannot see '") && strstr(t->ctx.error, "/no/such/manifest.json'"));
+    CHECK(t,
+          strstr(t->ctx.error, "cannot see '") && strstr(t->ctx.error, "/no/such/manifest.json'"));
     CHECK(t, strstr(t->ctx.error, "file system that all ranks share") != NULL);
     mpivf_forgive(&t->ctx);
     mpivf_claim_clear(&claim);

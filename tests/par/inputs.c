@@ -97,7 +97,8 @@ share_all(struct checks *t, int other, size_t bytes, int64_t modified, const cha
     CHECK(t, status == (says && other < t->par.size ? MPIVF_INPUT : MPIVF_OK));
     if (status == MPIVF_OK) {
         CHECK(t, inputs.files == 2 && strcmp(inputs.file[1].path, "file") == 0);
-        CHECK(t, inputs.file[1].bytes == 5 && mpivf_inputs_same_time(inputs.file[1].modified, THEN));
+        CHECK(t,
+              inputs.file[1].bytes == 5 && mpivf_inputs_same_time(inputs.file[1].modified, THEN));
         CHECK(t, mpivf_inputs_unchanged_all(&t->par, &inputs) == MPIVF_OK);
     } else {
         snprintf(who, sizeof who, "rank %d on ", other);
@@ -115,7 +116,8 @@ ranks(struct checks *t)
     for (int other = 1; other < 3; other++) {
         share_all(t, other, 5, THEN, NULL);
         share_all(t, other, 5, THEN / SECOND * SECOND, NULL);
-        share_all(t, other, 7, THEN, "sees another 'file': 7 bytes there, 5 on rank 0; copy it with");
+        share_all(t, other, 7, THEN,
+                  "sees another 'file': 7 bytes there, 5 on rank 0; copy it with");
         share_all(t, other, 5, THEN + SECOND,
                   "sees another 'file': modified 2023-11-14 22:13:21.250 there, 2023-11-14 "
                   "22:13:20.250 on rank 0; copy");
@@ -129,7 +131,8 @@ content(struct checks *t)
     uint64_t last = (uint64_t)t->par.size - 1, rank = (uint64_t)t->par.rank;
     char who[32];
     CHECK(t, mpivf_inputs_content_all(&t->par, "x.h5", 77) == MPIVF_OK);
-    mpivf_status status = mpivf_inputs_content_all(&t->par, "x.h5", rank == last && last > 0 ? 78 : 77);
+    mpivf_status status =
+        mpivf_inputs_content_all(&t->par, "x.h5", rank == last && last > 0 ? 78 : 77);
     CHECK(t, status == (last > 0 ? MPIVF_INPUT : MPIVF_OK));
     snprintf(who, sizeof who, "rank %d on ", t->par.size - 1);
     CHECK(t, last == 0 || (strstr(t->ctx.error, who) == t->ctx.error &&
@@ -162,7 +165,8 @@ changes(struct checks *t)
 {
     setenv("TZ", "UTC", 1);
     for (int rank = 0; rank < t->par.size; rank++) {
-        change_all(t, rank, 6, THEN, "'file' was modified while it was read (at 2023-11-14 22:13:20.250)");
+        change_all(t, rank, 6, THEN,
+                   "'file' was modified while it was read (at 2023-11-14 22:13:20.250)");
         change_all(t, rank, 5, THEN + SECOND, "while it was read (at 2023-11-14 22:13:21.250)");
         change_all(t, rank, 0, 0, "cannot see 'file' any more after reading it: No such file");
     }

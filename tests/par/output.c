@@ -29,7 +29,8 @@ same_names(struct checks *t)
 {
     struct mpivf_outputs outputs;
     struct mpivf_output *out = name_all(t, &outputs, "out");
-    struct mpivf_output *work = mpivf_outputs_folder(&outputs, mpivf_output_path(out), NULL, "work");
+    struct mpivf_output *work =
+        mpivf_outputs_folder(&outputs, mpivf_output_path(out), NULL, "work");
     char names[3][MPIVF_PATH];
     CHECK(t, mpivf_outputs_declare_all(&outputs, false) == MPIVF_OK);
     strcpy(names[0], out->path);

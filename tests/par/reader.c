@@ -92,7 +92,8 @@ check_read(struct checks *t, uint64_t rows, size_t batch_rows, enum mpivf_read_m
     CHECK(t, source.collective == (mode == MPIVF_READ_COLLECTIVE));
     CHECK(t, mpivf_source_load_all(&source, rows, 0, rows, &want) == MPIVF_OK);
     if (ids)
-        CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", reading, rows) == MPIVF_OK);
+        CHECK(t, mpivf_source_open_ids_all(&column, &t->par, files.ids, "id", reading, rows) ==
+                     MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     size_t used = t->ctx.memory.used;
     CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows, false) ==
@@ -146,7 +147,8 @@ failure_comes_back(struct checks *t)
     struct mpivf_reader reader;
     struct mpivf_batch *batch;
     make_all(t, &files, 1000);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train", (struct mpivf_reading){0}) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, files.rows, "train",
+                                   (struct mpivf_reading){0}) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     CHECK(t, mpivf_reader_init(&reader, &source, NULL, &slab, 10, false) == MPIVF_OK);
     mpivf_status status = mpivf_reader_next_all(&reader, &batch);

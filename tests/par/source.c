@@ -85,7 +85,8 @@ static void
 check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const float *want)
 {
     struct mpivf_source source;
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){.mode = mode}) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train",
+                                   (struct mpivf_reading){.mode = mode}) == MPIVF_OK);
     float *row = calloc(source.rows * source.dim + 1, sizeof *row);
     for (uint64_t piece = 0; piece < 6; piece++) {
         uint64_t third = source.rows / 3;
@@ -136,14 +137,16 @@ modes_are_equal(struct checks *t)
 
 /* What one rank adds up alone. */
 static uint64_t
-plain_sum(struct checks *t, struct mpivf_source *source, const struct mpivf_range *range, size_t ranges)
+plain_sum(struct checks *t, struct mpivf_source *source, const struct mpivf_range *range,
+          size_t ranges)
 {
     uint64_t sum = 0;
     float *row = calloc(source->rows * source->dim, sizeof *row);
     for (size_t r = 0; r < ranges; r++) {
         CHECK(t, mpivf_source_read_all(source, &range[r], 1, row) == MPIVF_OK);
         for (uint64_t i = 0; i < range[r].rows; i++)
-            sum += mpivf_rowsum_row(row + i * source->dim, source->dim * sizeof *row, range[r].row + i);
+            sum += mpivf_rowsum_row(row + i * source->dim, source->dim * sizeof *row,
+                                    range[r].row + i);
     }
     free(row);
     return sum;
@@ -160,12 +163,14 @@ rowsums(struct checks *t)
     uint64_t sum, first, again;
     snprintf(path, sizeof path, "%s/sums", t->folder);
     CHECK(t, generate_some_all(&t->par, path, 5001, 5, MPIVF_F16) == MPIVF_OK);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) ==
+                 MPIVF_OK);
     mpivf_phase_begin(&progress, &t->par, &report, "sums", "rows", 0);
     CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, some, 3, &progress, &sum) == MPIVF_OK);
     CHECK(t, sum == plain_sum(t, &source, some, 3));
     CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, part, 2, &progress, &first) == MPIVF_OK);
-    CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, &some[2], 1, &progress, &again) == MPIVF_OK);
+    CHECK(t,
+          mpivf_rowsum_again_all(&source, NULL, false, &some[2], 1, &progress, &again) == MPIVF_OK);
     CHECK(t, first + again == sum && first != sum);
     CHECK(t, mpivf_rowsum_again_all(&source, NULL, false, NULL, 0, &progress, &again) == MPIVF_OK);
     CHECK(t, again == plain_sum(t, &source, &(struct mpivf_range){0, 5001}, 1));
@@ -187,8 +192,10 @@ fingerprints(struct checks *t)
             if (t->par.rank == 0) {
                 char head[128];
                 float *value = calloc(6000, sizeof *value);
-                int length = snprintf(head, sizeof head, "\x93NUMPY\x01%c%c%c{'descr': '<f4', "
-                                      "'fortran_order': False, 'shape': %s, }", 0, 118, 0, shapes[s]);
+                int length = snprintf(head, sizeof head,
+                                      "\x93NUMPY\x01%c%c%c{'descr': '<f4', "
+                                      "'fortran_order': False, 'shape': %s, }",
+                                      0, 118, 0, shapes[s]);
                 memset(head + length, ' ', sizeof head - (size_t)length);
                 if (change > 0)
                     value[(change - 1) * 2999 + 1] = 1;
@@ -200,7 +207,8 @@ fingerprints(struct checks *t)
                 free(value);
             }
             mpivf_total_all(&t->par, 0); /* it is there */
-            CHECK(t, mpivf_source_open_all(&source, &t->par, path, NULL, (struct mpivf_reading){0}) == MPIVF_OK);
+            CHECK(t, mpivf_source_open_all(&source, &t->par, path, NULL,
+                                           (struct mpivf_reading){0}) == MPIVF_OK);
             for (uint64_t i = 0; i < n; i++)
                 CHECK(t, seen[i] != source.fingerprint);
             seen[n++] = source.fingerprint;
@@ -215,12 +223,14 @@ bad_names(struct checks *t)
     char path[128];
     struct mpivf_source source;
     snprintf(path, sizeof path, "%s/nothing-here", t->folder);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_INPUT);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) ==
+                 MPIVF_INPUT);
     CHECK(t, strstr(t->ctx.error, path) != NULL);
     mpivf_source_close_all(&source);
     mpivf_forgive(&t->ctx);
     snprintf(path, sizeof path, "%s/modes:other", t->folder);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_INPUT);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) ==
+                 MPIVF_INPUT);
     mpivf_source_close_all(&source);
 }
 

@@ -40,7 +40,8 @@ sample_all(const struct mpivf_par *par, const char *path, const struct mpivf_tra
     struct mpivf_draw draw = {{wanted / 10, wanted / 3, wanted}, memory, path};
     uint64_t rowsum = 0, again = 1;
     memset(sample, 0, sizeof *sample);
-    mpivf_status status = mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
+    mpivf_status status =
+        mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
     mpivf_phase_begin(&progress, par, &report, "sample", "rows", wanted);
     if (status == MPIVF_OK)
         status = mpivf_draw_all(par, &source, options, &draw, &progress, sample, &rowsum);
@@ -127,7 +128,8 @@ sample_rows_fit_their_keys(struct checks *t)
     float *all = NULL;
     make_file(t, path, ROWS);
     CHECK(t, sample_all(&t->par, path, &options, 300, SIZE_MAX, &sample) == MPIVF_OK);
-    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) == MPIVF_OK);
+    CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) ==
+                 MPIVF_OK);
     CHECK(t, mpivf_source_load_all(&source, source.rows, 0, source.rows, &all) == MPIVF_OK);
     for (size_t s = 0; s < mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL); s++) {
         size_t place = mpivf_sample_place(&sample, s);

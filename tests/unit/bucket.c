@@ -76,8 +76,10 @@ the_need_that_is_told_is_enough(void **state)
         for EACH(r, ROW) {
             mpivf_status status = mpivf_bucket_plan(&ctx, TOTAL[t], ROW[r], 100000, 3, &b);
             assert_int_equal(status, MPIVF_MEMORY);
-            int found = sscanf(ctx.error, "shuffling in two passes needs %*f MiB of buffers at least, "
-                               "%*f MiB are left; raise --memory to %zuM", &enough);
+            int found = sscanf(ctx.error,
+                               "shuffling in two passes needs %*f MiB of buffers at least, "
+                               "%*f MiB are left; raise --memory to %zuM",
+                               &enough);
             assert_int_equal(found, 1);
             mpivf_forgive(&ctx);
             enough <<= 20;

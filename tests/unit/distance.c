@@ -159,7 +159,8 @@ float64_as_long_double(void **state)
             assert_near(square, x, x);
             assert_near(mpivf_raw_distance(MPIVF_L2, raw64(a), square, raw64(b), dim), difference,
                         difference);
-            assert_near(mpivf_raw_distance(MPIVF_IP, raw64(a), square, raw64(b), dim), -product, absolute);
+            assert_near(mpivf_raw_distance(MPIVF_IP, raw64(a), square, raw64(b), dim), -product,
+                        absolute);
             double cosine = mpivf_raw_distance(MPIVF_COSINE, raw64(a), square, raw64(b), dim);
             assert_near(cosine, 1 - product / (sqrtl(x) * sqrtl(y)), 1);
             /* to itself, and both ways */

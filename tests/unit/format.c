@@ -105,7 +105,8 @@ layout_is_aligned(void **state)
     struct mpivf_file file;
     assert_ok(&ctx, mpivf_file_remove(&ctx, path));
     assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
-    assert_ok(&ctx, mpivf_index_create(&ctx, &file, &meta, centroid, offset, rejected, range, &layout));
+    assert_ok(&ctx,
+              mpivf_index_create(&ctx, &file, &meta, centroid, offset, rejected, range, &layout));
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
     const uint64_t large[] = {layout.centroid, layout.list_offset, layout.id, layout.code,
                               layout.vector, layout.list_checksum};
@@ -246,8 +247,10 @@ widest_rows(void **state)
     (void)state;
     static const uint64_t none[2] = {0, 0};
     struct mpivf_index index;
-    struct mpivf_index_meta wide = {
-        .codec = mpivf_codec(MPIVF_CODEC_F32), .dim = MPIVF_MOST_COLUMNS, .lists = 1, .centroids = 1};
+    struct mpivf_index_meta wide = {.codec = mpivf_codec(MPIVF_CODEC_F32),
+                                    .dim = MPIVF_MOST_COLUMNS,
+                                    .lists = 1,
+                                    .centroids = 1};
     float *centroid = room(MPIVF_MOST_COLUMNS + 1, sizeof *centroid);
     memset(centroid, 0, (MPIVF_MOST_COLUMNS + 1) * sizeof *centroid);
     create_wide(&wide, centroid, none);

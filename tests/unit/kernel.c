@@ -92,7 +92,8 @@ float64_has_the_same_bits(void **state)
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             for (size_t i = 0; kernel && i < 70 + sizeof wide / sizeof wide[0]; i++) {
                 size_t dim = dim_at(i), off = dim < MOST && i % 2;
-                double square = kernel->square64(x + off, y, dim), dot = kernel->dot64(x + off, y, dim);
+                double square = kernel->square64(x + off, y, dim),
+                       dot = kernel->dot64(x + off, y, dim);
                 assert_same_bits(square, by_definition64(x + off, y, dim, true), kernel->name, dim);
                 assert_same_bits(dot, by_definition64(x + off, y, dim, false), kernel->name, dim);
                 if (kind < 5)

@@ -72,11 +72,14 @@ as_defined(void **state)
             double share = measured(metric, row, centroid, &vanished);
             double want = by_definition(metric, row, centroid);
             if (!(fabs(share - want) <= 1e-6 * want)) /* 0.6f and 0.8f have no length of 1 quite */
-                fail_msg("%s, kind %d: %g instead of %g", mpivf_metric_name(metric), kind, share, want);
+                fail_msg("%s, kind %d: %g instead of %g", mpivf_metric_name(metric), kind, share,
+                         want);
             for (size_t i = 0; i < ROWS * DIM; i++)
                 zeros += row[i] != 0 && fabsf(row[i]) <= 0x1p-25f;
             assert_int_equal(vanished, zeros);
-            /* near its centroid only l2 sees the rows at 1000, and any metric what is left of 1e-8 */
+            /*
+             * near its centroid only l2 sees the rows at 1000, and any metric what is left of 1e-8
+             */
             bool matters = kind == 2 || kind == 3 || (kind == 1 && m == 0);
             assert_int_equal(mpivf_loss_matters(share), matters);
         }

@@ -128,9 +128,11 @@ enough_is_told(void **state)
     ctx.memory.beside = 30 * MIB;
     assert_ok(&ctx, mpivf_memory_reserve(&ctx, "some", 4 * MIB));
     assert_fails(&ctx, MPIVF_MEMORY,
-                 "more needs 9.0 MiB of buffers at least, 6.0 MiB are left; raise --memory to 45M or do "
-                 "less", mpivf_memory_plan(&ctx, "more", 9 * MIB, 20 * MIB, "do less", &bytes));
-    assert_fails(&ctx, MPIVF_MEMORY, "raise --memory to 43M", mpivf_memory_reserve(&ctx, "x", 7 * MIB));
+                 "more needs 9.0 MiB of buffers at least, 6.0 MiB are left; raise --memory to 45M "
+                 "or do less",
+                 mpivf_memory_plan(&ctx, "more", 9 * MIB, 20 * MIB, "do less", &bytes));
+    assert_fails(&ctx, MPIVF_MEMORY, "raise --memory to 43M",
+                 mpivf_memory_reserve(&ctx, "x", 7 * MIB));
     assert_int_equal(bytes, 0);
     ctx.memory.limit = (45 - 30) * MIB;
     assert_ok(&ctx, mpivf_memory_plan(&ctx, "more", 9 * MIB, 20 * MIB, NULL, &bytes));

@@ -135,9 +135,11 @@ static void
 beginnings_of_several(void **state)
 {
     (void)state;
-    assert_fails(&ctx, MPIVF_USAGE, "option '--m' could be --memory, --metric, --model; write more of it",
+    assert_fails(&ctx, MPIVF_USAGE,
+                 "option '--m' could be --memory, --metric, --model; write more of it",
                  parse("--m 1"));
-    assert_fails(&ctx, MPIVF_USAGE, "option '--me=4' could be --memory, --metric;", parse("--me=4"));
+    assert_fails(&ctx, MPIVF_USAGE, "option '--me=4' could be --memory, --metric;",
+                 parse("--me=4"));
     assert_ok(&ctx, parse("--mem 8k"));
     assert_int_equal(fields.memory, 8192);
 }

@@ -81,7 +81,8 @@ declare(struct mpivf_outputs *outputs, const char *out, const char *input, bool 
 
 /* A declaration that is refused, with nothing made. */
 static void
-assert_refused(mpivf_status status, const char *words, const char *out, const char *input, bool force)
+assert_refused(mpivf_status status, const char *words, const char *out, const char *input,
+               bool force)
 {
     struct mpivf_outputs outputs;
     int before = count_entries(&ctx, folder);

@@ -85,9 +85,9 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
     double upper = mpivf_prepare_upper(&pair->queries, q, &pair->base, j, value);
     double limit = mpivf_prepare_limit(&pair->queries, q, d);
     if (lower > d || !(upper >= d) || value > limit)
-        fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value %.9g, "
-                 "limit %.9g", what, mpivf_filter_name(pair->base.filter), set, q, j, d, lower, upper,
-                 (double)value, limit);
+        fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
+                 "%.9g, limit %.9g", what, mpivf_filter_name(pair->base.filter), set, q, j, d,
+                 lower, upper, (double)value, limit);
 }
 
 /* Every pair, by every set that the processor has. */

@@ -48,7 +48,8 @@ fill(const struct kind *kind, double *x, size_t rows, size_t dim, uint64_t strea
         for (size_t j = 0; j < dim; j++)
             x[i * dim + j] =
                 kind->offset +
-                ldexp(kind->scale * mpivf_random_normal(stream, MPIVF_FOR_NOISE, i * dim + j), power);
+                ldexp(kind->scale * mpivf_random_normal(stream, MPIVF_FOR_NOISE, i * dim + j),
+                      power);
         if (i % 13 == 12)
             memset(x + i * dim, 0, dim * sizeof *x);
         assert_true(mpivf_raw_good(mpivf_raw_of(true, x + i * dim), dim));
@@ -73,8 +74,8 @@ check_filter(const char *what, enum mpivf_metric metric, enum mpivf_filter filte
 
 /* Queries of one kind, rows of another; some queries are rows, and nearly rows. */
 static void
-check(enum mpivf_metric metric, size_t dim, const struct kind *of, const struct kind *in, int centres,
-      uint64_t stream)
+check(enum mpivf_metric metric, size_t dim, const struct kind *of, const struct kind *in,
+      int centres, uint64_t stream)
 {
     static double distance[QUERIES][ROWS];
     double *row = room(ROWS * dim, sizeof *row), *query = room(QUERIES * dim, sizeof *query);
@@ -93,8 +94,8 @@ check(enum mpivf_metric metric, size_t dim, const struct kind *of, const struct 
             assert_true(isfinite(distance[q][j]));
         }
     for (int c = 0; c < centres; c++) {
-        snprintf(what, sizeof what, "%s, %zu columns, %s in %s, centre %d", mpivf_metric_name(metric), dim,
-                 of->name, in->name, c);
+        snprintf(what, sizeof what, "%s, %zu columns, %s in %s, centre %d",
+                 mpivf_metric_name(metric), dim, of->name, in->name, c);
         if (c == 0)
             mpivf_centre_mean64(metric, row, ROWS, dim, centre);
         else if (c == 1)
@@ -163,7 +164,8 @@ float32_values_are_float32_rows(void **state)
         assert_ok(&ctx, mpivf_base_init(&ctx, &a, MPIVF_L2, (enum mpivf_filter)f, DIM, ROWS));
         assert_ok(&ctx, mpivf_base_init(&ctx, &b, MPIVF_L2, (enum mpivf_filter)f, DIM, ROWS));
         mpivf_base_fill(&a, row, ROWS, zero, NULL, 0);
-        mpivf_base_fill_raw(&b, mpivf_raw_of(true, same), ROWS, mpivf_raw_of(true, zero64), NULL, 0);
+        mpivf_base_fill_raw(&b, mpivf_raw_of(true, same), ROWS, mpivf_raw_of(true, zero64), NULL,
+                            0);
         assert_memory_equal(a.term, b.term, ROWS * sizeof *a.term);
         assert_memory_equal(a.word, b.word, ROWS / MPIVF_PANEL * MPIVF_PANEL * a.steps * 4);
         mpivf_base_clear(&ctx, &a);
@@ -172,7 +174,9 @@ float32_values_are_float32_rows(void **state)
     assert_int_equal(ctx.memory.used, 0);
 }
 
-/* A bound that allows everything would hold too: an offset that float32 cannot hold costs nothing. */
+/*
+ * A bound that allows everything would hold too: an offset that float32 cannot hold costs nothing.
+ */
 static void
 bounds_are_narrow_at_an_offset(void **state)
 {
@@ -216,7 +220,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("prepare64: bounds hold", bounds_hold),
-        TEST("prepare64: bounds hold for queries of one kind in rows of another", bounds_hold_mixed),
+        TEST("prepare64: bounds hold for queries of one kind in rows of another",
+             bounds_hold_mixed),
         TEST("prepare64: float32 values are as float32 rows", float32_values_are_float32_rows),
         TEST("prepare64: bounds are narrow at an offset", bounds_are_narrow_at_an_offset),
     };
