@@ -172,8 +172,8 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
         status = check_cover(ctx, survey, options->partial);
     if (status == MPIVF_OK && survey->rows == 0 && !options->partial)
         status = mpivf_fail(ctx, MPIVF_INPUT,
-                            "the shards have no rows, all %llu were rejected: there is "
-                            "nothing to index",
+                            "the shards have no rows, all %llu were rejected: there is nothing "
+                            "to index",
                             (unsigned long long)survey->source_rows);
     if (status == MPIVF_OK && survey->model == UINT64_MAX)
         status = mpivf_fail(ctx, MPIVF_INPUT, "no input has centroids; add the model file");
@@ -197,8 +197,7 @@ look_at(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
 {
     mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++) {
-        if (!mpivf_file_exists(input[i]))
-            status = mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", input[i]);
+        status = mpivf_file_expect(ctx, input[i]);
         if (status == MPIVF_OK)
             status = mpivf_inputs_add(ctx, seen, input[i]);
     }

@@ -215,13 +215,14 @@ static mpivf_status
 read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
           struct mpivf_h5_dataset d[DATASETS], struct mpivf_index_meta *meta)
 {
-    if (!mpivf_file_exists(path))
-        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
+    mpivf_status status = mpivf_file_expect(ctx, path);
+    if (status)
+        return status;
     name_attributes(a);
     memset(d, 0, DATASETS * sizeof *d);
     *meta = (struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32)};
     set_datasets(d, meta); /* for the names */
-    mpivf_status status = mpivf_h5_describe(ctx, path, &a[A_FORMAT], 1, NULL, 0);
+    status = mpivf_h5_describe(ctx, path, &a[A_FORMAT], 1, NULL, 0);
     if (status == MPIVF_INPUT && mpivf_h5_is(path)) {
         mpivf_forgive(ctx);
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);

@@ -11,8 +11,8 @@ look_all(const struct mpivf_par *par, const char *path, struct mpivf_inputs **in
     struct mpivf_context *ctx = par->ctx;
     *inputs = mpivf_alloc_zero(ctx, "an index", 1, sizeof **inputs);
     mpivf_status status = *inputs ? MPIVF_OK : MPIVF_MEMORY;
-    if (status == MPIVF_OK && par->rank == 0 && !mpivf_file_exists(path))
-        status = mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
+    if (status == MPIVF_OK && par->rank == 0)
+        status = mpivf_file_expect(ctx, path);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_inputs_add(ctx, *inputs, path);
     status = mpivf_agree_all(par, status);

@@ -366,6 +366,14 @@ mpivf_file_exists(const char *path)
     return lstat(path, &info) == 0;
 }
 
+mpivf_status
+mpivf_file_expect(struct mpivf_context *ctx, const char *path)
+{
+    if (mpivf_file_exists(path))
+        return MPIVF_OK;
+    return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
+}
+
 bool
 mpivf_file_hold(const struct mpivf_file *file)
 {

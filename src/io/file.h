@@ -139,6 +139,10 @@ mpivf_file_remove(struct mpivf_context *ctx, const char *path);
 bool
 mpivf_file_exists(const char *path);
 
+/* MPIVF_INPUT when there is no file of this name. */
+mpivf_status
+mpivf_file_expect(struct mpivf_context *ctx, const char *path);
+
 /*
  * Hold an open, written file locked until it is closed or the process ends; false when another
  * process holds it. Where the file system knows no locks nothing is held, and that is true.

@@ -49,11 +49,12 @@ mpivf_result_open(struct mpivf_context *ctx, const char *path, struct mpivf_resu
     struct mpivf_h5_attribute exact = {.name = "exact", .kind = MPIVF_H5_U64};
     char kind[64];
     *reader = (struct mpivf_result_reader){.path = path};
-    if (!mpivf_file_exists(path))
-        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", path);
+    mpivf_status status = mpivf_file_expect(ctx, path);
+    if (status)
+        return status;
     if (!mpivf_h5_is(path))
         return mpivf_foreign_refuse(ctx, path, "", MPIVF_FOREIGN_NEIGHBOURS);
-    mpivf_status status = mpivf_h5_table_open(ctx, path, "neighbors", &reader->neighbors);
+    status = mpivf_h5_table_open(ctx, path, "neighbors", &reader->neighbors);
     if (status)
         return status;
     reader->queries = reader->neighbors.rows;

@@ -3,8 +3,8 @@
  *
  * Files of neighbours hold distances by many conventions: Euclidean or its square, an inner
  * product or its negative, 1 - cos or an angle. Two files that are compared by distance have to
- * follow the same one, and what they say of themselves is no proof. Rows that both found for the
- * same query are: their distances are equal, or become so by one of a table of maps.
+ * follow the same one, and what they say of themselves is no proof. The rows that both found for
+ * the same query are proof: their distances are equal, or one of a table of maps makes them so.
  *
  * Distances count as equal when they differ by 1e-5 of the value at most, plus 1e-6 of the
  * largest of the query (for 1 - cos near 0). float64 and float32 sums of the same products stay
@@ -27,7 +27,10 @@ struct mpivf_scale_evidence {
     uint64_t pairs, equal[MPIVF_SCALES]; /* pairs that each map makes equal */
 };
 
-/* A pair that both found: `there` in the file to convert, `here` in the other. */
+/*
+ * The distances of a row that both found: `there` in the file to convert, `here` in the other, in
+ * which `largest` is the largest of the query.
+ */
 void
 mpivf_scale_add(struct mpivf_scale_evidence *evidence, double there, double here, double largest);
 

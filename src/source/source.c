@@ -24,17 +24,17 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     size_t length = mpivf_path_file(name);
     const char *object = name[length] == ':' ? name + length + 1 : "";
     mpivf_status status = mpivf_path(ctx, plan->path, "%.*s", (int)length, name);
-    if (status == MPIVF_OK && !mpivf_file_exists(plan->path))
-        return mpivf_fail(ctx, MPIVF_INPUT, "there is no file '%s'", plan->path);
-    if (status == MPIVF_OK && strlen(object) >= sizeof plan->object)
-        return mpivf_fail(ctx, MPIVF_USAGE,
-                          "the object name '%.60s...' is too long: it may have %d "
-                          "bytes",
-                          object, MPIVF_OBJECT - 1);
+    if (status == MPIVF_OK)
+        status = mpivf_file_expect(ctx, plan->path);
+    if (status)
+        return status;
+    if (strlen(object) >= sizeof plan->object)
+        return mpivf_fail(ctx, MPIVF_USAGE, "the object name '%.60s...' is too long: it may have "
+                          "%d bytes", object, MPIVF_OBJECT - 1);
     if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
         object = fallback;
     snprintf(plan->object, sizeof plan->object, "%s", object);
-    return status;
+    return MPIVF_OK;
 }
 
 /* What every format has to keep to, so that no later product overflows. */
@@ -204,4 +204,3 @@ mpivf_source_share(const struct mpivf_source *source, int part, int parts)
     first = first < end ? first : end;
     return (struct mpivf_range){first, end - first};
 }
-

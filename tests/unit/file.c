@@ -232,7 +232,9 @@ folders(void **state)
     (void)state;
     int seen = 0;
     assert_ok(&ctx, mpivf_folder_create(&ctx, folder)); /* there already */
+    assert_fails(&ctx, MPIVF_INPUT, "there is no file '/tmp/", mpivf_file_expect(&ctx, path));
     write_text(path, "x");
+    assert_ok(&ctx, mpivf_file_expect(&ctx, path));
     write_text(other, "y");
     assert_ok(&ctx, mpivf_folder_list(&ctx, folder, count_to_stop, &seen));
     assert_int_equal(seen, 2);
