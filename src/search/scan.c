@@ -1,5 +1,7 @@
 #include "search/scan.h"
 
+#include "io/checksum.h"
+
 #include <string.h>
 
 enum { READ_BYTES = 4 << 20, ROUND_BYTES = 64 << 20 };
@@ -18,6 +20,7 @@ struct scanning {
     float *row;      /* owned */
     int64_t *id;     /* owned */
     uint64_t list, end;
+    struct mpivf_checksum *sum[2]; /* owned: of the list at hand, ids and codes; NULL: not checked */
 };
 
 static size_t
@@ -59,6 +62,20 @@ first_list(const struct mpivf_index *index, const struct mpivf_probes *chosen, i
     return list;
 }
 
+/* The checksum of a list is over its raw rows too, which a search does not read. */
+static mpivf_status
+checksums_init(struct scanning *s)
+{
+    if (s->scan->index->meta.store)
+        return MPIVF_OK;
+    for (int p = 0; p < 2; p++) {
+        s->sum[p] = mpivf_checksum_create(s->scan->par->ctx);
+        if (s->sum[p] == NULL)
+            return MPIVF_MEMORY;
+    }
+    return MPIVF_OK;
+}
+
 static mpivf_status
 scanning_init(struct scanning *s, const float *row)
 {
@@ -71,6 +88,8 @@ scanning_init(struct scanning *s, const float *row)
         mpivf_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim, s->chosen->queries);
     if (status == MPIVF_OK)
         status = mpivf_base_init(ctx, &s->base, meta->metric, s->filter, meta->dim, s->capacity);
+    if (status == MPIVF_OK)
+        status = checksums_init(s);
     if (status)
         return status;
     s->code = mpivf_alloc(ctx, "the scan buffer", s->capacity, s->plane[1].row_bytes);
@@ -91,6 +110,8 @@ scanning_clear(struct scanning *s)
     mpivf_free(ctx, s->code);
     mpivf_free(ctx, s->row);
     mpivf_free(ctx, s->id);
+    for (int p = 0; p < 2; p++)
+        mpivf_checksum_destroy(ctx, &s->sum[p]);
 }
 
 static mpivf_status
@@ -106,6 +127,41 @@ read_rows(struct scanning *s, uint64_t first, uint64_t rows)
                                  s->plane[1].offset + first * s->plane[1].row_bytes);
     if (status == MPIVF_OK)
         index->meta.codec->decode(s->code, rows, index->meta.dim, s->row);
+    return status;
+}
+
+/* Add rows [from, from + rows) of the buffer to the checksum of their list. */
+static void
+add_to_checksum(const struct scanning *s, size_t from, size_t rows)
+{
+    size_t code_bytes = s->plane[1].row_bytes;
+    if (s->sum[0] == NULL)
+        return;
+    mpivf_checksum_add(s->sum[0], s->id + from, rows * sizeof *s->id);
+    mpivf_checksum_add(s->sum[1], s->code + from * code_bytes, rows * code_bytes);
+}
+
+/* A list has been read to its end: is it as it was written? */
+static mpivf_status
+check_list(const struct scanning *s, uint64_t list)
+{
+    const struct mpivf_index *index = s->scan->index;
+    struct mpivf_context *ctx = s->scan->par->ctx;
+    struct mpivf_file file = mpivf_index_file(index);
+    uint64_t sum[MPIVF_PLANES] = {0}, written;
+    if (s->sum[0] == NULL)
+        return MPIVF_OK;
+    for (int p = 0; p < 2; p++) {
+        sum[p] = mpivf_checksum_value(s->sum[p]);
+        mpivf_checksum_start(s->sum[p]);
+    }
+    sum[2] = mpivf_checksum_of("", 0); /* no raw rows */
+    mpivf_status status = mpivf_file_read(ctx, &file, &written, sizeof written,
+                                          index->layout.list_checksum + list * sizeof written);
+    if (status == MPIVF_OK && mpivf_index_list_checksum(sum) != written)
+        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged in list %llu (its checksum "
+                            "differs); mpivf verify counts the damaged lists, build it again",
+                            index->path, (unsigned long long)list);
     return status;
 }
 
@@ -141,11 +197,13 @@ scan_buffer(struct scanning *s, uint64_t *row)
     mpivf_status status = read_rows(s, first, end - first);
     while (status == MPIVF_OK && *row < end) {
         uint64_t stop = offset[s->list + 1] < end ? offset[s->list + 1] : end;
-        if (stop > *row)
+        if (stop > *row) {
             compare(s, s->list, first, *row - first, stop - *row);
+            add_to_checksum(s, *row - first, stop - *row);
+        }
         *row = stop;
         if (*row == offset[s->list + 1])
-            s->list++;
+            status = check_list(s, s->list++);
     }
     return status;
 }

@@ -42,7 +42,8 @@ struct mpivf_scan {
 
 /*
  * Update topk, one entry set for each row of `row`, from the lists chosen. Each rank ends with
- * the best of its own lists. Collective, agreed.
+ * the best of its own lists. MPIVF_CORRUPT when a list's checksum differs; with raw rows in the
+ * file, which are under it too and are not read, nothing is compared. Collective, agreed.
  */
 mpivf_status
 mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_probes *chosen,

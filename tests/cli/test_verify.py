@@ -36,7 +36,7 @@ class Layout:
             for name, dataset in file.items():
                 size = dataset.id.get_storage_size()
                 self.at[name], self.rows[name] = dataset.id.get_offset(), dataset.shape[0]
-                self.row_bytes[name] = size // dataset.shape[0]
+                self.row_bytes[name] = size // max(dataset.shape[0], 1)
 
     def size(self, name):
         return self.rows[name] * self.row_bytes[name]
@@ -160,3 +160,19 @@ def test_search_refuses_damaged_centroids(place, tmp_path):
     path = flipped(place, Layout(place / "index").at["centroid"] + 3, 1, tmp_path / "x")
     fails("search", path, place / "in.h5", tmp_path / "r", says="the centroids", ranks=3,
           output=tmp_path / "r")
+
+
+@pytest.mark.parametrize("ranks, codec", [(1, "f32"), (3, "f16")])
+def test_search_refuses_a_list_with_a_flipped_bit(place, tmp_path, ranks, codec):
+    index = tmp_path / "index"
+    run("build", place / "in.h5", index, "-l", LISTS, "--bad-rows", "skip", "--codec", codec)
+    whole, layout = index.read_bytes(), Layout(index)
+    for name in ("id", "code"):
+        byte = layout.size(name) // 2
+        content = bytearray(whole)
+        content[layout.at[name] + byte] ^= 1
+        (tmp_path / "x").write_bytes(content)
+        fails("search", tmp_path / "x", place / "in.h5", tmp_path / "r", "-p", LISTS, "-k", 3, ranks=ranks,
+              says=f"'{tmp_path / 'x'}' is damaged in list {layout.list_of(name, byte)} ",
+              output=tmp_path / "r")
+    run("search", index, place / "in.h5", tmp_path / "r", "-p", LISTS, "-k", 3, ranks=ranks)
