@@ -147,10 +147,7 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
         add.ranges = mpivf_range_cut(gap, gaps, b->want, set, most);
         uint64_t rows = mpivf_range_rows(set, add.ranges);
         built->reused_rows = b->want.rows - rows;
-        if (par->rank == 0)
-            status = mpivf_build_check_space(b, add.meta, rows);
-        status = mpivf_agree_all(par, status);
-        if (status == MPIVF_OK && (rows > 0 || b->work.shards == 0)) {
+        if (rows > 0 || b->work.shards == 0) {
             struct mpivf_added added = {.loss.rows = 0};
             status = mpivf_add_all(&add, report, &added);
             built->slab_difference = added.difference.found;
@@ -240,7 +237,9 @@ open_inputs_all(struct mpivf_building *b, const char *input)
 static mpivf_status
 work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
-    mpivf_status status = recheck_all(b, report);
+    mpivf_status status = mpivf_agree_all(b->par, b->par->rank == 0 ? mpivf_build_check_space(b) : MPIVF_OK);
+    if (status == MPIVF_OK)
+        status = recheck_all(b, report);
     if (status == MPIVF_OK)
         status = have_model_all(b, report, built);
     if (status == MPIVF_OK)

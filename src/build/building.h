@@ -46,9 +46,8 @@ mpivf_build_check_output(const struct mpivf_building *b, const char *identity, b
 mpivf_status
 mpivf_build_check_memory(const struct mpivf_building *b);
 
-/* MPIVF_IO when shards of `rows` more rows and the index do not fit on their disks. Local. */
+/* MPIVF_IO when what is still to be written (model, shards, index) does not fit on its disks. Local. */
 mpivf_status
-mpivf_build_check_space(const struct mpivf_building *b, struct mpivf_index_meta meta,
-                        uint64_t rows);
+mpivf_build_check_space(const struct mpivf_building *b);
 
 #endif

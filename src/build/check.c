@@ -112,14 +112,18 @@ mpivf_build_check_memory(const struct mpivf_building *b)
 }
 
 mpivf_status
-mpivf_build_check_space(const struct mpivf_building *b, struct mpivf_index_meta meta, uint64_t rows)
+mpivf_build_check_space(const struct mpivf_building *b)
 {
     struct mpivf_context *ctx = b->par->ctx;
+    struct mpivf_index_meta meta = meta_ahead(b);
     char folder[MPIVF_PATH], scratch[MPIVF_PATH];
     mpivf_path_folder(b->files->index->path, folder);
     mpivf_path_folder(b->files->work->path, scratch);
-    meta.rows = rows;
+    meta.rows = b->want.rows - mpivf_range_rows(b->work.covered, b->work.ranges);
+    meta.centroids = 0;
     uint64_t shards = mpivf_index_bytes(&meta);
+    if (b->options->model == NULL && !b->work.has_model)
+        shards += meta.lists * meta.dim * sizeof(float);
     meta.rows = b->want.rows;
     meta.centroids = meta.lists;
     uint64_t index = mpivf_index_bytes(&meta);
