@@ -56,7 +56,7 @@ choose_rows(struct mpivf_building *b)
     b->want = mpivf_source_share(source, (int)b->options->part - 1, (int)b->options->parts);
 }
 
-/* What an earlier run left has to be of the rows as they are now. */
+/* What an earlier run left has to be of the rows as they are now, or goes with --force. */
 static mpivf_status
 recheck_all(struct mpivf_building *b, struct mpivf_report *report)
 {
@@ -64,7 +64,13 @@ recheck_all(struct mpivf_building *b, struct mpivf_report *report)
                                     .ids = b->options->ids ? &b->ids : NULL,
                                     .work = &b->work,
                                     .train = &b->options->train};
-    return mpivf_recheck_all(&recheck, report);
+    mpivf_status status = mpivf_recheck_all(&recheck, report);
+    if (status != MPIVF_MISMATCH || !b->options->force)
+        return status;
+    mpivf_forgive(b->par->ctx);
+    status = b->par->rank == 0 ? mpivf_claim_empty(&b->work.claim) : MPIVF_OK;
+    status = mpivf_agree_all(b->par, status);
+    return status ? status : mpivf_work_scan_all(&b->work);
 }
 
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
@@ -237,9 +243,10 @@ open_inputs_all(struct mpivf_building *b, const char *input)
 static mpivf_status
 work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
-    mpivf_status status = mpivf_agree_all(b->par, b->par->rank == 0 ? mpivf_build_check_space(b) : MPIVF_OK);
+    mpivf_status status = recheck_all(b, report);
     if (status == MPIVF_OK)
-        status = recheck_all(b, report);
+        status = mpivf_agree_all(b->par,
+                                 b->par->rank == 0 ? mpivf_build_check_space(b) : MPIVF_OK);
     if (status == MPIVF_OK)
         status = have_model_all(b, report, built);
     if (status == MPIVF_OK)

@@ -11,11 +11,11 @@ refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char
     char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(&now, after);
-    return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
+    return mpivf_fail(r->source->par->ctx, MPIVF_MISMATCH,
                       "'%s' changed since this work began: %s "
-                      "then, %s now, and rows that '%s' was made of have changed; remove the "
-                      "folder '%s' to start over",
-                      r->source->inputs->file[0].path, before, after, what, r->work->claim.folder);
+                      "then, %s now, and rows that '%s' was made of have changed; start over with "
+                      "--force",
+                      r->source->inputs->file[0].path, before, after, what);
 }
 
 /* Read the rows of a shard again. */

@@ -20,7 +20,7 @@ struct mpivf_recheck {
 };
 
 /*
- * MPIVF_INPUT when rows of a shard have changed. A model of other rows, with no shards yet, is one
+ * MPIVF_MISMATCH when rows of a shard have changed. A model of other rows, with no shards yet, is one
  * that is still to be trained: work->has_model is cleared. Collective, agreed.
  */
 mpivf_status

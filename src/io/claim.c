@@ -326,12 +326,18 @@ lock_folder(struct mpivf_claim *claim)
     return status;
 }
 
+mpivf_status
+mpivf_claim_empty(const struct mpivf_claim *claim)
+{
+    struct clearing clearing = {claim->folder, claim->ours};
+    return mpivf_folder_list(claim->par->ctx, claim->folder, clear_entry, &clearing);
+}
+
 /* The folder is ours and locked: whose work is in it, and is that gone on with? */
 static mpivf_status
 enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
 {
     struct mpivf_context *ctx = claim->par->ctx;
-    struct clearing clearing = {claim->folder, rules->ours};
     char path[MPIVF_PATH];
     bool over = rules->no_work;
     mpivf_status status = mpivf_claim_check(ctx, claim->folder, rules->identity);
@@ -347,7 +353,7 @@ enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
     if (status == MPIVF_OK)
         status = tidy_outputs(claim->folder, claim->outputs);
     if (status == MPIVF_OK && over)
-        status = mpivf_folder_list(ctx, claim->folder, clear_entry, &clearing);
+        status = mpivf_claim_empty(claim);
     return status ? status : mpivf_claim_write(claim, json_object());
 }
 

@@ -95,6 +95,10 @@ mpivf_claim_write(const struct mpivf_claim *claim, json_t *more);
 mpivf_status
 mpivf_claim_seen_all(const struct mpivf_claim *claim);
 
+/* Remove the work that is in the folder, which stays claimed. Local, for rank 0. */
+mpivf_status
+mpivf_claim_empty(const struct mpivf_claim *claim);
+
 /*
  * After a failure, before the claim is cleared: when there is nothing in the folder that a next run
  * could go on with, remove it; what is asked then may be something else. Local, for rank 0.

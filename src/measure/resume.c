@@ -101,11 +101,10 @@ refuse(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source, c
     char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
     mpivf_stamp_text(then, before);
     mpivf_stamp_text(now, after);
-    return mpivf_fail(inquiry->par->ctx, MPIVF_INPUT,
+    return mpivf_fail(inquiry->par->ctx, MPIVF_MISMATCH,
                       "'%s' changed since this work began: %s then, "
-                      "%s now, and %s that were compared have changed; remove the folder '%s' to "
-                      "start over",
-                      source->inputs->file[0].path, before, after, what, inquiry->folder);
+                      "%s now, and %s that were compared have changed; start over with --force",
+                      source->inputs->file[0].path, before, after, what);
 }
 
 /* Read the base rows of a part again. */
@@ -145,7 +144,8 @@ check_queries_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
 }
 
 mpivf_status
-mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *report)
+mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, const struct mpivf_claim *claim,
+                         struct mpivf_report *report)
 {
     const struct mpivf_par *par = inquiry->par;
     struct mpivf_stamp base = mpivf_source_stamp(&inquiry->base, ids_of(inquiry));
@@ -175,7 +175,10 @@ mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *rep
         mpivf_phase_end(&progress);
     }
     mpivf_parts_clear(par->ctx, &parts);
-    return status;
+    if (status != MPIVF_MISMATCH || !inquiry->options->force)
+        return status;
+    mpivf_forgive(par->ctx);
+    return mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_empty(claim) : MPIVF_OK);
 }
 
 /* ---- going on ---- */

@@ -31,11 +31,13 @@ mpivf_resume_clear(struct mpivf_resume *resume);
 
 /*
  * Are the parts that earlier runs kept of the rows and queries that there are now? Where sizes and
- * times of the files differ, those of a part are read again; MPIVF_INPUT when one's have changed.
- * To be called once, while there is memory, before anything is planned. Collective, agreed.
+ * times of the files differ, those of a part are read again; MPIVF_MISMATCH when one's have
+ * changed, or, with --force, all parts are removed. To be called once, while there is memory, before
+ * anything is planned. Collective, agreed.
  */
 mpivf_status
-mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, struct mpivf_report *report);
+mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, const struct mpivf_claim *claim,
+                         struct mpivf_report *report);
 
 /* What the parts leave to be done: rows over all passes, and passes; *reused rows are done. */
 struct mpivf_ahead {

@@ -338,7 +338,7 @@ open_all(struct truth *t, const char *base, const char *queries,
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);
     if (status == MPIVF_OK) /* while there is memory */
-        status = mpivf_resume_recheck_all(&t->inquiry, report);
+        status = mpivf_resume_recheck_all(&t->inquiry, &t->claim, report);
     return status ? status : mpivf_agree_all(par, allocate(t));
 }
 

@@ -178,7 +178,7 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);
     if (status == MPIVF_OK)
-        status = mpivf_resume_recheck_all(&w->inquiry, report);
+        status = mpivf_resume_recheck_all(&w->inquiry, &w->claim, report);
     return status ? status : start_all(w);
 }
 

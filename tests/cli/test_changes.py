@@ -269,9 +269,31 @@ def test_a_build_is_refused_when_rows_of_a_shard_have_changed(many, tmp_path):
         os.utime(source, ns=(time, time))
     # few rows are in the fingerprint, which is looked at first
     found = [line for line in told if "changed since this work began: " in line]
-    assert found and all("have changed; remove the folder '" in line for line in found), told
+    assert found and all("have changed; start over with --force" in line for line in found), told
     run(*words, ranks=2)
     assert same(tmp_path / "out", many / "index")
+
+
+def change_beyond_the_fingerprint(words, source, inside, output):
+    """Change one of the rows `inside` that is only found to be another by reading them all again."""
+    time = os.stat(source).st_mtime_ns
+    for row in numpy.flatnonzero(inside)[::inside.sum() // 8]:
+        before = set_row(source, row, 3)
+        told = fails(*words, ranks=0, says="start over with --force", output=output).messages()[0]
+        if "changed since this work began: " in told:
+            return
+        set_row(source, row, before)
+        os.utime(source, ns=(time, time))
+    assert False, "all rows are in the fingerprint"
+
+
+def test_force_starts_a_build_over_when_rows_have_changed(many, tmp_path):
+    words, source, inside = interrupted_build(many, tmp_path)
+    change_beyond_the_fingerprint(words, source, inside, tmp_path / "out")
+    assert run(*words, "--force", "--json", ranks=2).json()["reused_rows"] == 0
+    run("build", source, tmp_path / "clean", "--model", many / "model")
+    assert same(tmp_path / "out", tmp_path / "clean")
+    assert not (tmp_path / "out.work").exists()
 
 
 def test_rows_that_no_shard_has_may_change(many, tmp_path):
@@ -339,6 +361,17 @@ def test_a_truth_goes_on_or_is_refused_by_what_it_compared(many, tmp_path):
     touch(source)
     assert run(*words, "--json", ranks=2).json()["reused_rows"] == inside.sum()
     assert same(tmp_path / "out", tmp_path / "clean") and "recheck" in phases(tmp_path / "out")
+
+
+def test_force_starts_a_truth_over_when_rows_have_changed(many, tmp_path):
+    source = copy_of(many, tmp_path)
+    words = ["truth", source, source, tmp_path / "out", "-k", 5, "--checkpoint", 0, "-t", 1]
+    killed(words + ["--memory", memory(12)], "file-rename:0:4")
+    change_beyond_the_fingerprint(words, source, compared(tmp_path / "out.work"), tmp_path / "out")
+    assert run(*words, "--force", "--json", ranks=2).json()["reused_rows"] == 0
+    run(*words[:3], tmp_path / "clean", *words[4:])
+    assert same(tmp_path / "out", tmp_path / "clean")
+    assert not (tmp_path / "out.work").exists()
 
 
 def test_rows_that_have_asked_may_not_change(many, tmp_path):
