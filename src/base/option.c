@@ -209,6 +209,8 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
             return status;
     }
     *operands = argc - optind;
+    if (*operands == least - 1)
+        return mpivf_fail(ctx, MPIVF_USAGE, "an operand is missing; see --help");
     if (*operands < least)
         return mpivf_fail(ctx, MPIVF_USAGE, "%d operands are missing; see --help", least - *operands);
     if (*operands > most)

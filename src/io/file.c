@@ -20,7 +20,8 @@ enum { MOST = 1 << 30 }; /* bytes of one system call */
 mpivf_status
 mpivf_file_fail(struct mpivf_context *ctx, const char *verb, const char *path)
 {
-    return mpivf_fail(ctx, MPIVF_IO, "cannot %s '%s': %s", verb, path, strerror(errno));
+    const char *cure = errno == EFBIG ? "; raise the limit of the shell (ulimit -f)" : "";
+    return mpivf_fail(ctx, MPIVF_IO, "cannot %s '%s': %s%s", verb, path, strerror(errno), cure);
 }
 
 mpivf_status

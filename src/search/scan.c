@@ -20,7 +20,7 @@ struct scanning {
     float *row;      /* owned */
     int64_t *id;     /* owned */
     uint64_t list, end;
-    struct mpivf_checksum *sum[2]; /* owned: of the list at hand, ids and codes; NULL: not checked */
+    struct mpivf_checksum *sum[2]; /* owned: of the list at hand, ids and codes; NULL: unchecked */
 };
 
 static size_t

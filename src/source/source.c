@@ -31,6 +31,8 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     if (strlen(object) >= sizeof plan->object)
         return mpivf_fail(ctx, MPIVF_USAGE, "the object name '%.60s...' is too long: it may have "
                           "%d bytes", object, MPIVF_OBJECT - 1);
+    if (name[length] == ':' && object[0] == '\0')
+        return mpivf_fail(ctx, MPIVF_USAGE, "'%s' names no object: write FILE or FILE:OBJECT", name);
     if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
         object = fallback;
     snprintf(plan->object, sizeof plan->object, "%s", object);

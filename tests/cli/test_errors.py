@@ -70,6 +70,13 @@ def test_an_object_that_is_no_matrix_is_refused(tmp_path, name, ranks):
 
 
 @BOTH
+def test_a_colon_without_an_object_is_refused(tmp_path, ranks):
+    source = f"{strange_file(tmp_path / 'in.h5')}:"
+    fails("build", source, tmp_path / "x", "-l", 1, code=2, says=f"'{source}' names no object: write",
+          ranks=ranks, output=tmp_path / "x")
+
+
+@BOTH
 @pytest.mark.parametrize("command", ["train", "build", "truth", "search", "merge", "verify", "info"])
 def test_a_missing_file_is_named(tmp_path, place, command, ranks):
     out, nope = tmp_path / "x", tmp_path / "nope.h5"

@@ -112,7 +112,8 @@ def test_a_file_that_cannot_grow(scenarios, tmp_path, name, ranks):
         assert set(done.codes.values()) == {1} and len(done.codes) == ranks, str(done)
         lines = done.err.splitlines()
         assert len(lines) == 1 and lines[0].startswith("mpivf"), str(done)
-        assert "File too large" in lines[0] or "HDF5 says" in lines[0], str(done)
+        says = "File too large; raise the limit of the shell (ulimit -f)"
+        assert says in lines[0] or "HDF5 says" in lines[0], str(done)
         assert contents(path) == before
         assert set(os.listdir(folder)) <= {scenario.output, scenario.output + ".work"}, str(done)
     # and with the room it needs the same command ends well

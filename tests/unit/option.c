@@ -164,7 +164,7 @@ operands_in_between(void **state)
     assert_string_equal(operand[0], "--lists");
     assert_fails(&ctx, MPIVF_USAGE, "'c'", parse("a b c"));
     char *argv[] = {(char *)"command", (char *)"a"};
-    assert_fails(&ctx, MPIVF_USAGE, "1 operand",
+    assert_fails(&ctx, MPIVF_USAGE, "an operand is missing",
                  mpivf_option_parse(&ctx, table, &fields, 2, argv, operand, 2, 2, &operands, &help));
 }
 
