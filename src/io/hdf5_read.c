@@ -203,6 +203,8 @@ open_together_all(struct mpivf_h5_reader *r, const struct mpivf_par *par)
     struct mpivf_file probe = {.fd = -1};
     mpivf_status status = mpivf_file_open(r->ctx, r->layout->name, &probe);
     mpivf_file_drop(&probe);
+    if (status == MPIVF_OK && mpivf_fault(r->ctx, MPIVF_FAULT_HDF5_OPEN))
+        status = mpivf_h5_fail(r->ctx, MPIVF_IO, "cannot open '%s'", r->layout->name);
     status = mpivf_agree_all(par, status);
     if (status)
         return status;

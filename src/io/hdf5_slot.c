@@ -112,8 +112,8 @@ mpivf_h5_slot_open(struct mpivf_h5_reader *r, struct mpivf_h5_slot *slot,
     hid_t how = mpivf_h5_dataset_access(mpivf_h5_chunk_cache(leaf, r->element));
     if (r->par)
         H5Pset_fapl_mpio(access, r->par->comm, MPI_INFO_NULL);
-    slot->file =
-        mpivf_fault(ctx, MPIVF_FAULT_HDF5_OPEN) ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
+    bool faulty = r->par == NULL && mpivf_fault(ctx, MPIVF_FAULT_HDF5_OPEN);
+    slot->file = faulty ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
     if (slot->file >= 0)
         slot->dataset = H5Dopen2(slot->file, object, how);
     if (slot->dataset < 0)
