@@ -2,28 +2,19 @@
 #include "build/building.h"
 #include "build/join.h"
 #include "io/folder.h"
-#include "io/inputs.h"
+#include "source/stamp.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static void
-name_source(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE])
-{
-    char seen[MPIVF_STAMP_TEXT];
-    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
-    mpivf_stamp_text(&stamp, seen);
-    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
-}
 
 void
 mpivf_build_identity(const struct mpivf_building *b, char *text, size_t size)
 {
     const struct mpivf_build_options *o = b->options;
     char model[256], source[MPIVF_CLAIM_SOURCE], ids[MPIVF_CLAIM_SOURCE] = "null";
-    name_source(&b->source, source);
+    mpivf_source_claim(&b->source, source);
     if (o->ids)
-        name_source(&b->ids, ids);
+        mpivf_source_claim(&b->ids, ids);
     if (o->model)
         snprintf(model, sizeof model, "\"model\": \"%016llx\"",
                  (unsigned long long)b->model.meta.model_fingerprint);

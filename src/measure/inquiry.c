@@ -5,6 +5,7 @@
 #include "io/result.h"
 #include "math/distance.h"
 #include "measure/part.h"
+#include "source/stamp.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,13 +94,10 @@ open_ids_all(struct mpivf_inquiry *inquiry)
 static void
 name_source(const struct mpivf_source *source, bool full, char text[MPIVF_CLAIM_SOURCE])
 {
-    char seen[MPIVF_STAMP_TEXT];
-    snprintf(text, MPIVF_CLAIM_SOURCE, "\"%016" PRIx64 "\"", source->fingerprint);
-    if (!full || source->inputs == NULL)
-        return;
-    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
-    mpivf_stamp_text(&stamp, seen);
-    mpivf_claim_source(source->fingerprint, source->inputs->file[0].path, seen, text);
+    if (full && source->inputs)
+        mpivf_source_claim(source, text);
+    else
+        snprintf(text, MPIVF_CLAIM_SOURCE, "\"%016" PRIx64 "\"", source->fingerprint);
 }
 
 /*

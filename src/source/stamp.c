@@ -1,5 +1,4 @@
-/* Which version of its files a source is, for what is made of it. */
-#include <mpivf/source.h>
+#include "source/stamp.h"
 
 #include "io/checksum.h"
 #include "io/inputs.h"
@@ -40,4 +39,15 @@ mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT])
     else
         snprintf(text, MPIVF_STAMP_TEXT, "%llu bytes modified %s", (unsigned long long)stamp->bytes,
                  when);
+}
+
+void
+mpivf_source_claim(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE])
+{
+    char seen[MPIVF_STAMP_TEXT], name[MPIVF_PATH + MPIVF_OBJECT];
+    struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
+    mpivf_stamp_text(&stamp, seen);
+    snprintf(name, sizeof name, "%s%s%s", source->inputs->file[0].path,
+             source->object[0] ? ":" : "", source->object);
+    mpivf_claim_source(source->fingerprint, name, seen, text);
 }

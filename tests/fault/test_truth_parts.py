@@ -193,9 +193,9 @@ def test_another_command_is_refused_and_the_difference_named(jobs, root, clean_t
     rows = job.words(folder)[1]
     rest = job.words(folder)[2:]
     other = save(f"{root}/other.h5", train=numpy.ones((12000, 128), "f4"))
-    fails("truth", other, *rest, says=f"not on '{other}' (", ranks=2)
+    fails("truth", other, *rest, says=f"not on '{other}:train' (", ranks=2)
     plain = [word for word in rest[1:] if word != "--self"]
-    fails("truth", rows, rows, rest[0], *plain, says="queries", ranks=2)
+    fails("truth", rows, rows, rest[0], *plain, says=f"not on '{rows}:test' (", ranks=2)
     assert {name: contents(f"{folder}/{WORK}/{name}") for name in parts(folder, WORK)} == before
     finish(job, folder, 1, clean_truth("truth", 2)[0])
 

@@ -1,0 +1,13 @@
+/* stamp: which version of its files a source is, for what is made of it (mpivf/source.h). */
+#ifndef MPIVF_SOURCE_STAMP_H
+#define MPIVF_SOURCE_STAMP_H
+
+#include "io/claim.h"
+
+#include <mpivf/source.h>
+
+/* An open source as a member of the identity of a work folder, by name, object and version. Local. */
+void
+mpivf_source_claim(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE]);
+
+#endif
