@@ -91,8 +91,8 @@ check_kind(struct describing *d, struct mpivf_h5_shape *shape)
                           d->path, d->object, d->dims);
     if (!mpivf_h5_type_ours(d->type, &shape->type, &shape->swapped))
         return mpivf_fail(d->ctx, MPIVF_INPUT,
-                          "'%s:%s' holds %s of %zu bytes; f16 f32 f64 u8 i8 are read", d->path,
-                          d->object, mpivf_h5_type_class(d->type), H5Tget_size(d->type));
+                          "'%s:%s' holds %s of %zu bytes; vectors are f16 f32 f64 u8 i8, ids are "
+                          "i32 u32 i64 u64", d->path, d->object, mpivf_h5_type_class(d->type), H5Tget_size(d->type));
     shape->rows = d->dim[0];
     shape->dim = d->dim[1];
     return MPIVF_OK;

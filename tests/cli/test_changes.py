@@ -239,7 +239,7 @@ def interrupted_build(many, tmp_path):
     """The command, its source and what a build left that was killed with its third shard."""
     source = copy_of(many, tmp_path)
     words = ["build", source, tmp_path / "out", "--model", many / "model", "--memory", memory(8), "-t", 1]
-    killed(words, "file-rename:0:4")  # the manifest, two shards
+    killed(words, "file-rename:0:5")  # the manifest, two shards
     return words, source, covered(tmp_path / "out.work")
 
 
@@ -317,11 +317,11 @@ def test_a_model_in_the_work_folder_is_of_the_same_sample(many, tmp_path):
     source = copy_of(many, tmp_path)
     words = ["build", source, tmp_path / "out", "-l", LISTS, "--sample", MANY, "--iterations", 2,
              "--memory", memory(8), "-t", 1]
-    killed(words, "file-rename:0:3")  # the manifest and the model
+    killed(words, "file-rename:0:4")  # the manifest and the model
     assert (tmp_path / "out.work" / "model.h5").exists() and not covered(tmp_path / "out.work").any()
     model = (tmp_path / "out.work" / "model.h5").read_bytes()
     touch(source)
-    killed(words, "file-rename:0:3")  # the manifest, a shard
+    killed(words, "file-rename:0:4")  # the manifest, a shard
     assert covered(tmp_path / "out.work").any()
     assert (tmp_path / "out.work" / "model.h5").read_bytes() == model
     time, outside = os.stat(source).st_mtime_ns, numpy.flatnonzero(~covered(tmp_path / "out.work"))

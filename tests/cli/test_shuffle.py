@@ -199,7 +199,7 @@ def test_an_input_is_never_overwritten(tmp_path, rows):
 
 
 BAD = {"nothing.h5": "there is no file", "in.h5:other": "has no object 'other'",
-       "text": "neither an HDF5", "in.h5:empty": "nothing to read", "in.h5:cube": "3 dimensions",
+       "text": "is a text file", "in.h5:empty": "nothing to read", "in.h5:cube": "3 dimensions",
        "in.h5:whole": "holds"}
 
 

@@ -19,7 +19,7 @@ from program import OPEN_MPI, PROGRAM, SLOW
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOAK = os.environ.get("MPIVF_SOAK") == "1"  # every pass at every rank count
-TIMEOUT = 10 * SLOW                         # a hang is a failure
+TIMEOUT = 40 * SLOW                         # a hang is a failure
 AT_ONCE = 4                                 # mpirun mostly waits; two cores carry four of them
 ROWS, DIM, LISTS = 12000, 128, 16
 OLD = b"an older file that --force may replace, but only by a whole one"
