@@ -8,7 +8,7 @@ import h5py
 import numpy
 import pytest
 
-from program import fails, run, save, taken
+from program import SLOW, fails, run, save, taken
 
 SOAK = os.environ.get("MPIVF_SOAK") == "1"
 MIB = 1024
@@ -48,7 +48,7 @@ def check(*words, output, ranks=0, env=None):
         assert [name for name in os.listdir(output.parent) if name.startswith(output.name)] == []
         assert attempt(words, enough * MIB, ranks, env) == 0
     report = f"{output}.report.json"
-    if os.path.exists(report):
+    if os.path.exists(report) and SLOW == 1:  # a sanitizer keeps what was freed
         assert resident(report) <= (enough * MIB or little)
     return enough
 
