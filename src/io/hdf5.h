@@ -131,12 +131,14 @@ struct mpivf_h5_layout;
 
 /*
  * Describe FILE:OBJECT and all that it stands on; checks type, rank, that every filter is at hand,
- * that every file and source is there and as large as it has to be. *layout is the caller's to
- * free. What a reader may not expect is told in notes. Local.
+ * that every file and source is there and as large as it has to be. Calls `visit`, unless that is
+ * NULL, as mpivf_h5_stands_on does. *layout is the caller's to free. What a reader may not expect is
+ * told in notes. Local.
  */
 mpivf_status
 mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
-               struct mpivf_h5_shape *shape, struct mpivf_h5_layout **layout);
+               mpivf_h5_visit_file visit, void *arg, struct mpivf_h5_shape *shape,
+               struct mpivf_h5_layout **layout);
 
 /* Copy rank 0's layout to all. To be freed also after failure. Collective, agreed. */
 mpivf_status

@@ -51,10 +51,14 @@ describing_close(struct describing *d)
 
 /* All of the dataset as elements of `type`; `visit` may be NULL. */
 static mpivf_status
-survey(struct describing *d, hid_t type, mpivf_h5_visit_file visit, void *arg)
+survey(struct describing *d, hid_t type, bool unwritten, mpivf_h5_visit_file visit, void *arg)
 {
-    struct mpivf_h5_survey s = {
-        .ctx = d->ctx, .visit = visit, .arg = arg, .layout = d->layout, .type = type};
+    struct mpivf_h5_survey s = {.ctx = d->ctx,
+                                .visit = visit,
+                                .arg = arg,
+                                .layout = d->layout,
+                                .type = type,
+                                .unwritten = unwritten};
     struct mpivf_h5_rectangle all = {0, d->dim[0], 0, d->dim[1]};
     mpivf_status status = mpivf_h5_survey_whole(&s, d->file, d->path, d->object, d->dataset, &all);
     mpivf_h5_layout_finish(d->layout);
@@ -142,7 +146,8 @@ note_more(const struct describing *d)
 
 mpivf_status
 mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
-               struct mpivf_h5_shape *shape, struct mpivf_h5_layout **layout)
+               mpivf_h5_visit_file visit, void *arg, struct mpivf_h5_shape *shape,
+               struct mpivf_h5_layout **layout)
 {
     struct describing d;
     struct mpivf_h5_shape found = {0};
@@ -150,7 +155,7 @@ mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
     if (status == MPIVF_OK)
         status = check_kind(&d, &found);
     if (status == MPIVF_OK)
-        status = survey(&d, d.type, NULL, NULL);
+        status = survey(&d, d.type, true, visit, arg);
     if (status == MPIVF_OK)
         status = set_shape(&d, &found);
     if (status == MPIVF_OK) {
@@ -170,7 +175,7 @@ mpivf_h5_stands_on(struct mpivf_context *ctx, const char *path, const char *obje
     struct describing d;
     mpivf_status status = describing_open(&d, ctx, path, object);
     if (status == MPIVF_OK && (d.dims == 1 || d.dims == 2))
-        status = survey(&d, d.type, visit, arg);
+        status = survey(&d, d.type, false, visit, arg);
     describing_close(&d);
     return status;
 }
@@ -202,7 +207,7 @@ open_numbers(struct describing *d, struct mpivf_context *ctx, const char *path, 
     if ((d->dims != 1 && d->dims != 2) || (class != H5T_INTEGER && class != H5T_FLOAT))
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers", path,
                           object);
-    return survey(d, native(widest(d->type)), NULL, NULL);
+    return survey(d, native(widest(d->type)), false, NULL, NULL);
 }
 
 mpivf_status

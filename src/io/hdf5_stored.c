@@ -190,8 +190,7 @@ mpivf_h5_stored_add(struct mpivf_h5_level *l, hid_t create)
     mpivf_status status = add_leaf(l, &leaf, &piece.leaf);
     if (status == MPIVF_OK)
         status = mpivf_h5_layout_piece(l->survey->ctx, l->survey->layout, &piece);
-    bool files_only = l->survey->visit != NULL; /* to look for each chunk takes time */
-    if (status == MPIVF_OK && H5Pget_layout(create) != H5D_VIRTUAL && !files_only)
+    if (status == MPIVF_OK && H5Pget_layout(create) != H5D_VIRTUAL && l->survey->unwritten)
         status = mpivf_h5_unwritten_chunks(l->survey->ctx, l->id, &leaf, l->want,
                                            mpivf_h5_stored_unwritten, l);
     return status;

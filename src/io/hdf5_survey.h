@@ -15,6 +15,7 @@ struct mpivf_h5_survey {
     void *arg;
     struct mpivf_h5_layout *layout;  /* not owned; to be filled */
     hid_t type;                      /* not owned; of the elements wanted */
+    bool unwritten;                  /* look for chunks that were never written, one by one */
 };
 
 /* An open dataset on the way down. */

@@ -29,13 +29,11 @@ struct mpivf_source_ops {
     bool (*is)(const char *path);
 
     /*
-     * Call `visit` with each file that the rows lie in; NULL = in plan->path alone. Local, rank 0.
+     * Fill plan->shape from plan->path and plan->object ("" = none given), and call `visit` with each
+     * file beside plan->path that the rows lie in. Local, rank 0.
      */
-    mpivf_status (*files)(struct mpivf_context *ctx, const struct mpivf_source_plan *plan,
-                          mpivf_h5_visit_file visit, void *arg);
-
-    /* Fill plan->shape from plan->path and plan->object ("" = none given). Local, rank 0. */
-    mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan);
+    mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan,
+                             mpivf_h5_visit_file visit, void *arg);
 
     /*
      * Open on every rank, setting source->state on success; may take from the plan. Collective,

@@ -25,17 +25,11 @@ note_unwritten(struct mpivf_context *ctx, const struct mpivf_source_plan *plan)
 }
 
 static mpivf_status
-hdf5_files(struct mpivf_context *ctx, const struct mpivf_source_plan *plan,
-           mpivf_h5_visit_file visit, void *arg)
+hdf5_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan, mpivf_h5_visit_file visit,
+              void *arg)
 {
-    return mpivf_h5_stands_on(ctx, plan->path, plan->object, visit, arg);
-}
-
-static mpivf_status
-hdf5_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan)
-{
-    mpivf_status status =
-        mpivf_h5_shape(ctx, plan->path, plan->object, &plan->shape, &plan->layout);
+    mpivf_status status = mpivf_h5_shape(ctx, plan->path, plan->object, visit, arg, &plan->shape,
+                                         &plan->layout);
     if (status)
         return status;
     note_unwritten(ctx, plan);
@@ -100,7 +94,6 @@ hdf5_close_all(struct mpivf_source *source)
 
 const struct mpivf_source_ops mpivf_source_hdf5 = {.name = "hdf5",
                                                    .is = mpivf_h5_is,
-                                                   .files = hdf5_files,
                                                    .describe = hdf5_describe,
                                                    .open_all = hdf5_open_all,
                                                    .read_all = hdf5_read_all,

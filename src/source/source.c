@@ -85,10 +85,7 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool
         plan->ops++;
     if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
         return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS);
-    if (backends[plan->ops]->files)
-        status = backends[plan->ops]->files(ctx, plan, add_file, inputs);
-    if (status == MPIVF_OK)
-        status = backends[plan->ops]->describe(ctx, plan);
+    status = backends[plan->ops]->describe(ctx, plan, add_file, inputs);
     if (status == MPIVF_OK)
         status = check_shape(ctx, name, &plan->shape, ids);
     if (status == MPIVF_OK && !ids && plan->shape.dim == 1)

@@ -142,12 +142,12 @@ each_file_can_be_missing(void **state)
         snprintf(gone, sizeof gone, "%s/%s", folder, all[i]);
         assert_int_equal(rename(gone, aside), 0);
         assert_fails(&ctx, MPIVF_INPUT, all[i],
-                     mpivf_h5_shape(&ctx, path, "train", &shape, &layout));
+                     mpivf_h5_shape(&ctx, path, "train", NULL, NULL, &shape, &layout));
         assert_int_equal(rename(aside, gone), 0);
         assert_null(layout);
         assert_int_equal(ctx.memory.used, 0);
     }
-    assert_ok(&ctx, mpivf_h5_shape(&ctx, path, "train", &shape, &layout));
+    assert_ok(&ctx, mpivf_h5_shape(&ctx, path, "train", NULL, NULL, &shape, &layout));
     assert_true(shape.rows == ROWS && shape.dim == DIM && !shape.direct);
     mpivf_h5_layout_free(&ctx, &layout);
     assert_int_equal(ctx.memory.used, 0);
