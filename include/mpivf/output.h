@@ -15,8 +15,9 @@
  * The protocol. An output OUT is written to OUT.<16 random hex digits>.partial, which is made
  * exclusively and held locked by rank 0 until the end: the partial is the lock. Making it, locking
  * it and then looking for another locked partial of OUT is one step under a lock on the folder, so
- * of two commands that start in one instant one goes on, and the other says so at once. Where a
- * folder cannot be locked both may be refused, never none: each locks its own before it looks.
+ * of two commands that start in one instant one goes on, and the other says so at once. The lock
+ * stays when the partial becomes OUT, until the command has removed its work folder and ends. Where
+ * a folder cannot be locked both may be refused, never none: each locks its own before it looks.
  * A crash releases the locks; what it leaves has a name of its own and is in nobody's way. An empty
  * one is removed by the next command with that output, one that a work folder's manifest lists by
  * the command that goes on there (io/claim.h); of others a note tells.

@@ -197,16 +197,6 @@ struct looking {
     bool seen;   /* locks are seen here: who holds none is not at work */
 };
 
-/* Does our own lock show to another opening of the file? */
-static bool
-shows_lock(const struct mpivf_output *output)
-{
-    struct mpivf_file file = {.fd = open(output->partial, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
-    bool shows = file.fd >= 0 && mpivf_file_held(&file);
-    mpivf_file_drop(&file);
-    return shows;
-}
-
 static bool
 is_listed(const struct mpivf_outputs *outputs, const char *name)
 {
@@ -214,6 +204,16 @@ is_listed(const struct mpivf_outputs *outputs, const char *name)
     for (const struct mpivf_output *o = outputs->first; o; o = o->next)
         listed |= o->kind == MPIVF_OUTPUT_FOLDER && mpivf_claim_lists(o->path, name);
     return listed;
+}
+
+/* Does anybody hold this file, as an output under its partial or its final name? */
+static bool
+is_held(const char *path)
+{
+    struct mpivf_file file = {.fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    bool held = file.fd >= 0 && mpivf_file_held(&file);
+    mpivf_file_drop(&file);
+    return held;
 }
 
 /* One that is not ours: is somebody at work? */
@@ -273,7 +273,8 @@ hold_folder(struct mpivf_outputs *outputs, const char *folder)
         if (o->kind == MPIVF_OUTPUT_FOLDER || o->file.fd >= 0 || strcmp(here, folder) != 0)
             continue;
         status = make_partial(ctx, o);
-        looking.seen = status == MPIVF_OK && shows_lock(o);
+        looking.seen = status == MPIVF_OK && is_held(o->partial); /* our own, opened again */
+        o->busy = is_held(o->path); /* named by a command that has not ended */
     }
     if (status == MPIVF_OK && access(folder, R_OK) == 0) /* else the commit refuses */
         status = mpivf_folder_list(ctx, folder, look_at, &looking);

@@ -5,6 +5,7 @@ import glob
 import os
 import random
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -17,6 +18,9 @@ from program import ALONE, OPEN_MPI, PROGRAM, SLOW, content, fails, run, same, s
 SOAK = os.environ.get("MPIVF_SOAK") == "1"
 PARTIAL = r"\.[0-9a-f]{16}\.partial$"
 ROWS, DIM = 3000, 8
+SITES = {"disk-space", "file-close", "file-create", "file-open", "file-read", "file-remove", "file-rename", "file-sync",
+         "file-write", "folder-create", "folder-list", "hdf5-close", "hdf5-create", "hdf5-open", "hdf5-read", "hdf5-write",
+         "json-read", "json-write"}
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +332,39 @@ def test_another_scratch_is_the_same_output(given, tmp_path, name, right):
     running = [start(words_of(name, given, tmp_path / "out/y", "--scratch", tmp_path / f"s{i}")) for i in (1, 2)]
     check_race([end(each) for each in running], f"{tmp_path}/out/y", [right(name)] * 2, name)
     assert names(tmp_path / "s1") == names(tmp_path / "s2") == []
+
+
+def passes(words, site, folder):
+    """How often a command passes a fault point; none without -DMPIVF_FAULTS=ON."""
+    log = f"{folder}/passes"
+    run(*words, "-q", ranks=0, env={"MPIVF_FAULT_LOG": log})
+    lines = open(log).read().splitlines() if os.path.exists(log) else []
+    return lines.count(f"{site} 0")
+
+
+@pytest.mark.parametrize("site", sorted(SITES) if SOAK else ["folder-create", "file-rename", "file-remove"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_second_command_at_any_step_of_the_first(given, tmp_path, name, site, right):
+    """The second starts and ends while the first stands at one step; so with every step from the first to the last."""
+    (tmp_path / "y").mkdir()
+    steps = passes(words_of(name, given, tmp_path / "y/y"), site, tmp_path)
+    if SLOW > 1:
+        steps = min(steps, 3)
+    if steps == 0:
+        pytest.skip("the command does not come by there, or this build has no fault points (-DMPIVF_FAULTS=ON)")
+    second = tmp_path / "second.sh"
+    for nth in range(1, steps + 1):
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        words = " ".join(shlex.quote(str(word)) for word in words_of(name, given, folder / "y"))
+        second.write_text(f"unset MPIVF_FAULT\n{PROGRAM} {words} -q >{folder}.out 2>{folder}.err\necho $? >{folder}.code\n")
+        first = end(start(words_of(name, given, folder / "y"), env={
+            "MPIVF_FAULT": f"{site}:0:{nth}:run", "MPIVF_FAULT_RUN": f"sh {second}"}))
+        told = [line for line in open(f"{folder}.err").read().splitlines() if line.startswith("mpivf")]
+        code = int(open(f"{folder}.code").read())
+        assert len(told) == (code != 0), told
+        check_race([first, (code, "".join(told))], f"{folder}/y", [right(name)] * 2, f"{name} at {site} {nth}")
+        shutil.rmtree(folder)
 
 
 def held(path):
