@@ -65,12 +65,17 @@ recheck_all(struct mpivf_building *b, struct mpivf_report *report)
                                     .work = &b->work,
                                     .train = &b->options->train};
     mpivf_status status = mpivf_recheck_all(&recheck, report);
-    if (status != MPIVF_MISMATCH || !b->options->force)
-        return status;
-    mpivf_forgive(b->par->ctx);
-    status = b->par->rank == 0 ? mpivf_claim_empty(&b->work.claim) : MPIVF_OK;
-    status = mpivf_agree_all(b->par, status);
-    return status ? status : mpivf_work_scan_all(&b->work);
+    b->damaged = recheck.damaged;
+    return status == MPIVF_MISMATCH && b->options->force ? mpivf_work_restart_all(&b->work)
+                                                         : status;
+}
+
+/* The status of what reads files of the work folder alone. */
+static mpivf_status
+from_work(struct mpivf_building *b, mpivf_status status)
+{
+    b->damaged = mpivf_work_is_damage(status);
+    return status;
 }
 
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
@@ -86,9 +91,12 @@ have_model_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
             status = mpivf_train_path_all(par, &b->source, &train, report, b->work.model,
                                           &built->trained);
         if (status == MPIVF_OK)
-            status = mpivf_index_open_all(par, b->work.model, &b->model);
+            status = from_work(b, mpivf_index_open_all(par, b->work.model, &b->model));
     }
-    return status ? status : mpivf_index_coarse_all(par, &b->model, &b->coarse);
+    if (status)
+        return status;
+    status = mpivf_index_coarse_all(par, &b->model, &b->coarse);
+    return b->options->model ? status : from_work(b, status);
 }
 
 static struct mpivf_index_meta
@@ -191,8 +199,8 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
     if (!mpivf_build_covers(work->covered, work->ranges, b->want))
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows; remove the "
-                          "folder to start over", work->claim.folder);
+        return from_work(b, mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows",
+                                       work->claim.folder));
     for (uint64_t i = 0; i < work->shards; i++) {
         built->rows += work->shard[i].rows;
         built->rejected += work->shard[i].rejected;
@@ -221,7 +229,7 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
                                 .folder = work->claim.folder,
                                 .output = b->files->index,
                                 .consume = true};
-    status = mpivf_merge_all(&merge, report);
+    status = from_work(b, mpivf_merge_all(&merge, report));
     built->rounds = merge.rounds;
     built->bytes_written += merge.bytes_written;
     built->index_bytes = merge.index_bytes;
@@ -241,8 +249,9 @@ open_inputs_all(struct mpivf_building *b, const char *input)
 }
 
 static mpivf_status
-work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+attempt_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
 {
+    b->damaged = false;
     mpivf_status status = recheck_all(b, report);
     if (status == MPIVF_OK)
         status = mpivf_agree_all(b->par,
@@ -253,6 +262,22 @@ work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_bui
         status = add_rows_all(b, report, built);
     mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
     return status ? status : merge_work_all(b, report, built);
+}
+
+/* Damage in the work folder is not the user's to mend: the work begins anew once, if forced to. */
+static mpivf_status
+work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+{
+    mpivf_status status = attempt_all(b, report, built);
+    if (status == MPIVF_OK || !b->damaged)
+        return status;
+    if (!b->options->force)
+        return mpivf_work_damaged(&b->work);
+    if (b->options->model == NULL)
+        mpivf_index_close(&b->model);
+    status = mpivf_work_restart_all(&b->work);
+    memset(built, 0, sizeof *built);
+    return status ? status : attempt_all(b, report, built);
 }
 
 /* What is wrong with the input is found before there is a work folder, as far as it can be. */

@@ -21,6 +21,7 @@ struct mpivf_building {
     struct mpivf_work work;
     struct mpivf_range want; /* the rows that the result covers */
     bool in_vain; /* there is no row to go on with: the work folder goes */
+    bool damaged; /* it was a file of the work folder that was damaged */
 };
 
 /*

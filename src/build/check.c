@@ -51,8 +51,7 @@ mpivf_build_check_output(const struct mpivf_building *b, const char *identity, b
     if (!output->place.there || output->replace)
         return MPIVF_OK;
     struct mpivf_index index;
-    if (mpivf_claim_exists(b->files->work->path) &&
-        mpivf_claim_check(ctx, b->files->work->path, identity) == MPIVF_OK) {
+    if (mpivf_claim_untouched(b->files->work->path, identity)) {
         *finished = mpivf_index_open(ctx, output->path, &index) == MPIVF_OK &&
                     index.meta.source_fingerprint == b->source_fingerprint &&
                     mpivf_build_covers(index.range, index.meta.ranges, b->want);

@@ -18,13 +18,21 @@ refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char
                       r->source->inputs->file[0].path, before, after, what);
 }
 
+static mpivf_status
+open_all(struct mpivf_recheck *r, const char *path, struct mpivf_index *index)
+{
+    mpivf_status status = mpivf_index_open_all(r->source->par, path, index);
+    r->damaged = mpivf_work_is_damage(status);
+    return status;
+}
+
 /* Read the rows of a shard again. */
 static mpivf_status
-check_shard_all(const struct mpivf_recheck *r, const char *path, struct mpivf_progress *progress)
+check_shard_all(struct mpivf_recheck *r, const char *path, struct mpivf_progress *progress)
 {
     struct mpivf_index shard;
     uint64_t rowsum = 0;
-    mpivf_status status = mpivf_index_open_all(r->source->par, path, &shard);
+    mpivf_status status = open_all(r, path, &shard);
     if (status == MPIVF_OK)
         status = mpivf_rowsum_again_all(r->source, r->ids, false, shard.range, shard.meta.ranges,
                                         progress, &rowsum);
@@ -35,7 +43,7 @@ check_shard_all(const struct mpivf_recheck *r, const char *path, struct mpivf_pr
 }
 
 static mpivf_status
-check_shards_all(const struct mpivf_recheck *r, uint64_t version, struct mpivf_report *report)
+check_shards_all(struct mpivf_recheck *r, uint64_t version, struct mpivf_report *report)
 {
     const struct mpivf_work *work = r->work;
     struct mpivf_progress progress;
@@ -56,14 +64,14 @@ check_shards_all(const struct mpivf_recheck *r, uint64_t version, struct mpivf_r
 
 /* Draw the sample of a model again. */
 static mpivf_status
-check_model_all(const struct mpivf_recheck *r, struct mpivf_report *report)
+check_model_all(struct mpivf_recheck *r, struct mpivf_report *report)
 {
     const struct mpivf_par *par = r->source->par;
     struct mpivf_work *work = r->work;
     struct mpivf_index model;
     struct mpivf_stamp now = mpivf_source_stamp(r->source, NULL);
     uint64_t rowsum = 0;
-    mpivf_status status = mpivf_index_open_all(par, work->model, &model);
+    mpivf_status status = open_all(r, work->model, &model);
     if (status == MPIVF_OK && model.meta.stamp.version != now.version) {
         status = mpivf_train_rowsum_all(par, r->source, r->train, report, &rowsum);
         bool same = rowsum == model.meta.stamp.rows;
@@ -76,7 +84,7 @@ check_model_all(const struct mpivf_recheck *r, struct mpivf_report *report)
 }
 
 mpivf_status
-mpivf_recheck_all(const struct mpivf_recheck *recheck, struct mpivf_report *report)
+mpivf_recheck_all(struct mpivf_recheck *recheck, struct mpivf_report *report)
 {
     struct mpivf_stamp now = mpivf_source_stamp(recheck->source, recheck->ids);
     mpivf_status status = check_shards_all(recheck, now.version, report);

@@ -17,6 +17,7 @@ struct mpivf_recheck {
     struct mpivf_source *ids;                  /* not owned; NULL = row numbers */
     struct mpivf_work *work;                   /* not owned */
     const struct mpivf_train_options *train;   /* of its model; not owned */
+    bool damaged; /* out: it was a file of the work that was damaged */
 };
 
 /*
@@ -24,6 +25,6 @@ struct mpivf_recheck {
  * that is still to be trained: work->has_model is cleared. Collective, agreed.
  */
 mpivf_status
-mpivf_recheck_all(const struct mpivf_recheck *recheck, struct mpivf_report *report);
+mpivf_recheck_all(struct mpivf_recheck *recheck, struct mpivf_report *report);
 
 #endif

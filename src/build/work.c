@@ -117,9 +117,8 @@ cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
     if (common == rows && rows > 0) {
         status = mpivf_file_remove(ctx, shard->path);
     } else if (common > 0) {
-        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' covers rows that other shards cover too; "
-                            "remove the folder '%s' to start over", shard->path,
-                            work->claim.folder);
+        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' covers rows that other shards cover too",
+                            shard->path);
     } else {
         struct mpivf_range *all = mpivf_alloc(ctx, "row ranges", work->ranges + ranges, sizeof *all);
         status = all ? MPIVF_OK : MPIVF_MEMORY;
@@ -238,6 +237,33 @@ mpivf_work_scan_all(struct mpivf_work *work)
     return MPIVF_OK;
 }
 
+bool
+mpivf_work_is_damage(mpivf_status status)
+{
+    return status == MPIVF_CORRUPT || status == MPIVF_INPUT; /* "is not an HDF5 file" */
+}
+
+mpivf_status
+mpivf_work_damaged(const struct mpivf_work *work)
+{
+    struct mpivf_context *ctx = work->claim.par->ctx;
+    char cause[MPIVF_TEXT];
+    strcpy(cause, ctx->error);
+    mpivf_forgive(ctx);
+    return mpivf_fail(ctx, MPIVF_CORRUPT, "the work in '%s' is damaged; start over with --force "
+                      "(%s)", work->claim.folder, cause);
+}
+
+mpivf_status
+mpivf_work_restart_all(struct mpivf_work *work)
+{
+    const struct mpivf_par *par = work->claim.par;
+    mpivf_forgive(par->ctx);
+    mpivf_status status =
+        mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_empty(&work->claim) : MPIVF_OK);
+    return status ? status : mpivf_work_scan_all(work);
+}
+
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const struct mpivf_claim_rules *rules)
@@ -250,6 +276,8 @@ mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const 
         status = mpivf_path(par->ctx, work->model, "%s/model.h5", folder);
     if (status == MPIVF_OK)
         status = mpivf_work_scan_all(work);
+    if (mpivf_work_is_damage(status))
+        status = rules->over ? mpivf_work_restart_all(work) : mpivf_work_damaged(work);
     return status ? status : mpivf_claim_seen_all(&work->claim);
 }
 

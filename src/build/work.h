@@ -50,6 +50,18 @@ mpivf_work_has_model(const char *folder);
 bool
 mpivf_work_owns(const char *name);
 
+/* Is this how damage in a file of the folder shows? Local. */
+bool
+mpivf_work_is_damage(mpivf_status status);
+
+/* After that, known to all ranks: the error says also that --force starts over. Local. */
+mpivf_status
+mpivf_work_damaged(const struct mpivf_work *work);
+
+/* Forget the failure and all work in the folder, which begins anew. Collective, agreed. */
+mpivf_status
+mpivf_work_restart_all(struct mpivf_work *work);
+
 /* Look through the folder again and bring the manifest up to date. Collective. */
 mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work);

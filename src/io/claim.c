@@ -148,6 +148,16 @@ mpivf_claim_check(struct mpivf_context *ctx, const char *folder, const char *ide
     return status;
 }
 
+bool
+mpivf_claim_untouched(const char *folder, const char *identity)
+{
+    json_t *manifest = load(folder), *here = json_loads(identity, 0, NULL);
+    bool same = here && json_equal(json_object_get(manifest, "identity"), here);
+    json_decref(here);
+    json_decref(manifest);
+    return same;
+}
+
 /* ---- the outputs ---- */
 
 /* The partials of the outputs, and the files that earlier runs of this work have named. */

@@ -63,13 +63,17 @@ mpivf_status
 mpivf_claim_check(struct mpivf_context *ctx, const char *folder, const char *identity);
 
 /*
- * A source as a member of an identity, JSON text {"fingerprint", "name", "seen"}; `seen` is
- * how its files looked. Local.
+ * A source as a member of an identity, JSON text {"fingerprint", "version", "name", "seen"}. The
+ * version is that of struct mpivf_stamp; `seen` is how its files looked. Local.
  */
 enum { MPIVF_CLAIM_SOURCE = 512 };
 void
-mpivf_claim_source(uint64_t fingerprint, const char *name, const char *seen,
+mpivf_claim_source(uint64_t fingerprint, uint64_t version, const char *name, const char *seen,
                    char text[MPIVF_CLAIM_SOURCE]);
+
+/* Is the identity there this one, with the very versions of the sources? Local. */
+bool
+mpivf_claim_untouched(const char *folder, const char *identity);
 
 /* Is there a manifest of ours? Local. */
 bool

@@ -7,7 +7,7 @@
 #include <string.h>
 
 void
-mpivf_claim_source(uint64_t fingerprint, const char *name, const char *seen,
+mpivf_claim_source(uint64_t fingerprint, uint64_t version, const char *name, const char *seen,
                    char text[MPIVF_CLAIM_SOURCE])
 {
     enum { NAME = 256 };
@@ -21,8 +21,9 @@ mpivf_claim_source(uint64_t fingerprint, const char *name, const char *seen,
         *c = *c & 0x80 ? '?' : *c;
     json_decref(utf8);
     snprintf(text, MPIVF_CLAIM_SOURCE,
-             "{\"fingerprint\": \"%016llx\", \"name\": \"%s\", \"seen\": \"%s\"}",
-             (unsigned long long)fingerprint, plain, seen);
+             "{\"fingerprint\": \"%016llx\", \"version\": \"%016llx\", \"name\": \"%s\", "
+             "\"seen\": \"%s\"}",
+             (unsigned long long)fingerprint, (unsigned long long)version, plain, seen);
 }
 
 /* What counts of a member: of a source its fingerprint. */

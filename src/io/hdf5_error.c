@@ -12,6 +12,8 @@ static const struct {
     bool damage;
 } known[] = {
     {"truncated", "the file is truncated: copy it again", true},
+    {"incorrect metadata checksum", "its metadata are damaged: copy it again", true},
+    {"file signature not found", "it does not begin as an HDF5 file does: copy it again", true},
     {"inflate() failed",
      "inflate() failed: the chunk is damaged, copy the file again or write it anew", true},
     {"Fletcher32",

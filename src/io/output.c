@@ -261,7 +261,7 @@ look_at(struct mpivf_context *ctx, void *arg, const char *name)
 
 /* Make the partials of the outputs in one folder that have none, then look for those of others. */
 static mpivf_status
-hold_folder(struct mpivf_outputs *outputs, const char *folder)
+hold_folder(struct mpivf_outputs *outputs, const char *folder, bool force)
 {
     struct mpivf_context *ctx = outputs->par->ctx;
     char here[MPIVF_PATH];
@@ -275,6 +275,8 @@ hold_folder(struct mpivf_outputs *outputs, const char *folder)
         status = make_partial(ctx, o);
         looking.seen = status == MPIVF_OK && is_held(o->partial); /* our own, opened again */
         o->busy = is_held(o->path); /* named by a command that has not ended */
+        if (status == MPIVF_OK && !o->busy)
+            status = mpivf_output_again(ctx, o, force);
     }
     if (status == MPIVF_OK && access(folder, R_OK) == 0) /* else the commit refuses */
         status = mpivf_folder_list(ctx, folder, look_at, &looking);
@@ -286,14 +288,14 @@ hold_folder(struct mpivf_outputs *outputs, const char *folder)
 }
 
 static mpivf_status
-hold(struct mpivf_outputs *outputs)
+hold(struct mpivf_outputs *outputs, bool force)
 {
     char folder[MPIVF_PATH];
     mpivf_status status = MPIVF_OK;
     for (struct mpivf_output *o = outputs->first; o && status == MPIVF_OK; o = o->next) {
         mpivf_path_folder(o->path, folder);
         if (o->kind != MPIVF_OUTPUT_FOLDER && o->file.fd < 0)
-            status = hold_folder(outputs, folder);
+            status = hold_folder(outputs, folder, force);
     }
     return status;
 }
@@ -302,7 +304,7 @@ mpivf_status
 mpivf_outputs_declare(struct mpivf_outputs *outputs, bool force)
 {
     mpivf_status status = outputs->status ? outputs->status : mpivf_outputs_check(outputs, force);
-    return status ? status : hold(outputs);
+    return status ? status : hold(outputs, force);
 }
 
 mpivf_status

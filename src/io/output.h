@@ -39,6 +39,13 @@ mpivf_outputs_declare(struct mpivf_outputs *outputs, bool force);
 mpivf_status
 mpivf_output_check(struct mpivf_context *ctx, const struct mpivf_output *output);
 
+/*
+ * Look once more for one that was not there: a command that has just ended may have made it. As
+ * mpivf_output_check. For rank 0.
+ */
+mpivf_status
+mpivf_output_again(struct mpivf_context *ctx, struct mpivf_output *output, bool force);
+
 /* As mpivf_folder_space, where the output is written. */
 mpivf_status
 mpivf_output_space(struct mpivf_context *ctx, const struct mpivf_output *output, uint64_t bytes,

@@ -105,6 +105,16 @@ mpivf_output_check(struct mpivf_context *ctx, const struct mpivf_output *output)
     return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' exists; --force replaces it", output->given);
 }
 
+mpivf_status
+mpivf_output_again(struct mpivf_context *ctx, struct mpivf_output *output, bool force)
+{
+    if (output->place.there || !mpivf_file_exists(output->path))
+        return MPIVF_OK;
+    mpivf_place_look(&output->place, output->given, output->path);
+    mpivf_status status = check_target(ctx, output, force);
+    return status ? status : mpivf_output_check(ctx, output);
+}
+
 /* A work folder is a folder or nothing. A link to one could not be removed as a folder is. */
 static mpivf_status
 check_work(struct mpivf_context *ctx, const struct mpivf_output *output)

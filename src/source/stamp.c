@@ -49,5 +49,5 @@ mpivf_source_claim(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOUR
     mpivf_stamp_text(&stamp, seen);
     snprintf(name, sizeof name, "%s%s%s", source->inputs->file[0].path,
              source->object[0] ? ":" : "", source->object);
-    mpivf_claim_source(source->fingerprint, name, seen, text);
+    mpivf_claim_source(source->fingerprint, stamp.version, name, seen, text);
 }

@@ -296,6 +296,44 @@ def test_force_starts_a_build_over_when_rows_have_changed(many, tmp_path):
     assert not (tmp_path / "out.work").exists()
 
 
+def test_a_named_index_is_done_only_for_the_file_that_it_was_made_of(many, tmp_path):
+    """Killed between giving the index its name and removing the work folder."""
+    source, out, work = copy_of(many, tmp_path), tmp_path / "out", tmp_path / "out.work"
+    words = ["build", source, out, "--model", many / "model", "-t", 1]
+    nth = 0
+    while not out.exists():
+        nth += 1
+        killed(words, f"file-rename:0:{nth}")
+    assert nth > 2 and (work / "manifest.json").exists()
+    set_row(source, MANY - 1, 3)
+    index = out.read_bytes()
+    fails(*words, ranks=2, says="out' exists; --force replaces it")
+    assert out.read_bytes() == index and work.exists()
+    run(*words, "--force", ranks=2)
+    run("build", source, tmp_path / "clean", "--model", many / "model")
+    assert same(out, tmp_path / "clean") and out.read_bytes() != index and not work.exists()
+
+
+@pytest.mark.parametrize("what", ["model.h5", "shard"])
+@pytest.mark.parametrize("place", [0, 40, -50, "values"])
+def test_damage_in_the_work_folder_is_started_over_from(many, tmp_path, what, place):
+    source, work = copy_of(many, tmp_path), tmp_path / "out.work"
+    words = ["build", source, tmp_path / "out", "-l", LISTS, "--sample", 2000, "-t", 1]
+    killed(words, "file-rename:0:5")
+    path = next(work / name for name in sorted(os.listdir(work)) if name.startswith(what) and name.endswith(".h5"))
+    with h5py.File(path) as file:
+        values = file["centroid" if what == "model.h5" else "code"].id.get_offset()
+    with open(path, "r+b") as file:
+        file.seek(values if place == "values" else place, 2 if place == -50 else 0)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 0x40]))
+    told = fails(*words, ranks=2, says=f"the work in '{work}' is damaged; start over with --force", output=tmp_path / "out")
+    assert path.name in told.err
+    assert run(*words, "--force", "--json", ranks=2).json()["reused_rows"] == 0
+    assert same(tmp_path / "out", many / "index") and not work.exists()
+
+
 def test_rows_that_no_shard_has_may_change(many, tmp_path):
     """The index is that of the file as it is now, whatever was done before."""
     words, source, inside = interrupted_build(many, tmp_path)

@@ -194,14 +194,16 @@ sources(struct checks *t)
         {8, "\344", "1 byte", MPIVF_MISMATCH, "not on '?' (1 byte)"},
     };
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
-        mpivf_claim_source(7, "a.h5", "10 bytes", source);
+        mpivf_claim_source(7, 1, "a.h5", "10 bytes", source);
         snprintf(identity, sizeof identity, "{\"source\": %s}", source);
         struct mpivf_claim claim;
         CHECK(t, open_all(t, &claim, folder_of(t), identity) == MPIVF_OK);
         CHECK(t, write_all(t, &claim, json_object()) == MPIVF_OK);
+        CHECK(t, mpivf_claim_untouched(folder_of(t), identity));
         mpivf_claim_clear(&claim);
-        mpivf_claim_source(tries[i].fingerprint, tries[i].name, tries[i].seen, source);
+        mpivf_claim_source(tries[i].fingerprint, 2, tries[i].name, tries[i].seen, source);
         snprintf(identity, sizeof identity, "{\"source\": %s}", source);
+        CHECK(t, !mpivf_claim_untouched(folder_of(t), identity));
         CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), identity) == tries[i].status);
         CHECK(t, strstr(t->ctx.error, tries[i].says) != NULL);
         mpivf_forgive(&t->ctx);
