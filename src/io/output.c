@@ -54,7 +54,9 @@ add(struct mpivf_outputs *outputs, enum mpivf_output_kind kind, const char *give
     }
     output->kind = kind;
     output->file.fd = -1;
-    mpivf_status status = mpivf_path(ctx, output->given, "%s", given);
+    mpivf_status status = given[0] ? mpivf_path(ctx, output->given, "%s", given)
+                                   : mpivf_fail(ctx, MPIVF_USAGE, "the name of an output is empty "
+                                                "(a variable that is not set?)");
     if (status == MPIVF_OK && kind == MPIVF_OUTPUT_FOLDER)
         strcpy(output->path, output->given);
     else if (status == MPIVF_OK && outputs->par->rank == 0)
@@ -94,10 +96,13 @@ mpivf_outputs_folder(struct mpivf_outputs *outputs, const char *of, const char *
                      const char *kind)
 {
     char inside[MPIVF_PATH];
+    struct mpivf_context *ctx = outputs->par->ctx;
     if (scratch == NULL)
         return add_derived(outputs, MPIVF_OUTPUT_FOLDER, of, kind);
     mpivf_status status =
-        mpivf_path(outputs->par->ctx, inside, "%s/%s", scratch, mpivf_place_name(of));
+        scratch[0] ? mpivf_path(ctx, inside, "%s/%s", scratch, mpivf_place_name(of))
+                   : mpivf_fail(ctx, MPIVF_USAGE, "the name of the scratch folder is empty (a "
+                                "variable that is not set?)");
     if (outputs->status == MPIVF_OK)
         outputs->status = status;
     return status ? NULL : add_derived(outputs, MPIVF_OUTPUT_FOLDER, inside, kind);

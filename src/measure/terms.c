@@ -79,7 +79,8 @@ say_why_ids(struct mpivf_context *ctx, const struct mpivf_terms *terms,
                    right);
     else
         mpivf_note(ctx, "%llu of the %llu ids in both files have another distance in '%s' than in "
-                   "'%s', by no known convention (another base or metric?): only ids are counted",
+                   "'%s', by no known convention (another base or metric, or rows far from 0 in "
+                   "float32?): only ids are counted",
                    (unsigned long long)(evidence->pairs - same),
                    (unsigned long long)evidence->pairs, right, mine);
 }

@@ -144,6 +144,17 @@ def test_no_two_outputs_have_one_name(given, tmp_path):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_an_empty_name_is_no_name(given, tmp_path, name):
+    """As a variable gives that is not set. The work folder would lie in the root folder."""
+    told = fails(*words_of(name, given, ""), code=2, ranks=0, says="is empty (a variable that is not set?)")
+    assert len(told.messages()) == 1
+    if WORK.get(name) == "merge" or name.startswith("build"):
+        fails(*words_of(name, given, tmp_path / "y", "--scratch", ""), code=2, ranks=3, output=tmp_path / "y",
+              says="scratch folder is empty (a variable that is not set?)")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_an_input_may_be_called_partial(given, tmp_path, name):
     """y.partial and y.tmp are names like any other."""
     before, behind = COMMANDS[name](given)
