@@ -1,21 +1,17 @@
 #include "build/recheck.h"
 
-#include "io/inputs.h"
 #include "source/rowsum.h"
+#include "source/stamp.h"
 
-/* Refuse the work: `what` was made of other rows. The same on every rank. */
+#include <stdio.h>
+
+/* Refuse the work: `path` was made of other rows. The same on every rank. */
 static mpivf_status
-refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char *what)
+refuse(const struct mpivf_recheck *r, const struct mpivf_stamp *then, const char *path)
 {
-    struct mpivf_stamp now = mpivf_source_stamp(r->source, r->ids);
-    char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
-    mpivf_stamp_text(then, before);
-    mpivf_stamp_text(&now, after);
-    return mpivf_fail(r->source->par->ctx, MPIVF_MISMATCH,
-                      "'%s' changed since this work began: %s "
-                      "then, %s now, and rows that '%s' was made of have changed; start over with "
-                      "--force",
-                      r->source->inputs->file[0].path, before, after, what);
+    char what[MPIVF_PATH + 64];
+    snprintf(what, sizeof what, "rows that '%s' was made of", path);
+    return mpivf_source_changed(r->source, r->ids, then, what);
 }
 
 static mpivf_status

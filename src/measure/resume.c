@@ -1,7 +1,7 @@
 #include "measure/resume.h"
 
-#include "io/inputs.h"
 #include "source/rowsum.h"
+#include "source/stamp.h"
 
 #include <string.h>
 
@@ -94,37 +94,25 @@ ids_of(const struct mpivf_inquiry *inquiry)
     return inquiry->options->ids ? &inquiry->ids : NULL;
 }
 
-static mpivf_status
-refuse(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source, const char *what,
-       const struct mpivf_stamp *then, const struct mpivf_stamp *now)
-{
-    char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
-    mpivf_stamp_text(then, before);
-    mpivf_stamp_text(now, after);
-    return mpivf_fail(inquiry->par->ctx, MPIVF_MISMATCH,
-                      "'%s' changed since this work began: %s then, "
-                      "%s now, and %s that were compared have changed; start over with --force",
-                      source->inputs->file[0].path, before, after, what);
-}
-
 /* Read the base rows of a part again. */
 static mpivf_status
 check_rows_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
-               const struct mpivf_stamp *now, struct mpivf_progress *progress)
+               struct mpivf_progress *progress)
 {
+    struct mpivf_source *ids = inquiry->options->ids ? &inquiry->ids : NULL;
     uint64_t rowsum = 0;
-    mpivf_status status =
-        mpivf_rowsum_again_all(&inquiry->base, inquiry->options->ids ? &inquiry->ids : NULL,
-                               inquiry->f64, part->range, part->ranges, progress, &rowsum);
+    mpivf_status status = mpivf_rowsum_again_all(&inquiry->base, ids, inquiry->f64, part->range,
+                                                 part->ranges, progress, &rowsum);
     if (status == MPIVF_OK && rowsum != part->base.rows)
-        status = refuse(inquiry, &inquiry->base, "rows", &part->base, now);
+        status = mpivf_source_changed(&inquiry->base, ids, &part->base,
+                                      "rows that were compared");
     return status;
 }
 
 /* Read its queries again. */
 static mpivf_status
 check_queries_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
-                  const struct mpivf_stamp *now, struct mpivf_progress *progress)
+                  struct mpivf_progress *progress)
 {
     struct mpivf_context *ctx = inquiry->par->ctx;
     uint64_t rowsum = 0;
@@ -139,7 +127,8 @@ check_queries_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
     }
     mpivf_free(ctx, range);
     if (status == MPIVF_OK && rowsum != part->query.rows)
-        status = refuse(inquiry, &inquiry->query, "queries", &part->query, now);
+        status = mpivf_source_changed(&inquiry->query, NULL, &part->query,
+                                      "queries that were compared");
     return status;
 }
 
@@ -168,9 +157,9 @@ mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, const struct mpivf_claim
         for (size_t i = 0; i < parts.parts && status == MPIVF_OK; i++) {
             const struct mpivf_part *part = &parts.part[i];
             if (part->base.version != base.version)
-                status = check_rows_all(inquiry, part, &base, &progress);
+                status = check_rows_all(inquiry, part, &progress);
             if (status == MPIVF_OK && part->query.version != query.version)
-                status = check_queries_all(inquiry, part, &query, &progress);
+                status = check_queries_all(inquiry, part, &progress);
         }
         mpivf_phase_end(&progress);
     }

@@ -41,6 +41,20 @@ mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT])
                  when);
 }
 
+mpivf_status
+mpivf_source_changed(const struct mpivf_source *source, const struct mpivf_source *ids,
+                     const struct mpivf_stamp *then, const char *what)
+{
+    char before[MPIVF_STAMP_TEXT], after[MPIVF_STAMP_TEXT];
+    struct mpivf_stamp now = mpivf_source_stamp(source, ids);
+    mpivf_stamp_text(then, before);
+    mpivf_stamp_text(&now, after);
+    return mpivf_fail(source->par->ctx, MPIVF_MISMATCH,
+                      "'%s' changed since this work began: %s then, %s now, and %s have changed; "
+                      "start over with --force",
+                      source->inputs->file[0].path, before, after, what);
+}
+
 void
 mpivf_source_claim(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE])
 {

@@ -10,4 +10,12 @@
 void
 mpivf_source_claim(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE]);
 
+/*
+ * Refuse to go on with work on a source, and ids unless NULL, which had the stamp `then`: `what`,
+ * "rows that were compared", have changed. Returns MPIVF_MISMATCH. Local.
+ */
+mpivf_status
+mpivf_source_changed(const struct mpivf_source *source, const struct mpivf_source *ids,
+                     const struct mpivf_stamp *then, const char *what);
+
 #endif
