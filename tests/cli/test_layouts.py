@@ -123,7 +123,7 @@ def test_layouts_are_read_as_h5py_reads_them(tmp_path, layout):
         assert (neighbours(out)[0] == truth).all()
 
 
-@pytest.mark.skipif(not SOAK, reason="the same as above, and slow: MPIVF_SOAK=1 runs it")
+@pytest.mark.skipif(not SOAK, reason="the same as above, and slow: the soak form runs it")
 @pytest.mark.parametrize("layout", LAYOUTS[::3], ids=names)
 def test_ranks_that_read_together_give_the_same(tmp_path, layout):
     rows = numpy.random.default_rng(3).integers(0, 100, size=(ROWS, DIM)).astype(layout[4])

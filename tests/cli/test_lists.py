@@ -55,7 +55,7 @@ def test_every_image_is_in_its_nearest_list(tmp_path):
     check(tmp_path / "index", images)
 
 
-@pytest.mark.skipif(not SOAK, reason="takes minutes: MPIVF_SOAK=1 runs it")
+@pytest.mark.skipif(not SOAK, reason="takes minutes: the soak form runs it")
 def test_every_row_of_a_million_is_in_its_nearest_list(tmp_path):
     run("generate", tmp_path / "rows.h5", "--rows", 1000000, "--dim", 128, "--quiet", ranks=2)
     run("build", tmp_path / "rows.h5", tmp_path / "index", "--lists", 4096, "--quiet", ranks=2,

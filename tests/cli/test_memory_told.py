@@ -137,7 +137,7 @@ def test_one_limit_of_columns(tmp_path):
     fails("generate", out, "--dim", columns, code=2, says="1048576", ranks=0, output=out)
 
 
-@pytest.mark.skipif(not SOAK, reason="takes a minute: MPIVF_SOAK=1 runs it")
+@pytest.mark.skipif(not SOAK, reason="takes a minute: the soak form runs it")
 def test_the_widest_rows(tmp_path):
     rows = numpy.zeros((4, 1 << 20), "f4")
     rows[:, :7] = numpy.arange(28).reshape(4, 7)

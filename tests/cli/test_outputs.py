@@ -457,7 +457,7 @@ def test_what_appears_meanwhile_is_kept(given, tmp_path, name, right, appearing)
             shutil.rmtree(each)
 
 
-@pytest.mark.skipif(not SOAK, reason="half an hour: MPIVF_SOAK=1")
+@pytest.mark.skipif(not SOAK, reason="half an hour: the soak form runs it")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_two_at_once_at_any_offset_on_a_slow_disk(given, tmp_path, name, right):
     chance = random.Random(name)
