@@ -23,7 +23,7 @@ mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t l
         .empty = empty,
         .smallest = size[0],
         .median = size[lists / 2],
-        .p99 = size[(lists - 1) * 99 / 100],
+        .p99 = size[(lists * 99 + 99) / 100 - 1],
         .largest = size[lists - 1],
         .mean = mean,
         .max_over_mean = mean > 0 ? (double)size[lists - 1] / mean : 0,

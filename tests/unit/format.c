@@ -324,6 +324,29 @@ match_says_what_differs(void **state)
     mpivf_index_close(&a);
 }
 
+/* The percentile by nearest rank: the smallest size that 99 % of the lists do not exceed. */
+static void
+spread_of_lists(void **state)
+{
+    (void)state;
+    enum { MOST = 200 };
+    static const struct {
+        uint64_t lists, p99; /* list l has l rows */
+    } tries[] = {{1, 0}, {2, 1}, {3, 2}, {100, 98}, {101, 99}, {200, 197}};
+    struct mpivf_spread spread;
+    uint64_t offset[MOST + 1] = {0};
+    for (uint64_t l = 0; l < MOST; l++)
+        offset[l + 1] = offset[l] + l;
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        assert_ok(&ctx, mpivf_index_spread(&ctx, offset, tries[i].lists, &spread));
+        assert_int_equal(spread.p99, tries[i].p99);
+        assert_int_equal(spread.median, tries[i].lists / 2);
+        assert_int_equal(spread.largest, tries[i].lists - 1);
+        assert_true(spread.median <= spread.p99 && spread.p99 <= spread.largest);
+        assert_int_equal(spread.empty, 1);
+    }
+}
+
 #define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
@@ -341,6 +364,7 @@ main(void)
         FILE_TEST("format: truncated anywhere", truncated),
         FILE_TEST("format: files that are no index", not_an_index),
         FILE_TEST("format: match says what differs", match_says_what_differs),
+        FILE_TEST("format: how large the lists are", spread_of_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
