@@ -10,10 +10,13 @@
 #ifndef MPIVF_BUILD_H
 #define MPIVF_BUILD_H
 
+#include <mpivf/api.h>
 #include <mpivf/index.h>
 #include <mpivf/output.h>
 #include <mpivf/range.h>
 #include <mpivf/train.h>
+
+MPIVF_API_BEGIN
 
 /* Rows as they were read, good or bad, before they are filed. */
 struct mpivf_watched {
@@ -112,5 +115,7 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
                       const struct mpivf_build_files *files,
                       const struct mpivf_merge_options *options,
                       struct mpivf_report *report, struct mpivf_built *built);
+
+MPIVF_API_END
 
 #endif

@@ -16,9 +16,13 @@
 #ifndef MPIVF_CONTEXT_H
 #define MPIVF_CONTEXT_H
 
+#include <mpivf/api.h>
+
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+
+MPIVF_API_BEGIN
 
 typedef enum {
     MPIVF_OK = 0,
@@ -148,5 +152,7 @@ mpivf_memory_resident(void);
  */
 size_t
 mpivf_memory_default(int processes);
+
+MPIVF_API_END
 
 #endif

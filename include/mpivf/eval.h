@@ -19,7 +19,10 @@
 #ifndef MPIVF_EVAL_H
 #define MPIVF_EVAL_H
 
+#include <mpivf/api.h>
 #include <mpivf/context.h>
+
+MPIVF_API_BEGIN
 
 enum { MPIVF_EVAL_DEPTHS = 5 };
 
@@ -56,5 +59,7 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *trut
 /* "ids", "ties", "distances" */
 const char *
 mpivf_eval_counted_name(enum mpivf_eval_counted counted);
+
+MPIVF_API_END
 
 #endif

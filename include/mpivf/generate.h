@@ -9,9 +9,12 @@
 #ifndef MPIVF_GENERATE_H
 #define MPIVF_GENERATE_H
 
+#include <mpivf/api.h>
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/type.h>
+
+MPIVF_API_BEGIN
 
 struct mpivf_generate_options {
     uint64_t rows, queries, dim, clusters, intrinsic, seed;
@@ -23,5 +26,7 @@ struct mpivf_generate_options {
 mpivf_status
 mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,
                    const struct mpivf_generate_options *options, struct mpivf_report *report);
+
+MPIVF_API_END
 
 #endif

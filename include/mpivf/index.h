@@ -29,10 +29,13 @@
 #ifndef MPIVF_INDEX_H
 #define MPIVF_INDEX_H
 
+#include <mpivf/api.h>
 #include <mpivf/par.h>
 #include <mpivf/range.h>
 #include <mpivf/source.h>
 #include <mpivf/type.h>
+
+MPIVF_API_BEGIN
 
 struct mpivf_codec;
 struct mpivf_inputs;
@@ -126,5 +129,7 @@ struct mpivf_spread {
 mpivf_status
 mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
                    struct mpivf_spread *spread);
+
+MPIVF_API_END
 
 #endif

@@ -30,7 +30,10 @@
 #ifndef MPIVF_OUTPUT_H
 #define MPIVF_OUTPUT_H
 
+#include <mpivf/api.h>
 #include <mpivf/par.h>
+
+MPIVF_API_BEGIN
 
 struct mpivf_output;
 struct mpivf_place;
@@ -87,5 +90,7 @@ mpivf_outputs_end(struct mpivf_outputs *outputs);
 /* Where it is written, links followed: on rank 0; once declared, on every rank. NULL gives "". */
 const char *
 mpivf_output_path(const struct mpivf_output *output);
+
+MPIVF_API_END
 
 #endif

@@ -9,10 +9,13 @@
 #ifndef MPIVF_PAR_H
 #define MPIVF_PAR_H
 
+#include <mpivf/api.h>
 #include <mpivf/context.h>
 
 #include <mpi.h>
 #include <stdbool.h>
+
+MPIVF_API_BEGIN
 
 struct mpivf_par {
     struct mpivf_context *ctx; /* not owned */
@@ -123,5 +126,7 @@ mpivf_share_first(uint64_t n, int rank, int size)
     uint64_t each = n / (uint64_t)size, more = n % (uint64_t)size, r = (uint64_t)rank;
     return each * r + (r < more ? r : more);
 }
+
+MPIVF_API_END
 
 #endif

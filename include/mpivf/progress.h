@@ -9,7 +9,10 @@
 #ifndef MPIVF_PROGRESS_H
 #define MPIVF_PROGRESS_H
 
+#include <mpivf/api.h>
 #include <mpivf/par.h>
+
+MPIVF_API_BEGIN
 
 enum { MPIVF_PHASES = 24 };
 
@@ -67,5 +70,7 @@ mpivf_round_all(struct mpivf_progress *progress, mpivf_status status, uint64_t d
 /* Close the phase and note its seconds if it took long. Local. */
 void
 mpivf_phase_end(struct mpivf_progress *progress);
+
+MPIVF_API_END
 
 #endif

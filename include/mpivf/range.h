@@ -7,8 +7,12 @@
 #ifndef MPIVF_RANGE_H
 #define MPIVF_RANGE_H
 
+#include <mpivf/api.h>
+
 #include <stddef.h>
 #include <stdint.h>
+
+MPIVF_API_BEGIN
 
 /* Rows [row, row + rows), rows >= 1. */
 struct mpivf_range {
@@ -42,5 +46,7 @@ mpivf_range_gaps(const struct mpivf_range *range, size_t count, uint64_t rows,
 size_t
 mpivf_range_cut(const struct mpivf_range *range, size_t count, struct mpivf_range within,
                 struct mpivf_range *part, size_t most);
+
+MPIVF_API_END
 
 #endif

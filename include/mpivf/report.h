@@ -2,8 +2,11 @@
 #ifndef MPIVF_REPORT_H
 #define MPIVF_REPORT_H
 
+#include <mpivf/api.h>
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
+
+MPIVF_API_BEGIN
 
 /*
  * Write the report of an output: time, host, ranks, threads, budget, and for each phase and rank
@@ -15,5 +18,7 @@
 mpivf_status
 mpivf_report_write_all(const struct mpivf_par *par, const struct mpivf_report *report,
                        struct mpivf_output *output, const char *command);
+
+MPIVF_API_END
 
 #endif

@@ -9,10 +9,13 @@
 #ifndef MPIVF_SEARCH_H
 #define MPIVF_SEARCH_H
 
+#include <mpivf/api.h>
 #include <mpivf/index.h>
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
+
+MPIVF_API_BEGIN
 
 struct mpivf_search_options {
     uint64_t k;
@@ -35,5 +38,7 @@ mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
                  struct mpivf_output *out, const struct mpivf_search_options *options,
                  struct mpivf_report *report, struct mpivf_searched *searched);
+
+MPIVF_API_END
 
 #endif

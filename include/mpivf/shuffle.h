@@ -19,9 +19,12 @@
 #ifndef MPIVF_SHUFFLE_H
 #define MPIVF_SHUFFLE_H
 
+#include <mpivf/api.h>
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
+
+MPIVF_API_BEGIN
 
 struct mpivf_shuffle_options {
     uint64_t seed;
@@ -45,5 +48,7 @@ mpivf_status
 mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_output *output,
                   const struct mpivf_shuffle_options *options, struct mpivf_report *report,
                   struct mpivf_shuffle_made *made);
+
+MPIVF_API_END
 
 #endif

@@ -21,9 +21,12 @@
 #ifndef MPIVF_SOURCE_H
 #define MPIVF_SOURCE_H
 
+#include <mpivf/api.h>
 #include <mpivf/par.h>
 #include <mpivf/range.h>
 #include <mpivf/type.h>
+
+MPIVF_API_BEGIN
 
 /* How HDF5 datasets are read. */
 enum mpivf_read_mode {
@@ -183,5 +186,7 @@ mpivf_stamp_text(const struct mpivf_stamp *stamp, char text[MPIVF_STAMP_TEXT]);
  */
 mpivf_status
 mpivf_source_unchanged_all(const struct mpivf_source *source);
+
+MPIVF_API_END
 
 #endif

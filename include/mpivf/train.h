@@ -10,9 +10,12 @@
 #ifndef MPIVF_TRAIN_H
 #define MPIVF_TRAIN_H
 
+#include <mpivf/api.h>
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
+
+MPIVF_API_BEGIN
 
 enum mpivf_bad_rows { MPIVF_BAD_ROWS_FAIL, MPIVF_BAD_ROWS_SKIP };
 
@@ -79,5 +82,7 @@ mpivf_status
 mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
                      const char *path, struct mpivf_trained *trained);
+
+MPIVF_API_END
 
 #endif

@@ -18,10 +18,13 @@
 #ifndef MPIVF_TRUTH_H
 #define MPIVF_TRUTH_H
 
+#include <mpivf/api.h>
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
 #include <mpivf/train.h>
+
+MPIVF_API_BEGIN
 
 enum { MPIVF_PREFIXES = 16 };
 
@@ -89,5 +92,7 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
  */
 mpivf_status
 mpivf_truth_clean_all(const struct mpivf_par *par, const struct mpivf_truth_files *files);
+
+MPIVF_API_END
 
 #endif

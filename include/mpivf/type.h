@@ -2,8 +2,12 @@
 #ifndef MPIVF_TYPE_H
 #define MPIVF_TYPE_H
 
+#include <mpivf/api.h>
+
 #include <stddef.h>
 #include <stdint.h>
+
+MPIVF_API_BEGIN
 
 /* What every command and every file of ours keeps to; rows x columns x 8 fit 63 bits beside. */
 #define MPIVF_MOST_COLUMNS ((uint64_t)1 << 20)
@@ -45,5 +49,7 @@ mpivf_metric_name(enum mpivf_metric metric);
 
 /* How rows are stored inside inverted lists: f32 as they are, f16 rounded to binary16. */
 enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODECS };
+
+MPIVF_API_END
 
 #endif

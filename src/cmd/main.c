@@ -4,13 +4,11 @@
 #include "math/blas.h"
 #include "math/kernel.h"
 
+#include <mpivf/version.h>
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef MPIVF_VERSION
-#define MPIVF_VERSION "0"
-#endif
 
 enum { RESERVE = 24 << 20 }; /* what libraries take beside our buffers while running */
 
@@ -18,7 +16,7 @@ static void
 print_version(void)
 {
     mpivf_blas_init();
-    printf("mpivf %s (kernels %s, BLAS core %s)\n", MPIVF_VERSION, mpivf_kernel()->name,
+    printf("mpivf %s (kernels %s, BLAS core %s)\n", mpivf_version(), mpivf_kernel()->name,
            mpivf_blas_core());
 }
 

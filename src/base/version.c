@@ -1,0 +1,7 @@
+#include <mpivf/version.h>
+
+const char *
+mpivf_version(void)
+{
+    return MPIVF_VERSION;
+}
