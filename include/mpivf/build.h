@@ -51,6 +51,10 @@ struct mpivf_build_options {
     const struct mpivf_watch *watch; /* NULL = nobody */
 };
 
+/* The defaults, those of the command line. Local. */
+void
+mpivf_build_options_init(struct mpivf_build_options *options);
+
 /* Where a build or a merge writes, declared. */
 struct mpivf_build_files {
     const struct mpivf_outputs *outputs; /* all of the command's; not owned */
@@ -102,6 +106,10 @@ struct mpivf_merge_options {
     uint64_t fan_in;
     bool partial; /* allow rows of the source to be missing: the result is a shard */
 };
+
+/* The defaults, those of the command line. Local. */
+void
+mpivf_merge_options_init(struct mpivf_merge_options *options);
 
 /*
  * Join shards (or indexes) of one model and one source; the inputs stay. Every row

@@ -22,6 +22,10 @@ struct mpivf_generate_options {
     enum mpivf_type type; /* f32 or f16 */
 };
 
+/* The defaults, those of the command line. Local. */
+void
+mpivf_generate_options_init(struct mpivf_generate_options *options);
+
 /* Write an HDF5 file with /train [rows, dim] and /test [queries, dim]. Collective. */
 mpivf_status
 mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,

@@ -17,14 +17,20 @@
 
 MPIVF_API_BEGIN
 
+enum { MPIVF_SEARCH_PROBES = 16 };
+
 struct mpivf_search_options {
     uint64_t k;
     uint64_t queries; /* use so many, evenly spread; 0 = all */
-    uint64_t probes; /* lists a query; 0 = by recall */
+    uint64_t probes; /* lists a query; 0 = by recall, or without one MPIVF_SEARCH_PROBES */
     double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
     uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */
     struct mpivf_reading reading;
 };
+
+/* The defaults, those of the command line. Local. */
+void
+mpivf_search_options_init(struct mpivf_search_options *options);
 
 struct mpivf_searched {
     uint64_t queries, probes, lists, rows_scanned; /* rows_scanned: (query, row) pairs */

@@ -31,6 +31,10 @@ struct mpivf_shuffle_options {
     struct mpivf_reading reading;
 };
 
+/* The defaults, those of the command line. Local. */
+void
+mpivf_shuffle_options_init(struct mpivf_shuffle_options *options);
+
 /* What was made. */
 struct mpivf_shuffle_made {
     char name[MPIVF_OBJECT]; /* of the dataset */

@@ -35,7 +35,11 @@ enum mpivf_read_mode {
     MPIVF_READ_COLLECTIVE   /* H5Dread over MPI-IO, all ranks together; not compressed chunks */
 };
 
-/* How a source is read. */
+/* "auto", "independent", "collective". Local. */
+const char *
+mpivf_read_mode_name(int mode);
+
+/* How a source is read. All zero: automatically, and what was never written is the fill value. */
 struct mpivf_reading {
     enum mpivf_read_mode mode;
     bool unwritten_is_bad; /* rows that were never written are NaN, not the fill value */

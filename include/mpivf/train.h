@@ -17,8 +17,6 @@
 
 MPIVF_API_BEGIN
 
-enum mpivf_bad_rows { MPIVF_BAD_ROWS_FAIL, MPIVF_BAD_ROWS_SKIP };
-
 struct mpivf_train_options {
     uint64_t lists;      /* 0 = 4 sqrt(rows), at least 1 */
     uint64_t sample;     /* rows; 0 = 256 a list */
@@ -30,6 +28,10 @@ struct mpivf_train_options {
     enum mpivf_bad_rows bad_rows;
     bool stamp; /* the model tells which rows it was trained on (mpivf/index.h) */
 };
+
+/* The defaults, those of the command line. Local. */
+void
+mpivf_train_options_init(struct mpivf_train_options *options);
 
 /* What came of it. */
 struct mpivf_trained {

@@ -22,7 +22,7 @@
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
 #include <mpivf/source.h>
-#include <mpivf/train.h>
+#include <mpivf/type.h>
 
 MPIVF_API_BEGIN
 
@@ -51,6 +51,10 @@ struct mpivf_truth_options {
     const char *prefix_name[MPIVF_PREFIXES];
     size_t prefixes;
 };
+
+/* The defaults, those of the command line. Local. */
+void
+mpivf_truth_options_init(struct mpivf_truth_options *options);
 
 struct mpivf_truth_made {
     uint64_t queries, rows, rejected, passes; /* passes over the base */

@@ -44,8 +44,16 @@ mpivf_type_name(enum mpivf_type type);
  */
 enum mpivf_metric { MPIVF_L2, MPIVF_IP, MPIVF_COSINE, MPIVF_METRICS };
 
+/* "l2", "ip"...; NULL behind the last, as of all names by number. Local. */
 const char *
-mpivf_metric_name(enum mpivf_metric metric);
+mpivf_metric_name(int metric);
+
+/* What is done about a row with a value that cannot be used: end the run, or leave the row out. */
+enum mpivf_bad_rows { MPIVF_BAD_ROWS_FAIL, MPIVF_BAD_ROWS_SKIP };
+
+/* "fail", "skip". Local. */
+const char *
+mpivf_bad_rows_name(int bad_rows);
 
 /* How rows are stored inside inverted lists: f32 as they are, f16 rounded to binary16. */
 enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODECS };

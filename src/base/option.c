@@ -32,16 +32,24 @@ mpivf_option_size(const char *text, uint64_t *bytes)
     return true;
 }
 
-static bool
-parse_integer(const char *text, int64_t *value)
+bool
+mpivf_option_count(const char *text, int64_t *count)
 {
+    static const char units[] = "kmgt";
     char *end;
     errno = 0;
-    long long parsed = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0)
+    long long whole = strtoll(text, &end, 10);
+    if (end != text && *end == '\0') {
+        *count = whole;
+        return errno == 0;
+    }
+    double value = strtod(text, &end);
+    const char *unit = end != text && *end ? strchr(units, *end | 0x20) : NULL;
+    if (unit == NULL || end[1] != '\0')
         return false;
-    *value = parsed;
-    return true;
+    value *= pow(1000, (double)(unit - units + 1));
+    *count = fabs(value) < 1e18 ? (int64_t)value : 0;
+    return (double)*count == value;
 }
 
 static bool
@@ -53,21 +61,35 @@ parse_real(const char *text, double *value)
     return end != text && *end == '\0' && errno == 0;
 }
 
-static bool
-parse_choice(const char *choices, const char *text, int *value)
+/* The words of a choice as "l2|ip|cosine". */
+static void
+list_choices(const struct mpivf_option *option, char *text, size_t size)
 {
-    size_t length = strchr(text, '|') ? 0 : strlen(text);
-    for (int i = 0; length > 0; i++) {
-        if (strncmp(choices, text, length) == 0 && (choices[length] == '|' || choices[length] == '\0')) {
+    text[0] = '\0';
+    for (int i = 0; option->name_of(i); i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, size - length, "%s%s", i ? "|" : "", option->name_of(i));
+    }
+}
+
+static bool
+parse_choice(const struct mpivf_option *option, const char *text, int *value)
+{
+    for (int i = 0; option->name_of(i); i++)
+        if (strcmp(option->name_of(i), text) == 0) {
             *value = i;
             return true;
         }
-        choices = strchr(choices, '|');
-        if (choices == NULL)
-            return false;
-        choices++;
-    }
     return false;
+}
+
+/* Is `text` the first or the second word of "no|yes"? */
+static bool
+parse_either(const char *words, const char *text, bool *value)
+{
+    size_t first = strcspn(words, "|"), length = strlen(text);
+    *value = strcmp(words + first + 1, text) == 0;
+    return *value || (length == first && memcmp(words, text, first) == 0);
 }
 
 static bool
@@ -82,32 +104,67 @@ parse_pair(const char *text, int64_t pair[2])
     return true;
 }
 
-/* What a value of this option has to be, for messages and help. */
+/* A number as people write it: 4096, 10K, 1T. */
+static void
+write_number(double value, char *text, size_t size)
+{
+    static const char units[] = "KMGT";
+    int unit = -1;
+    while (unit < 3 && value >= (unit < 0 ? 10000 : 1000) && fmod(value, 1000) == 0) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(text, size, "%.10g%.*s", value, unit >= 0, unit >= 0 ? units + unit : "");
+}
+
+/* The same for bytes, in powers of 1024. */
+static void
+write_size(double value, char *text, size_t size)
+{
+    static const char units[] = "KMGT";
+    int unit = -1;
+    while (unit < 3 && value >= 1024 && fmod(value, 1024) == 0) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, size, "%.10g%.*s", value, unit >= 0, unit >= 0 ? units + unit : "");
+}
+
+/* What a value of this option has to be, for messages. */
 static void
 describe_range(const struct mpivf_option *option, char *text, size_t size)
 {
-    if (option->kind == MPIVF_CHOICE)
+    char least[32], most[32], choices[120];
+    write_number(option->min, least, sizeof least);
+    write_number(option->max, most, sizeof most);
+    if (option->kind == MPIVF_CHOICE) {
+        list_choices(option, choices, sizeof choices);
+        snprintf(text, size, "one of %s", choices);
+    } else if (option->kind == MPIVF_EITHER) {
         snprintf(text, size, "one of %s", option->unit);
-    else if (option->kind == MPIVF_PAIR)
-        snprintf(text, size, "I/N with 1 <= I <= N <= %.0f", option->max);
-    else if (option->kind == MPIVF_SIZE)
+    } else if (option->kind == MPIVF_PAIR) {
+        snprintf(text, size, "I/N with 1 <= I <= N <= %s", most);
+    } else if (option->kind == MPIVF_SIZE) {
         snprintf(text, size, "a size of at least %.0f bytes, like 512M or 4G", option->min);
-    else if (option->kind == MPIVF_INTEGER)
-        snprintf(text, size, "a whole number, %.0f to %.0f", option->min, option->max);
-    else
-        snprintf(text, size, "a number, %g to %g", option->min, option->max);
+    } else if (option->kind == MPIVF_INTEGER) {
+        snprintf(text, size, "a whole number, %s to %s", least, most);
+    } else {
+        snprintf(text, size, "a number, %s to %s", least, most);
+    }
 }
 
 static bool
 store(const struct mpivf_option *option, const char *text, void *field)
 {
     switch (option->kind) {
+    case MPIVF_HEADING:
+        return false;
     case MPIVF_FLAG:
         *(bool *)field = true;
         return true;
     case MPIVF_INTEGER: {
         int64_t *value = field;
-        return parse_integer(text, value) && (double)*value >= option->min &&
+        return mpivf_option_count(text, value) && (double)*value >= option->min &&
                (double)*value <= option->max;
     }
     case MPIVF_REAL: {
@@ -119,7 +176,9 @@ store(const struct mpivf_option *option, const char *text, void *field)
         return mpivf_option_size(text, value) && (double)*value >= option->min;
     }
     case MPIVF_CHOICE:
-        return parse_choice(option->unit, text, field);
+        return parse_choice(option, text, field);
+    case MPIVF_EITHER:
+        return parse_either(option->unit, text, field);
     case MPIVF_STRING:
         *(const char **)field = text;
         return true;
@@ -152,7 +211,7 @@ refuse_name(struct mpivf_context *ctx, const struct mpivf_option *table, const c
     int fit = 0;
     for (; table->name; table++) {
         size_t used = strlen(all);
-        if (strncmp(table->name, name, length) != 0)
+        if (table->kind == MPIVF_HEADING || strncmp(table->name, name, length) != 0)
             continue;
         snprintf(all + used, sizeof all - used, "%s--%s", fit > 0 ? ", " : "", table->name);
         fit++;
@@ -169,20 +228,18 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
 {
     struct option longs[MOST_OPTIONS + 2];
     char shorts[2 * MOST_OPTIONS + 4] = ":h";
-    int n = 0;
+    int n = 0, m = 0;
     mpivf_status status = MPIVF_OK;
     for (; table[n].name && n < MOST_OPTIONS; n++) {
+        if (table[n].kind == MPIVF_HEADING)
+            continue;
         int argument = table[n].kind == MPIVF_FLAG ? no_argument : required_argument;
-        longs[n] = (struct option){table[n].name, argument, NULL, LONG + n};
+        longs[m++] = (struct option){table[n].name, argument, NULL, LONG + n};
         if (table[n].letter)
             snprintf(shorts + strlen(shorts), 3, "%c%s", table[n].letter, argument ? ":" : "");
-        if (table[n].initial)
-            status = set(ctx, &table[n], table[n].initial, fields);
-        if (status)
-            return status;
     }
-    longs[n] = (struct option){"help", no_argument, NULL, HELP};
-    longs[n + 1] = (struct option){0};
+    longs[m] = (struct option){"help", no_argument, NULL, HELP};
+    longs[m + 1] = (struct option){0};
 
     *help = false;
     optind = 0; /* starts getopt afresh */
@@ -221,21 +278,82 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
     return MPIVF_OK;
 }
 
+/* ---- help ---- */
+
+enum { COLUMNS = 80, INDENT = 26 };
+
 void
-mpivf_option_print(const struct mpivf_option *table, FILE *out)
+mpivf_option_wrap(FILE *out, int indent, const char *text)
+{
+    int at = indent;
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + length > COLUMNS) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        }
+        at += fprintf(out, "%s%.*s", at > indent ? " " : "", length, text);
+        text += length + (text[length] == ' ');
+    }
+    fputc('\n', out);
+}
+
+/* The text of an option whose name ends before column `at`. */
+static void
+explain(FILE *out, int at, const char *text)
+{
+    if (at > INDENT - 2) {
+        fputc('\n', out);
+        at = 0;
+    }
+    fprintf(out, "%*s", INDENT - at, "");
+    mpivf_option_wrap(out, INDENT, text);
+}
+
+/* "1 to 1M; default 16", as far as there is such a thing. */
+static void
+describe_values(const struct mpivf_option *option, const void *field, char *text, size_t size)
+{
+    char least[32], most[32], value[32] = "";
+    size_t bar = option->unit ? strcspn(option->unit, "|") : 0;
+    write_number(option->min, least, sizeof least);
+    write_number(option->max, most, sizeof most);
+    if (option->kind == MPIVF_INTEGER && *(const int64_t *)field != 0)
+        write_number((double)*(const int64_t *)field, value, sizeof value);
+    else if (option->kind == MPIVF_REAL && *(const double *)field > 0)
+        write_number(*(const double *)field, value, sizeof value);
+    else if (option->kind == MPIVF_SIZE && *(const uint64_t *)field > 0)
+        write_size((double)*(const uint64_t *)field, value, sizeof value);
+    else if (option->kind == MPIVF_CHOICE)
+        snprintf(value, sizeof value, "%s", option->name_of(*(const int *)field));
+    else if (option->kind == MPIVF_EITHER)
+        snprintf(value, sizeof value, "%.*s", *(const bool *)field ? 31 : (int)bar,
+                 option->unit + (*(const bool *)field ? bar + 1 : 0));
+    bool range = option->kind == MPIVF_INTEGER || option->kind == MPIVF_REAL;
+    snprintf(text, size, "%s%s%s%s%s%s%s%s", range || value[0] ? " (" : "", range ? least : "",
+             range ? " to " : "", range ? most : "", range && value[0] ? "; " : "",
+             value[0] ? "default " : "", value, range || value[0] ? ")" : "");
+}
+
+void
+mpivf_option_print(const struct mpivf_option *table, const void *fields, FILE *out)
 {
     for (; table->name; table++) {
-        char name[72], letter[8] = "    ";
-        if (table->letter)
-            snprintf(letter, sizeof letter, "-%c, ", table->letter);
-        snprintf(name, sizeof name, "%s--%s %s", letter, table->name,
-                 table->kind == MPIVF_FLAG ? "" : table->unit);
-        fprintf(out, "  %-42s %s", name, table->help);
-        if (table->kind == MPIVF_INTEGER || table->kind == MPIVF_REAL)
-            fprintf(out, " (%.10g..%.10g)", table->min, table->max);
-        if (table->initial)
-            fprintf(out, " [%s]", table->initial);
-        fputc('\n', out);
+        char choices[120], values[120], text[400];
+        const char *unit = table->unit ? table->unit : "";
+        if (table->kind == MPIVF_HEADING) {
+            fprintf(out, "\n%s\n", table->help);
+            continue;
+        }
+        if (table->kind == MPIVF_CHOICE) {
+            list_choices(table, choices, sizeof choices);
+            unit = choices;
+        }
+        int at = table->letter ? fprintf(out, "  -%c, --%s %s", table->letter, table->name, unit)
+                               : fprintf(out, "      --%s %s", table->name, unit);
+        describe_values(table, (const char *)fields + table->offset, values, sizeof values);
+        snprintf(text, sizeof text, "%s%s", table->help, values);
+        explain(out, at, text);
     }
-    fprintf(out, "  %-42s %s\n", "-h, --help", "this text");
+    explain(out, fprintf(out, "  -h, --help"), "this text");
 }

@@ -1,7 +1,8 @@
 /*
  * option: one table per command says everything about its options.
  *
- * Parsing, range checks and --help come from the table; nothing is written twice. Under it is
+ * Parsing, range checks and --help come from the table; nothing is written twice. Defaults are what the
+ * fields hold before: the same that the library's options have (mpivf_*_options_init). Under it is
  * getopt_long of the C library: long names may be shortened, operands and options may mix.
  */
 #ifndef MPIVF_BASE_OPTION_H
@@ -14,11 +15,13 @@
 
 /* The kind fixes the type of the field at `offset`. */
 enum mpivf_option_kind {
+    MPIVF_HEADING, /* no option: `help` stands above those that follow */
     MPIVF_FLAG,    /* bool, no argument */
-    MPIVF_INTEGER, /* int64_t, min..max */
+    MPIVF_INTEGER, /* int64_t or uint64_t, min..max, with K M G T (powers of 1000) */
     MPIVF_REAL,    /* double, min..max */
     MPIVF_SIZE,    /* uint64_t bytes, with K M G T (powers of 1024), at least min */
-    MPIVF_CHOICE,  /* int, the position in `unit` ("l2|ip|cosine") */
+    MPIVF_CHOICE,  /* int or an enum, by its names */
+    MPIVF_EITHER,  /* bool, the first or the second word of `unit` ("no|yes") */
     MPIVF_STRING,  /* const char *, borrowed from argv */
     MPIVF_PAIR     /* int64_t[2], "I/N" with 1 <= I <= N <= max */
 };
@@ -28,28 +31,36 @@ struct mpivf_option {
     char letter;      /* short form, 0 for none */
     enum mpivf_option_kind kind;
     size_t offset;
-    const char *initial; /* as it would be typed; NULL = zero, explained in help */
     double min, max;
-    const char *unit; /* what stands for the argument in --help, or the choices */
-    const char *help;
+    const char *unit; /* what stands for the argument in --help */
+    const char *help; /* says what 0 and NULL mean where they are the default */
+    const char *(*name_of)(int value); /* of a choice; NULL behind the last */
 };
 
 /*
- * Fill `fields` from argv[1..argc-1] by `table`. Operands go, borrowed, to operand[0..most-1]
- * in order; there must be at least `least`. *help is set, and nothing else checked, when
- * --help or -h is given. MPIVF_USAGE with the option's name, value and range. Local.
+ * Fill `fields`, which hold the defaults, from argv[1..argc-1] by `table`. Operands go, borrowed, to
+ * operand[0..most-1] in order; there must be at least `least`. *help is set, and nothing else checked,
+ * when --help or -h is given. MPIVF_USAGE with the option's name, value and range. Local.
  */
 mpivf_status
 mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, void *fields,
                    int argc, char **argv, const char **operand, int least, int most,
                    int *operands, bool *help);
 
-/* The table as text, one line an option with its default and range. */
+/* The table as text of 80 columns, with ranges and the defaults that `fields` hold. Local. */
 void
-mpivf_option_print(const struct mpivf_option *table, FILE *out);
+mpivf_option_print(const struct mpivf_option *table, const void *fields, FILE *out);
 
-/* "64M", "1.5g", "4096" as bytes; false when it is none of that. */
+/* The words of `text` in lines of 80 columns, each but the first begun by so many blanks. Local. */
+void
+mpivf_option_wrap(FILE *out, int indent, const char *text);
+
+/* "64M", "1.5g", "4096" as bytes; false when it is none of that. Local. */
 bool
 mpivf_option_size(const char *text, uint64_t *bytes);
+
+/* "250000", "250K", "1.5G": a whole number, K M G T being powers of 1000. Local. */
+bool
+mpivf_option_count(const char *text, int64_t *count);
 
 #endif

@@ -24,7 +24,14 @@ mpivf_type_name(enum mpivf_type type)
 }
 
 const char *
-mpivf_metric_name(enum mpivf_metric metric)
+mpivf_metric_name(int metric)
 {
-    return metrics[metric];
+    return metric < MPIVF_METRICS ? metrics[metric] : NULL;
+}
+
+const char *
+mpivf_bad_rows_name(int bad_rows)
+{
+    static const char *const name[] = {"fail", "skip", NULL};
+    return name[bad_rows];
 }

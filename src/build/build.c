@@ -13,6 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
+void
+mpivf_build_options_init(struct mpivf_build_options *options)
+{
+    *options = (struct mpivf_build_options){.codec = MPIVF_CODEC_F32, .fan_in = 16};
+    mpivf_train_options_init(&options->train);
+}
+
 enum { MANY_EMPTY = 20 }; /* more than one in so many is worth a note */
 
 static mpivf_status

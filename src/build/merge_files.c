@@ -11,6 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+void
+mpivf_merge_options_init(struct mpivf_merge_options *options)
+{
+    *options = (struct mpivf_merge_options){.fan_in = 16};
+}
+
 /* One input as rank 0 sees it. Plain data: copied to all ranks. */
 struct chosen {
     uint64_t number; /* in the list given */

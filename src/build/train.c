@@ -10,6 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
+void
+mpivf_train_options_init(struct mpivf_train_options *options)
+{
+    *options = (struct mpivf_train_options){.seed = 1, .iterations = 10, .tolerance = 0.001};
+}
+
 enum {
     ROWS_A_LIST = 256,
     SLACK = 64 << 10 /* heads of allocations and small things */

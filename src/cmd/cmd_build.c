@@ -1,5 +1,6 @@
 #include "cmd/train_options.h"
 
+#include "codec/codec.h"
 #include "io/file.h"
 #include "measure/watch.h"
 
@@ -9,34 +10,47 @@
 
 struct fields {
     struct mpivf_common common;
-    struct mpivf_train_fields train;
-    const char *model, *ids, *scratch, *truth;
-    int codec, store;
-    bool force;
-    int64_t part[2], fan_in, truth_k;
+    struct mpivf_build_options build;
+    const char *scratch, *truth;
+    int64_t part[2], truth_k;
 };
 
 #define AT(field) offsetof(struct fields, field)
 
 static const struct mpivf_option options[] = {
-    MPIVF_TRAIN_OPTIONS(AT(train)),
-    {"codec", 'c', MPIVF_CHOICE, AT(codec), "f32", 0, 0, "f32|f16", "how rows are stored in lists"},
-    {"store", 0, MPIVF_CHOICE, AT(store), "none", 0, 0, "none|source",
-     "source: keep the rows too, as float32, for search --rerank"},
-    {"ids", 0, MPIVF_STRING, AT(ids), NULL, 0, 0, "FILE[:OBJECT]",
-     "64-bit ids, one a row; default: row numbers"},
-    {"model", 0, MPIVF_STRING, AT(model), NULL, 0, 0, "MODEL",
-     "use this trained model (lists, metric and seed come from it)"},
-    {"part", 0, MPIVF_PAIR, AT(part), NULL, 1, 1e6, "I/N",
-     "add only the I-th of N shares of the rows: a shard for merge; needs --model"},
-    {"scratch", 0, MPIVF_STRING, AT(scratch), NULL, 0, 0, "DIR",
-     "shared folder for the work folder; default: beside INDEX"},
-    {"fan-in", 0, MPIVF_INTEGER, AT(fan_in), "16", 2, 1024, "F", "shards joined at once"},
-    {"truth", 0, MPIVF_STRING, AT(truth), NULL, 0, 0, "QUERIES:OUT",
-     "also write to OUT the exact neighbours of QUERIES, from the rows as they are read"},
-    {"truth-k", 0, MPIVF_INTEGER, AT(truth_k), "100", 1, 10000, "K", "neighbours of --truth"},
-    MPIVF_START_OVER_OPTION(AT(force)),
+    MPIVF_TRAIN_OPTIONS(AT(build.train)),
+    {"model", 0, MPIVF_STRING, AT(build.model), 0, 0, "MODEL",
+     "do not train, use this model: lists, metric and seed come from it", NULL},
+    MPIVF_HEADING_OPTION("Index:"),
+    {"codec", 'c', MPIVF_CHOICE, AT(build.codec), 0, 0, NULL, "how rows are stored in lists",
+     mpivf_codec_kind_name},
+    {"store", 0, MPIVF_EITHER, AT(build.store), 0, 0, "none|source",
+     "source: keep the rows too, as float32, for search --rerank", NULL},
+    {"ids", 0, MPIVF_STRING, AT(build.ids), 0, 0, "FILE[:OBJECT]",
+     "64-bit ids, one a row; default: row numbers", NULL},
+    MPIVF_HEADING_OPTION("Input and output:"),
+    MPIVF_BAD_ROWS_OPTION(AT(build.train.bad_rows)),
+    MPIVF_READING_OPTIONS(AT(build.reading)),
+    {"part", 0, MPIVF_PAIR, AT(part), 1, 1e6, "I/N",
+     "add only the I-th of N shares of the rows: a shard for merge; needs --model", NULL},
+    {"truth", 0, MPIVF_STRING, AT(truth), 0, 0, "QUERIES:OUT",
+     "also write to OUT the exact neighbours of QUERIES, from the rows as they are read", NULL},
+    {"truth-k", 0, MPIVF_INTEGER, AT(truth_k), 1, 10000, "K", "neighbours of --truth", NULL},
+    {"scratch", 0, MPIVF_STRING, AT(scratch), 0, 0, "DIR",
+     "shared folder for the work folder; default: beside INDEX", NULL},
+    {"fan-in", 0, MPIVF_INTEGER, AT(build.fan_in), 2, 1024, "F", "shards merged at once", NULL},
+    MPIVF_START_OVER_OPTION(AT(build.force)),
     MPIVF_COMMON_OPTIONS};
+
+static void
+defaults(void *fields)
+{
+    struct fields *f = fields;
+    struct mpivf_truth_options truth;
+    mpivf_truth_options_init(&truth);
+    mpivf_build_options_init(&f->build);
+    f->truth_k = (int64_t)truth.k;
+}
 
 static void
 show(struct mpivf_call *call, const struct mpivf_built *built)
@@ -96,10 +110,10 @@ metric_all(struct mpivf_call *call, enum mpivf_metric *metric)
 {
     const struct fields *f = call->fields;
     struct mpivf_index model;
-    *metric = (enum mpivf_metric)f->train.metric;
-    if (f->model == NULL)
+    *metric = f->build.train.metric;
+    if (f->build.model == NULL)
         return MPIVF_OK;
-    mpivf_status status = mpivf_index_open_all(call->par, f->model, &model);
+    mpivf_status status = mpivf_index_open_all(call->par, f->build.model, &model);
     if (status == MPIVF_OK)
         *metric = model.meta.metric;
     mpivf_index_close(&model);
@@ -110,14 +124,13 @@ metric_all(struct mpivf_call *call, enum mpivf_metric *metric)
 static void
 set_truth_options(const struct fields *f, struct mpivf_truth_options *o)
 {
-    *o = (struct mpivf_truth_options){
-        .k = (uint64_t)f->truth_k,
-        .bad_rows = (enum mpivf_bad_rows)f->train.bad_rows,
-        .reading = mpivf_train_reading_of(&f->train),
-        .ids = f->ids,
-        .force = f->force,
-        .again = !f->force,
-    };
+    mpivf_truth_options_init(o);
+    o->k = (uint64_t)f->truth_k;
+    o->bad_rows = f->build.train.bad_rows;
+    o->reading = f->build.reading;
+    o->ids = f->build.ids;
+    o->force = f->build.force;
+    o->again = !f->build.force;
 }
 
 static mpivf_status
@@ -142,8 +155,8 @@ declare_all(struct mpivf_call *call, struct truth *truth, struct mpivf_build_fil
     *files = (struct mpivf_build_files){.outputs = &call->outputs, .index = named.output};
     files->work = mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch,
                                        "work");
-    mpivf_outputs_read(&call->outputs, f->model);
-    mpivf_outputs_read(&call->outputs, f->ids);
+    mpivf_outputs_read(&call->outputs, f->build.model);
+    mpivf_outputs_read(&call->outputs, f->build.ids);
     if (f->truth) {
         mpivf_status status = split_truth(call, truth);
         if (status)
@@ -152,7 +165,7 @@ declare_all(struct mpivf_call *call, struct truth *truth, struct mpivf_build_fil
         mpivf_outputs_read(&call->outputs, truth->queries);
         mpivf_truth_name(&call->outputs, truth->out, &truth->options, &truth->files);
     }
-    return mpivf_outputs_declare_all(&call->outputs, f->force);
+    return mpivf_outputs_declare_all(&call->outputs, f->build.force);
 }
 
 static mpivf_status
@@ -161,17 +174,10 @@ run_all(struct mpivf_call *call)
     const struct fields *f = call->fields;
     const char *input = call->operand[0], *path = call->operand[1];
     struct mpivf_built built;
-    struct mpivf_build_options o = {.train = mpivf_train_options_of(&f->train),
-                                    .model = f->model,
-                                    .ids = f->ids,
-                                    .codec = (enum mpivf_codec_kind)f->codec,
-                                    .store = f->store != 0,
-                                    .force = f->force,
-                                    .part = f->part[0],
-                                    .parts = f->part[1],
-                                    .fan_in = (uint64_t)f->fan_in,
-                                    .reading = mpivf_train_reading_of(&f->train)};
-    if (f->part[1] > 0 && f->model == NULL)
+    struct mpivf_build_options o = f->build;
+    o.part = f->part[0];
+    o.parts = f->part[1];
+    if (o.parts > 0 && o.model == NULL)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE,
                           "--part needs --model: the parts of an index share one trained model");
     struct truth truth = {.out = NULL};
@@ -206,14 +212,18 @@ const struct mpivf_command mpivf_cmd_build = {
     .name = "build",
     .group = "Index",
     .summary = "train, add all rows and merge: from a dataset to one index file",
-    .usage = "FILE[:OBJECT] INDEX [OPTIONS]\n\n"
-             "Build INDEX from the rows of a dataset ('train' when not named). All work stays in\n"
-             "INDEX.work until the index is whole; the same command again goes on after a kill,\n"
-             "with any number of ranks, and gives the same bytes; another one starts over there\n"
-             "with --force only. INDEX.report.json holds seconds, rows, bytes and memory of each\n"
-             "phase and rank.",
+    .usage = "FILE[:OBJECT] INDEX [OPTIONS]",
+    .text = "Build INDEX from the rows of a dataset ('train' when not named). All work stays "
+            "in INDEX.work until the index is whole; the same command again goes on after a "
+            "kill, with any number of ranks, and gives the same bytes; another one starts "
+            "over there with --force only. INDEX.report.json holds seconds, rows, bytes and "
+            "memory of each phase and rank.",
+    .examples = "  mpirun -n 8 mpivf build sift.h5:train sift.idx --lists 4096 --memory 8G\n"
+                "  mpivf build emb.npy emb.idx --metric cosine --codec f16 --store source\n"
+                "  mpivf build base.h5 part-3 --model model.h5 --part 3/8\n",
     .options = options,
     .fields = sizeof(struct fields),
+    .defaults = defaults,
     .least = 2,
     .most = 2,
     .run_all = run_all,

@@ -11,8 +11,8 @@ struct fields {
 };
 
 static const struct mpivf_option options[] = {
-    {"min-recall", 0, MPIVF_REAL, offsetof(struct fields, min_recall), NULL, 0, 1, "R",
-     "exit with 3 when the recall at the largest k, tie-aware where shown, is below R"},
+    {"min-recall", 0, MPIVF_REAL, offsetof(struct fields, min_recall), 0, 1, "R",
+     "exit with 3 when the recall at the largest k, tie-aware where shown, is below R", NULL},
     MPIVF_COMMON_OPTIONS};
 
 static void
@@ -113,12 +113,15 @@ const struct mpivf_command mpivf_cmd_eval = {
     .name = "eval",
     .group = "Quality",
     .summary = "recall of a search result against the truth",
-    .usage = "RESULT TRUTH [OPTIONS]\n\n"
-             "Compare two files with neighbors and distances (of mpivf or ann-benchmarks). id\n"
-             "recall counts equal ids; tie-aware recall counts rows that are as near as the k-th.\n"
-             "Distances are compared only when those of ids in both files are equal, as they are\n"
-             "or converted (squared, with the other sign, 1 - x...); else only ids are counted,\n"
-             "and a note says why.",
+    .usage = "RESULT TRUTH [OPTIONS]",
+    .text = "Compare two files with neighbors and distances (of mpivf or ann-benchmarks). id "
+            "recall counts equal ids; tie-aware recall counts rows that are as near as the "
+            "k-th. Distances are compared only when those of ids in both files are equal, as "
+            "they are or converted (squared, with the other sign, 1 - x...); else only ids "
+            "are counted, and a note says why.",
+    .examples = "  mpivf eval result.h5 truth.h5\n"
+                "  mpivf eval result.h5 truth.h5 --min-recall 0.95 || exit 1\n"
+                "  mpivf eval result.h5 sift-128-euclidean.hdf5 --json\n",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 2,

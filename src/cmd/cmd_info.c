@@ -10,9 +10,15 @@ struct fields {
 };
 
 static const struct mpivf_option options[] = {
-    {"rejected", 0, MPIVF_INTEGER, offsetof(struct fields, rejected), "10", 0, 1e9, "N",
-     "ids of rejected rows to list, at most"},
+    {"rejected", 0, MPIVF_INTEGER, offsetof(struct fields, rejected), 0, 1e9, "N",
+     "ids of rejected rows to list, at most", NULL},
     MPIVF_COMMON_OPTIONS};
+
+static void
+defaults(void *fields)
+{
+    ((struct fields *)fields)->rejected = 10;
+}
 
 static json_t *
 fingerprint(uint64_t value)
@@ -81,11 +87,15 @@ const struct mpivf_command mpivf_cmd_info = {
     .name = "info",
     .group = "Quality",
     .summary = "what an index, shard or model holds",
-    .usage = "FILE [OPTIONS]\n\n"
-             "Tell kind, shape, training, list sizes and fingerprints of an index, a shard or a\n"
-             "model. rows_read = rows_stored + rows_rejected, always.",
+    .usage = "FILE [OPTIONS]",
+    .text = "Tell kind, shape, training, list sizes and fingerprints of an index, a shard or "
+            "a model. rows_read = rows_stored + rows_rejected, always.",
+    .examples = "  mpivf info sift.idx\n"
+                "  mpivf info part-3 --json\n"
+                "  mpivf info sift.idx --rejected 1000\n",
     .options = options,
     .fields = sizeof(struct fields),
+    .defaults = defaults,
     .least = 1,
     .most = 1,
     .run_all = run_all,

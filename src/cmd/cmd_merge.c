@@ -5,21 +5,27 @@
 
 struct fields {
     struct mpivf_common common;
+    struct mpivf_merge_options merge;
     const char *scratch;
-    int64_t fan_in;
-    bool force, partial;
+    bool force;
 };
 
 #define AT(field) offsetof(struct fields, field)
 
 static const struct mpivf_option options[] = {
-    {"fan-in", 0, MPIVF_INTEGER, AT(fan_in), "16", 2, 1024, "F", "shards joined at once"},
-    {"scratch", 0, MPIVF_STRING, AT(scratch), NULL, 0, 0, "DIR",
-     "shared folder for intermediate shards; default: beside OUT"},
-    {"partial", 0, MPIVF_FLAG, AT(partial), NULL, 0, 0, "",
-     "allow rows of the source to be missing: OUT is then a shard"},
+    {"fan-in", 0, MPIVF_INTEGER, AT(merge.fan_in), 2, 1024, "F", "shards merged at once", NULL},
+    {"scratch", 0, MPIVF_STRING, AT(scratch), 0, 0, "DIR",
+     "shared folder for intermediate shards; default: beside OUT", NULL},
+    {"partial", 0, MPIVF_FLAG, AT(merge.partial), 0, 0, "",
+     "allow rows of the source to be missing: OUT is then a shard", NULL},
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
+
+static void
+defaults(void *fields)
+{
+    mpivf_merge_options_init(&((struct fields *)fields)->merge);
+}
 
 static mpivf_status
 run_all(struct mpivf_call *call)
@@ -28,7 +34,7 @@ run_all(struct mpivf_call *call)
     uint64_t inputs = (uint64_t)call->operands - 1;
     const char *path = call->operand[inputs];
     struct mpivf_built built;
-    struct mpivf_merge_options o = {.fan_in = (uint64_t)f->fan_in, .partial = f->partial};
+    const struct mpivf_merge_options *o = &f->merge;
     struct mpivf_call_files named;
     mpivf_call_name(call, &named);
     struct mpivf_build_files files = {.outputs = &call->outputs, .index = named.output};
@@ -36,9 +42,9 @@ run_all(struct mpivf_call *call)
                                       "merge");
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     if (status == MPIVF_OK)
-        status = mpivf_call_check_fan_in_all(call, inputs < o.fan_in ? inputs : o.fan_in);
+        status = mpivf_call_check_fan_in_all(call, inputs < o->fan_in ? inputs : o->fan_in);
     if (status == MPIVF_OK)
-        status = mpivf_merge_files_all(call->par, call->operand, inputs, &files, &o, &call->report,
+        status = mpivf_merge_files_all(call->par, call->operand, inputs, &files, o, &call->report,
                                        &built);
     if (status)
         return status;
@@ -57,14 +63,18 @@ const struct mpivf_command mpivf_cmd_merge = {
     .name = "merge",
     .group = "Index",
     .summary = "join the shards of a job array into one index",
-    .usage = "SHARD... OUT [OPTIONS]\n\n"
-             "Join shards made by build --part with one model from one source. Every row has to\n"
-             "be in exactly one shard; a missing, damaged or foreign shard is an error. The inputs\n"
-             "stay; more than --fan-in are joined by way of the folder OUT.merge. OUT has the\n"
-             "bytes that one build of all rows would have given. Shards of a source that had\n"
-             "another size or time are noted.",
+    .usage = "SHARD... OUT [OPTIONS]",
+    .text = "Join shards made by build --part with one model from one source. Every row has "
+            "to be in exactly one shard; a missing, damaged or foreign shard is an error. The "
+            "inputs stay; more than --fan-in are joined by way of the folder OUT.merge. OUT "
+            "has the bytes that one build of all rows would have given. Shards of a source "
+            "that had another size or time are noted.",
+    .examples = "  mpirun -n 4 mpivf merge part-1 part-2 part-3 part-4 base.idx\n"
+                "  mpirun -n 4 mpivf merge part-* base.idx --scratch /scratch\n"
+                "  mpivf merge part-1 part-2 half.idx --partial\n",
     .options = options,
     .fields = sizeof(struct fields),
+    .defaults = defaults,
     .least = 2,
     .most = MPIVF_OPERANDS,
     .run_all = run_all,

@@ -4,14 +4,26 @@
 
 struct fields {
     struct mpivf_common common;
-    struct mpivf_train_fields train;
+    struct mpivf_train_options train;
+    struct mpivf_reading reading;
     bool force;
 };
 
+#define AT(field) offsetof(struct fields, field)
+
 static const struct mpivf_option options[] = {
-    MPIVF_TRAIN_OPTIONS(offsetof(struct fields, train)),
-    MPIVF_FORCE_OPTION(offsetof(struct fields, force)),
+    MPIVF_TRAIN_OPTIONS(AT(train)),
+    MPIVF_HEADING_OPTION("Input and output:"),
+    MPIVF_BAD_ROWS_OPTION(AT(train.bad_rows)),
+    MPIVF_READING_OPTIONS(AT(reading)),
+    MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
+
+static void
+defaults(void *fields)
+{
+    mpivf_train_options_init(&((struct fields *)fields)->train);
+}
 
 static mpivf_status
 run_all(struct mpivf_call *call)
@@ -20,16 +32,15 @@ run_all(struct mpivf_call *call)
     const struct mpivf_par *par = call->par;
     const char *path = call->operand[1];
     struct mpivf_source source = {0};
-    struct mpivf_train_options train = mpivf_train_options_of(&f->train);
     struct mpivf_trained trained = {0};
     struct mpivf_call_files files;
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&source, par, call->operand[0], "train",
-                                       mpivf_train_reading_of(&f->train));
+                                       f->reading);
     if (status == MPIVF_OK)
-        status = mpivf_train_file_all(par, &source, &train, &call->report, files.output,
+        status = mpivf_train_file_all(par, &source, &f->train, &call->report, files.output,
                                       &trained);
     mpivf_source_close_all(&source);
     mpivf_trained_show(call, &trained);
@@ -44,11 +55,15 @@ const struct mpivf_command mpivf_cmd_train = {
     .name = "train",
     .group = "Index",
     .summary = "train the coarse quantizer: an index without rows",
-    .usage = "FILE[:OBJECT] MODEL [OPTIONS]\n\n"
-             "Draw an unbiased sample of the rows, run k-means over all ranks, and write the\n"
-             "centroids as MODEL, for build --model. The dataset is 'train' when not named.",
+    .usage = "FILE[:OBJECT] MODEL [OPTIONS]",
+    .text = "Draw an unbiased sample of the rows, run k-means over all ranks, and write the "
+            "centroids as MODEL, for build --model. The dataset is 'train' when not named.",
+    .examples = "  mpirun -n 8 mpivf train base.h5 model.h5 --lists 65536 --sample 4M\n"
+                "  mpivf train cells.h5ad:obsm/X_pca model.h5 --metric cosine\n"
+                "  mpivf train emb.npy model.h5 --lists 4096 --memory 4G\n",
     .options = options,
     .fields = sizeof(struct fields),
+    .defaults = defaults,
     .least = 2,
     .most = 2,
     .run_all = run_all,

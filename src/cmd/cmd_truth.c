@@ -10,54 +10,39 @@ enum { NAMES = 256 };
 
 struct fields {
     struct mpivf_common common;
-    int64_t k, queries;
-    double checkpoint;
-    const char *prefix, *also, *ids;
-    int metric, bad_rows, read_mode, unwritten;
-    bool self, force;
+    struct mpivf_truth_options truth;
+    const char *prefix, *also;
 };
 
 #define AT(field) offsetof(struct fields, field)
 
 static const struct mpivf_option options[] = {
-    {"neighbours", 'k', MPIVF_INTEGER, AT(k), "100", 1, 10000, "K", "neighbours of a query"},
-    {"queries", 0, MPIVF_INTEGER, AT(queries), NULL, 1, 2e9, "N",
-     "only N of the queries, evenly spread; default: all"},
-    {"self", 0, MPIVF_FLAG, AT(self), NULL, 0, 0, "",
-     "the rows of BASE ask, each row itself left out; no QUERIES then"},
-    {"prefix", 0, MPIVF_STRING, AT(prefix), NULL, 0, 0, "N,N,...",
-     "a truth for the first N rows each (100K, 1M, 1G), ascending: OUT-N"},
-    {"also", 0, MPIVF_STRING, AT(also), NULL, 0, 0, "xbin,vecs",
-     "other files with the same: OUT.bin (big-ann), OUT.ivecs with OUT.fvecs"},
-    {"ids", 0, MPIVF_STRING, AT(ids), NULL, 0, 0, "FILE[:OBJ]",
-     "one 64-bit id a row; default: row numbers"},
-    {"checkpoint", 0, MPIVF_REAL, AT(checkpoint), "60", 0, 86400, "SECONDS",
-     "keep progress so often; 0: after every read"},
-    MPIVF_METRIC_OPTION(AT(metric)),
-    MPIVF_BAD_ROWS_OPTION(AT(bad_rows)),
-    MPIVF_UNWRITTEN_OPTION(AT(unwritten)),
-    MPIVF_READ_OPTION(AT(read_mode)),
-    MPIVF_START_OVER_OPTION(AT(force)),
+    MPIVF_HEADING_OPTION("Question:"),
+    {"neighbours", 'k', MPIVF_INTEGER, AT(truth.k), 1, 10000, "K", "neighbours of a query", NULL},
+    MPIVF_METRIC_OPTION(AT(truth.metric)),
+    {"queries", 0, MPIVF_INTEGER, AT(truth.queries), 1, 2e9, "N",
+     "only N of the queries, evenly spread; default: all", NULL},
+    {"self", 0, MPIVF_FLAG, AT(truth.self), 0, 0, "",
+     "the queries are the rows of BASE, each left out of its own neighbours; no QUERIES then", NULL},
+    {"prefix", 0, MPIVF_STRING, AT(prefix), 0, 0, "N,N,...",
+     "one truth for the first N rows each (100K, 1M, 1G), ascending: OUT-N", NULL},
+    MPIVF_HEADING_OPTION("Input and output:"),
+    {"ids", 0, MPIVF_STRING, AT(truth.ids), 0, 0, "FILE[:OBJ]",
+     "one 64-bit id a row; default: row numbers", NULL},
+    {"also", 0, MPIVF_STRING, AT(also), 0, 0, "xbin,vecs",
+     "write the same neighbours in other formats too: OUT.bin (big-ann), OUT.ivecs and OUT.fvecs",
+     NULL},
+    MPIVF_BAD_ROWS_OPTION(AT(truth.bad_rows)),
+    MPIVF_READING_OPTIONS(AT(truth.reading)),
+    {"checkpoint", 0, MPIVF_REAL, AT(truth.checkpoint), 0, 86400, "SECONDS",
+     "keep progress so often; 0: after every read", NULL},
+    MPIVF_START_OVER_OPTION(AT(truth.force)),
     MPIVF_COMMON_OPTIONS};
 
-/* "250K", "1M", "1.5G": rows in powers of 1000. */
-static bool
-read_rows(const char *text, uint64_t *rows)
+static void
+defaults(void *fields)
 {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || !(value > 0))
-        return false;
-    if (*end == 'K' || *end == 'k')
-        value *= 1e3, end++;
-    else if (*end == 'M' || *end == 'm')
-        value *= 1e6, end++;
-    else if (*end == 'G' || *end == 'g')
-        value *= 1e9, end++;
-    if (*end != '\0' || !(value < 1e18))
-        return false;
-    *rows = (uint64_t)value;
-    return (double)*rows == value;
+    mpivf_truth_options_init(&((struct fields *)fields)->truth);
 }
 
 /* Take "1M,10M" apart in `names`, which the options then point into. */
@@ -74,9 +59,11 @@ read_prefixes(struct mpivf_context *ctx, const char *text, char names[NAMES],
     for (char *name = strsep(&rest, ","); name; name = strsep(&rest, ",")) {
         if (o->prefixes == MPIVF_PREFIXES)
             return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes at most %d numbers", MPIVF_PREFIXES);
-        if (strchr(name, '/') || !read_rows(name, &o->prefix[o->prefixes]))
+        int64_t rows;
+        if (strchr(name, '/') || !mpivf_option_count(name, &rows) || rows <= 0)
             return mpivf_fail(ctx, MPIVF_USAGE, "--prefix '%s' is no number of rows like 250000, 100K, "
                               "1M", name);
+        o->prefix[o->prefixes] = (uint64_t)rows;
         if (o->prefixes > 0 && o->prefix[o->prefixes] <= o->prefix[o->prefixes - 1])
             return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes numbers of rows that ascend");
         o->prefix_name[o->prefixes++] = name;
@@ -112,43 +99,34 @@ run_all(struct mpivf_call *call)
     char names[NAMES];
     struct mpivf_truth_made made;
     struct mpivf_truth_files files;
-    struct mpivf_truth_options o = {.k = (uint64_t)f->k,
-                                    .queries = (uint64_t)f->queries,
-                                    .metric = (enum mpivf_metric)f->metric,
-                                    .bad_rows = (enum mpivf_bad_rows)f->bad_rows,
-                                    .reading = {(enum mpivf_read_mode)f->read_mode,
-                                                f->unwritten != 0},
-                                    .ids = f->ids,
-                                    .self = f->self,
-                                    .force = f->force,
-                                    .checkpoint = f->checkpoint};
+    struct mpivf_truth_options o = f->truth;
     mpivf_status status = read_prefixes(ctx, f->prefix, names, &o);
     if (status == MPIVF_OK)
         status = read_also(ctx, f->also, &o.also);
-    if (status == MPIVF_OK && call->operands != (f->self ? 2 : 3))
-        status = mpivf_fail(ctx, MPIVF_USAGE, f->self ? "--self takes BASE and OUT only"
+    if (status == MPIVF_OK && call->operands != (o.self ? 2 : 3))
+        status = mpivf_fail(ctx, MPIVF_USAGE, o.self ? "--self takes BASE and OUT only"
                                                       : "expected BASE, QUERIES and OUT");
-    if (status == MPIVF_OK && f->self && f->ids)
+    if (status == MPIVF_OK && o.self && o.ids)
         status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --ids exclude each other");
-    if (status == MPIVF_OK && f->self && o.bad_rows == MPIVF_BAD_ROWS_SKIP)
+    if (status == MPIVF_OK && o.self && o.bad_rows == MPIVF_BAD_ROWS_SKIP)
         status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --bad-rows skip exclude each other: a bad row "
                             "has no neighbours; leave such rows out of BASE");
     if (status)
         return status;
     for (int i = 0; i < call->operands - 1; i++)
         mpivf_outputs_read(&call->outputs, call->operand[i]);
-    mpivf_outputs_read(&call->outputs, f->ids);
+    mpivf_outputs_read(&call->outputs, o.ids);
     mpivf_truth_name(&call->outputs, out, &o, &files);
     struct mpivf_output *report = mpivf_outputs_report(
         &call->outputs, o.prefixes == 0 ? mpivf_output_path(files.output[0]) : out);
-    status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    status = mpivf_outputs_declare_all(&call->outputs, o.force);
     if (status == MPIVF_OK)
-        status = mpivf_truth_all(call->par, call->operand[0], f->self ? NULL : call->operand[1],
+        status = mpivf_truth_all(call->par, call->operand[0], o.self ? NULL : call->operand[1],
                                  &files, &o, &call->report, &made);
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)made.queries));
-    mpivf_call_set(call, "k", json_integer(f->k));
+    mpivf_call_set(call, "k", json_integer((json_int_t)o.k));
     mpivf_call_set(call, "rows", json_integer((json_int_t)made.rows));
     mpivf_call_set(call, "rejected", json_integer((json_int_t)made.rejected));
     mpivf_call_set(call, "passes", json_integer((json_int_t)made.passes));
@@ -167,15 +145,19 @@ const struct mpivf_command mpivf_cmd_truth = {
     .group = "Quality",
     .summary = "exact neighbours, to judge a search by",
     .usage = "BASE[:OBJECT] QUERIES[:OBJECT] OUT [OPTIONS]\n"
-             "       mpivf truth BASE[:OBJECT] OUT --self [OPTIONS]\n\n"
-             "Write the exact nearest rows of BASE ('train' when not named) for each of QUERIES\n"
-             "('test'), in the layout of ann-benchmarks: neighbors and distances, and for each query\n"
-             "ties (rows exactly as far as the last neighbour) and duplicates (rows equal to it).\n"
-             "l2 distances are not squared; ip is the negative inner product; ties go to the smaller\n"
-             "id. Progress is kept in OUT.work: the same command again goes on from there, with any\n"
-             "number of ranks.",
+             "       mpivf truth BASE[:OBJECT] OUT --self [OPTIONS]",
+    .text = "Write the exact nearest rows of BASE ('train' when not named) for each of "
+            "QUERIES ('test'), in the layout of ann-benchmarks: neighbors and distances, and "
+            "for each query ties (rows exactly as far as the last neighbour) and duplicates "
+            "(rows equal to it). l2 distances are not squared; ip is the negative inner "
+            "product; ties go to the smaller id. Progress is kept in OUT.work: the same "
+            "command again goes on from there, with any number of ranks.",
+    .examples = "  mpirun -n 8 mpivf truth sift.h5:train sift.h5:test truth.h5 -k 100\n"
+                "  mpivf truth cells.h5ad:obsm/X_pca knn.h5 --self -k 15\n"
+                "  mpirun -n 8 mpivf truth base.h5 q.h5 gt.h5 --prefix 1M,10M,100M --also xbin\n",
     .options = options,
     .fields = sizeof(struct fields),
+    .defaults = defaults,
     .least = 2,
     .most = 3,
     .run_all = run_all,

@@ -34,9 +34,12 @@ const struct mpivf_command mpivf_cmd_verify = {
     .name = "verify",
     .group = "Quality",
     .summary = "check every byte of an index against its checksums",
-    .usage = "FILE [OPTIONS]\n\n"
-             "Read all data of an index, shard or model, by all ranks, and name the list that is\n"
-             "damaged, if one is.",
+    .usage = "FILE [OPTIONS]",
+    .text = "Read all data of an index, shard or model, by all ranks, and name the list that "
+            "is damaged, if one is.",
+    .examples = "  mpivf verify sift.idx\n"
+                "  mpirun -n 8 mpivf verify sift.idx\n"
+                "  mpivf verify part-3 --json\n",
     .options = options,
     .fields = sizeof(struct fields),
     .least = 1,

@@ -9,6 +9,7 @@
 
 #include <mpivf/output.h>
 #include <mpivf/progress.h>
+#include <mpivf/source.h>
 
 #include <jansson.h>
 
@@ -21,15 +22,19 @@ struct mpivf_common {
     bool json, quiet;
 };
 
+#define MPIVF_HEADING_OPTION(text) {"", 0, MPIVF_HEADING, 0, 0, 0, NULL, text, NULL}
+
+/* The end of every table. */
 #define MPIVF_COMMON_OPTIONS                                                                       \
-    {"threads", 't', MPIVF_INTEGER, offsetof(struct mpivf_common, threads), NULL, 1, 1024, "N",    \
-     "threads of a rank; default: OMP_NUM_THREADS, Slurm's grant, or its processors"},             \
-        {"memory", 'M', MPIVF_SIZE, offsetof(struct mpivf_common, memory), NULL, 1 << 20, 0,       \
-         "SIZE", "most resident memory of a rank; default: 80 % of its share of the limit"},       \
-        {"json", 0, MPIVF_FLAG, offsetof(struct mpivf_common, json), NULL, 0, 0, "",               \
-         "results as JSON on standard output"},                                                    \
-        {"quiet", 'q', MPIVF_FLAG, offsetof(struct mpivf_common, quiet), NULL, 0, 0, "",           \
-         "no notes and no progress on standard error; warnings stay"},                             \
+    MPIVF_HEADING_OPTION("Every command:"),                                                        \
+        {"threads", 't', MPIVF_INTEGER, offsetof(struct mpivf_common, threads), 1, 1024, "N",      \
+         "threads of a rank; default: OMP_NUM_THREADS, Slurm's grant, or its processors", NULL},   \
+        {"memory", 'M', MPIVF_SIZE, offsetof(struct mpivf_common, memory), 1 << 20, 0, "SIZE",     \
+         "resident memory of a rank, at most; default: 80 % of its share of the limit", NULL},     \
+        {"json", 0, MPIVF_FLAG, offsetof(struct mpivf_common, json), 0, 0, "",                     \
+         "results as JSON on standard output", NULL},                                              \
+        {"quiet", 'q', MPIVF_FLAG, offsetof(struct mpivf_common, quiet), 0, 0, "",                 \
+         "no notes and no progress on standard error; warnings stay", NULL},                       \
     {                                                                                              \
         0                                                                                          \
     }
@@ -37,32 +42,38 @@ struct mpivf_common {
 /* Options that several commands have, by the offset of their field. */
 #define MPIVF_METRIC_OPTION(at)                                                                    \
     {                                                                                              \
-        "metric", 'm', MPIVF_CHOICE, at, "l2", 0, 0, "l2|ip|cosine", "what nearest means"          \
+        "metric", 'm', MPIVF_CHOICE, at, 0, 0, NULL,                                               \
+            "Euclidean distance, inner product (largest first) or cosine distance",                \
+            mpivf_metric_name                                                                      \
     }
 #define MPIVF_BAD_ROWS_OPTION(at)                                                                  \
     {                                                                                              \
-        "bad-rows", 0, MPIVF_CHOICE, at, "fail", 0, 0, "fail|skip",                                \
-            "what to do with rows that have NaN or infinity"                                       \
+        "bad-rows", 0, MPIVF_CHOICE, at, 0, 0, NULL,                                               \
+            "on a row with NaN or infinity: end the run, or leave the row out",                    \
+            mpivf_bad_rows_name                                                                    \
     }
+/* Two, of a struct mpivf_reading. */
+#define MPIVF_READING_OPTIONS(at)                                                                  \
+    {"unwritten", 0, MPIVF_EITHER, (at) + offsetof(struct mpivf_reading, unwritten_is_bad), 0, 0,  \
+     "fill|bad", "rows of HDF5 that were never written: their fill value, or bad rows", NULL},     \
+        MPIVF_READ_OPTION(at)
 #define MPIVF_READ_OPTION(at)                                                                      \
     {                                                                                              \
-        "read", 0, MPIVF_CHOICE, at, "auto", 0, 0, "auto|independent|collective",                  \
-            "how HDF5 is read; auto: at offsets where possible"                                    \
-    }
-#define MPIVF_UNWRITTEN_OPTION(at)                                                                 \
-    {                                                                                              \
-        "unwritten", 0, MPIVF_CHOICE, at, "fill", 0, 0, "fill|bad",                                \
-            "rows of HDF5 that were never written: their fill value, or bad rows"                  \
+        "read", 0, MPIVF_CHOICE, (at) + offsetof(struct mpivf_reading, mode), 0, 0, NULL,          \
+            "how HDF5 is read: by file offset where possible, else by each rank alone, or by all " \
+            "ranks together (MPI-IO)",                                                             \
+            mpivf_read_mode_name                                                                   \
     }
 #define MPIVF_FORCE_OPTION(at)                                                                     \
     {                                                                                              \
-        "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "", "replace an output that is there"            \
+        "force", 'f', MPIVF_FLAG, at, 0, 0, "", "replace an output that exists", NULL              \
     }
-
 #define MPIVF_START_OVER_OPTION(at)                                                                \
     {                                                                                              \
-        "force", 'f', MPIVF_FLAG, at, NULL, 0, 0, "",                                              \
-            "replace outputs that are there; start over where the work of another command is"      \
+        "force", 'f', MPIVF_FLAG, at, 0, 0, "",                                                    \
+            "replace outputs that exist; start over where the work folder holds the work of "      \
+            "another command",                                                                     \
+            NULL                                                                                   \
     }
 
 /* Ids that are printed as the last member of a result, as many as there are. */
@@ -89,9 +100,12 @@ struct mpivf_command {
     const char *name;
     const char *group;   /* heading in the list of commands */
     const char *summary; /* one line */
-    const char *usage;   /* operands and text below it */
+    const char *usage;   /* operands */
+    const char *text;    /* what it does, one paragraph */
+    const char *examples; /* command lines, each with its end */
     const struct mpivf_option *options;
     size_t fields; /* bytes of the command's own struct */
+    void (*defaults)(void *fields); /* set those that are not zero; NULL = none */
     int least, most; /* operands */
     mpivf_status (*run_all)(struct mpivf_call *call);
     void (*print)(const json_t *result); /* for people; NULL = one line a member */

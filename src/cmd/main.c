@@ -6,9 +6,16 @@
 
 #include <mpivf/version.h>
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What the options of any command go into. */
+union fields {
+    struct mpivf_common common;
+    char bytes[1024];
+};
 
 enum { RESERVE = 24 << 20 }; /* what libraries take beside our buffers while running */
 
@@ -40,10 +47,30 @@ print_help(void)
 }
 
 static void
+set_defaults(const struct mpivf_command *command, union fields *fields)
+{
+    assert(command->fields <= sizeof *fields);
+    if (command->defaults)
+        command->defaults(fields);
+}
+
+static void
 print_command_help(const struct mpivf_command *command)
 {
-    printf("Usage: mpivf %s %s\n\nOptions:\n", command->name, command->usage);
-    mpivf_option_print(command->options, stdout);
+    union fields fields = {.bytes = {0}};
+    set_defaults(command, &fields);
+    printf("Usage: mpivf %s %s\n\n", command->name, command->usage);
+    mpivf_option_wrap(stdout, 0, command->text);
+    if (command->options[0].kind != MPIVF_HEADING)
+        printf("\nOptions:\n");
+    mpivf_option_print(command->options, &fields, stdout);
+    printf("\nExamples:\n%s", command->examples);
+    printf("\nEnvironment:\n"
+           "  OMP_NUM_THREADS         threads of a rank where --threads is not given\n"
+           "  MPIVF_KERNEL            instruction set: portable, avx2, avx512 or vnni\n"
+           "  MPIVF_FILTER            filter: int8, int16, float32 or sgemm; the result\n"
+           "                          has the same bytes with any of them\n"
+           "  HDF5_USE_FILE_LOCKING   FALSE on file systems without locks\n");
 }
 
 /* Everything written so far must have arrived. */
@@ -228,10 +255,7 @@ int
 main(int argc, char **argv)
 {
     static const char *operand[MPIVF_OPERANDS];
-    static union {
-        struct mpivf_common common;
-        char bytes[1024];
-    } fields;
+    static union fields fields;
     /* before MPI starts the first rank tells; the others end well, or it would be cut short */
     bool speaks = mpivf_par_launched_rank() == 0, help = false;
     int operands = 0;
@@ -257,11 +281,10 @@ main(int argc, char **argv)
     }
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
+    set_defaults(command, &fields);
     mpivf_status status =
-        command->fields > sizeof fields
-            ? mpivf_fail(&ctx, MPIVF_INTERNAL, "too many options")
-            : mpivf_option_parse(&ctx, command->options, &fields, argc - 1, argv + 1, operand,
-                                 command->least, command->most, &operands, &help);
+        mpivf_option_parse(&ctx, command->options, &fields, argc - 1, argv + 1, operand,
+                           command->least, command->most, &operands, &help);
     if (help) {
         if (speaks)
             print_command_help(command);

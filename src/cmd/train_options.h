@@ -6,50 +6,25 @@
 
 #include <mpivf/train.h>
 
-struct mpivf_train_fields {
-    int64_t lists, sample, iterations, seed, max_list;
-    double tolerance;
-    int metric, bad_rows, read_mode, unwritten;
-};
+#define MPIVF_TRAIN_FIELD(at, field) ((at) + offsetof(struct mpivf_train_options, field))
 
-#define MPIVF_TRAIN_FIELD(at, field) ((at) + offsetof(struct mpivf_train_fields, field))
-
+/* By the offset of a struct mpivf_train_options. */
 #define MPIVF_TRAIN_OPTIONS(at)                                                                    \
-    {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), NULL, 1, MPIVF_MOST_LISTS, "N",            \
-     "inverted lists; default: 4 sqrt(rows)"},                                                     \
+    MPIVF_HEADING_OPTION("Training:"),                                                             \
+        {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), 1, MPIVF_MOST_LISTS, "N",      \
+         "inverted lists; default: 4 sqrt(rows)", NULL},                                           \
         MPIVF_METRIC_OPTION(MPIVF_TRAIN_FIELD(at, metric)),                                        \
-        {"sample", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, sample), NULL, 1, 1e12, "N",            \
-         "rows to train on; default: 256 a list"},                                                 \
-        {"iterations", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, iterations), "10", 1, 1000, "N",    \
-         "of k-means, at most"},                                                                   \
-        {"tolerance", 0, MPIVF_REAL, MPIVF_TRAIN_FIELD(at, tolerance), "0.001", 0, 1, "X",         \
-         "stop when the objective gains less than this share"},                                    \
-        {"max-list", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, max_list), NULL, 1, 1e12, "ROWS",     \
-         "cut lists that would have more rows, judged by the sample: there will be more lists"},   \
-        {"seed", 's', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, seed), "1", 0, 1e15, "S",               \
-         "of everything random"},                                                                  \
-        MPIVF_BAD_ROWS_OPTION(MPIVF_TRAIN_FIELD(at, bad_rows)),                                    \
-        MPIVF_UNWRITTEN_OPTION(MPIVF_TRAIN_FIELD(at, unwritten)),                                  \
-        MPIVF_READ_OPTION(MPIVF_TRAIN_FIELD(at, read_mode))
-
-static inline struct mpivf_train_options
-mpivf_train_options_of(const struct mpivf_train_fields *f)
-{
-    return (struct mpivf_train_options){.lists = (uint64_t)f->lists,
-                                        .sample = (uint64_t)f->sample,
-                                        .seed = (uint64_t)f->seed,
-                                        .iterations = (uint64_t)f->iterations,
-                                        .tolerance = f->tolerance,
-                                        .max_list = (uint64_t)f->max_list,
-                                        .metric = (enum mpivf_metric)f->metric,
-                                        .bad_rows = (enum mpivf_bad_rows)f->bad_rows};
-}
-
-static inline struct mpivf_reading
-mpivf_train_reading_of(const struct mpivf_train_fields *f)
-{
-    return (struct mpivf_reading){(enum mpivf_read_mode)f->read_mode, f->unwritten != 0};
-}
+        {"sample", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, sample), 1, 1e12, "N",                  \
+         "rows to train on; default: 256 a list", NULL},                                           \
+        {"iterations", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, iterations), 1, 1000, "N",          \
+         "of k-means over all lists, at most", NULL},                                              \
+        {"tolerance", 0, MPIVF_REAL, MPIVF_TRAIN_FIELD(at, tolerance), 0, 1, "X",                  \
+         "stop when an iteration lowers the objective by less than this share of it", NULL},       \
+        {"max-list", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, max_list), 1, 1e12, "ROWS",           \
+         "cut lists that would have more rows, judged by the sample: there will be more lists",    \
+         NULL},                                                                                    \
+        {"seed", 's', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, seed), 0, 1e15, "S",                    \
+         "another seed gives another sample and another start of k-means", NULL}
 
 static inline void
 mpivf_trained_show(struct mpivf_call *call, const struct mpivf_trained *trained)

@@ -51,6 +51,12 @@ mpivf_codec(enum mpivf_codec_kind kind)
     return &codecs[kind];
 }
 
+const char *
+mpivf_codec_kind_name(int kind)
+{
+    return kind < MPIVF_CODECS ? codecs[kind].name : NULL;
+}
+
 const struct mpivf_codec *
 mpivf_codec_find(const char *name)
 {

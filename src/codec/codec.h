@@ -29,6 +29,10 @@ struct mpivf_codec {
 const struct mpivf_codec *
 mpivf_codec(enum mpivf_codec_kind kind);
 
+/* The name by number; NULL behind the last. */
+const char *
+mpivf_codec_kind_name(int kind);
+
 /* By the name in a file; NULL when unknown. */
 const struct mpivf_codec *
 mpivf_codec_find(const char *name);

@@ -239,7 +239,7 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has format version %llu; this program reads %d", path,
                           (unsigned long long)a[A_VERSION].number, VERSION);
     int metric = 0;
-    while (metric < MPIVF_METRICS && strcmp(mpivf_metric_name((enum mpivf_metric)metric), a[A_METRIC].text))
+    while (metric < MPIVF_METRICS && strcmp(mpivf_metric_name(metric), a[A_METRIC].text))
         metric++;
     const struct mpivf_codec *codec = mpivf_codec_find(a[A_CODEC].text);
     if (metric == MPIVF_METRICS || codec == NULL)

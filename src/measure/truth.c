@@ -12,6 +12,12 @@
 
 #include <string.h>
 
+void
+mpivf_truth_options_init(struct mpivf_truth_options *options)
+{
+    *options = (struct mpivf_truth_options){.k = 100, .checkpoint = 60};
+}
+
 enum {
     SLAB_MOST = 32 << 20,
     RANGES = 1024,

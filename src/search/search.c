@@ -9,6 +9,12 @@
 
 #include <string.h>
 
+void
+mpivf_search_options_init(struct mpivf_search_options *options)
+{
+    *options = (struct mpivf_search_options){.k = 10};
+}
+
 enum {
     LEAST = 16,             /* queries at a time */
     RERANK_BYTES = 2 << 20, /* of buffers, where rows are short */
@@ -135,7 +141,8 @@ choose_shape_all(struct searching *s)
     const struct mpivf_index_meta *meta = &s->index.meta;
     s->rerank = s->options->rerank > 0 && !meta->codec->exact;
     s->candidates = s->rerank ? s->options->rerank : s->options->k;
-    s->probes = s->options->probes < meta->lists ? s->options->probes : meta->lists;
+    uint64_t probes = s->options->probes ? s->options->probes : MPIVF_SEARCH_PROBES;
+    s->probes = probes < meta->lists ? probes : meta->lists;
     return mpivf_agree_all(s->par, check_memory(s));
 }
 

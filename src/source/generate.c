@@ -7,6 +7,19 @@
 
 #include <string.h>
 
+void
+mpivf_generate_options_init(struct mpivf_generate_options *options)
+{
+    *options = (struct mpivf_generate_options){.rows = 200000,
+                                               .queries = 1000,
+                                               .dim = 96,
+                                               .clusters = 1000,
+                                               .intrinsic = 12,
+                                               .seed = 1,
+                                               .noise = 0.3,
+                                               .type = MPIVF_F32};
+}
+
 enum { PIECE_BYTES = 8 << 20, SMALL = 4096 };
 static const double SPREAD = 2.0; /* of the centres, against 1 inside a cluster */
 

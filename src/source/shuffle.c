@@ -7,6 +7,12 @@
 
 #include <string.h>
 
+void
+mpivf_shuffle_options_init(struct mpivf_shuffle_options *options)
+{
+    *options = (struct mpivf_shuffle_options){.seed = 1};
+}
+
 /* A shuffle from end to end. */
 struct shuffle {
     struct mpivf_shuffling s;

@@ -8,6 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *
+mpivf_read_mode_name(int mode)
+{
+    static const char *const name[] = {"auto", "independent", "collective", NULL};
+    return name[mode];
+}
+
 static const struct mpivf_source_ops *const backends[] = {&mpivf_source_hdf5, &mpivf_source_npy};
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
 

@@ -45,9 +45,12 @@ def test_help_stands_on_its_own(command):
     told = run(command, "--help", ranks=0)
     assert told.out.startswith(f"Usage: mpivf {command} ")
     assert told.err == ""
-    listed = re.findall(r"^ +(?:-\w, )?(--[\w-]+)", told.out, re.M)
+    listed = re.findall(r"^ {2,6}(?:-\w, )?(--[\w-]+)", told.out, re.M)
     assert set(OPTIONS[command] + COMMON) <= set(listed)
     assert len(listed) == len(set(listed))
+    assert all(len(line) <= 80 for line in told.out.splitlines())
+    assert re.search(r"^Examples:\n(  .*\bmpivf .*\n){3}$", told.out, re.M) and "\nEnvironment:\n" in told.out
+    assert "e+" not in told.out  # numbers as people write them
     assert run("help", command, ranks=0).out == told.out
     assert run(command, "some", "-h", ranks=0).out == told.out
 
@@ -55,7 +58,7 @@ def test_help_stands_on_its_own(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_in_the_help_is_known_to_the_parser(command):
     told = run(command, "--help", ranks=0).out
-    for name, unit in re.findall(r"^ +(?:-\w, )?(--[\w-]+)(?: ([^ ]+))?", told, re.M):
+    for name, unit in re.findall(r"^ {2,6}(?:-\w, )?(--[\w-]+)(?: ([^ ]+))?", told, re.M):
         value = unit and (unit.split("|")[0] if unit[0].islower() else "1")
         words = [name] if name in ("--json", "--quiet", "--force", "--partial") else [name, value or "1"]
         tried = run(command, *words, "--help", ranks=0, check=False)

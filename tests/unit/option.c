@@ -4,7 +4,7 @@
 #include "base/option.h"
 
 struct fields {
-    bool force;
+    bool force, careful;
     int64_t lists;
     double recall;
     uint64_t memory;
@@ -13,17 +13,27 @@ struct fields {
     int64_t part[2];
 };
 
+static const char *
+metric_name(int metric)
+{
+    static const char *const names[] = {"l2", "ip", "cosine", NULL};
+    return names[metric];
+}
+
 #define AT(field) offsetof(struct fields, field)
 static const struct mpivf_option table[] = {
-    {"force", 'f', MPIVF_FLAG, AT(force), NULL, 0, 0, "", "replace"},
-    {"lists", 'l', MPIVF_INTEGER, AT(lists), "16", 1, 1000, "N", "how many lists"},
-    {"recall", 0, MPIVF_REAL, AT(recall), NULL, 0, 1, "R", "recall to reach"},
-    {"memory", 'm', MPIVF_SIZE, AT(memory), "1M", 4096, 0, "SIZE", "budget"},
-    {"metric", 0, MPIVF_CHOICE, AT(metric), "ip", 0, 0, "l2|ip|cosine", "what near means"},
-    {"model", 0, MPIVF_STRING, AT(model), NULL, 0, 0, "FILE", "a model"},
-    {"part", 0, MPIVF_PAIR, AT(part), NULL, 1, 100, "I/N", "a share"},
-    {NULL, 0, MPIVF_FLAG, 0, NULL, 0, 0, NULL, NULL},
-};
+    {"", 0, MPIVF_HEADING, 0, 0, 0, NULL, "Search:", NULL},
+    {"force", 'f', MPIVF_FLAG, AT(force), 0, 0, "", "replace", NULL},
+    {"lists", 'l', MPIVF_INTEGER, AT(lists), 1, 1e12, "N", "how many lists", NULL},
+    {"recall", 0, MPIVF_REAL, AT(recall), 0, 1, "R", "recall to reach", NULL},
+    {"memory", 'm', MPIVF_SIZE, AT(memory), 4096, 0, "SIZE",
+     "budget, told in so many words that they do not fit one line of eighty columns", NULL},
+    {"metric", 0, MPIVF_CHOICE, AT(metric), 0, 0, NULL, "what near means", metric_name},
+    {"care", 0, MPIVF_EITHER, AT(careful), 0, 0, "no|yes", "be careful", NULL},
+    {"model", 0, MPIVF_STRING, AT(model), 0, 0, "FILE", "a model", NULL},
+    {"part", 0, MPIVF_PAIR, AT(part), 1, 100, "I/N", "a share", NULL},
+    {0}};
+static const struct fields defaults = {.lists = 16, .memory = 1 << 20, .metric = 1};
 
 static struct mpivf_context ctx;
 static struct fields fields;
@@ -39,7 +49,7 @@ parse(const char *line)
     char *argv[16] = {(char *)"command"};
     int argc = 1;
     mpivf_context_init(&ctx);
-    memset(&fields, 0, sizeof fields);
+    fields = defaults;
     snprintf(words, sizeof words, "%s", line);
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
         argv[argc++] = word;
@@ -64,7 +74,8 @@ every_kind(void **state)
 {
     (void)state;
     assert_ok(&ctx, parse("--force --lists 7 --recall=0.25 --memory 1.5g --metric cosine "
-                          "--model a.h5 --part 3/4"));
+                          "--care yes --model a.h5 --part 3/4"));
+    assert_true(fields.careful);
     assert_true(fields.force);
     assert_int_equal(fields.lists, 7);
     assert_true(fields.recall == 0.25);
@@ -96,10 +107,10 @@ ranges(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "--lists 0",       "--lists 1001",  "--lists -5",       "--lists 1.5",    "--lists 7x",
+        "--lists 0",       "--lists 1001G", "--lists -5",       "--lists 1.5",    "--lists 7x",
         "--lists=",        "--lists 99999999999999999999",      "--recall 1.01",  "--recall -0.1",
         "--recall nan",    "--recall x",    "--memory 4095",    "--memory -1",    "--memory lots",
-        "--metric l1",     "--metric l",    "--metric=",        "--metric cosines", "--part 0/4",
+        "--metric l1",     "--metric l",    "--metric=",        "--metric cosines", "--care", "--care no|yes", "--care y", "--care=", "--part 0/4",
         "--part 5/4",      "--part 1/101",  "--part 1",         "--part 1/2/3",   "--part -1/4"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char name[16];
@@ -107,8 +118,9 @@ ranges(void **state)
         assert_fails(&ctx, MPIVF_USAGE, name, parse(bad[i]));
     }
     assert_ok(&ctx, parse("--lists 1 --recall 0 --memory 4096 --part 1/1"));
-    assert_ok(&ctx, parse("--lists 1000 --recall 1 --part 100/100"));
-    assert_fails(&ctx, MPIVF_USAGE, "1 to 1000", parse("--lists 0"));
+    assert_ok(&ctx, parse("--lists 1T --recall 1 --part 100/100 --care no"));
+    assert_false(fields.careful);
+    assert_fails(&ctx, MPIVF_USAGE, "1 to 1T", parse("--lists 0"));
     assert_fails(&ctx, MPIVF_USAGE, "'0'", parse("--lists 0"));
 }
 
@@ -200,22 +212,49 @@ sizes(void **state)
 }
 
 static void
+counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t count;
+    } good[] = {{"0", 0}, {"-7", -7}, {"250000", 250000}, {"4M", 4000000}, {"1.5k", 1500}, {"2G", 2000000000},
+                {"1T", 1000000000000}, {"1e3", 0}, {"9223372036854775807", INT64_MAX}};
+    static const char *const bad[] = {"", "M", "1X", "1MM", "1 M", "1.5", "0.0001K", "nan", "inf", "1KiB", "1e30T",
+                                      "9223372036854775808"};
+    int64_t count;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        bool taken = mpivf_option_count(good[i].text, &count);
+        assert_true(taken == (strcmp(good[i].text, "1e3") != 0)); /* an exponent is for real numbers */
+        if (taken)
+            assert_int_equal(count, good[i].count);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (mpivf_option_count(bad[i], &count))
+            fail_msg("'%s' was taken for a count", bad[i]);
+}
+
+static void
 printed_table(void **state)
 {
     (void)state;
     char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);
-    mpivf_option_print(table, out);
+    mpivf_option_print(table, &defaults, out);
     fclose(out);
-    assert_non_null(strstr(text, "-l, --lists N"));
-    assert_non_null(strstr(text, "(1..1000) [16]"));
-    assert_non_null(strstr(text, "--metric l2|ip|cosine"));
-    assert_non_null(strstr(text, "-h, --help"));
-    size_t lines = 0;
-    for (const char *c = text; *c; c++)
-        lines += *c == '\n';
-    assert_int_equal(lines, sizeof table / sizeof table[0]);
+    assert_string_equal(text, "\nSearch:\n"
+                              "  -f, --force             replace\n"
+                              "  -l, --lists N           how many lists (1 to 1T; default 16)\n"
+                              "      --recall R          recall to reach (0 to 1)\n"
+                              "  -m, --memory SIZE       budget, told in so many words that they do not fit one\n"
+                              "                          line of eighty columns (default 1M)\n"
+                              "      --metric l2|ip|cosine\n"
+                              "                          what near means (default ip)\n"
+                              "      --care no|yes       be careful (default no)\n"
+                              "      --model FILE        a model\n"
+                              "      --part I/N          a share\n"
+                              "  -h, --help              this text\n");
     free(text);
 }
 
@@ -234,6 +273,7 @@ main(void)
         TEST("option: operands and options mix", operands_in_between),
         TEST("option: help wins over everything", help_wins),
         TEST("option: sizes", sizes),
+        TEST("option: counts", counts),
         TEST("option: the table as text", printed_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
