@@ -177,9 +177,9 @@ read_attribute(hid_t file, struct mpivf_h5_attribute *attribute)
 }
 
 static enum lookup
-find_dataset(struct mpivf_context *ctx, hid_t file, struct mpivf_h5_dataset *dataset)
+find_dataset(hid_t file, struct mpivf_h5_dataset *dataset)
 {
-    htri_t there = mpivf_h5_exists(ctx, file, dataset->name);
+    htri_t there = mpivf_h5_exists(file, dataset->name);
     hid_t id = there > 0 ? H5Dopen2(file, dataset->name, H5P_DEFAULT) : -1;
     if (id < 0)
         return there == 0 ? ABSENT : DAMAGED;
@@ -229,7 +229,7 @@ mpivf_h5_describe(struct mpivf_context *ctx, const char *path,
         if ((found = read_attribute(file, &attribute[i])) != FOUND)
             status = not_found(ctx, found, path, "attribute", attribute[i].name);
     for (int i = 0; i < datasets && status == MPIVF_OK; i++)
-        if ((found = find_dataset(ctx, file, &dataset[i])) != FOUND)
+        if ((found = find_dataset(file, &dataset[i])) != FOUND)
             status = not_found(ctx, found, path, "dataset", dataset[i].name);
     H5Fclose(file);
     H5Eclear2(H5E_DEFAULT);
@@ -261,12 +261,12 @@ mpivf_h5_text(const char *path, const char *name, char text[64])
 }
 
 bool
-mpivf_h5_has(struct mpivf_context *ctx, const char *path, const char *object)
+mpivf_h5_has(const char *path, const char *object)
 {
     if (!mpivf_h5_is(path))
         return false;
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    bool has = file >= 0 && mpivf_h5_exists(ctx, file, object) > 0;
+    bool has = file >= 0 && mpivf_h5_exists(file, object) > 0;
     if (file >= 0)
         H5Fclose(file);
     H5Eclear2(H5E_DEFAULT);

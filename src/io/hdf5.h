@@ -86,7 +86,7 @@ struct mpivf_h5_table {
 
 /* Is there such an object, in a file that can be read? Local. */
 bool
-mpivf_h5_has(struct mpivf_context *ctx, const char *path, const char *object);
+mpivf_h5_has(const char *path, const char *object);
 
 /* Describe it. Local. */
 mpivf_status

@@ -81,9 +81,12 @@ mpivf_h5_holder(struct mpivf_context *ctx, hid_t id, char path[MPIVF_PATH]);
 
 /* ---- hdf5_link ---- */
 
-/* Positive when the path leads to an object, 0 when not, negative when the file is damaged. */
+/*
+ * Positive when the path leads to an object, 0 when not or when it is MPIVF_PATH bytes long, which no
+ * object has that is read; negative when the file is damaged.
+ */
 htri_t
-mpivf_h5_exists(struct mpivf_context *ctx, hid_t file, const char *object);
+mpivf_h5_exists(hid_t file, const char *object);
 
 /* The same as a failure that says which step is not there, or where a link leads. */
 mpivf_status

@@ -38,13 +38,10 @@ missing_step(hid_t file, const char *object, char *step)
 }
 
 htri_t
-mpivf_h5_exists(struct mpivf_context *ctx, hid_t file, const char *object)
+mpivf_h5_exists(hid_t file, const char *object)
 {
-    char *step = mpivf_alloc(ctx, "a name", strlen(object) + 1, 1);
-    if (step == NULL)
-        return -1;
-    htri_t there = missing_step(file, object, step);
-    mpivf_free(ctx, step);
+    char step[MPIVF_PATH];
+    htri_t there = strlen(object) < sizeof step ? missing_step(file, object, step) : 0;
     H5Eclear2(H5E_DEFAULT);
     return there;
 }

@@ -157,7 +157,7 @@ add_files(struct mpivf_outputs *outputs, const char *name)
     const char *given = name[length] ? name + length + 1 : NULL;
     for (size_t i = 0; i < (given ? 1 : sizeof usual / sizeof usual[0]); i++) {
         const char *object = given ? given : usual[i];
-        if (status == MPIVF_OK && mpivf_h5_has(ctx, path, object))
+        if (status == MPIVF_OK && mpivf_h5_has(path, object))
             status = mpivf_h5_stands_on(ctx, path, object, add_file, &standing);
         if (status == MPIVF_INPUT || status == MPIVF_CORRUPT) {
             mpivf_forgive(ctx);

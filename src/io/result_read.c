@@ -59,7 +59,7 @@ mpivf_result_open(struct mpivf_context *ctx, const char *path, struct mpivf_resu
         return status;
     reader->queries = reader->neighbors.rows;
     reader->k = reader->neighbors.columns;
-    reader->distances_known = mpivf_h5_has(ctx, path, "distances");
+    reader->distances_known = mpivf_h5_has(path, "distances");
     if (reader->distances_known)
         status = open_distances(ctx, reader);
     if (status)
