@@ -14,5 +14,6 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mpivfConfig.cmake ${CMAKE_CURRENT_BINA
 
 # MPI comes with its own compiler wrapper or pkg-config file, by whichever name it has here.
 pkg_search_module(MPI_PC QUIET ompi-c mpi-c mpich)
+file(RELATIVE_PATH MPIVF_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # the prefix may move
 configure_file(cmake/mpivf.pc.in mpivf.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mpivf.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -37,12 +37,7 @@
 
 MPIVF_API_BEGIN
 
-struct mpivf_codec;
 struct mpivf_inputs;
-
-/* "f32", "f16". */
-const char *
-mpivf_codec_name(const struct mpivf_codec *codec);
 
 /* The attributes. */
 struct mpivf_index_meta {

@@ -12,6 +12,13 @@
 #include <mpivf/api.h>
 #include <mpivf/context.h>
 
+/* not the C++ bindings, which MPI has given up: they want a library of their own */
+#if defined __cplusplus && !defined OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX 1
+#endif
+#if defined __cplusplus && !defined MPICH_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX 1
+#endif
 #include <mpi.h>
 #include <stdbool.h>
 

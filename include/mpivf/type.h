@@ -57,6 +57,11 @@ mpivf_bad_rows_name(int bad_rows);
 
 /* How rows are stored inside inverted lists: f32 as they are, f16 rounded to binary16. */
 enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODECS };
+struct mpivf_codec;
+
+/* The name in files: "f32", "f16". Local. */
+const char *
+mpivf_codec_name(const struct mpivf_codec *codec);
 
 MPIVF_API_END
 

@@ -37,10 +37,6 @@ mpivf_codec_kind_name(int kind);
 const struct mpivf_codec *
 mpivf_codec_find(const char *name);
 
-/* The name in files. Public too, in mpivf/index.h. */
-const char *
-mpivf_codec_name(const struct mpivf_codec *codec);
-
 /* Bytes of the code of one row. */
 size_t
 mpivf_codec_bytes(const struct mpivf_codec *codec, size_t dim);
