@@ -9,7 +9,6 @@
 
 /* Costs measured with tests/bench, in multiply-adds of int8 for each of a row's values. */
 static const double CANONICAL = 50, CANONICAL_CALL = 4000;
-static const double FILL[MPIVF_FILTERS] = {120, 140, 100, 60};
 
 enum { PEAK_ROWS = 4 * MPIVF_PANEL, PEAK_DIM = 4096 };
 
@@ -52,12 +51,12 @@ find_limits(struct sample *s)
 
 /* How many pairs a filter leaves for each neighbour wanted. Its bounds decide, not its loops. */
 static mpivf_status
-count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
+count_survivors(struct sample *s, const struct mpivf_filter *filter, double *survivors)
 {
     const struct mpivf_choose *of = s->of;
     struct mpivf_queries queries;
     struct mpivf_base base;
-    filter = filter == MPIVF_FILTER_SGEMM ? MPIVF_FILTER_FLOAT32 : filter; /* the same bound */
+    filter = filter->alike;
     mpivf_compare compare = mpivf_filter_compare(filter);
     mpivf_status status =
         mpivf_queries_init(s->ctx, &queries, of->metric, filter, of->dim, s->queries);
@@ -87,25 +86,24 @@ count_survivors(struct sample *s, enum mpivf_filter filter, double *survivors)
 
 /* Multiply-adds of int8, over the dimension, that a query costs. */
 static double
-cost_of(const struct mpivf_choose *of, enum mpivf_filter filter, double survivors)
+cost_of(const struct mpivf_choose *of, const struct mpivf_filter *filter, double survivors)
 {
     double rows = (double)of->total_rows, left = (double)of->k * survivors;
     double computed = left >= rows ? rows : left * (1 + log(rows / left));
-    return rows * (mpivf_filter_cost(filter) + FILL[filter] / (double)of->total_queries) +
+    return rows * (mpivf_filter_cost(filter) + filter->pack / (double)of->total_queries) +
            computed * (CANONICAL + CANONICAL_CALL / (double)of->dim);
 }
 
 static mpivf_status
 choose_from(struct sample *s, struct mpivf_choice *choice)
 {
-    enum mpivf_filter forced = MPIVF_FILTERS;
+    const struct mpivf_filter *forced = mpivf_filter_forced(s->of->dim);
     double best = INFINITY;
     mpivf_status status = find_limits(s);
-    bool only = mpivf_filter_forced(s->of->dim, &forced);
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
-        enum mpivf_filter filter = (enum mpivf_filter)f;
+        const struct mpivf_filter *filter = mpivf_filter(f);
         double survivors;
-        if (!mpivf_filter_runs(filter, s->of->dim) || (only && filter != forced))
+        if (!mpivf_filter_runs(filter, s->of->dim) || (forced && filter != forced))
             continue;
         status = count_survivors(s, filter, &survivors);
         double cost = cost_of(s->of, filter, survivors);
@@ -121,7 +119,10 @@ choose_from(struct sample *s, struct mpivf_choice *choice)
 static bool
 has_choice(size_t dim)
 {
-    return mpivf_filter_runs(MPIVF_FILTER_INT16, dim);
+    for (int f = 0; f < MPIVF_FILTERS; f++)
+        if (mpivf_filter(f)->round && mpivf_filter_runs(mpivf_filter(f), dim))
+            return true;
+    return false;
 }
 
 size_t
@@ -213,7 +214,7 @@ mpivf_filter_peak_bytes(size_t dim, int threads)
 }
 
 mpivf_status
-mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t dim, double *rate)
+mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim, double *rate)
 {
     struct mpivf_base base;
     struct mpivf_queries queries;

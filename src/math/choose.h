@@ -13,7 +13,7 @@
 enum { MPIVF_CHOOSE_QUERIES = 32, MPIVF_CHOOSE_ROWS = 4032 };
 
 struct mpivf_choice {
-    enum mpivf_filter filter;
+    const struct mpivf_filter *filter;
     double survivors; /* pairs that it leaves for each neighbour wanted, on the sample */
 };
 
@@ -39,6 +39,6 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
 
 /* Operations (a multiply-add is two) a second of one thread of this filter on data in its cache. */
 mpivf_status
-mpivf_filter_peak(struct mpivf_context *ctx, enum mpivf_filter filter, size_t dim, double *rate);
+mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim, double *rate);
 
 #endif

@@ -1,69 +1,198 @@
 #include "math/filter.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { INTEGER_DIM = 1 << 16 }; /* so many products of int8 fit 32 bits */
 
-static const char *const names[MPIVF_FILTERS] = {"int8", "int16", "float32", "sgemm"};
+static const double U = 0x1p-24;
 
-const char *
-mpivf_filter_name(enum mpivf_filter filter)
+/* Sums of integers are exact: what is left is the float32 arithmetic on them. */
+static double
+kappa_of_integers(enum mpivf_metric metric, size_t dim)
 {
-    return names[filter];
+    (void)metric;
+    (void)dim;
+    return 96 * U;
+}
+
+static double
+kappa_of_floats(enum mpivf_metric metric, size_t dim)
+{
+    double du = (double)dim * U, gamma = du < 0.5 ? du / (1 - du) : INFINITY;
+    return 1.02 * ((metric == MPIVF_L2 ? gamma / 2 : gamma) + 12 * U);
+}
+
+/* ---- int8 ---- */
+
+static double
+unit8(float largest, double norm, size_t dim)
+{
+    (void)norm;
+    (void)dim;
+    return (double)largest / 127;
+}
+
+static float
+round8(const float *x, size_t dim, float inverse, void *word)
+{
+    return mpivf_kernel()->round8(x, dim, inverse, word);
+}
+
+/* Bytes of the base are unsigned, larger by 128. */
+static int32_t
+start8(const void *word, size_t dim)
+{
+    const int8_t *x = word;
+    int32_t sum = 0;
+    for (size_t i = 0; i < dim; i++)
+        sum += x[i];
+    return -128 * sum;
+}
+
+static mpivf_compare
+compare8(const struct mpivf_kernel *kernel)
+{
+    return kernel->compare8;
+}
+
+/* ---- int16 ---- */
+
+/* Sums of products of two rows stay below 2^31 when each is shorter than 46340. */
+static double
+unit16(float largest, double norm, size_t dim)
+{
+    double by_norm = norm / (46340 - sqrt((double)dim) / 2 - 2), by_value = (double)largest / 32766;
+    return by_value > by_norm ? by_value : by_norm;
+}
+
+static float
+round16(const float *x, size_t dim, float inverse, void *word)
+{
+    return mpivf_kernel()->round16(x, dim, inverse, word);
+}
+
+static mpivf_compare
+compare16(const struct mpivf_kernel *kernel)
+{
+    return kernel->compare16;
+}
+
+/* ---- float32 ---- */
+
+static mpivf_compare
+compare32(const struct mpivf_kernel *kernel)
+{
+    return kernel->compare32;
+}
+
+static mpivf_compare
+no_loops(const struct mpivf_kernel *kernel)
+{
+    (void)kernel;
+    return NULL;
+}
+
+static const struct mpivf_filter filters[MPIVF_FILTERS] = {
+    [MPIVF_FILTER_INT8] = {.name = "int8",
+                           .values = 4,
+                           .largest_dim = INTEGER_DIM,
+                           .panels = true,
+                           .alike = &filters[MPIVF_FILTER_INT8],
+                           .kappa = kappa_of_integers,
+                           .unit = unit8,
+                           .round = round8,
+                           .flip = 0x80808080u,
+                           .start = start8,
+                           .compare = compare8,
+                           .cost_dots = 1,
+                           .cost_vectors = 1,
+                           .cost_plain = 10,
+                           .pack = 120},
+    [MPIVF_FILTER_INT16] = {.name = "int16",
+                            .values = 2,
+                            .largest_dim = INTEGER_DIM,
+                            .panels = true,
+                            .alike = &filters[MPIVF_FILTER_INT16],
+                            .kappa = kappa_of_integers,
+                            .unit = unit16,
+                            .round = round16,
+                            .compare = compare16,
+                            .cost_dots = 1.9,
+                            .cost_vectors = 1,
+                            .cost_plain = 10,
+                            .pack = 140},
+    [MPIVF_FILTER_FLOAT32] = {.name = "float32",
+                              .values = 1,
+                              .largest_dim = SIZE_MAX,
+                              .panels = true,
+                              .alike = &filters[MPIVF_FILTER_FLOAT32],
+                              .kappa = kappa_of_floats,
+                              .compare = compare32,
+                              .cost_dots = 3.8,
+                              .cost_vectors = 1.4,
+                              .cost_plain = 12,
+                              .pack = 100},
+    [MPIVF_FILTER_SGEMM] = {.name = "sgemm",
+                            .values = 1,
+                            .largest_dim = SIZE_MAX,
+                            .alike = &filters[MPIVF_FILTER_FLOAT32],
+                            .kappa = kappa_of_floats,
+                            .compare = no_loops,
+                            .cost_dots = 5,
+                            .cost_vectors = 1.6,
+                            .cost_plain = 1,
+                            .pack = 60},
+};
+
+const struct mpivf_filter *
+mpivf_filter(int i)
+{
+    return &filters[i];
 }
 
 bool
-mpivf_filter_runs(enum mpivf_filter filter, size_t dim)
+mpivf_filter_runs(const struct mpivf_filter *filter, size_t dim)
 {
-    if (filter == MPIVF_FILTER_INT8)
-        return mpivf_kernel()->compare8 != NULL && dim <= INTEGER_DIM;
-    return filter != MPIVF_FILTER_INT16 || dim <= INTEGER_DIM;
+    return dim <= filter->largest_dim && (!filter->panels || mpivf_filter_compare(filter) != NULL);
 }
 
-bool
-mpivf_filter_forced(size_t dim, enum mpivf_filter *filter)
+const struct mpivf_filter *
+mpivf_filter_forced(size_t dim)
 {
     const char *name = getenv("MPIVF_FILTER");
     for (int f = 0; name && f < MPIVF_FILTERS; f++)
-        if (strcmp(name, names[f]) == 0 && mpivf_filter_runs((enum mpivf_filter)f, dim)) {
-            *filter = (enum mpivf_filter)f;
-            return true;
-        }
-    return false;
+        if (strcmp(name, filters[f].name) == 0 && mpivf_filter_runs(&filters[f], dim))
+            return &filters[f];
+    return NULL;
 }
 
-enum mpivf_filter
+const struct mpivf_filter *
 mpivf_filter_best(size_t dim)
 {
-    enum mpivf_filter best = MPIVF_FILTER_SGEMM;
-    if (mpivf_filter_forced(dim, &best))
+    const struct mpivf_filter *best = mpivf_filter_forced(dim);
+    if (best)
         return best;
+    best = &filters[MPIVF_FILTERS - 1];
     for (int f = 0; f < MPIVF_FILTERS; f++)
-        if (mpivf_filter_runs((enum mpivf_filter)f, dim) &&
-            mpivf_filter_cost((enum mpivf_filter)f) < mpivf_filter_cost(best))
-            best = (enum mpivf_filter)f;
+        if (mpivf_filter_runs(&filters[f], dim) &&
+            mpivf_filter_cost(&filters[f]) < mpivf_filter_cost(best))
+            best = &filters[f];
     return best;
 }
 
 mpivf_compare
-mpivf_filter_compare(enum mpivf_filter filter)
+mpivf_filter_compare(const struct mpivf_filter *filter)
 {
-    const struct mpivf_kernel *kernel = mpivf_kernel();
-    return filter == MPIVF_FILTER_INT8      ? kernel->compare8
-           : filter == MPIVF_FILTER_INT16   ? kernel->compare16
-           : filter == MPIVF_FILTER_FLOAT32 ? kernel->compare32
-                                            : NULL;
+    return filter->compare(mpivf_kernel());
 }
 
 double
-mpivf_filter_cost(enum mpivf_filter filter)
+mpivf_filter_cost(const struct mpivf_filter *filter)
 {
-    /* measured with tests/bench: operations of int8 (int16 where there are none) for one of each */
-    static const double vnni[] = {1, 1.9, 3.8, 5}, vectors[] = {1, 1, 1.4, 1.6},
-                        plain[] = {10, 10, 12, 1};
     const struct mpivf_kernel *kernel = mpivf_kernel();
-    if (kernel == mpivf_kernel_at(0))
-        return plain[filter];
-    return kernel->compare8 ? vnni[filter] : vectors[filter];
+    return kernel == mpivf_kernel_at(0) ? filter->cost_plain
+           : kernel->compare8           ? filter->cost_dots
+                                        : filter->cost_vectors;
 }

@@ -1,14 +1,46 @@
-/* filter: the ways to bound inner products cheaply, and which of them runs and is fastest here. */
+/*
+ * filter: the ways to bound inner products cheaply, and which of them runs and is fastest here.
+ *
+ * A filter says how a row is packed into words of 4 bytes, what its loops find of two packed rows, and
+ * how far off that can be (prepare.h has the proof). To add one: a function that rounds a row, its
+ * loops in every instruction set (kernel.h), a struct and a line in the table of filter.c.
+ */
 #ifndef MPIVF_MATH_FILTER_H
 #define MPIVF_MATH_FILTER_H
 
 #include "math/kernel.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <mpivf/type.h>
 
-/* Fastest first, where the processor has dot products of integers. */
-enum mpivf_filter {
+#include <stdbool.h>
+
+struct mpivf_filter {
+    const char *name;
+    size_t values;      /* of a row in one word */
+    size_t largest_dim; /* of rows whose sums of products cannot overflow */
+    bool panels;        /* rows lie in panels for its loops; else they are float32 for sgemm */
+    const struct mpivf_filter *alike; /* one with loops and the same bounds; it may be itself */
+
+    /* What its computed products are off by at most, as a share of |q'| |y'| (kappa in prepare.h). */
+    double (*kappa)(enum mpivf_metric metric, size_t dim);
+
+    /* Of integers, else NULL: their unit for a row, and the row in that unit (round8 in kernel.h). */
+    double (*unit)(float largest, double norm, size_t dim);
+    float (*round)(const float *x, size_t dim, float inverse, void *word);
+    uint32_t flip;                                     /* of the bits of a base row's words */
+    int32_t (*start)(const void *word, size_t dim);    /* of the sums, which undoes it; NULL = 0 */
+
+    mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */
+
+    /*
+     * Measured with tests/bench: operations of int8 that one of it costs, by what the processor has
+     * (dot products of bytes, vectors, neither), and that packing a value costs.
+     */
+    double cost_dots, cost_vectors, cost_plain, pack;
+};
+
+/* Fastest first, where the processor has dot products of bytes. */
+enum {
     MPIVF_FILTER_INT8,
     MPIVF_FILTER_INT16,
     MPIVF_FILTER_FLOAT32,
@@ -16,27 +48,28 @@ enum mpivf_filter {
     MPIVF_FILTERS
 };
 
-const char *
-mpivf_filter_name(enum mpivf_filter filter);
+/* Filter number i. */
+const struct mpivf_filter *
+mpivf_filter(int i);
 
 /* Can this processor run it, for rows of this many values? */
 bool
-mpivf_filter_runs(enum mpivf_filter filter, size_t dim);
+mpivf_filter_runs(const struct mpivf_filter *filter, size_t dim);
 
-/* Does MPIVF_FILTER=int8|int16|float32|sgemm name one that runs? */
-bool
-mpivf_filter_forced(size_t dim, enum mpivf_filter *filter);
+/* The one that runs and that MPIVF_FILTER=int8|int16|float32|sgemm names; NULL = none. */
+const struct mpivf_filter *
+mpivf_filter_forced(size_t dim);
 
 /* The filter with the highest rate, or the one that is forced. */
-enum mpivf_filter
+const struct mpivf_filter *
 mpivf_filter_best(size_t dim);
 
 /* Its loops on the instruction set in use; NULL for sgemm. */
 mpivf_compare
-mpivf_filter_compare(enum mpivf_filter filter);
+mpivf_filter_compare(const struct mpivf_filter *filter);
 
 /* Its operations cost about so many of int8's, on the instruction set in use. */
 double
-mpivf_filter_cost(enum mpivf_filter filter);
+mpivf_filter_cost(const struct mpivf_filter *filter);
 
 #endif

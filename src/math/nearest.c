@@ -334,7 +334,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     const struct mpivf_base *base = s->base;
     size_t panels = BLOCK_BYTES / (base->steps * 4 * MPIVF_PANEL);
     panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
-    size_t most = base->filter == MPIVF_FILTER_SGEMM ? BLOCK_ROWS : panels * MPIVF_PANEL;
+    size_t most = base->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
     size_t rows, block = most;
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY) {
         /* everything survives while there is no limit: begin with few rows */
@@ -343,7 +343,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     }
     for (size_t at = 0; at < base->rows; at += rows, block = 2 * block < most ? 2 * block : most) {
         rows = base->rows - at < block ? base->rows - at : block;
-        if (base->filter != MPIVF_FILTER_SGEMM) {
+        if (base->filter->panels) {
             scan_block(s, of->subset, of->first, of->n, at,
                        (rows + MPIVF_PANEL - 1) / MPIVF_PANEL, mpivf_filter_compare(base->filter));
             continue;

@@ -74,7 +74,7 @@ struct mpivf_bounds {
 /* The query side, prepared. */
 struct mpivf_queries {
     enum mpivf_metric metric;
-    enum mpivf_filter filter;
+    const struct mpivf_filter *filter;
     size_t dim, steps, rows, capacity;
     struct mpivf_raw raw; /* not owned, [rows, dim] */
     int threads;
@@ -86,7 +86,7 @@ struct mpivf_queries {
 /* The side of the rows, prepared. */
 struct mpivf_base {
     enum mpivf_metric metric;
-    enum mpivf_filter filter;
+    const struct mpivf_filter *filter;
     size_t dim, steps, rows, capacity;
     int threads;
     struct mpivf_raw raw; /* not owned, [rows, dim] */
@@ -107,7 +107,7 @@ mpivf_prepare_row_bytes(size_t dim);
 
 /* Bytes a query takes for this filter. */
 size_t
-mpivf_prepare_query_bytes(enum mpivf_filter filter, size_t dim);
+mpivf_prepare_query_bytes(const struct mpivf_filter *filter, size_t dim);
 
 /* Bytes that both sides together take beside their rows. */
 size_t
@@ -115,14 +115,14 @@ mpivf_prepare_fixed_bytes(size_t dim, int threads);
 
 mpivf_status
 mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
-                   enum mpivf_metric metric, enum mpivf_filter filter, size_t dim, size_t capacity);
+                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim, size_t capacity);
 void
 mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries);
 
 /* Rows are prepared with ctx->threads threads. */
 mpivf_status
 mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_metric metric,
-                enum mpivf_filter filter, size_t dim, size_t capacity);
+                const struct mpivf_filter *filter, size_t dim, size_t capacity);
 void
 mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base);
 

@@ -225,7 +225,7 @@ static mpivf_status
 set_peak_all(struct truth *t, struct mpivf_progress *progress)
 {
     double rate = 0;
-    enum mpivf_filter filter =
+    const struct mpivf_filter *filter =
         t->pass.chosen ? t->pass.choice.filter : mpivf_filter_best(t->shape.dim);
     mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
@@ -321,7 +321,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
     mpivf_phase_end(&progress);
     made->survivors = (double)mpivf_total_all(t->par, mpivf_pass_computed(&t->pass)) /
                       ((double)inquiry->queries * (double)t->shape.k);
-    made->filter = t->pass.chosen ? mpivf_filter_name(t->pass.choice.filter) : "none";
+    made->filter = t->pass.chosen ? t->pass.choice.filter->name : "none";
     return status;
 }
 

@@ -11,7 +11,7 @@ struct scanning {
     struct mpivf_scan *scan;
     const struct mpivf_probes *chosen;
     struct mpivf_topk *topk;
-    enum mpivf_filter filter;
+    const struct mpivf_filter *filter;
     struct mpivf_queries queries;
     struct mpivf_base base;
     struct mpivf_plane plane[MPIVF_PLANES];

@@ -121,12 +121,12 @@ print_filters(struct bench *b, double sgemm)
 {
     for (int f = 0; f < MPIVF_FILTERS; f++) {
         double rate;
-        if (!mpivf_filter_runs((enum mpivf_filter)f, b->dim) ||
-            mpivf_filter_peak(&b->ctx, (enum mpivf_filter)f, b->dim, &rate))
+        if (!mpivf_filter_runs(mpivf_filter(f), b->dim) ||
+            mpivf_filter_peak(&b->ctx, mpivf_filter(f), b->dim, &rate))
             continue;
         rate *= 1e-9 * b->ctx.threads;
         printf("        %-7s of %-8s      %7.1f G/s, %.2f of sgemm (one thread x %d)\n",
-               mpivf_filter_name((enum mpivf_filter)f), mpivf_kernel()->name, rate, rate / sgemm,
+               mpivf_filter(f)->name, mpivf_kernel()->name, rate, rate / sgemm,
                b->ctx.threads);
     }
 }

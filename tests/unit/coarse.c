@@ -81,7 +81,7 @@ as_naive(void **state)
     (void)state;
     for (int filter = 0; filter < MPIVF_FILTERS; filter++) {
         assert_int_equal(
-            setenv("MPIVF_FILTER", mpivf_filter_name((enum mpivf_filter)filter), 1), 0);
+            setenv("MPIVF_FILTER", mpivf_filter(filter)->name, 1), 0);
         for (int metric = 0; metric < MPIVF_METRICS; metric++) {
             check((enum mpivf_metric)metric, 1, 1);
             check((enum mpivf_metric)metric, 2, 7);

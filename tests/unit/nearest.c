@@ -57,7 +57,7 @@ expect(const struct mpivf_candidate *all, int64_t own, size_t k,
 
 struct scan {
     enum mpivf_metric metric;
-    enum mpivf_filter filter;
+    const struct mpivf_filter *filter;
     size_t dim, k;
     const float *query, *row;
     const int64_t *id, *own;
@@ -113,7 +113,7 @@ assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *wa
         if (got[i].id != want[i].id || got[i].distance != want[i].distance)
             fail_msg("%s, %s, k %zu, query %zu, place %zu: %lld at %.17g instead of %lld "
                      "at %.17g",
-                     what, mpivf_filter_name(scan->filter), k, q, i, (long long)got[i].id,
+                     what, scan->filter->name, k, q, i, (long long)got[i].id,
                      got[i].distance, (long long)want[i].id, want[i].distance);
 }
 
@@ -166,7 +166,7 @@ check_filters(struct scan scan, const struct mpivf_candidate *all, const char *w
         own[q] = q % 4 == 3 ? -1 : q % 4 == 2 ? scan.id[q] : all[q * ROWS].id;
     }
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        scan.filter = (enum mpivf_filter)f;
+        scan.filter = mpivf_filter(f);
         if (!mpivf_filter_runs(scan.filter, scan.dim))
             continue;
         for (size_t i = 0; i < 2; i++, turn++) {
@@ -326,13 +326,13 @@ few_are_computed(void **state)
                             .threads = 1 + m % 2};
         brute_force(scan.metric, query, row, id, DIM, all);
         for (int f = 0; f < MPIVF_FILTERS; f++) {
-            scan.filter = (enum mpivf_filter)f;
+            scan.filter = mpivf_filter(f);
             if (!mpivf_filter_runs(scan.filter, DIM))
                 continue;
             uint64_t computed = compare(scan, all, "few are computed");
             if (computed < QUERIES * 10 || computed > QUERIES * ROWS / 16)
                 fail_msg("%s, %s: %g of all pairs", mpivf_metric_name(scan.metric),
-                         mpivf_filter_name(scan.filter),
+                         scan.filter->name,
                          (double)computed / (QUERIES * ROWS));
         }
     }

@@ -22,7 +22,7 @@ static const char *const names[KNOWN] = {"nothing known", "the nearest known", "
                                          "the last of equals known", "some known"};
 
 struct problem {
-    enum mpivf_filter filter;
+    const struct mpivf_filter *filter;
     enum known known;
     size_t dim;
     const float *row, *query;
@@ -129,14 +129,14 @@ check(const struct problem *p, bool some)
         uint32_t want = asked ? nearest_of(p->all + q * ROWS, false) : 4711;
         if (id[q] != want)
             fail_msg("%s, %s, %s, query %zu: %u instead of %u", p->what,
-                     mpivf_filter_name(p->filter), names[p->known], q, id[q], want);
+                     p->filter->name, names[p->known], q, id[q], want);
     }
     for (size_t place = 0; place < of.n; place++) {
         size_t q = some ? subset[place] : place;
         double distance = p->all[q * ROWS + id[q]];
         if (!(reach[place].lower <= distance && distance <= reach[place].upper))
             fail_msg("%s, %s, %s, query %zu: %.17g is not within %.17g and %.17g", p->what,
-                     mpivf_filter_name(p->filter), names[p->known], q, distance, reach[place].lower,
+                     p->filter->name, names[p->known], q, distance, reach[place].lower,
                      reach[place].upper);
     }
     uint64_t computed = tile.computed;
@@ -159,7 +159,7 @@ check_kind(const struct data *rows, const struct data *queries, size_t dim)
     snprintf(what, sizeof what, "%s in %s, %zu columns", queries->name, rows->name, dim);
     for (int f = 0; f < MPIVF_FILTERS; f++)
         for (int i = 0; i < 2; i++, turn++) {
-            struct problem p = {(enum mpivf_filter)f, (enum known)(turn % KNOWN), dim, row,
+            struct problem p = {mpivf_filter(f), (enum known)(turn % KNOWN), dim, row,
                                 query, all, what};
             if (mpivf_filter_runs(p.filter, dim))
                 check(&p, turn / 3 % 2 == 1);
@@ -204,23 +204,23 @@ few_are_computed(void **state)
     gaussian(query, QUERIES, DIM, 2);
     distances(query, row, DIM, all);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        struct problem p = {(enum mpivf_filter)f, NOTHING, DIM, row, query, all, "few"};
+        struct problem p = {mpivf_filter(f), NOTHING, DIM, row, query, all, "few"};
         if (!mpivf_filter_runs(p.filter, DIM))
             continue;
         uint64_t nothing = check(&p, false);
         p.known = NEAREST;
         uint64_t nearest = check(&p, false);
         if (nothing > QUERIES * ROWS / 64 || nearest > nothing + QUERIES)
-            fail_msg("%s: %llu distances, %llu with the nearest known", mpivf_filter_name(p.filter),
+            fail_msg("%s: %llu distances, %llu with the nearest known", p.filter->name,
                      (unsigned long long)nothing, (unsigned long long)nearest);
     }
     for (size_t i = 0; i < ROWS * DIM; i++) /* each query has its row, and the others are far */
         row[i] = i < QUERIES * DIM ? query[i] + 0.01f : 20 * row[i];
     distances(query, row, DIM, all);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        struct problem p = {(enum mpivf_filter)f, NOTHING, DIM, row, query, all, "apart"};
+        struct problem p = {mpivf_filter(f), NOTHING, DIM, row, query, all, "apart"};
         if (mpivf_filter_runs(p.filter, DIM) && check(&p, false) > QUERIES / 2)
-            fail_msg("%s: rows that stand apart are computed", mpivf_filter_name(p.filter));
+            fail_msg("%s: rows that stand apart are computed", p.filter->name);
     }
     free(row);
     free(query);

@@ -63,15 +63,12 @@ static inline bool
 compute(struct pair_of *pair, int s)
 {
     const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
-    enum mpivf_filter filter = pair->base.filter;
-    if (filter == MPIVF_FILTER_SGEMM) {
+    const struct mpivf_filter *filter = pair->base.filter;
+    if (!filter->panels) {
         compare_products(pair);
         return s == 0;
     }
-    mpivf_compare compare = kernel == NULL                 ? NULL
-                            : filter == MPIVF_FILTER_INT8  ? kernel->compare8
-                            : filter == MPIVF_FILTER_INT16 ? kernel->compare16
-                                                           : kernel->compare32;
+    mpivf_compare compare = kernel ? filter->compare(kernel) : NULL;
     if (compare)
         compare_words(pair, compare);
     return compare != NULL;
@@ -86,7 +83,7 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
     double limit = mpivf_prepare_limit(&pair->queries, q, d);
     if (lower > d || !(upper >= d) || value > limit)
         fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
-                 "%.9g, limit %.9g", what, mpivf_filter_name(pair->base.filter), set, q, j, d,
+                 "%.9g, limit %.9g", what, pair->base.filter->name, set, q, j, d,
                  lower, upper, (double)value, limit);
 }
 
@@ -100,7 +97,7 @@ check_pair(const char *what, struct pair_of *pair, const double distance[QUERIES
         for (size_t q = 0; q < QUERIES; q++)
             for (size_t j = 0; j < ROWS; j++)
                 assert_bounds(what, pair, q, j, s, distance[q][j]);
-        for (size_t q = 0; q < QUERIES && pair->base.filter != MPIVF_FILTER_SGEMM; q++)
+        for (size_t q = 0; q < QUERIES && pair->base.filter->panels; q++)
             for (size_t j = ROWS; j < PADDED; j++)
                 assert_true(!(pair->value[q][j] < INFINITY)); /* padding is never a neighbour */
     }

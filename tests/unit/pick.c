@@ -26,7 +26,7 @@ assert_same_values(const float *a, const float *b, size_t n, const char *what)
 static void
 check_values(const struct mpivf_base *picked, const struct mpivf_base *whole, size_t n)
 {
-    size_t words = picked->filter == MPIVF_FILTER_SGEMM ? n : padded(n);
+    size_t words = picked->filter->panels ? padded(n) : n;
     assert_int_equal(picked->rows, n);
     assert_memory_equal(picked->word, whole->word, words * picked->steps * 4);
     assert_same_values(picked->term, whole->term, padded(n), "terms");
@@ -36,7 +36,7 @@ check_values(const struct mpivf_base *picked, const struct mpivf_base *whole, si
 }
 
 static void
-check_pick(enum mpivf_metric metric, enum mpivf_filter filter, size_t dim, const struct data *kind)
+check_pick(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim, const struct data *kind)
 {
     static const size_t sizes[] = {200, 1, 47, 48, 49, 0, 96, 131};
     struct mpivf_base from, picked, whole;
@@ -78,15 +78,15 @@ a_pick_is_what_it_was(void **state)
     for (int f = 0; f < MPIVF_FILTERS; f++)
         for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
             for (size_t kind = 0; kind < KINDS; kind += 1 + i)
-                if (mpivf_filter_runs((enum mpivf_filter)f, dims[i]))
-                    check_pick((enum mpivf_metric)(kind % MPIVF_METRICS), (enum mpivf_filter)f,
+                if (mpivf_filter_runs(mpivf_filter(f), dims[i]))
+                    check_pick((enum mpivf_metric)(kind % MPIVF_METRICS), mpivf_filter(f),
                                dims[i], &kinds[kind]);
     assert_int_equal(ctx.memory.used, 0);
 }
 
 /* The k nearest of a pick, by the number in what they were picked from. */
 static void
-check_scan(enum mpivf_metric metric, enum mpivf_filter filter, size_t n)
+check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n)
 {
     enum { DIM = 9, QUERIES = 11, K = 5 };
     struct mpivf_queries queries;
@@ -140,8 +140,8 @@ a_pick_is_scanned(void **state)
     for (int f = 0; f < MPIVF_FILTERS; f++)
         for (int m = 0; m < MPIVF_METRICS; m++)
             for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-                if (mpivf_filter_runs((enum mpivf_filter)f, 9))
-                    check_scan((enum mpivf_metric)m, (enum mpivf_filter)f, sizes[i]);
+                if (mpivf_filter_runs(mpivf_filter(f), 9))
+                    check_scan((enum mpivf_metric)m, mpivf_filter(f), sizes[i]);
     assert_int_equal(ctx.memory.used, 0);
 }
 

@@ -33,7 +33,7 @@ make_distances(struct problem *p)
 }
 
 static void
-check_filter(const struct problem *p, enum mpivf_filter filter)
+check_filter(const struct problem *p, const struct mpivf_filter *filter)
 {
     static struct pair_of pair;
     size_t dim = p->dim;
@@ -99,7 +99,7 @@ check(enum mpivf_metric metric, size_t dim, const struct data *rows,
                  mpivf_metric_name(metric), dim, queries->name, rows->name);
         fill_centre(&p, c);
         for (int filter = 0; filter < MPIVF_FILTERS; filter++)
-            check_filter(&p, (enum mpivf_filter)filter);
+            check_filter(&p, mpivf_filter(filter));
     }
     free(p.row);
     free(p.query);
@@ -172,10 +172,10 @@ bounds_hold_in_the_last_dimension(void **state)
     for (size_t i = 0; i < 3; i++)
         check(i == 1 ? MPIVF_IP : MPIVF_L2, 1 << 16, &kinds[hard[i]], &kinds[hard[i]], 3,
               ZERO, ZERO);
-    assert_true(mpivf_filter_runs(MPIVF_FILTER_INT16, 1 << 16));
-    assert_false(mpivf_filter_runs(MPIVF_FILTER_INT16, (1 << 16) + 1));
-    assert_false(mpivf_filter_runs(MPIVF_FILTER_INT8, (1 << 16) + 1));
-    assert_true(mpivf_filter_runs(MPIVF_FILTER_FLOAT32, (1 << 16) + 1));
+    assert_true(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_INT16), 1 << 16));
+    assert_false(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_INT16), (1 << 16) + 1));
+    assert_false(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_INT8), (1 << 16) + 1));
+    assert_true(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_FLOAT32), (1 << 16) + 1));
 }
 
 /* A bound that allows everything would hold too: speed rests on these widths. */
@@ -195,7 +195,7 @@ bounds_are_narrow(void **state)
     for (int m = 0; m < MPIVF_METRICS; m++)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             enum mpivf_metric metric = (enum mpivf_metric)m;
-            enum mpivf_filter filter = (enum mpivf_filter)f;
+            const struct mpivf_filter *filter = mpivf_filter(f);
             assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, DIM,
                                                QUERIES));
             assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, metric, filter, DIM, ROWS));
@@ -214,7 +214,7 @@ bounds_are_narrow(void **state)
                 }
             if (!(width <= most[f] * size))
                 fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric),
-                         mpivf_filter_name(filter), width / size);
+                         filter->name, width / size);
             mpivf_base_clear(&ctx, &pair.base);
             mpivf_queries_clear(&ctx, &pair.queries);
         }
@@ -233,7 +233,7 @@ limits_that_are_not_finite(void **state)
     for (int m = 0; m < MPIVF_METRICS; m++)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, (enum mpivf_metric)m,
-                                               (enum mpivf_filter)f, 4, 2));
+                                               mpivf_filter(f), 4, 2));
             mpivf_queries_fill(&queries, query, 2, centre);
             for (size_t q = 0; q < 2; q++) {
                 assert_true(mpivf_prepare_limit(&queries, q, INFINITY) == FLT_MAX);
@@ -255,7 +255,7 @@ assert_same_row(const struct mpivf_base *a, size_t i, const struct mpivf_base *b
                    *y = (const void *)b->word;
     x += i / MPIVF_PANEL * panel + i % MPIVF_PANEL;
     y += j / MPIVF_PANEL * panel + j % MPIVF_PANEL;
-    for (size_t s = 0; s < a->steps && a->filter != MPIVF_FILTER_SGEMM; s++)
+    for (size_t s = 0; s < a->steps && a->filter->panels; s++)
         assert_int_equal(x[s * MPIVF_PANEL], y[s * MPIVF_PANEL]);
     assert_true(a->term[i] == b->term[j] && a->scale[i] == b->scale[j]);
     assert_true(a->norm[i] == b->norm[j] && a->rest[i] == b->rest[j]);
@@ -276,12 +276,12 @@ rows_do_not_know_each_other(void **state)
             enum mpivf_metric metric = (enum mpivf_metric)m;
             ctx.threads = 2;
             mpivf_centre_mean(metric, row, MANY, DIM, centre);
-            assert_ok(&ctx, mpivf_base_init(&ctx, &many, metric, (enum mpivf_filter)f,
+            assert_ok(&ctx, mpivf_base_init(&ctx, &many, metric, mpivf_filter(f),
                                             DIM, MANY));
             mpivf_base_fill(&many, row, MANY, centre, NULL, 0);
             ctx.threads = 1;
             assert_ok(&ctx,
-                      mpivf_base_init(&ctx, &one, metric, (enum mpivf_filter)f, DIM, 3));
+                      mpivf_base_init(&ctx, &one, metric, mpivf_filter(f), DIM, 3));
             for (size_t i = 0; i < MANY; i += 1 + i % 7) {
                 mpivf_base_fill(&one, row + i * DIM, 1, centre, NULL, 0);
                 assert_same_row(&many, i, &one, 0);
@@ -309,10 +309,10 @@ memory_is_as_told(void **state)
             enum { N = 1000 };
             size_t fixed = 4096 + MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 8 * dim;
             assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2,
-                                               (enum mpivf_filter)f, dim, N));
+                                               mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
             mpivf_queries_clear(&ctx, &queries);
-            assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, (enum mpivf_filter)f,
+            assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, mpivf_filter(f),
                                             dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
             mpivf_base_clear(&ctx, &base);
@@ -325,21 +325,21 @@ the_filter_is_chosen(void **state)
 {
     (void)state;
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        enum mpivf_filter filter = (enum mpivf_filter)f;
-        assert_int_equal(setenv("MPIVF_FILTER", mpivf_filter_name(filter), 1), 0);
+        const struct mpivf_filter *filter = mpivf_filter(f);
+        assert_int_equal(setenv("MPIVF_FILTER", filter->name, 1), 0);
         if (mpivf_filter_runs(filter, 100))
             assert_int_equal(mpivf_filter_best(100), filter);
-        enum mpivf_filter large = mpivf_filter_best((1 << 16) + 1);
+        const struct mpivf_filter *large = mpivf_filter_best((1 << 16) + 1);
         assert_true(mpivf_filter_runs(large, (1 << 16) + 1));
         assert_true(mpivf_filter_cost(filter) > 0);
     }
     unsetenv("MPIVF_FILTER");
-    enum mpivf_filter best = mpivf_filter_best(100);
+    const struct mpivf_filter *best = mpivf_filter_best(100);
     assert_true(mpivf_filter_runs(best, 100));
     for (int f = 0; f < MPIVF_FILTERS; f++)
-        if (mpivf_filter_runs((enum mpivf_filter)f, 100))
+        if (mpivf_filter_runs(mpivf_filter(f), 100))
             assert_true(mpivf_filter_cost(best) <=
-                        mpivf_filter_cost((enum mpivf_filter)f));
+                        mpivf_filter_cost(mpivf_filter(f)));
 }
 
 int

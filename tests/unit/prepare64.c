@@ -57,7 +57,7 @@ fill(const struct kind *kind, double *x, size_t rows, size_t dim, uint64_t strea
 }
 
 static void
-check_filter(const char *what, enum mpivf_metric metric, enum mpivf_filter filter, size_t dim,
+check_filter(const char *what, enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
              const double *query, const double *row, const double *centre,
              const double distance[QUERIES][ROWS])
 {
@@ -103,7 +103,7 @@ check(enum mpivf_metric metric, size_t dim, const struct kind *of, const struct 
         else
             memcpy(centre, row + 7 * dim, dim * sizeof *centre);
         for (int f = 0; f < MPIVF_FILTERS; f++)
-            check_filter(what, metric, (enum mpivf_filter)f, dim, query, row, centre, distance);
+            check_filter(what, metric, mpivf_filter(f), dim, query, row, centre, distance);
     }
     free(row);
     free(query);
@@ -161,8 +161,8 @@ float32_values_are_float32_rows(void **state)
     for (size_t i = 0; i < ROWS * DIM; i++)
         same[i] = (double)row[i];
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        assert_ok(&ctx, mpivf_base_init(&ctx, &a, MPIVF_L2, (enum mpivf_filter)f, DIM, ROWS));
-        assert_ok(&ctx, mpivf_base_init(&ctx, &b, MPIVF_L2, (enum mpivf_filter)f, DIM, ROWS));
+        assert_ok(&ctx, mpivf_base_init(&ctx, &a, MPIVF_L2, mpivf_filter(f), DIM, ROWS));
+        assert_ok(&ctx, mpivf_base_init(&ctx, &b, MPIVF_L2, mpivf_filter(f), DIM, ROWS));
         mpivf_base_fill(&a, row, ROWS, zero, NULL, 0);
         mpivf_base_fill_raw(&b, mpivf_raw_of(true, same), ROWS, mpivf_raw_of(true, zero64), NULL,
                             0);
@@ -193,7 +193,7 @@ bounds_are_narrow_at_an_offset(void **state)
     fill(&kinds[1], query, QUERIES, DIM, 500);
     mpivf_centre_mean64(MPIVF_L2, row, ROWS, DIM, centre);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        enum mpivf_filter filter = (enum mpivf_filter)f;
+        const struct mpivf_filter *filter = mpivf_filter(f);
         struct mpivf_raw around = mpivf_raw_of(true, centre);
         assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, MPIVF_L2, filter, DIM, QUERIES));
         assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, MPIVF_L2, filter, DIM, ROWS));
@@ -205,7 +205,7 @@ bounds_are_narrow_at_an_offset(void **state)
                 double width = mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
                                mpivf_prepare_lower(&pair.queries, q, value);
                 if (!(width <= most[f] * 2 * DIM * 1e-6))
-                    fail_msg("%s: %g is too wide", mpivf_filter_name(filter), width);
+                    fail_msg("%s: %g is too wide", filter->name, width);
             }
         mpivf_base_clear(&ctx, &pair.base);
         mpivf_queries_clear(&ctx, &pair.queries);

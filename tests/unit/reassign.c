@@ -85,7 +85,7 @@ assert_list(const struct trial *t, size_t i, uint32_t want)
 {
     if (t->list[i] != want)
         fail_msg("%s, %s, %d threads, row %zu of list %u: list %u instead of %u",
-                 mpivf_metric_name(t->coarse.metric), mpivf_filter_name(t->coarse.base.filter),
+                 mpivf_metric_name(t->coarse.metric), t->coarse.base.filter->name,
                  t->coarse.threads, i, t->had[i], t->list[i], want);
 }
 
@@ -167,7 +167,7 @@ run_checks(void (*check)(enum mpivf_metric metric, int threads))
 {
     for (int m = 0; m < MPIVF_METRICS; m++)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
-            setenv("MPIVF_FILTER", mpivf_filter_name((enum mpivf_filter)f), 1);
+            setenv("MPIVF_FILTER", mpivf_filter(f)->name, 1);
             check((enum mpivf_metric)m, 1 + 2 * ((m + f) % 2));
         }
     unsetenv("MPIVF_FILTER");

@@ -1,0 +1,31 @@
+/*
+ * bounds: the numbers that a packed row or query brings to a comparison, and what a value of the
+ * comparison says of a distance. The proof is in prepare.h; this is for prepare.c.
+ */
+#ifndef MPIVF_MATH_BOUNDS_H
+#define MPIVF_MATH_BOUNDS_H
+
+#include "math/prepare.h"
+
+/*
+ * Sums of products of longer vectors could leave float32 on the way, and an infinity of the
+ * wrong sign would exclude a pair. Not-a-number in the comparison keeps it.
+ */
+static const double MPIVF_LARGEST = 1e37; /* |x|^2 */
+
+/* What packing made of a row: the unit of its integers, 1 of floats, and what they leave out. */
+struct mpivf_rounded {
+    float unit;
+    double rest; /* its length, at most */
+};
+
+/* Those of query i, whose work row has this square. */
+void
+mpivf_bounds_query(struct mpivf_queries *queries, size_t i, const float *work,
+                   struct mpivf_raw centre, double square, struct mpivf_rounded rounded);
+
+/* Those of base row i. */
+void
+mpivf_bounds_row(struct mpivf_base *base, size_t i, double square, struct mpivf_rounded rounded);
+
+#endif
