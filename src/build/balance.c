@@ -1,6 +1,7 @@
 #include "build/balance.h"
 
 #include "build/near.h"
+#include "build/repair.h"
 #include "build/seeds.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ enum { ROUNDS = 24, LOCAL = 4, TRIES = 4, DENSE = 64 };
 struct cut {
     uint64_t *first; /* owned, [lists + 1]: seeds of each list */
     uint64_t *size;  /* owned, [lists]: rows of the sample */
-    uint64_t *worth; /* owned, [lists]: as how many they count, mpivf_lloyd_worth */
+    uint64_t *worth; /* owned, [lists]: as how many they count, mpivf_repair_worth */
     uint8_t *tries;  /* owned, [lists]: rounds in which it was cut and hardly shrank */
     size_t lists, seeds, added;
 };
@@ -50,7 +51,7 @@ count_all(struct mpivf_lloyd *lloyd, struct cut *cut)
     if (status)
         return status;
     if (par->rank == 0) {
-        mpivf_lloyd_worth(lloyd, cut->worth);
+        mpivf_repair_worth(lloyd, cut->worth);
         for (size_t l = 0; l < cut->lists; l++)
             cut->size[l] = (uint64_t)mpivf_lloyd_counts(lloyd)[l];
     }

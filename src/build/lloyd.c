@@ -1,23 +1,13 @@
 #include "build/lloyd.h"
 
-#include "base/rng.h"
+#include "build/repair.h"
 #include "math/distance.h"
 #include "math/kernel.h"
 
 #include <float.h>
 #include <math.h>
 #include <omp.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Sums of squares lose so much of what they are taken from. */
-static const double ROUNDING = 1e-12;
-
-/* How far the halves of a list lie apart, of the spread of its rows. */
-static const double NUDGE = 0.25;
-
-/* What a list must be worth to be split. */
-static const double LEAST = 0x1p-10;
 
 static int64_t *
 counts(const struct mpivf_lloyd *lloyd)
@@ -257,23 +247,19 @@ join_changes(struct mpivf_lloyd *lloyd)
         lloyd->whole[i] += lloyd->sum[i];
 }
 
-/* On rank 0: the squares of the rows of list l, from the origin. */
-static double
-square_of(const struct mpivf_lloyd *lloyd, size_t l)
+double
+mpivf_lloyd_square(const struct mpivf_lloyd *lloyd, size_t l)
 {
     const int64_t *square = squares(lloyd, lloyd->whole);
     return (double)square[l] / lloyd->coarse_scale +
            (double)square[lloyd->coarse->lists + l] / lloyd->fine_scale;
 }
 
-/*
- * On rank 0: rows of list l that have no direction, of unit vectors and zeros; their squares tell.
- */
-static double
-zeros_of(const struct mpivf_lloyd *lloyd, size_t l)
+double
+mpivf_lloyd_zeros(const struct mpivf_lloyd *lloyd, size_t l)
 {
     double n = (double)mpivf_lloyd_counts(lloyd)[l];
-    return lloyd->spherical ? fmax(0, floor(n - square_of(lloyd, l) + 0.5)) : 0;
+    return lloyd->spherical ? fmax(0, floor(n - mpivf_lloyd_square(lloyd, l) + 0.5)) : 0;
 }
 
 /*
@@ -289,14 +275,14 @@ distance_sum(const struct mpivf_lloyd *lloyd, size_t l)
     size_t dim = lloyd->coarse->dim;
     const float *centroid = lloyd->coarse->centroid + l * dim;
     const int64_t *sum = lloyd->whole + l * dim;
-    double zeros = zeros_of(lloyd, l), n = (double)mpivf_lloyd_counts(lloyd)[l] - zeros;
-    double all = square_of(lloyd, l), value = all;
+    double zeros = mpivf_lloyd_zeros(lloyd, l), n = (double)mpivf_lloyd_counts(lloyd)[l] - zeros;
+    double all = mpivf_lloyd_square(lloyd, l), value = all;
     for (size_t j = 0; j < dim && n > 0; j++) {
         double s = (double)sum[j] / lloyd->scale, m = (double)lloyd->origin[j];
         double c = (double)centroid[j] - m;
         value += c * (n * c - 2 * (s - n * m));
     }
-    value = value > ROUNDING * all ? value : 0;
+    value = value > MPIVF_LLOYD_ROUNDING * all ? value : 0;
     return lloyd->spherical ? value / 2 + zeros : value;
 }
 
@@ -312,27 +298,6 @@ objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
     for (size_t l = 0; l < lists; l++)
         total += value[l];
     return total / (double)rows;
-}
-
-/*
- * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those of
- * their mean, and what may be rounding; *noise is that. Of unit vectors too, whose lengths are
- * rounded: less the length of their sum would show that. Zeros among them differ from nothing.
- */
-static double
-scatter(const struct mpivf_lloyd *lloyd, size_t l, double n, double *noise)
-{
-    size_t dim = lloyd->coarse->dim;
-    const int64_t *sum = lloyd->whole + l * dim;
-    double square = 0, all = square_of(lloyd, l), some = fmax(n - zeros_of(lloyd, l), 1);
-    for (size_t j = 0; j < dim; j++) {
-        double s = (double)sum[j] / lloyd->scale - n * (double)lloyd->origin[j];
-        square += s * s;
-    }
-    double step = sqrt((double)dim) / lloyd->scale; /* a row's rounding */
-    double value = all - square / some;
-    *noise = all * ROUNDING + n / lloyd->fine_scale + step * sqrt(square);
-    return (value > 0 ? value : 0) + *noise;
 }
 
 /* On rank 0: take each list that has rows `stretch` times the way to its mean. */
@@ -356,162 +321,6 @@ move_centroids(struct mpivf_lloyd *lloyd, double stretch)
         if (lloyd->spherical && size > 0)
             mpivf_normalise(centroid, dim, centroid);
     }
-}
-
-/* Of a list, when others are split for those that are empty. */
-struct worth {
-    double scatter, rows; /* a row's; how many */
-};
-
-/* The rows of a list, no more of them than rows that scatter as usual would need to scatter so. */
-static double
-worth_of(const struct worth *worth, double usual)
-{
-    double most = worth->rows * worth->scatter / usual;
-    return worth->rows < 2 ? 0 : most < worth->rows ? most : worth->rows;
-}
-
-/* A heap of lists, the one that is worth most on top, ties to the smaller number. */
-struct heap {
-    const struct worth *worth;
-    double usual;
-    uint32_t *list;
-    size_t n;
-};
-
-static bool
-above(const struct heap *heap, uint32_t a, uint32_t b)
-{
-    double x = worth_of(&heap->worth[a], heap->usual), y = worth_of(&heap->worth[b], heap->usual);
-    return x > y || (x == y && a < b);
-}
-
-static void
-swap(uint32_t *a, uint32_t *b)
-{
-    uint32_t t = *a;
-    *a = *b;
-    *b = t;
-}
-
-static void
-sink(struct heap *heap, size_t at)
-{
-    uint32_t *list = heap->list;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= heap->n)
-            return;
-        child += child + 1 < heap->n && above(heap, list[child + 1], list[child]);
-        if (!above(heap, list[child], list[at]))
-            return;
-        swap(&list[at], &list[child]);
-        at = child;
-    }
-}
-
-static void
-push(struct heap *heap, uint32_t one)
-{
-    uint32_t *list = heap->list;
-    list[heap->n] = one;
-    for (size_t at = heap->n++; at > 0 && above(heap, list[at], list[(at - 1) / 2]); at = (at - 1) / 2)
-        swap(&list[at], &list[(at - 1) / 2]);
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/*
- * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median of lists in
- * which rows differ, so that a few far off do not tell it; INFINITY without any. Lies where the sums of
- * the iteration were.
- */
-static struct worth *
-weigh(const struct mpivf_lloyd *lloyd, double *usual)
-{
-    size_t lists = lloyd->coarse->lists, n = 0;
-    double *value = (double *)(void *)lloyd->sum;
-    struct worth *worth = (struct worth *)(void *)(value + lists);
-    const int64_t *count = mpivf_lloyd_counts(lloyd);
-#pragma omp parallel for num_threads(lloyd->coarse->threads)
-    for (size_t l = 0; l < lists; l++) {
-        double rows = (double)count[l], noise = 0;
-        worth[l] = (struct worth){rows > 1 ? scatter(lloyd, l, rows, &noise) / rows : 0, rows};
-        value[l] = rows > 1 && worth[l].scatter * rows > 2 * noise ? worth[l].scatter : 0;
-    }
-    for (size_t l = 0; l < lists; l++)
-        if (value[l] > 0)
-            value[n++] = value[l];
-    qsort(value, n, sizeof *value, by_value);
-    *usual = n > 0 ? value[n / 2] : INFINITY;
-    return worth;
-}
-
-void
-mpivf_lloyd_worth(struct mpivf_lloyd *lloyd, uint64_t *rows)
-{
-    double usual;
-    const struct worth *worth = weigh(lloyd, &usual);
-    for (size_t l = 0; l < lloyd->coarse->lists; l++) {
-        double most = worth_of(&worth[l], usual);
-        rows[l] = most < LEAST ? 0 : (uint64_t)ceil(most);
-    }
-}
-
-/* Split the centroid `from` into two that lie up to `apart` from it in each column. */
-static void
-split(struct mpivf_lloyd *lloyd, size_t from, size_t to, double apart)
-{
-    size_t dim = lloyd->coarse->dim;
-    float *a = lloyd->coarse->centroid + from * dim, *b = lloyd->coarse->centroid + to * dim;
-    for (size_t j = 0; j < dim; j++) { /* other ways when the same list is empty again */
-        float off = (float)apart * mpivf_random_way((uint64_t)from << 32 | to, MPIVF_FOR_PARTING, j);
-        b[j] = fabsf(a[j] + off) <= FLT_MAX ? a[j] + off : a[j];
-        a[j] = fabsf(a[j] - off) <= FLT_MAX ? a[j] - off : a[j];
-    }
-    if (lloyd->spherical) {
-        mpivf_normalise(a, dim, a);
-        mpivf_normalise(b, dim, b);
-    }
-}
-
-/*
- * On rank 0: give each empty list half of the one that is worth most. Rows that are equal are worth
- * little, however many, and stay in one list. How many lists got some.
- */
-static uint64_t
-repair_empty(struct mpivf_lloyd *lloyd)
-{
-    size_t lists = lloyd->coarse->lists;
-    struct heap heap = {.list = (uint32_t *)(void *)lloyd->start}; /* no longer in use */
-    struct worth *worth = weigh(lloyd, &heap.usual);
-    heap.worth = worth;
-    uint64_t repaired = 0;
-    for (size_t l = 0; l < lists; l++)
-        if (worth[l].rows > 0)
-            heap.list[heap.n++] = (uint32_t)l;
-    for (size_t i = heap.n / 2; i-- > 0;)
-        sink(&heap, i);
-    for (size_t empty = 0; empty < lists; empty++) {
-        uint32_t most = heap.list[0];
-        if (worth[empty].rows > 0)
-            continue;
-        if (worth_of(&worth[most], heap.usual) < LEAST)
-            break;
-        split(lloyd, most, empty, NUDGE * sqrt(worth[most].scatter / (double)lloyd->coarse->dim));
-        double half = floor(worth[most].rows / 2);
-        worth[empty] = (struct worth){worth[most].scatter, half};
-        worth[most].rows -= half;
-        sink(&heap, 0);
-        push(&heap, (uint32_t)empty); /* room: as many as lists in all */
-        repaired++;
-    }
-    return repaired;
 }
 
 /* Rank 0's centroids to all ranks, prepared. */
@@ -541,7 +350,7 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
         if (!lloyd->still)
             move_centroids(lloyd, lloyd->stretch);
         if (repair && !lloyd->still && step->empty > 0 && step->objective > 0)
-            step->repaired = repair_empty(lloyd);
+            step->repaired = mpivf_repair_empty(lloyd);
     }
     mpivf_bcast_all(par, step, sizeof *step);
     share_centroids_all(lloyd);

@@ -56,12 +56,17 @@ mpivf_lloyd_room(struct mpivf_lloyd *lloyd);
 const int64_t *
 mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd);
 
+/* Sums of squares lose so much of what they are taken from. */
+static const double MPIVF_LLOYD_ROUNDING = 1e-12;
+
 /*
- * On rank 0, after an iteration: as how many rows those of each list count when lists are split,
- * [lists]. Rows that differ little count little, equal ones not at all.
+ * On rank 0, of the rows of list l: the sum of their squared distances to the origin; and how many of
+ * unit vectors have no direction and are zeros, as their squares tell.
  */
-void
-mpivf_lloyd_worth(struct mpivf_lloyd *lloyd, uint64_t *rows);
+double
+mpivf_lloyd_square(const struct mpivf_lloyd *lloyd, size_t l);
+double
+mpivf_lloyd_zeros(const struct mpivf_lloyd *lloyd, size_t l);
 
 /* What rank 0 tells after an iteration. */
 struct mpivf_lloyd_step {
