@@ -19,6 +19,7 @@
 #include <mpivf/api.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,9 @@ struct mpivf_memory {
     size_t used;
     size_t peak;
     size_t beside; /* what the process takes beside: --memory is that and the limit */
+    bool credit;   /* the limit may be passed until the next plan */
+    size_t lent;   /* of what was asked for on credit and did not fit */
+    char lent_what[256], lent_other[256]; /* the largest of it, and its other cure */
 };
 
 struct mpivf_context {
@@ -133,6 +137,25 @@ mpivf_memory_left(const struct mpivf_context *ctx);
  */
 mpivf_status
 mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other);
+
+/*
+ * A command that opens its inputs and then plans tells all that it needs in one line: until the next
+ * plan what does not fit is taken all the same, but not written to. Local.
+ */
+void
+mpivf_memory_credit(struct mpivf_context *ctx);
+
+/* Has more been taken than there is? Then the next plan fails, and nothing is to be read before. */
+bool
+mpivf_memory_lent(const struct mpivf_context *ctx);
+
+/* As mpivf_memory_plan; what does not fit is taken on credit where there is any. */
+mpivf_status
+mpivf_memory_ask(struct mpivf_context *ctx, const char *what, size_t need, const char *other);
+
+/* No more credit, whether there was a plan or not. Local. */
+void
+mpivf_memory_settle(struct mpivf_context *ctx);
 
 /*
  * Bytes that a phase may plan with: what is left, and `most` at most unless it needs more. Fails as

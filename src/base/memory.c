@@ -32,7 +32,7 @@ mpivf_memory_reserve(struct mpivf_context *ctx, const char *what, size_t bytes)
 {
     struct mpivf_memory *memory = &ctx->memory;
     pthread_mutex_lock(&ctx->lock);
-    bool fits = memory->limit == 0 ||
+    bool fits = memory->limit == 0 || memory->credit ||
                 (memory->used <= memory->limit && bytes <= memory->limit - memory->used);
     if (fits)
         memory->used += bytes;
@@ -122,16 +122,64 @@ mpivf_status
 mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other)
 {
     static const size_t MIB = 1 << 20;
+    const struct mpivf_memory *memory = &ctx->memory;
     pthread_mutex_lock(&ctx->lock);
-    size_t used = ctx->memory.used, limit = ctx->memory.limit;
+    size_t used = memory->used, limit = memory->limit, lent = memory->lent;
     pthread_mutex_unlock(&ctx->lock);
     /* a MiB more: what the process takes beside differs from run to run */
-    size_t enough = (ctx->memory.beside + used + bytes) / MIB + 2;
+    size_t enough = (memory->beside + used + bytes) / MIB + 2, before = used - lent;
+    if (lent > 0 && memory->lent_other[0])
+        other = memory->lent_other;
     return mpivf_fail(ctx, MPIVF_MEMORY,
-                      "%s needs %.1f MiB of buffers at least, %.1f MiB are left; "
+                      "%s%s%s %s %.1f MiB of buffers at least, %.1f MiB are left; "
                       "raise --memory to %zuM%s%s",
-                      what, mib(bytes), mib(limit > used ? limit - used : 0), enough,
-                      other ? " or " : "", other ? other : "");
+                      lent > 0 ? memory->lent_what : "", lent > 0 ? " and " : "", what,
+                      lent > 0 ? "need" : "needs", mib(bytes + lent),
+                      mib(limit > before ? limit - before : 0), enough, other ? " or " : "",
+                      other ? other : "");
+}
+
+void
+mpivf_memory_credit(struct mpivf_context *ctx)
+{
+    ctx->memory.credit = ctx->memory.limit > 0;
+    ctx->memory.lent = 0;
+}
+
+bool
+mpivf_memory_lent(const struct mpivf_context *ctx)
+{
+    return ctx->memory.limit > 0 && ctx->memory.used > ctx->memory.limit;
+}
+
+/* Could the machine have so much, if nobody else wanted any? */
+static bool
+machine_has(size_t bytes)
+{
+    return bytes / (size_t)sysconf(_SC_PAGESIZE) < (size_t)sysconf(_SC_PHYS_PAGES);
+}
+
+mpivf_status
+mpivf_memory_ask(struct mpivf_context *ctx, const char *what, size_t need, const char *other)
+{
+    struct mpivf_memory *memory = &ctx->memory;
+    if (need <= mpivf_memory_left(ctx))
+        return MPIVF_OK;
+    if (!memory->credit || !machine_has(memory->used + need))
+        return mpivf_memory_short(ctx, what, need, other);
+    if (memory->lent == 0) {
+        snprintf(memory->lent_what, sizeof memory->lent_what, "%s", what);
+        snprintf(memory->lent_other, sizeof memory->lent_other, "%s", other ? other : "");
+    }
+    memory->lent += need;
+    return MPIVF_OK;
+}
+
+void
+mpivf_memory_settle(struct mpivf_context *ctx)
+{
+    ctx->memory.credit = false;
+    ctx->memory.lent = 0;
 }
 
 mpivf_status
@@ -140,8 +188,9 @@ mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size
 {
     size_t left = mpivf_memory_left(ctx);
     most = need > most ? need : most;
-    if (left < need)
+    if (left < need || mpivf_memory_lent(ctx))
         return mpivf_memory_short(ctx, what, need, other);
+    mpivf_memory_settle(ctx);
     if (bytes)
         *bytes = smaller(left, most);
     return MPIVF_OK;

@@ -295,7 +295,11 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
     const struct mpivf_par *par = b->par;
     char identity[2048];
     bool finished = false;
+    mpivf_memory_credit(par->ctx);
     mpivf_status status = open_inputs_all(b, input);
+    if (status == MPIVF_OK)
+        status = mpivf_agree_all(par, mpivf_build_check_memory(b));
+    mpivf_memory_settle(par->ctx);
     if (status)
         return status;
     choose_rows(b);
@@ -310,8 +314,6 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
     mpivf_bcast_all(par, &finished, sizeof finished);
     if (status == MPIVF_OK && b->options->ids && !finished)
         status = mpivf_ids_check_all(par, &b->ids, report);
-    if (status == MPIVF_OK && !finished)
-        status = mpivf_agree_all(par, mpivf_build_check_memory(b));
     struct mpivf_claim_rules rules = {
         .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
     if (status == MPIVF_OK)

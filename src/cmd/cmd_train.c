@@ -36,6 +36,7 @@ run_all(struct mpivf_call *call)
     struct mpivf_call_files files;
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
+    mpivf_memory_credit(par->ctx); /* until training has planned */
     if (status == MPIVF_OK)
         status = mpivf_source_open_all(&source, par, call->operand[0], "train",
                                        f->reading);

@@ -53,7 +53,7 @@ check_memory(const struct mpivf_h5_reader *r, const struct mpivf_h5_leaf *worst,
     snprintf(what, sizeof what, "reading the chunks of '%s:%s'", path, object);
     snprintf(other, sizeof other, "rewrite with h5repack -l %s:CHUNK=1000x%llu", object,
              (unsigned long long)worst->columns);
-    return mpivf_memory_plan(r->ctx, what, need, 0, other, NULL);
+    return mpivf_memory_ask(r->ctx, what, need, other);
 }
 
 mpivf_status

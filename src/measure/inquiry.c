@@ -188,13 +188,10 @@ check_also(const struct mpivf_inquiry *inquiry)
 
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
-                       const char *queries, const struct mpivf_truth_files *files,
-                       const struct mpivf_truth_options *options)
+                       const char *queries, const struct mpivf_truth_options *options)
 {
     *inquiry = (struct mpivf_inquiry){.par = par,
                                       .options = options,
-                                      .files = files,
-                                      .folder = mpivf_output_path(files->work),
                                       .asking = options->self ? base : queries};
     struct mpivf_reading reading = options->reading;
     mpivf_status status = mpivf_source_open_all(&inquiry->base, par, base, "train", reading);
@@ -208,13 +205,19 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
         status = open_ids_all(inquiry);
     if (status == MPIVF_OK)
         status = set_prefixes(inquiry);
-    if (status == MPIVF_OK)
-        status = check_also(inquiry);
-    if (status == MPIVF_OK) {
-        write_identity(inquiry, false, inquiry->mark, sizeof inquiry->mark);
-        write_identity(inquiry, true, inquiry->identity, sizeof inquiry->identity);
-    }
-    if (status == MPIVF_OK && par->rank == 0) {
+    return status ? status : check_also(inquiry);
+}
+
+mpivf_status
+mpivf_inquiry_look_all(struct mpivf_inquiry *inquiry, const struct mpivf_truth_files *files)
+{
+    const struct mpivf_par *par = inquiry->par;
+    mpivf_status status = MPIVF_OK;
+    inquiry->files = files;
+    inquiry->folder = mpivf_output_path(files->work);
+    write_identity(inquiry, false, inquiry->mark, sizeof inquiry->mark);
+    write_identity(inquiry, true, inquiry->identity, sizeof inquiry->identity);
+    if (par->rank == 0) {
         look_for_answers(inquiry);
         if (!inquiry->answered)
             status = check_outputs(inquiry);

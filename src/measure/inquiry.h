@@ -26,13 +26,17 @@ struct mpivf_inquiry {
 };
 
 /*
- * Open base, queries and ids and check that they fit and that the outputs may be written.
- * Release with mpivf_inquiry_close_all, also after failure. Collective, agreed.
+ * Open base, queries and ids and check that they fit. Release with mpivf_inquiry_close_all, also after
+ * failure. Collective, agreed.
  */
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
-                       const char *queries, const struct mpivf_truth_files *files,
-                       const struct mpivf_truth_options *options);
+                       const char *queries, const struct mpivf_truth_options *options);
+
+/* Then, once memory is planned: are the outputs there, or may they be written? Collective, agreed. */
+mpivf_status
+mpivf_inquiry_look_all(struct mpivf_inquiry *inquiry, const struct mpivf_truth_files *files);
+
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
 

@@ -330,16 +330,21 @@ open_all(struct truth *t, const char *base, const char *queries,
          const struct mpivf_truth_files *files, struct mpivf_report *report)
 {
     const struct mpivf_par *par = t->par;
-    mpivf_status status =
-        mpivf_inquiry_open_all(&t->inquiry, par, base, queries, files, t->options);
+    mpivf_memory_credit(par->ctx);
+    mpivf_status status = mpivf_inquiry_open_all(&t->inquiry, par, base, queries, t->options);
+    if (status == MPIVF_OK) {
+        t->shape = mpivf_resume_shape(&t->inquiry);
+        status = mpivf_agree_all(par, plan_memory(t));
+    }
+    mpivf_memory_settle(par->ctx);
+    if (status == MPIVF_OK)
+        status = mpivf_inquiry_look_all(&t->inquiry, files);
     if (status || t->inquiry.answered)
         return status;
     if (t->options->ids) /* a negative one would stand for none; now, while there is memory */
         status = mpivf_ids_check_all(par, &t->inquiry.ids, report);
     if (status)
         return status;
-    t->shape = mpivf_resume_shape(&t->inquiry);
-    status = mpivf_agree_all(par, plan_memory(t));
     t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);

@@ -169,12 +169,18 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
          const struct mpivf_truth_options *options, struct mpivf_report *report)
 {
     w->resume = (struct mpivf_resume){.inquiry = &w->inquiry, .pass = &w->pass};
-    mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, files, options);
+    mpivf_memory_credit(par->ctx);
+    mpivf_status status = mpivf_inquiry_open_all(&w->inquiry, par, base, queries, options);
+    if (status == MPIVF_OK) {
+        w->shape = mpivf_resume_shape(&w->inquiry);
+        status = mpivf_agree_all(par, plan_memory(w));
+    }
+    mpivf_memory_settle(par->ctx);
+    if (status == MPIVF_OK)
+        status = mpivf_inquiry_look_all(&w->inquiry, files);
     w->idle = w->inquiry.answered;
     if (status || w->idle)
         return status;
-    w->shape = mpivf_resume_shape(&w->inquiry);
-    status = mpivf_agree_all(par, plan_memory(w));
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);
     if (status == MPIVF_OK)

@@ -152,6 +152,7 @@ open_all(struct searching *s, const char *index, const char *queries,
 {
     const struct mpivf_par *par = s->par;
     struct mpivf_context *ctx = par->ctx;
+    mpivf_memory_credit(ctx);
     mpivf_status status = mpivf_index_open_all(par, index, &s->index);
     if (status == MPIVF_OK)
         status = check_options(s);
@@ -160,6 +161,7 @@ open_all(struct searching *s, const char *index, const char *queries,
                                       s->options->queries, &s->query);
     if (status == MPIVF_OK)
         status = choose_shape_all(s);
+    mpivf_memory_settle(ctx);
     if (status == MPIVF_OK)
         status = mpivf_index_coarse_all(par, &s->index, &s->coarse);
     if (status == MPIVF_OK)

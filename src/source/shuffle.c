@@ -71,16 +71,20 @@ begin_all(struct shuffle *x)
     struct mpivf_shuffling *s = &x->s;
     const struct mpivf_par *par = s->par;
     struct mpivf_source *source = &x->source;
+    mpivf_memory_credit(par->ctx);
     mpivf_status status =
         mpivf_source_open_all(source, par, x->input, "train", x->options->reading);
-    if (status)
+    if (status) {
+        mpivf_memory_settle(par->ctx);
         return status;
+    }
     /* the same cut everywhere, for the rank that has least */
     size_t left = SIZE_MAX - mpivf_max_u64_all(par, SIZE_MAX - mpivf_memory_left(par->ctx));
     name_rows(source->object, x->name);
     status = mpivf_bucket_plan(par->ctx, source->rows, source->dim * mpivf_type_size(source->type),
                                left, par->size, &s->buckets);
     status = mpivf_agree_all(par, status);
+    mpivf_memory_settle(par->ctx);
     uint64_t offset[2] = {0, 0};
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, par->rank == 0 ? create(x, offset) : MPIVF_OK);

@@ -160,7 +160,8 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     if (plan)
         mpivf_h5_layout_free(ctx, &plan->layout);
     mpivf_free(ctx, plan);
-    return status ? status : mpivf_fingerprint_all(source, name);
+    bool lent = status == MPIVF_OK && mpivf_max_u64_all(par, mpivf_memory_lent(ctx)) > 0;
+    return status || lent ? status : mpivf_fingerprint_all(source, name);
 }
 
 mpivf_status

@@ -170,6 +170,44 @@ lists_grow(void **state)
     assert_int_equal(ctx.memory.used, 0);
 }
 
+/* What is opened first and what is planned then are told in one sum; nothing is left of the credit. */
+static void
+credit_until_the_plan(void **state)
+{
+    (void)state;
+    static const size_t MIB = 1 << 20;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    ctx.memory.limit = 4 * MIB;
+    ctx.memory.beside = 10 * MIB;
+    mpivf_memory_credit(&ctx);
+    assert_int_equal(mpivf_memory_ask(&ctx, "one", 3 * MIB, NULL), MPIVF_OK); /* which fits */
+    assert_int_equal(mpivf_memory_reserve(&ctx, "one", 3 * MIB), MPIVF_OK);
+    assert_false(mpivf_memory_lent(&ctx));
+    assert_int_equal(mpivf_memory_ask(&ctx, "reading", 2 * MIB, "fold the paper"), MPIVF_OK);
+    assert_int_equal(mpivf_memory_reserve(&ctx, "reading", 2 * MIB), MPIVF_OK);
+    assert_true(mpivf_memory_lent(&ctx));
+    assert_fails(&ctx, MPIVF_MEMORY,
+                 "reading and writing need 3.0 MiB of buffers at least, 1.0 MiB are left; raise "
+                 "--memory to 18M or fold the paper",
+                 mpivf_memory_plan(&ctx, "writing", MIB, 0, "write less", NULL));
+    mpivf_memory_settle(&ctx);
+    mpivf_memory_release(&ctx, 2 * MIB);
+    assert_fails(&ctx, MPIVF_MEMORY, "reading needs 2.0 MiB",
+                 mpivf_memory_ask(&ctx, "reading", 2 * MIB, NULL));
+    assert_fails(&ctx, MPIVF_MEMORY, "reading needs", mpivf_memory_reserve(&ctx, "reading", 2 * MIB));
+    mpivf_memory_credit(&ctx);
+    assert_fails(&ctx, MPIVF_MEMORY, "reading needs", /* what no machine has is not lent */
+                 mpivf_memory_ask(&ctx, "reading", SIZE_MAX / 4, NULL));
+    assert_int_equal(mpivf_memory_plan(&ctx, "writing", MIB, 0, NULL, NULL), MPIVF_OK);
+    assert_fails(&ctx, MPIVF_MEMORY, "writing needs", mpivf_memory_reserve(&ctx, "writing", 2 * MIB));
+    mpivf_memory_release(&ctx, 3 * MIB);
+    ctx.memory.limit = 0; /* without a limit there is nothing to be lent */
+    mpivf_memory_credit(&ctx);
+    assert_int_equal(mpivf_memory_ask(&ctx, "reading", 99 * MIB, NULL), MPIVF_OK);
+    assert_false(ctx.memory.credit || mpivf_memory_lent(&ctx));
+}
+
 static void
 defaults_make_sense(void **state)
 {
@@ -192,6 +230,7 @@ main(void)
         TEST("memory: sizes that overflow are refused", sizes_that_overflow),
         TEST("memory: aligned, cleared, zero bytes", aligned_cleared_and_empty),
         TEST("memory: a want of it tells what is enough", enough_is_told),
+        TEST("memory: on credit until the plan", credit_until_the_plan),
         TEST("memory: lists grow, and stay when they cannot", lists_grow),
         TEST("memory: defaults make sense", defaults_make_sense),
     };
