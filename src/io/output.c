@@ -117,9 +117,7 @@ add_input(struct mpivf_outputs *outputs, const char *text, const char *path)
     if (more == NULL)
         return MPIVF_MEMORY;
     outputs->input = more;
-    struct mpivf_place *place = &outputs->input[outputs->inputs++];
-    mpivf_place_look(place, text, path);
-    place->name = mpivf_place_name(text); /* the path does not last */
+    mpivf_place_look(&outputs->input[outputs->inputs++], text, path);
     return MPIVF_OK;
 }
 

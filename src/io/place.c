@@ -1,6 +1,7 @@
 #include "io/place.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@ void
 mpivf_place_look(struct mpivf_place *place, const char *text, const char *path)
 {
     char folder[MPIVF_PATH];
-    *place = (struct mpivf_place){.text = text, .name = mpivf_place_name(path)};
+    *place = (struct mpivf_place){.text = text};
+    snprintf(place->name, sizeof place->name, "%s", mpivf_place_name(path));
     place->there = stat(path, &place->file) == 0;
     mpivf_path_folder(path, folder);
     place->in_folder = stat(folder, &place->folder) == 0 && S_ISDIR(place->folder.st_mode);
@@ -30,8 +32,8 @@ mpivf_place_look(struct mpivf_place *place, const char *text, const char *path)
 bool
 mpivf_place_same(const struct mpivf_place *a, const struct mpivf_place *b)
 {
-    if (a->there && b->there)
-        return same_file(&a->file, &b->file);
+    if (a->there || b->there)
+        return a->there && b->there && same_file(&a->file, &b->file);
     return a->in_folder && b->in_folder && same_file(&a->folder, &b->folder) &&
            strcmp(a->name, b->name) == 0;
 }

@@ -4,12 +4,13 @@
 
 #include "io/file.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 /* Plain data. */
 struct mpivf_place {
     const char *text; /* not owned: as it was given */
-    const char *name; /* not owned: the last part of a path */
+    char name[NAME_MAX + 1]; /* the last part of the path; a longer one cannot be there */
     bool there, in_folder; /* is there such a file, or such a folder? */
     struct stat file, folder; /* when they are */
 };
@@ -18,7 +19,7 @@ struct mpivf_place {
 const char *
 mpivf_place_name(const char *path);
 
-/* Look at `path`, links followed; both texts have to stay. */
+/* Look at `path`, links followed; `text` has to stay. */
 void
 mpivf_place_look(struct mpivf_place *place, const char *text, const char *path);
 

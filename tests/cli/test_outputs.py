@@ -143,6 +143,17 @@ def test_no_two_outputs_have_one_name(given, tmp_path):
     assert names(tmp_path) == ["a.bin", "s"] and names(tmp_path / "s") == []
 
 
+def test_an_output_may_be_called_as_an_object(given, tmp_path):
+    """The last part of FILE:OBJECT is not the name of a file, be the file there or not."""
+    import h5py
+    with h5py.File(tmp_path / "cells.h5", "w") as file, h5py.File(f"{given}/rows.h5") as rows:
+        file["obsm/X_pca"] = rows["train"][:]
+    run("train", f"{tmp_path}/cells.h5:obsm/X_pca", tmp_path / "X_pca", "-l", 6, "-q", ranks=0)
+    assert same(tmp_path / "X_pca", f"{given}/model")
+    fails("train", f"{tmp_path}/none.h5:obsm/y", tmp_path / "y", ranks=0, says=f"there is no file '{tmp_path}/none.h5'")
+    fails("train", tmp_path / "z", tmp_path / "z", ranks=0, code=2, says="also an input")  # though neither is there
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_empty_name_is_no_name(given, tmp_path, name):
     """As a variable gives that is not set. The work folder would lie in the root folder."""
