@@ -79,6 +79,15 @@ mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, co
 mpivf_status
 mpivf_h5_holder(struct mpivf_context *ctx, hid_t id, char path[MPIVF_PATH]);
 
+/* ---- hdf5_contents ---- */
+
+/*
+ * Which datasets of numbers an open file has, in words, for one who asked for `object` and did not
+ * find it; and which is meant, where only one could hold what "train" (rows) or "id" (ids) does.
+ */
+void
+mpivf_h5_contents(hid_t file, const char *path, const char *object, char *text, size_t size);
+
 /* ---- hdf5_link ---- */
 
 /*

@@ -175,8 +175,9 @@ tell_missing(struct mpivf_context *ctx, hid_t file, const char *path, const char
     if (H5Lexists(file, step, H5P_DEFAULT) > 0)
         return tell_link(ctx, file, path, step, 0);
     H5Eclear2(H5E_DEFAULT);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no object '%s'; h5ls -r lists what it has", path,
-                      object);
+    char has[MPIVF_TEXT];
+    mpivf_h5_contents(file, path, object, has, sizeof has);
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no object '%s'; %s", path, object, has);
 }
 
 mpivf_status

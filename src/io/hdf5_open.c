@@ -65,9 +65,10 @@ tell_other(struct mpivf_context *ctx, hid_t file, const char *path, const char *
                           "'%s:%s' is not a dataset but a sparse matrix: write it as a "
                           "dense one (toarray)",
                           path, object);
-    return mpivf_fail(ctx, MPIVF_INPUT,
-                      "'%s:%s' is not a dataset but a %s; h5ls -r lists what '%s' has", path,
-                      object, kind == H5I_GROUP ? "group" : "type", path);
+    char has[MPIVF_TEXT];
+    mpivf_h5_contents(file, path, object, has, sizeof has);
+    return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a dataset but a %s; %s", path, object,
+                      kind == H5I_GROUP ? "group" : "type", has);
 }
 
 mpivf_status

@@ -69,6 +69,33 @@ def test_an_object_that_is_no_matrix_is_refused(tmp_path, name, ranks):
           output=tmp_path / "x")
 
 
+def test_what_a_file_has_is_told_where_an_object_is_missing(tmp_path):
+    source, out = tmp_path / "in.h5", tmp_path / "x"
+    with h5py.File(source, "w") as file:
+        file["emb/rows"] = numpy.ones((7, 5), "f4")
+        file["ids"] = numpy.arange(7)
+        file["names"] = [b"a", b"b"]
+        file["far"] = h5py.ExternalLink("nowhere.h5", "/x")
+    has = "The file has emb/rows (7 x 5 f32), far (a link), ids (7 i64)"
+    fails("build", source, out, says=f"'{source}' has no object 'train'; did you mean '{source}:emb/rows'? {has}")
+    fails("build", f"{source}:emb/rows", out, "--ids", source, says=f"did you mean '{source}:ids'? {has}")
+    fails("build", f"{source}:emb", out, says=f"'{source}:emb' is not a dataset but a group; t{has[1:]}")
+    with h5py.File(source, "a") as file:
+        file["X"] = numpy.ones((7, 9), ">f8")
+    has = "the file has X (7 x 9 f64), emb/rows (7 x 5 f32), far (a link), ids (7 i64)"
+    for words in (["build", source, out], ["truth", f"{source}:X", source, out], ["eval", source, source]):
+        done = fails(*words, says="has no object")
+        assert done.messages()[0].endswith(f"; {has}"), done.err
+    with h5py.File(source, "w") as file:
+        for i in range(40):
+            file[f"{i}"] = numpy.ones((2, 2), "f4")
+    assert fails("build", source, out, says="the file has 0 (2 x 2 f32), 1 (").messages()[0].endswith(
+        "(2 x 2 f32) and more, which h5ls -r lists")
+    with h5py.File(source, "w") as file:
+        file["names"] = [b"a", b"b"]
+    fails("build", source, out, says="'train'; the file has no dataset of numbers with one or two dimensions")
+
+
 @BOTH
 def test_a_colon_without_an_object_is_refused(tmp_path, ranks):
     source = f"{strange_file(tmp_path / 'in.h5')}:"
