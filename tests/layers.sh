@@ -69,6 +69,8 @@ only '\b(malloc|calloc|realloc|aligned_alloc) ?\(' src/base/memory.c
 # the library does not print, exit or abort
 grep -nE '\b(exit|abort|printf|puts|perror) ?\(' $(ls src/*/*.c | grep -v '^src/cmd/') >>"$bad" || true
 
+awk -f tests/labels.awk include/mpivf/*.h src/*/*.h >>"$bad" || true
+
 if [ -s "$bad" ]; then
     cat "$bad"
     exit 1

@@ -88,7 +88,7 @@ struct mpivf_built {
 /*
  * Build the index of `input`. All memory comes out of the context's budget; shards are written
  * whenever it is used up. On failure the work folder keeps what is whole, and goes when there is
- * nothing in it; after success mpivf_build_clean_all removes it. Collective.
+ * nothing in it; after success mpivf_build_clean_all removes it. Collective, agreed.
  */
 mpivf_status
 mpivf_build_all(const struct mpivf_par *par, const char *input,
@@ -97,7 +97,7 @@ mpivf_build_all(const struct mpivf_par *par, const char *input,
 
 /*
  * Remove the work folder, once the index is whole and everything about it has been told. Until
- * then the same build comes back at once with what is there. Collective.
+ * then the same build comes back at once with what is there. Collective, agreed.
  */
 mpivf_status
 mpivf_build_clean_all(const struct mpivf_par *par, const struct mpivf_build_files *files);
@@ -116,7 +116,7 @@ mpivf_merge_options_init(struct mpivf_merge_options *options);
  * of the source must be in exactly one, unless `partial`. MPIVF_MISMATCH for a foreign shard,
  * MPIVF_INPUT for missing or doubled rows, MPIVF_CORRUPT for a damaged one. Shards of several
  * versions of the source, by size and time, are noted on rank 0: what parts saw may be copies, or
- * rows that were corrected in between. Collective.
+ * rows that were corrected in between. Collective, agreed.
  */
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,

@@ -26,7 +26,7 @@ struct mpivf_generate_options {
 void
 mpivf_generate_options_init(struct mpivf_generate_options *options);
 
-/* Write an HDF5 file with /train [rows, dim] and /test [queries, dim]. Collective. */
+/* Write an HDF5 file with /train [rows, dim] and /test [queries, dim]. Collective, agreed. */
 mpivf_status
 mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,
                    const struct mpivf_generate_options *options, struct mpivf_report *report);

@@ -83,7 +83,7 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
 
 /*
  * The same on every rank, with one rank reading the header. MPIVF_INPUT also when a rank sees a
- * file of another size or time, or other checksums of the lists. Collective.
+ * file of another size or time, or other checksums of the lists. Collective, agreed.
  */
 mpivf_status
 mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf_index *index);
@@ -108,7 +108,7 @@ struct mpivf_verdict {
 /*
  * Read every byte of data and compare with the checksums: each rank takes an even share of the
  * rows. MPIVF_CORRUPT with the lists named, or MPIVF_OK. The verdict is set in both cases.
- * Memory: a MiB, and on rank 0 the centroids. Collective.
+ * Memory: a MiB, and on rank 0 the centroids. Collective, agreed.
  */
 mpivf_status
 mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,

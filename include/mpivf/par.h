@@ -1,10 +1,16 @@
 /*
  * par: the only layer that talks MPI.
  *
- * A name that ends in _all is collective: every rank of the communicator calls it, in the same
- * order, and every rank gets the same status. A rank with nothing to do joins with size 0. A
- * rank that has failed keeps joining until the next agreement, mpivf_agree_all, which spreads
- * the failure and its text. MPI's own errors end the job (MPI_ERRORS_ARE_FATAL).
+ * Every function is one of three, and its comment says which:
+ *   "Collective, agreed", names that end in _all: every rank of the communicator calls it, in the
+ *     same order, and every rank gets the same status;
+ *   "Collective, own status", names that end in _each: every rank calls it as often, and gets a
+ *     status of its own, to be agreed on (mpivf_agree_all, mpivf_round_all);
+ *   "Local": any rank, at any time. So is a function whose comment says nothing.
+ * A rank with nothing to do joins with size 0. A rank that has failed keeps joining until the next
+ * agreement, which spreads the failure and its text. MPI's own errors end the job
+ * (MPI_ERRORS_ARE_FATAL). Where MPI has a word, it is ours: sum, max, min, exscan, allgather,
+ * gather.
  */
 #ifndef MPIVF_PAR_H
 #define MPIVF_PAR_H
@@ -34,8 +40,8 @@ struct mpivf_par {
 
 /*
  * Start MPI for a program and stop it. `ctx` is linked to the world. Threads may take turns to talk
- * MPI where it allows that (par->aside), else only the one that is here. Collective over all
- * processes.
+ * MPI where it allows that (par->aside), else only the one that is here. Collective, agreed, over
+ * all processes.
  */
 void
 mpivf_par_start_all(struct mpivf_par *par, int *argc, char ***argv, struct mpivf_context *ctx);
@@ -57,66 +63,73 @@ mpivf_par_processors(void);
 int
 mpivf_par_threads(const struct mpivf_par *par);
 
-/* Duplicate `comm` and learn who shares this node. Collective over `comm`. */
+/* Duplicate `comm` and learn who shares this node. Collective, agreed, over `comm`. */
 void
 mpivf_par_init_all(struct mpivf_par *par, MPI_Comm comm, struct mpivf_context *ctx);
 
-/* Collective. */
+/* Collective, agreed. */
 void
 mpivf_par_clear_all(struct mpivf_par *par);
 
 /*
  * The one agreement: every rank brings its status, all leave with the same one. When some
  * failed, the lowest failing rank's text is on every rank, led by "rank N: " unless it is 0.
- * One small Allreduce; a broadcast more on failure. Collective.
+ * One small Allreduce; a broadcast more on failure. Collective, agreed.
  */
 mpivf_status
 mpivf_agree_all(const struct mpivf_par *par, mpivf_status status);
 
-/* Copy `bytes` from rank 0 to all. Any size. Collective. */
+/* Copy `bytes` from rank 0 to all. Any size. Collective, agreed. */
 void
 mpivf_bcast_all(const struct mpivf_par *par, void *data, size_t bytes);
 
-/* Element sums, on every rank, in place. Exact in any order. Collective. */
+/* Element sums, on every rank, in place. Exact in any order. Collective, agreed. */
 void
 mpivf_sum_all(const struct mpivf_par *par, int64_t *values, size_t count);
 
-/* Element sums, on rank 0 only, in place; elsewhere `values` is left as it was. Collective. */
+/*
+ * Element sums, on rank 0 only, in place; elsewhere `values` is left as it was. Collective,
+ * agreed.
+ */
 void
 mpivf_sum_to_root_all(const struct mpivf_par *par, int64_t *values, size_t count);
 
-/* Element sums over the lower ranks alone, in place: zeros on rank 0. Collective. */
+/* Element sums over the lower ranks alone, in place: zeros on rank 0. Collective, agreed. */
 void
-mpivf_before_all(const struct mpivf_par *par, int64_t *values, size_t count);
+mpivf_exscan_all(const struct mpivf_par *par, int64_t *values, size_t count);
 
-/* The largest value over the ranks, on every rank. Collective. */
+/* The largest value over the ranks, on every rank. Collective, agreed. */
 double
 mpivf_max_all(const struct mpivf_par *par, double value);
 uint64_t
 mpivf_max_u64_all(const struct mpivf_par *par, uint64_t value);
 
-/* The sum over all ranks, on every rank. Collective. */
+/* The smallest value over the ranks, on every rank. Collective, agreed. */
 uint64_t
-mpivf_total_all(const struct mpivf_par *par, uint64_t value);
+mpivf_min_u64_all(const struct mpivf_par *par, uint64_t value);
+
+/* The sum over all ranks, on every rank. Collective, agreed. */
+uint64_t
+mpivf_sum_u64_all(const struct mpivf_par *par, uint64_t value);
 
 /*
  * Every rank's `bytes` bytes, joined in rank order, on every rank; `all` has room for the total.
- * Collective.
+ * Collective, agreed.
+ */
+void
+mpivf_allgather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all);
+
+/*
+ * The same on rank 0 only, where `all` has room for the total; elsewhere `all` is not used.
+ * Collective, agreed.
  */
 void
 mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all);
 
 /*
- * The same on rank 0 only, where `all` has room for the total; elsewhere `all` is not used.
- * Collective.
- */
-void
-mpivf_gather_to_root_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all);
-
-/*
  * Binomial tree reduction to rank 0: `join(arg, data, other)` folds another rank's `bytes`
  * bytes into `data`. ceil(log2 ranks) rounds; `other` is scratch of the same size.
- * The result is on rank 0; elsewhere `data` holds partial results. Collective.
+ * The result is on rank 0; elsewhere `data` holds partial results. Collective, agreed.
  */
 void
 mpivf_tree_all(const struct mpivf_par *par, void *data, void *other, size_t bytes,

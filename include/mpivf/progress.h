@@ -61,11 +61,12 @@ mpivf_phase_begin(struct mpivf_progress *progress, const struct mpivf_par *par,
                   struct mpivf_report *report, const char *name, const char *unit, uint64_t total);
 
 /*
- * End a round: agree on `status`, add up `done` units over the ranks, and tell in *more whether
- * any rank still has work. After 2 s rank 0 notes the rate and the time left. Collective.
+ * End a round: agree on `status`, add up `done` units over the ranks, and tell in *more whether any
+ * rank has work `left`. After 2 s rank 0 notes the rate and the time left. Collective, agreed.
  */
 mpivf_status
-mpivf_round_all(struct mpivf_progress *progress, mpivf_status status, uint64_t done, bool *more);
+mpivf_round_all(struct mpivf_progress *progress, mpivf_status status, uint64_t done, bool left,
+                bool *more);
 
 /* Close the phase and note its seconds if it took long. Local. */
 void

@@ -39,7 +39,7 @@ struct mpivf_searched {
     double expected_recall; /* on the sample, when asked for by recall */
 };
 
-/* Write the k nearest rows of each query, whole or not at all. Collective. */
+/* Write the k nearest rows of each query, whole or not at all. Collective, agreed. */
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
                  struct mpivf_output *out, const struct mpivf_search_options *options,

@@ -46,7 +46,7 @@ struct mpivf_shuffle_made {
  * Shuffle `input`, FILE[:OBJECT], into a declared output. Rows are copied as they are, NaN and
  * infinity too. Beside what opening a source may fail with: MPIVF_INPUT when it is modified
  * meanwhile, MPIVF_IO without the room on disk, MPIVF_MEMORY. A killed run leaves its partial file,
- * as large as the output. Collective.
+ * as large as the output. Collective, agreed.
  */
 mpivf_status
 mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_output *output,

@@ -75,19 +75,19 @@ struct mpivf_source {
  * file and describes it, every rank opens it. MPIVF_INPUT for what cannot be read, with the
  * reason: 0 rows or 0 columns, a file that the dataset stands on and that is not there, a rank that
  * sees another file or other rows. MPIVF_MEMORY when its chunks do not fit. Rows never written are
- * told in a note. Close with mpivf_source_close_all, also after failure. Collective.
+ * told in a note. Close with mpivf_source_close_all, also after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_source_open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *name,
                       const char *fallback, struct mpivf_reading reading);
 
-/* The same for a column of integers, one id for each of `rows` rows. Collective. */
+/* The same for a column of integers, one id for each of `rows` rows. Collective, agreed. */
 mpivf_status
 mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *par,
                           const char *name, const char *fallback, struct mpivf_reading reading,
                           uint64_t rows);
 
-/* A source that is not open is fine. Collective. */
+/* A source that is not open is fine. Collective, agreed. */
 void
 mpivf_source_close_all(struct mpivf_source *source);
 
@@ -102,39 +102,38 @@ mpivf_source_share(const struct mpivf_source *source, int part, int parts);
 /*
  * Read ranges of rows, ascending and apart, into `buffer` (sum of rows x
  * mpivf_source_row_bytes bytes) as float32 [rows, dim]; of rows that count as unwritten the first
- * value is NaN (mpivf_reading). Zero ranges are fine. Of a collective source
- * every rank must read as often; otherwise it is local. The status is this rank's own: agree on
- * it (mpivf_round_all).
+ * value is NaN (mpivf_reading). Zero ranges are fine. Collective, own status; of a source that is
+ * not read collectively it is local.
  */
 mpivf_status
-mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-                      float *buffer);
+mpivf_source_read_each(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+                       float *buffer);
 
 /*
  * The same, and lost[i] tells what row i lost: the square of the length of what float32 cannot hold
- * of a float64 row, 0 for other types (mpivf_decode_narrow).
+ * of a float64 row, 0 for other types (mpivf_decode_narrow). Collective, own status.
  */
 mpivf_status
-mpivf_source_read_measured_all(struct mpivf_source *source, const struct mpivf_range *range,
-                               size_t ranges, float *buffer, double *lost);
+mpivf_source_read_measured_each(struct mpivf_source *source, const struct mpivf_range *range,
+                                size_t ranges, float *buffer, double *lost);
 
-/* The same as float64, exactly: 8 dim bytes a row. */
+/* The same as float64, exactly: 8 dim bytes a row. Collective, own status. */
 mpivf_status
-mpivf_source_read_f64_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, double *buffer);
+mpivf_source_read_f64_each(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, double *buffer);
 
-/* The same for a source of one column of integers: ids. */
+/* The same for a source of one column of integers: ids. Collective, own status. */
 mpivf_status
-mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, int64_t *buffer);
+mpivf_source_read_ids_each(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, int64_t *buffer);
 
 /*
  * The same as the elements lie in the file, in its byte order: dim x mpivf_type_size(type) bytes
- * a row.
+ * a row. Collective, own status.
  */
 mpivf_status
-mpivf_source_read_raw_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, void *buffer);
+mpivf_source_read_raw_each(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, void *buffer);
 
 /*
  * Have the system fetch these rows while something else is done, where rows are read at offsets;
@@ -146,13 +145,13 @@ mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range,
 /*
  * Of `count` rows, evenly spread over the source (number i is row i * rows / count), numbers
  * [first, first + n), on every rank; owned by the caller (mpivf_free). 1 <= count <= rows. For
- * queries. Collective; the status is agreed.
+ * queries. Collective, agreed.
  */
 mpivf_status
 mpivf_source_load_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
                       float **rows);
 
-/* The same as float64. */
+/* The same as float64. Collective, agreed. */
 mpivf_status
 mpivf_source_load_f64_all(struct mpivf_source *source, uint64_t count, uint64_t first, uint64_t n,
                           double **rows);

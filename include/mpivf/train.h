@@ -72,14 +72,14 @@ mpivf_train_rowsum_all(const struct mpivf_par *par, struct mpivf_source *source,
  * lists x dim on rank 0, 600 bytes a list, 12 bytes a row of the rank's sample, and the sample
  * itself (about 5 dim + 60 bytes a row) as far as the budget goes; a larger one goes to a file
  * without a name in the output's folder. MPIVF_INPUT when there are fewer rows than lists,
- * MPIVF_MEMORY, MPIVF_IO. Collective.
+ * MPIVF_MEMORY, MPIVF_IO. Collective, agreed.
  */
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
                      struct mpivf_output *output, struct mpivf_trained *trained);
 
-/* The same at `path`, in a folder of ours. Collective. */
+/* The same at `path`, in a folder of ours. Collective, agreed. */
 mpivf_status
 mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
                      const struct mpivf_train_options *options, struct mpivf_report *report,

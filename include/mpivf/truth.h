@@ -83,7 +83,8 @@ mpivf_truth_name(struct mpivf_outputs *outputs, const char *out,
 
 /*
  * Write the k nearest base rows of each query to the outputs, whole or not at all. `queries` is
- * NULL with options->self. After success mpivf_truth_clean_all removes the work folder. Collective.
+ * NULL with options->self. After success mpivf_truth_clean_all removes the work folder.
+ * Collective, agreed.
  */
 mpivf_status
 mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries,
@@ -92,7 +93,7 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
 
 /*
  * Remove the work folder, once everything about the truth has been told. Until then the same truth
- * comes back at once with what is there. Collective.
+ * comes back at once with what is there. Collective, agreed.
  */
 mpivf_status
 mpivf_truth_clean_all(const struct mpivf_par *par, const struct mpivf_truth_files *files);

@@ -251,9 +251,9 @@ keep_batch(struct adding *a)
 
 /* One batch, while the next is read. */
 static mpivf_status
-add_batch_all(struct adding *a)
+add_batch_each(struct adding *a)
 {
-    mpivf_status status = mpivf_reader_next_all(&a->reader, &a->batch);
+    mpivf_status status = mpivf_reader_next_each(&a->reader, &a->batch);
     if (status == MPIVF_OK) {
         mpivf_reader_ahead(&a->reader);
         status = show_batch(a);
@@ -289,10 +289,10 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
     mpivf_phase_begin(&progress, par, report, "add", "rows", mpivf_range_rows(add->set, add->ranges));
     mpivf_status status = mpivf_agree_all(par, adding_init(&a));
     for (bool more = status == MPIVF_OK; more;) {
-        status = add_batch_all(&a);
+        status = add_batch_each(&a);
         progress.phase->rows += a.batch->rows;
-        more = mpivf_reader_more(&a.reader);
-        status = mpivf_round_all(&progress, status, a.batch->rows, &more);
+        bool left = mpivf_reader_more(&a.reader);
+        status = mpivf_round_all(&progress, status, a.batch->rows, left, &more);
     }
     if (status == MPIVF_OK)
         status = mpivf_source_unchanged_all(add->source);

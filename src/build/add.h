@@ -49,7 +49,7 @@ mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *id
 
 /*
  * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than chance
- * makes them. Collective.
+ * makes them. Collective, agreed.
  */
 mpivf_status
 mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,

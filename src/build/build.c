@@ -176,7 +176,7 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
             if (status == MPIVF_OK)
                 tell_loss(b, &added.loss, built);
             built->bytes_written =
-                mpivf_total_all(par, report->phase[report->phases - 1].bytes_written);
+                mpivf_sum_u64_all(par, report->phase[report->phases - 1].bytes_written);
         }
     }
     mpivf_free(ctx, gap);

@@ -218,8 +218,8 @@ static mpivf_status
 read_ranges(struct reading *r)
 {
     if (r->lost == NULL)
-        return mpivf_source_read_all(r->source, r->range, r->ranges, r->buffer);
-    return mpivf_source_read_measured_all(r->source, r->range, r->ranges, r->buffer, r->lost);
+        return mpivf_source_read_each(r->source, r->range, r->ranges, r->buffer);
+    return mpivf_source_read_measured_each(r->source, r->range, r->ranges, r->buffer, r->lost);
 }
 
 /* Read the drawn rows into the sample, which may be NULL, and add them up. */
@@ -230,14 +230,14 @@ read_all(struct reading *r, const struct mpivf_train_options *options,
     mpivf_status status = MPIVF_OK;
     for (bool more = true; more;) {
         size_t before = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
-        more = next_ranges(r);
+        bool left = next_ranges(r);
         status = read_ranges(r);
         if (status == MPIVF_OK)
             status = keep_rows(r, options, sample);
         size_t now = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
-        status = mpivf_round_all(progress, status, now - before, &more);
+        status = mpivf_round_all(progress, status, now - before, left, &more);
     }
-    *rowsum = mpivf_total_all(r->source->par, r->rowsum);
+    *rowsum = mpivf_sum_u64_all(r->source->par, r->rowsum);
     return status ? status : mpivf_source_unchanged_all(r->source);
 }
 

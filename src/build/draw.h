@@ -20,7 +20,7 @@ mpivf_draw_bytes(const struct mpivf_source *source);
 /*
  * Read this rank's share, from its slab, into `sample` (initialised here); unit length for ip and
  * cosine. Bad rows are an error or left out; *rowsum is the checksum of all that were drawn, by all
- * ranks. Release with mpivf_sample_clear, also after failure. Collective.
+ * ranks. Release with mpivf_sample_clear, also after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,

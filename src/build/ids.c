@@ -37,12 +37,12 @@ checking_init_all(struct checking *c)
 
 /* Read one piece and keep the ids of `part`. */
 static mpivf_status
-keep_piece_all(struct checking *c, uint64_t row, uint64_t part)
+keep_piece_each(struct checking *c, uint64_t row, uint64_t part)
 {
     struct mpivf_context *ctx = c->par->ctx;
     uint64_t left = c->ids->rows - row;
     struct mpivf_range range = {row, left < PIECE_ROWS ? left : PIECE_ROWS};
-    mpivf_status status = mpivf_source_read_ids_all(c->ids, &range, 1, c->piece);
+    mpivf_status status = mpivf_source_read_ids_each(c->ids, &range, 1, c->piece);
     for (uint64_t i = 0; i < range.rows && status == MPIVF_OK; i++) {
         int64_t id = c->piece[i];
         if (id < 0)
@@ -77,12 +77,13 @@ pass_all(struct checking *c, uint64_t part, struct mpivf_progress *progress)
     for (uint64_t row = 0; row < c->ids->rows && status == MPIVF_OK;) {
         uint64_t first = row;
         for (int i = 0; i < ROUND_PIECES && row < c->ids->rows; i++, row += PIECE_ROWS) {
-            mpivf_status now = keep_piece_all(c, row, part);
+            mpivf_status now = keep_piece_each(c, row, part);
             status = status ? status : now; /* a failed rank reads along to the agreement */
         }
-        bool more = true;
+        bool more;
         row = row < c->ids->rows ? row : c->ids->rows;
-        status = mpivf_round_all(progress, status, c->par->rank == 0 ? row - first : 0, &more);
+        uint64_t done = c->par->rank == 0 ? row - first : 0;
+        status = mpivf_round_all(progress, status, done, false, &more);
     }
     return status ? status : mpivf_agree_all(c->par, find_double(c));
 }

@@ -386,9 +386,9 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                                     .stretch = STRETCH,
                                     .spherical = options->metric != MPIVF_L2};
     uint64_t lists = coarse->lists, cells = top_lists(lists), first[2] = {0, lists};
-    uint64_t total = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));
-    uint64_t part = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_PART));
-    uint64_t top = mpivf_total_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_TOP));
+    uint64_t total = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));
+    uint64_t part = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_PART));
+    uint64_t top = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_TOP));
     *trained = (struct mpivf_trained){.lists = lists, .sample = total};
     if (total == 0)
         return mpivf_fail(par->ctx, MPIVF_INPUT,

@@ -29,7 +29,7 @@ mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threa
  * spherical for ip and cosine, whose sample rows are unit vectors. The reported objective is of the
  * centroids before the last update. Lists with more than `most` rows of the sample are cut, so that
  * there are more of them (balance.h); 0 = as they come. MPIVF_INPUT when fewer rows were drawn than there are lists.
- * Collective.
+ * Collective, agreed.
  */
 mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,

@@ -128,7 +128,7 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     const struct mpivf_par *par = lloyd->par;
     size_t dim = lloyd->coarse->dim;
     double most = mpivf_max_all(par, lloyd->sample->most);
-    uint64_t total = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
+    uint64_t total = mpivf_sum_u64_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
     lloyd->scale = fixed_point_scale(total, most);
     /* centroids that go 1.5 times the way are within 3 times the largest value, or little more */
     lloyd->coarse_scale =
@@ -338,7 +338,7 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
 {
     const struct mpivf_par *par = lloyd->par;
     size_t lists = lloyd->coarse->lists;
-    uint64_t rows = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
+    uint64_t rows = mpivf_sum_u64_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
     *step = (struct mpivf_lloyd_step){0};
     mpivf_sum_to_root_all(par, lloyd->sum, numbers(lloyd));
     if (par->rank == 0) {
@@ -393,9 +393,10 @@ iterate_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidates
             assign_block(lloyd, candidates, group_of, &block);
     }
     lloyd->summed = (int)lloyd->level + 1;
-    bool more = true;
+    bool more;
     status = mpivf_round_all(lloyd->progress, status,
-                             (uint64_t)(work * (double)mpivf_sample_rows(sample, lloyd->level)), &more);
+                             (uint64_t)(work * (double)mpivf_sample_rows(sample, lloyd->level)),
+                             false, &more);
     if (status == MPIVF_OK)
         update_all(lloyd, candidates == NULL, step);
     return status;
@@ -411,7 +412,7 @@ double
 mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd)
 {
     const struct mpivf_par *par = lloyd->par;
-    uint64_t rows = mpivf_total_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
+    uint64_t rows = mpivf_sum_u64_all(par, mpivf_sample_rows(lloyd->sample, lloyd->level));
     double objective = 0;
     if (par->rank == 0) {
         move_centroids(lloyd, 1);

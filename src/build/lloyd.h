@@ -78,7 +78,7 @@ struct mpivf_lloyd_step {
 
 /*
  * Fill what is owned; the caller has set the rest. Release with mpivf_lloyd_clear, also after
- * failure. Collective.
+ * failure. Collective, agreed.
  */
 mpivf_status
 mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd);
@@ -94,14 +94,14 @@ mpivf_lloyd_clear(struct mpivf_lloyd *lloyd);
  * Assign every row to the nearest of all lists and move the centroids. Lists that no row is in are
  * repaired as long as rows differ: each gets half of the one with the most rows, where rows that
  * differ little count little, and equal ones next to nothing; ties to the smaller number. `work` is
- * what it counts for each row in the progress. Collective.
+ * what it counts for each row in the progress. Collective, agreed.
  */
 mpivf_status
 mpivf_lloyd_all(struct mpivf_lloyd *lloyd, double work, struct mpivf_lloyd_step *step);
 
 /*
  * The same, but a row is compared only with the candidates of its group, group_of[its list]
- * (NULL: the list is the group). Every row has a list. Nothing is repaired. Collective.
+ * (NULL: the list is the group). Every row has a list. Nothing is repaired. Collective, agreed.
  */
 mpivf_status
 mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidates,
@@ -109,7 +109,7 @@ mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *
 
 /*
  * Bring the centroids to the means of what the last iteration summed, when those were stretched. The
- * mean distance of the rows to the centroids of the lists that it left them in. Collective.
+ * mean distance of the rows to the centroids of the lists that it left them in. Collective, agreed.
  */
 double
 mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd);

@@ -90,8 +90,7 @@ fill_outputs_all(const struct round *round, struct mpivf_progress *progress)
         progress->phase->rows += rows;
         progress->phase->bytes_read += bytes;
         progress->phase->bytes_written += bytes;
-        more = item + 1 < end;
-        status = mpivf_round_all(progress, status, rows, &more);
+        status = mpivf_round_all(progress, status, rows, item + 1 < end, &more);
     }
     return status;
 }
@@ -149,7 +148,7 @@ round_all(const struct round *round, struct mpivf_progress *progress, char (*out
     const struct mpivf_par *par = round->merge->par;
     uint64_t rows = 0;
     mpivf_status status = mpivf_agree_all(par, create_outputs(round, &rows));
-    progress->total += mpivf_total_all(par, rows);
+    progress->total += mpivf_sum_u64_all(par, rows);
     if (status == MPIVF_OK)
         status = fill_outputs_all(round, progress);
     if (status == MPIVF_OK && round->merge->rounds == 0 && round->merge->seen)
@@ -190,7 +189,7 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
         round.inputs = round.groups;
         round.consume = true; /* from now on the inputs are our own */
     }
-    merge->bytes_written = mpivf_total_all(par, progress.phase->bytes_written);
+    merge->bytes_written = mpivf_sum_u64_all(par, progress.phase->bytes_written);
     if (status == MPIVF_OK)
         status = mpivf_agree_all(
             par, mpivf_file_size(ctx, merge->output->path, &merge->index_bytes));

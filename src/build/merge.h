@@ -32,7 +32,7 @@ struct mpivf_merge {
 
 /*
  * Run it. The inputs must belong together and cover different rows (the caller has checked).
- * Collective.
+ * Collective, agreed.
  */
 mpivf_status
 mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report);

@@ -55,7 +55,7 @@ mpivf_near_find_all(struct mpivf_near *near)
                                     mine + at * near->each, NULL);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK)
-        mpivf_gather_all(par, mine, n * near->each * sizeof *mine, near->list);
+        mpivf_allgather_all(par, mine, n * near->each * sizeof *mine, near->list);
     mpivf_free(par->ctx, mine);
     return status;
 }

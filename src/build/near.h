@@ -19,7 +19,7 @@ struct mpivf_near {
 
 /*
  * Room for the neighbours of all lists of `coarse`: 4 MPIVF_NEAR + 8 bytes a list. Release with
- * mpivf_near_clear, also after failure. Collective.
+ * mpivf_near_clear, also after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_near_init_all(struct mpivf_near *near, const struct mpivf_par *par,
@@ -33,7 +33,10 @@ mpivf_near_clear(struct mpivf_near *near);
 size_t
 mpivf_near_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads);
 
-/* Find them for the centroids as they are, each rank an even share of the lists. Collective. */
+/*
+ * Find them for the centroids as they are, each rank an even share of the lists. Collective,
+ * agreed.
+ */
 mpivf_status
 mpivf_near_find_all(struct mpivf_near *near);
 

@@ -68,7 +68,7 @@ choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t la
     size_t rows = mpivf_sample_rows(s->sample, s->level), mine = 0;
     for (size_t i = 0; i < rows; i++)
         mine += hash_of(s, i) <= last;
-    size_t total = mpivf_total_all(par, mine), all = par->rank == 0 ? total : 0;
+    size_t total = mpivf_sum_u64_all(par, mine), all = par->rank == 0 ? total : 0;
     struct candidate *own = mpivf_alloc(ctx, "the seeds", mine, sizeof *own);
     struct candidate *joined = mpivf_alloc(ctx, "the seeds", all, sizeof *joined);
     uint64_t *next = mpivf_alloc(ctx, "the seeds", s->groups, sizeof *next);
@@ -81,7 +81,7 @@ choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t la
                 own[n++] = (struct candidate){
                     hash, s->group ? s->group[mpivf_sample_place(s->sample, i)] : 0};
         }
-        mpivf_gather_to_root_all(par, own, mine * sizeof *own, joined);
+        mpivf_gather_all(par, own, mine * sizeof *own, joined);
         *enough = par->rank == 0 && choose(s, joined, all, next);
         for (size_t i = 0; *enough && i < s->first[s->groups]; i++)
             chosen[i] = joined[i];
@@ -188,8 +188,8 @@ fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct
     }
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK) {
-        mpivf_gather_to_root_all(par, number + all, mine * sizeof *number, number);
-        mpivf_gather_to_root_all(par, own + all * dim, mine * dim * sizeof *own, own);
+        mpivf_gather_all(par, number + all, mine * sizeof *number, number);
+        mpivf_gather_all(par, own + all * dim, mine * dim * sizeof *own, own);
         for (size_t i = 0; i < all; i++)
             for (size_t j = 0; j < dim; j++)
                 row[number[i] * dim + j] = own[i * dim + j];
@@ -207,7 +207,7 @@ mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, fl
     struct candidate *chosen = mpivf_alloc(ctx, "the seeds", count, sizeof *chosen);
     mpivf_status status = mpivf_agree_all(par, chosen ? MPIVF_OK : MPIVF_MEMORY);
     bool enough = false;
-    uint64_t last = 0, total = mpivf_total_all(par, rows);
+    uint64_t last = 0, total = mpivf_sum_u64_all(par, rows);
     for (uint64_t wanted = MORE * count; status == MPIVF_OK && !enough; wanted *= 2) {
         /* a part of the hashes is a part of the rows, nearly */
         last = wanted < total ? (uint64_t)(((__uint128_t)wanted << 64) / total) : UINT64_MAX;

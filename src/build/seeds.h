@@ -26,7 +26,7 @@ mpivf_seeds_bytes(size_t seeds, size_t dim, bool root);
  * column, so that seeds differ, as far as float32 and one column can tell. Every group has that many
  * rows over all ranks. The same for any number of ranks.
  * Memory: 16 bytes a row for about the smallest 4 first[groups] hashes and more where groups are uneven,
- * 16 bytes a seed, and the rows of this rank's seeds; on rank 0 of all ranks. Collective.
+ * 16 bytes a seed, and the rows of this rank's seeds; on rank 0 of all ranks. Collective, agreed.
  */
 mpivf_status
 mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, float *row);

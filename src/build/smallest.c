@@ -9,7 +9,7 @@ uint64_t
 mpivf_smallest_all(const struct mpivf_par *par, uint64_t (*hash)(void *arg, size_t i), void *arg,
                    size_t count, uint64_t wanted)
 {
-    if (mpivf_total_all(par, count) <= wanted)
+    if (mpivf_sum_u64_all(par, count) <= wanted)
         return UINT64_MAX;
     int64_t seen[DIGITS];
     uint64_t prefix = 0;

@@ -8,7 +8,7 @@
  * The value at or below which exactly `wanted` of all ranks' hashes lie (all of them different),
  * UINT64_MAX when there are no more than `wanted`. hash(arg, i) gives this rank's i-th,
  * 0 <= i < count; nothing is stored: five rounds count digits, 64 KiB summed in each.
- * Collective.
+ * Collective, agreed.
  */
 uint64_t
 mpivf_smallest_all(const struct mpivf_par *par, uint64_t (*hash)(void *arg, size_t i), void *arg,

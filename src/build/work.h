@@ -36,7 +36,7 @@ struct mpivf_work {
 /*
  * Claim the folder and find in it the work of an earlier run with the same identity. As
  * mpivf_claim_open_all and mpivf_claim_seen_all; rules->ours is filled in. Release with
- * mpivf_work_clear, also after failure. Collective.
+ * mpivf_work_clear, also after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
@@ -62,7 +62,7 @@ mpivf_work_damaged(const struct mpivf_work *work);
 mpivf_status
 mpivf_work_restart_all(struct mpivf_work *work);
 
-/* Look through the folder again and bring the manifest up to date. Collective. */
+/* Look through the folder again and bring the manifest up to date. Collective, agreed. */
 mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work);
 

@@ -39,7 +39,7 @@ mpivf_loss_add(struct mpivf_loss *loss, enum mpivf_metric metric, const float *r
 void
 mpivf_loss_join(struct mpivf_loss *loss, const struct mpivf_loss *other);
 
-/* All ranks' together, on every rank. Collective. */
+/* All ranks' together, on every rank. Collective, agreed. */
 void
 mpivf_loss_sum_all(const struct mpivf_par *par, struct mpivf_loss *loss);
 

@@ -44,7 +44,7 @@ mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES]);
 mpivf_status
 mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse);
 
-/* The same on every rank, read by one. Collective. */
+/* The same on every rank, read by one. Collective, agreed. */
 mpivf_status
 mpivf_index_coarse_all(const struct mpivf_par *par, struct mpivf_index *index,
                        struct mpivf_coarse *coarse);

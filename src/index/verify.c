@@ -93,8 +93,8 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
     status = mpivf_agree_all(par, status);
     if (status)
         return status;
-    verdict->lists_damaged = mpivf_total_all(par, v.damaged);
-    verdict->first_damaged = ~mpivf_max_u64_all(par, ~v.first);
+    verdict->lists_damaged = mpivf_sum_u64_all(par, v.damaged);
+    verdict->first_damaged = mpivf_min_u64_all(par, v.first);
     verdict->centroids_damaged = mpivf_max_u64_all(par, bad_centroids) > 0;
     if (verdict->centroids_damaged)
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the centroids of '%s' are damaged%s", index->path,

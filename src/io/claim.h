@@ -49,7 +49,7 @@ struct mpivf_claim_rules {
  * Make the folder, or enter the one that an earlier run with the same identity left, and lock it.
  * MPIVF_EXISTS when another process is at work in it or it is not ours, else as mpivf_claim_check.
  * The claim must stay where it is until it is cleared. Release with mpivf_claim_clear, also after
- * failure. Collective.
+ * failure. Collective, agreed.
  */
 mpivf_status
 mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par,
@@ -95,7 +95,7 @@ mpivf_claim_named(const char *folder, struct mpivf_output *output);
 mpivf_status
 mpivf_claim_write(const struct mpivf_claim *claim, json_t *more);
 
-/* MPIVF_IO when a rank cannot see the manifest, which rank 0 has written. Collective. */
+/* MPIVF_IO when a rank cannot see the manifest, which rank 0 has written. Collective, agreed. */
 mpivf_status
 mpivf_claim_seen_all(const struct mpivf_claim *claim);
 

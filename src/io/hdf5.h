@@ -162,7 +162,7 @@ struct mpivf_h5_reader; /* an open dataset */
  * Open a described dataset on every rank, with MPI-IO when `collective`. The layout, the same on
  * all ranks, stays the caller's and has to outlive the reader. All memory that reading takes,
  * HDF5's too, is taken here: MPIVF_MEMORY when the budget cannot give it. Release with
- * mpivf_h5_close_all. Collective.
+ * mpivf_h5_close_all. Collective, agreed.
  */
 mpivf_status
 mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shape,
@@ -173,13 +173,13 @@ mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shap
  * Read ranges of rows, ascending and apart, one after the other into `data`, in the type and
  * byte order of the file. A chunk that has to be inflated whole is kept until another one is, so
  * that ascending reads inflate each once. Collective when opened so (of any number of ranges, 0
- * too), else local.
+ * too), own status; else local.
  */
 mpivf_status
-mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
-                  const struct mpivf_range *range, size_t ranges, void *data);
+mpivf_h5_read_each(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
+                   const struct mpivf_range *range, size_t ranges, void *data);
 
-/* Collective when opened so; NULL inside is fine. */
+/* NULL inside is fine. Collective, agreed, when opened so; else local. */
 void
 mpivf_h5_close_all(struct mpivf_context *ctx, struct mpivf_h5_reader **reader);
 

@@ -239,13 +239,13 @@ mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shap
 }
 
 mpivf_status
-mpivf_h5_read_all(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
-                  const struct mpivf_range *range, size_t ranges, void *data)
+mpivf_h5_read_each(struct mpivf_context *ctx, struct mpivf_h5_reader *reader,
+                   const struct mpivf_range *range, size_t ranges, void *data)
 {
     mpivf_h5_quiet(); /* an HDF5 with threads keeps that for each of them */
     mpivf_status status = MPIVF_OK;
     if (reader->par)
-        status = mpivf_h5_together_read_all(reader, range, ranges, data);
+        status = mpivf_h5_together_read_each(reader, range, ranges, data);
     char *to = data;
     for (size_t i = 0; i < ranges && reader->par == NULL && status == MPIVF_OK; i++) {
         status = read_range(reader, range[i], to);
@@ -276,7 +276,7 @@ mpivf_h5_read_local(struct mpivf_context *ctx, const struct mpivf_h5_layout *lay
         return MPIVF_MEMORY;
     mpivf_status status = reader_init(r, ctx, layout, H5Tcopy(type), columns);
     if (status == MPIVF_OK)
-        status = mpivf_h5_read_all(ctx, r, &rows, rows.rows > 0, data);
+        status = mpivf_h5_read_each(ctx, r, &rows, rows.rows > 0, data);
     mpivf_h5_close_all(ctx, &r);
     return status;
 }

@@ -61,11 +61,11 @@ mpivf_h5_slot_fail(struct mpivf_h5_reader *reader, const struct mpivf_h5_slot *s
 /* ---- hdf5_together ---- */
 
 /*
- * Read by all ranks together: all do as many transfers as the one that has most. Collective; the
- * status is this rank's own.
+ * Read by all ranks together: all do as many transfers as the one that has most. Collective, own
+ * status.
  */
 mpivf_status
-mpivf_h5_together_read_all(struct mpivf_h5_reader *reader, const struct mpivf_range *range,
-                           size_t ranges, char *data);
+mpivf_h5_together_read_each(struct mpivf_h5_reader *reader, const struct mpivf_range *range,
+                            size_t ranges, char *data);
 
 #endif

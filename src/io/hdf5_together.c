@@ -38,8 +38,8 @@ next_transfer(const struct mpivf_h5_reader *r, struct walk *w, struct mpivf_h5_r
 
 /* All ranks do as many transfers as the one that has most; some without a row. */
 mpivf_status
-mpivf_h5_together_read_all(struct mpivf_h5_reader *r, const struct mpivf_range *range,
-                           size_t ranges, char *data)
+mpivf_h5_together_read_each(struct mpivf_h5_reader *r, const struct mpivf_range *range,
+                            size_t ranges, char *data)
 {
     struct walk w = {.range = range, .ranges = ranges, .data = data}, count = w;
     struct mpivf_h5_rectangle part;

@@ -40,7 +40,9 @@ mpivf_inquiry_look_all(struct mpivf_inquiry *inquiry, const struct mpivf_truth_f
 void
 mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
 
-/* MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective. */
+/*
+ * MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective, agreed.
+ */
 mpivf_status
 mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry);
 

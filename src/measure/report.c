@@ -101,7 +101,7 @@ mpivf_report_write_all(const struct mpivf_par *par, const struct mpivf_report *r
     struct rank_report *all = mpivf_alloc(ctx, "the report", ranks, sizeof *all);
     mpivf_status status = mpivf_agree_all(par, all ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
-        mpivf_gather_to_root_all(par, &mine, sizeof mine, all);
+        mpivf_gather_all(par, &mine, sizeof mine, all);
         if (par->rank == 0) {
             json_t *json = report_json(all, par->size, command);
             status = write_json(ctx, output, report->phases > 0, json);

@@ -254,7 +254,7 @@ mpivf_resume_take_over_all(struct mpivf_resume *r, bool *again)
         r->query_rowsum += mpivf_rowsum_row((const char *)r->pass->query + i * row_bytes, row_bytes,
                                             mpivf_inquiry_place(r->inquiry, r->pass->first + i));
     mpivf_status status = mpivf_agree_all(r->inquiry->par, take_over(r, &damaged));
-    *again = mpivf_total_all(r->inquiry->par, damaged) > 0;
+    *again = mpivf_sum_u64_all(r->inquiry->par, damaged) > 0;
     return status;
 }
 

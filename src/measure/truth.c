@@ -147,25 +147,25 @@ drop_bad_rows(struct truth *t, uint64_t *rows)
 }
 
 static mpivf_status
-read_rows_all(struct truth *t)
+read_rows_each(struct truth *t)
 {
     struct mpivf_source *base = &t->inquiry.base;
-    return t->shape.f64 ? mpivf_source_read_f64_all(base, t->range, t->ranges, t->row)
-                        : mpivf_source_read_all(base, t->range, t->ranges, t->row);
+    return t->shape.f64 ? mpivf_source_read_f64_each(base, t->range, t->ranges, t->row)
+                        : mpivf_source_read_each(base, t->range, t->ranges, t->row);
 }
 
 /* Read the next batch and compare it. */
 static mpivf_status
-batch_all(struct truth *t, uint64_t *read)
+batch_each(struct truth *t, uint64_t *read)
 {
     struct mpivf_inquiry *inquiry = &t->inquiry;
     uint64_t rows, rowsum = 0;
     t->ranges = mpivf_slab_next(&t->slab, t->shape.batch, t->range, RANGES, &rows);
     *read = rows;
     mpivf_slab_rows(t->range, t->ranges, t->number);
-    mpivf_status status = read_rows_all(t);
+    mpivf_status status = read_rows_each(t);
     if (t->options->ids) {
-        mpivf_status ids = mpivf_source_read_ids_all(&inquiry->ids, t->range, t->ranges, t->id);
+        mpivf_status ids = mpivf_source_read_ids_each(&inquiry->ids, t->range, t->ranges, t->id);
         status = status ? status : ids;
     }
     if (status == MPIVF_OK) {
@@ -229,7 +229,7 @@ set_peak_all(struct truth *t, struct mpivf_progress *progress)
         t->pass.chosen ? t->pass.choice.filter : mpivf_filter_best(t->shape.dim);
     mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
-    progress->peak = (double)mpivf_total_all(t->par, (uint64_t)all);
+    progress->peak = (double)mpivf_sum_u64_all(t->par, (uint64_t)all);
     return mpivf_agree_all(t->par, status);
 }
 
@@ -240,12 +240,12 @@ scan_all(struct truth *t, struct mpivf_progress *progress)
     progress->work = 2.0 * (double)t->shape.dim * (double)t->pass.n;
     for (bool more = status == MPIVF_OK; more;) {
         uint64_t read;
-        status = batch_all(t, &read);
-        more = t->slab.next < t->slab.pieces;
-        if (status == MPIVF_OK && more && mpivf_resume_due(&t->resume, t->options->checkpoint))
+        status = batch_each(t, &read);
+        bool left = t->slab.next < t->slab.pieces;
+        if (status == MPIVF_OK && left && mpivf_resume_due(&t->resume, t->options->checkpoint))
             status = mpivf_resume_keep(&t->resume);
         progress->phase->rows += read;
-        status = mpivf_round_all(progress, status, read, &more);
+        status = mpivf_round_all(progress, status, read, left, &more);
         if (more && progress->peak == 0) { /* now that every rank knows its filter */
             status = set_peak_all(t, progress);
             more = status == MPIVF_OK;
@@ -319,7 +319,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
     }
     progress.phase->bytes_read = inquiry->base.bytes_read;
     mpivf_phase_end(&progress);
-    made->survivors = (double)mpivf_total_all(t->par, mpivf_pass_computed(&t->pass)) /
+    made->survivors = (double)mpivf_sum_u64_all(t->par, mpivf_pass_computed(&t->pass)) /
                       ((double)inquiry->queries * (double)t->shape.k);
     made->filter = t->pass.chosen ? t->pass.choice.filter->name : "none";
     return status;
@@ -345,7 +345,7 @@ open_all(struct truth *t, const char *base, const char *queries,
         status = mpivf_ids_check_all(par, &t->inquiry.ids, report);
     if (status)
         return status;
-    t->shape.capacity = ~mpivf_max_u64_all(par, ~(uint64_t)t->shape.capacity); /* the smallest */
+    t->shape.capacity = mpivf_min_u64_all(par, t->shape.capacity); /* the smallest */
     if (status == MPIVF_OK)
         status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);
     if (status == MPIVF_OK) /* while there is memory */

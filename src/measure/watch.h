@@ -24,7 +24,7 @@ mpivf_watch_begin_all(const struct mpivf_par *par, const char *base, const char 
                       const struct mpivf_truth_options *options, struct mpivf_report *report,
                       struct mpivf_watch *watch, struct mpivf_watch_state **state);
 
-/* NULL inside is fine. Collective. */
+/* NULL inside is fine. Collective, agreed. */
 void
 mpivf_watch_end_all(struct mpivf_watch_state **state);
 

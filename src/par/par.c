@@ -91,7 +91,7 @@ mpivf_sum_to_root_all(const struct mpivf_par *par, int64_t *values, size_t count
 }
 
 void
-mpivf_before_all(const struct mpivf_par *par, int64_t *values, size_t count)
+mpivf_exscan_all(const struct mpivf_par *par, int64_t *values, size_t count)
 {
     for (size_t at = 0; at < count; at += PIECE_SUM) {
         size_t n = count - at < PIECE_SUM ? count - at : PIECE_SUM;
@@ -116,14 +116,22 @@ mpivf_max_u64_all(const struct mpivf_par *par, uint64_t value)
 }
 
 uint64_t
-mpivf_total_all(const struct mpivf_par *par, uint64_t value)
+mpivf_min_u64_all(const struct mpivf_par *par, uint64_t value)
+{
+    uint64_t least;
+    MPI_Allreduce(&value, &least, 1, MPI_UINT64_T, MPI_MIN, par->comm);
+    return least;
+}
+
+uint64_t
+mpivf_sum_u64_all(const struct mpivf_par *par, uint64_t value)
 {
     MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_UINT64_T, MPI_SUM, par->comm);
     return value;
 }
 
 void
-mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all)
+mpivf_allgather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all)
 {
     /* rank after rank broadcasts its piece: no counts table, no int limit on the total */
     size_t at = 0;
@@ -153,7 +161,7 @@ exchange(const struct mpivf_par *par, void *data, size_t bytes, int partner, boo
 }
 
 void
-mpivf_gather_to_root_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all)
+mpivf_gather_all(const struct mpivf_par *par, const void *mine, size_t bytes, void *all)
 {
     uint64_t n = bytes;
     if (par->rank != 0) {

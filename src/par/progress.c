@@ -54,10 +54,11 @@ show(struct mpivf_progress *progress, double now)
 }
 
 mpivf_status
-mpivf_round_all(struct mpivf_progress *progress, mpivf_status status, uint64_t done, bool *more)
+mpivf_round_all(struct mpivf_progress *progress, mpivf_status status, uint64_t done, bool left,
+                bool *more)
 {
     const struct mpivf_par *par = progress->par;
-    int64_t sums[2] = {(int64_t)done, *more && status == MPIVF_OK};
+    int64_t sums[2] = {(int64_t)done, left && status == MPIVF_OK};
     mpivf_sum_all(par, sums, 2);
     progress->done += (uint64_t)sums[0];
     if (progress->total > 0 && progress->done > progress->total)

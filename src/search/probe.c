@@ -39,7 +39,8 @@ mpivf_probes_choose_all(const struct mpivf_par *par, struct mpivf_coarse *coarse
     status = mpivf_agree_all(par, status);
     if (status)
         return status;
-    mpivf_gather_all(par, chosen->query, (end - mine) * probes * sizeof *chosen->query, chosen->list);
+    mpivf_allgather_all(par, chosen->query, (end - mine) * probes * sizeof *chosen->query,
+                        chosen->list);
     sort_by_list(chosen);
     return MPIVF_OK;
 }

@@ -247,8 +247,7 @@ mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_pro
         status = scan_round(&s, &at, &read);
         progress->phase->rows += read;
         progress->phase->bytes_read += read * (s.plane[0].row_bytes + s.plane[1].row_bytes);
-        more = s.list < s.end;
-        status = mpivf_round_all(progress, status, read, &more);
+        status = mpivf_round_all(progress, status, read, s.list < s.end, &more);
     }
     scanning_clear(&s);
     return status;

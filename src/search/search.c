@@ -215,13 +215,13 @@ run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *repo
     if (status == MPIVF_OK)
         status = mpivf_agree_all(par, block_queries(s, &block));
     /* the smallest block of all ranks */
-    block = ~mpivf_max_u64_all(par, ~block);
+    block = mpivf_min_u64_all(par, block);
     for (uint64_t first = 0; first < s->query.rows && status == MPIVF_OK; first += block) {
         uint64_t left = s->query.rows - first;
         status = search_block_all(s, first, left < block ? left : block);
     }
     mpivf_phase_end(&s->progress);
-    searched->rows_scanned = mpivf_total_all(par, s->scan.pairs);
+    searched->rows_scanned = mpivf_sum_u64_all(par, s->scan.pairs);
     if (status == MPIVF_OK)
         status = mpivf_index_unchanged_all(par, &s->index);
     if (status == MPIVF_OK && par->rank == 0) {

@@ -41,11 +41,11 @@ struct mpivf_source_ops {
      */
     mpivf_status (*open_all)(struct mpivf_source *source, struct mpivf_source_plan *plan);
 
-    /* Raw elements of ascending ranges, one after the other. As mpivf_source_read_all. */
-    mpivf_status (*read_all)(struct mpivf_source *source, const struct mpivf_range *range,
-                             size_t ranges, void *raw);
+    /* Raw elements of ascending ranges, one after the other. Collective, own status. */
+    mpivf_status (*read_each)(struct mpivf_source *source, const struct mpivf_range *range,
+                              size_t ranges, void *raw);
 
-    /* Release source->state. Collective. */
+    /* Release source->state. Collective, agreed. */
     void (*close_all)(struct mpivf_source *source);
 
     /* As mpivf_source_ahead; NULL = cannot. Local. */
@@ -54,11 +54,14 @@ struct mpivf_source_ops {
 
 extern const struct mpivf_source_ops mpivf_source_npy, mpivf_source_hdf5;
 
-/* The two functions below serve every format whose rows lie one after the other in a file. */
+/*
+ * Two functions for every format whose rows lie one after the other in a file. Collective, agreed;
+ * and collective, own status.
+ */
 mpivf_status
 mpivf_source_flat_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan);
 mpivf_status
-mpivf_source_flat_read_all(struct mpivf_source *source, const struct mpivf_range *range,
-                           size_t ranges, void *raw);
+mpivf_source_flat_read_each(struct mpivf_source *source, const struct mpivf_range *range,
+                            size_t ranges, void *raw);
 
 #endif

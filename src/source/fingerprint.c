@@ -32,7 +32,7 @@ print_runs_all(struct mpivf_source *source, const uint64_t *start, uint64_t runs
     mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < runs; i++) {
         struct mpivf_range run = print_run(source, start, i, rows);
-        mpivf_status now = mpivf_source_read_raw_all(source, &run, 1, buffer);
+        mpivf_status now = mpivf_source_read_raw_each(source, &run, 1, buffer);
         status = status ? status : now;
         print[1] = now ? 0 : mpivf_checksum_of(buffer, run.rows * row_bytes);
         print[0] = mpivf_checksum_of(print, sizeof print);

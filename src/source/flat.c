@@ -27,7 +27,7 @@ flat_ahead(struct mpivf_source *source, const struct mpivf_range *range, size_t 
 
 /* What a source becomes whose rows can be read at their offsets. */
 static const struct mpivf_source_ops flat = {.name = "flat",
-                                             .read_all = mpivf_source_flat_read_all,
+                                             .read_each = mpivf_source_flat_read_each,
                                              .close_all = flat_close_all,
                                              .ahead = flat_ahead};
 
@@ -56,8 +56,8 @@ mpivf_source_flat_open_all(struct mpivf_source *source, struct mpivf_source_plan
 }
 
 mpivf_status
-mpivf_source_flat_read_all(struct mpivf_source *source, const struct mpivf_range *range,
-                           size_t ranges, void *raw)
+mpivf_source_flat_read_each(struct mpivf_source *source, const struct mpivf_range *range,
+                            size_t ranges, void *raw)
 {
     const struct mpivf_source_state *state = source->state;
     mpivf_status status = MPIVF_OK;

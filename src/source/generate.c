@@ -124,8 +124,7 @@ write_shares_all(struct generating *g, const struct mpivf_file *file, struct mpi
             row += n;
             progress->phase->rows += n;
             progress->phase->bytes_written += n * g->options->dim * mpivf_type_size(g->options->type);
-            more = row < end;
-            status = mpivf_round_all(progress, status, n, &more);
+            status = mpivf_round_all(progress, status, n, row < end, &more);
         }
     }
     return status;

@@ -75,10 +75,10 @@ hdf5_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
 }
 
 static mpivf_status
-hdf5_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-              void *raw)
+hdf5_read_each(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+               void *raw)
 {
-    return mpivf_h5_read_all(source->par->ctx, source->state->reader, range, ranges, raw);
+    return mpivf_h5_read_each(source->par->ctx, source->state->reader, range, ranges, raw);
 }
 
 static void
@@ -96,5 +96,5 @@ const struct mpivf_source_ops mpivf_source_hdf5 = {.name = "hdf5",
                                                    .is = mpivf_h5_is,
                                                    .describe = hdf5_describe,
                                                    .open_all = hdf5_open_all,
-                                                   .read_all = hdf5_read_all,
+                                                   .read_each = hdf5_read_each,
                                                    .close_all = hdf5_close_all};

@@ -192,4 +192,4 @@ const struct mpivf_source_ops mpivf_source_npy = {.name = "npy",
                                                   .is = npy_is,
                                                   .describe = npy_describe,
                                                   .open_all = mpivf_source_flat_open_all,
-                                                  .read_all = mpivf_source_flat_read_all};
+                                                  .read_each = mpivf_source_flat_read_each};

@@ -165,8 +165,7 @@ mpivf_order_all(const struct mpivf_shuffling *shuffling, struct mpivf_progress *
             status = order_bucket(&w, bucket + step);
         }
         progress->phase->rows += w.places.rows;
-        more = bucket + step < b->count;
-        status = mpivf_round_all(progress, status, w.places.rows, &more);
+        status = mpivf_round_all(progress, status, w.places.rows, bucket + step < b->count, &more);
     }
     uint64_t bytes = progress->phase->rows * (b->row_bytes + sizeof(int64_t));
     progress->phase->bytes_read = progress->phase->bytes_written = bytes;

@@ -91,28 +91,29 @@ take(struct mpivf_reader *reader, struct mpivf_batch *batch)
 }
 
 static mpivf_status
-read_rows_all(struct mpivf_reader *reader, struct mpivf_batch *batch)
+read_rows_each(struct mpivf_reader *reader, struct mpivf_batch *batch)
 {
     struct mpivf_source *source = reader->source;
     if (reader->f64)
-        return mpivf_source_read_f64_all(source, batch->range, batch->ranges,
-                                         (double *)(void *)batch->row);
+        return mpivf_source_read_f64_each(source, batch->range, batch->ranges,
+                                          (double *)(void *)batch->row);
     if (batch->lost)
-        return mpivf_source_read_measured_all(source, batch->range, batch->ranges, batch->row,
-                                              batch->lost);
-    return mpivf_source_read_all(source, batch->range, batch->ranges, batch->row);
+        return mpivf_source_read_measured_each(source, batch->range, batch->ranges, batch->row,
+                                               batch->lost);
+    return mpivf_source_read_each(source, batch->range, batch->ranges, batch->row);
 }
 
 static mpivf_status
-read_all(struct mpivf_reader *reader, struct mpivf_batch *batch)
+read_each(struct mpivf_reader *reader, struct mpivf_batch *batch)
 {
-    mpivf_status status = read_rows_all(reader, batch);
+    mpivf_status status = read_rows_each(reader, batch);
     mpivf_source_ahead(reader->source, reader->after, reader->afters);
     if (reader->ids == NULL) {
         mpivf_slab_rows(batch->range, batch->ranges, (uint64_t *)batch->id);
         return status;
     }
-    mpivf_status ids = mpivf_source_read_ids_all(reader->ids, batch->range, batch->ranges, batch->id);
+    mpivf_status ids =
+        mpivf_source_read_ids_each(reader->ids, batch->range, batch->ranges, batch->id);
     return status ? status : ids;
 }
 
@@ -120,12 +121,12 @@ static void *
 read_aside(void *arg)
 {
     struct mpivf_reader *reader = arg;
-    reader->status = read_all(reader, &reader->batch[1]);
+    reader->status = read_each(reader, &reader->batch[1]);
     return NULL;
 }
 
 mpivf_status
-mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch)
+mpivf_reader_next_each(struct mpivf_reader *reader, struct mpivf_batch **batch)
 {
     mpivf_status status = mpivf_reader_wait(reader);
     *batch = &reader->batch[0];
@@ -137,7 +138,7 @@ mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch)
         return status;
     }
     take(reader, *batch);
-    return read_all(reader, *batch);
+    return read_each(reader, *batch);
 }
 
 void

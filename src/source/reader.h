@@ -5,12 +5,11 @@
  * computes on the other:
  *
  *   for (bool more = true; more;) {
- *       status = mpivf_reader_next_all(reader, &batch);
+ *       status = mpivf_reader_next_each(reader, &batch);
  *       mpivf_reader_ahead(reader);
  *       ... compute: no HDF5, no MPI ...
  *       status = first failure of that and mpivf_reader_wait(reader);
- *       more = mpivf_reader_more(reader);
- *       status = mpivf_round_all(progress, status, batch->rows, &more);
+ *       status = mpivf_round_all(progress, status, batch->rows, mpivf_reader_more(reader), &more);
  *   }
  *
  * Rows that have to be read by all ranks together, and MPIs that know one thread only, are read
@@ -27,7 +26,7 @@
 /* Rows as they were read: [rows, dim] and their ids, `range` after `range`. */
 struct mpivf_batch {
     float *row;                /* owned by the reader, and so are the next three */
-    double *lost;              /* as mpivf_source_read_measured_all has it; NULL unless float64 */
+    double *lost;              /* as mpivf_source_read_measured_each has it; NULL unless float64 */
     int64_t *id;               /* row numbers when there are no others */
     struct mpivf_range *range; /* ascending and apart */
     size_t ranges;
@@ -72,11 +71,10 @@ mpivf_reader_clear(struct mpivf_reader *reader);
 
 /*
  * The next batch, which the caller may change and has until the next call; 0 rows at the end. As
- * mpivf_source_read_all: of a collective source every rank must call as often, and the status is
- * this rank's own. Failure leaves a batch of unknown rows.
+ * mpivf_source_read_each: collective, own status. Failure leaves a batch of unknown rows.
  */
 mpivf_status
-mpivf_reader_next_all(struct mpivf_reader *reader, struct mpivf_batch **batch);
+mpivf_reader_next_each(struct mpivf_reader *reader, struct mpivf_batch **batch);
 
 /* Make the batch at hand float32, in a reader with f64; once. Local. */
 void

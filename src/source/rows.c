@@ -16,23 +16,23 @@ mpivf_source_row_bytes(const struct mpivf_source *source)
 }
 
 mpivf_status
-mpivf_source_read_raw_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, void *buffer)
+mpivf_source_read_raw_each(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, void *buffer)
 {
     source->bytes_read +=
         mpivf_range_rows(range, ranges) * source->dim * mpivf_type_size(source->type);
-    return source->ops->read_all(source, range, ranges, buffer);
+    return source->ops->read_each(source, range, ranges, buffer);
 }
 
 /* Read so that decoding in place, front to back, never overwrites what it still needs. */
 static mpivf_status
-read_behind_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-                void *buffer, size_t out_size, void **raw)
+read_behind_each(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+                 void *buffer, size_t out_size, void **raw)
 {
     size_t size = mpivf_type_size(source->type);
     size_t values = mpivf_range_rows(range, ranges) * source->dim;
     *raw = size < out_size ? (char *)buffer + values * (out_size - size) : buffer;
-    return mpivf_source_read_raw_all(source, range, ranges, *raw);
+    return mpivf_source_read_raw_each(source, range, ranges, *raw);
 }
 
 /* The first range of rows that count as unwritten and end behind `row`. */
@@ -82,11 +82,11 @@ spoil_unwritten(const struct mpivf_source *source, const struct mpivf_range *ran
 }
 
 mpivf_status
-mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
-                      float *buffer)
+mpivf_source_read_each(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges,
+                       float *buffer)
 {
     void *raw;
-    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
+    mpivf_status status = read_behind_each(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
         mpivf_decode_f32(source->type, source->swapped, raw,
                          mpivf_range_rows(range, ranges) * source->dim, buffer);
@@ -95,27 +95,27 @@ mpivf_source_read_all(struct mpivf_source *source, const struct mpivf_range *ran
 }
 
 mpivf_status
-mpivf_source_read_measured_all(struct mpivf_source *source, const struct mpivf_range *range,
-                               size_t ranges, float *buffer, double *lost)
+mpivf_source_read_measured_each(struct mpivf_source *source, const struct mpivf_range *range,
+                                size_t ranges, float *buffer, double *lost)
 {
     size_t rows = mpivf_range_rows(range, ranges);
     if (source->type != MPIVF_F64) {
         memset(lost, 0, rows * sizeof *lost);
-        return mpivf_source_read_all(source, range, ranges, buffer);
+        return mpivf_source_read_each(source, range, ranges, buffer);
     }
     double *wide = (double *)(void *)buffer;
-    mpivf_status status = mpivf_source_read_f64_all(source, range, ranges, wide);
+    mpivf_status status = mpivf_source_read_f64_each(source, range, ranges, wide);
     if (status == MPIVF_OK)
         mpivf_decode_narrow(wide, rows, source->dim, buffer, lost);
     return status;
 }
 
 mpivf_status
-mpivf_source_read_f64_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, double *buffer)
+mpivf_source_read_f64_each(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, double *buffer)
 {
     void *raw;
-    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
+    mpivf_status status = read_behind_each(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
         mpivf_decode_f64(source->type, source->swapped, raw,
                          mpivf_range_rows(range, ranges) * source->dim, buffer);
@@ -131,11 +131,11 @@ mpivf_source_ahead(struct mpivf_source *source, const struct mpivf_range *range,
 }
 
 mpivf_status
-mpivf_source_read_ids_all(struct mpivf_source *source, const struct mpivf_range *range,
-                          size_t ranges, int64_t *buffer)
+mpivf_source_read_ids_each(struct mpivf_source *source, const struct mpivf_range *range,
+                           size_t ranges, int64_t *buffer)
 {
     void *raw;
-    mpivf_status status = read_behind_all(source, range, ranges, buffer, sizeof *buffer, &raw);
+    mpivf_status status = read_behind_each(source, range, ranges, buffer, sizeof *buffer, &raw);
     if (status == MPIVF_OK)
         mpivf_decode_i64(source->type, source->swapped, raw, mpivf_range_rows(range, ranges),
                          buffer);
@@ -158,8 +158,8 @@ load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers
             range[i] = (struct mpivf_range){
                 mpivf_source_spread(source->rows, count, numbers.row + i), 1};
         size_t ranges = mpivf_range_normalise(range, n, NULL);
-        status = f64 ? mpivf_source_read_f64_all(source, range, ranges, buffer)
-                     : mpivf_source_read_all(source, range, ranges, buffer);
+        status = f64 ? mpivf_source_read_f64_each(source, range, ranges, buffer)
+                     : mpivf_source_read_each(source, range, ranges, buffer);
     }
     status = mpivf_agree_all(source->par, status);
     mpivf_free(ctx, range);

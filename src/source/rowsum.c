@@ -26,10 +26,10 @@ mpivf_rowsum(const void *row, size_t row_bytes, const int64_t *id, size_t n, int
 
 /* One batch, while the next is read. */
 static mpivf_status
-sum_batch_all(struct mpivf_reader *reader, uint64_t *sum, uint64_t *rows)
+sum_batch_each(struct mpivf_reader *reader, uint64_t *sum, uint64_t *rows)
 {
     struct mpivf_batch *batch;
-    mpivf_status status = mpivf_reader_next_all(reader, &batch);
+    mpivf_status status = mpivf_reader_next_each(reader, &batch);
     *rows = batch->rows;
     if (status == MPIVF_OK) {
         mpivf_reader_ahead(reader);
@@ -58,14 +58,13 @@ mpivf_rowsum_again_all(struct mpivf_source *source, struct mpivf_source *ids, bo
     status = mpivf_agree_all(par, status);
     for (bool more = status == MPIVF_OK; more;) {
         uint64_t rows;
-        status = sum_batch_all(&reader, &mine, &rows);
-        more = mpivf_reader_more(&reader);
+        status = sum_batch_each(&reader, &mine, &rows);
         progress->phase->rows += rows;
-        status = mpivf_round_all(progress, status, rows, &more);
+        status = mpivf_round_all(progress, status, rows, mpivf_reader_more(&reader), &more);
     }
     mpivf_reader_clear(&reader);
     mpivf_slab_clear(&slab);
     progress->phase->bytes_read += source->bytes_read - read_before;
-    *sum = mpivf_total_all(par, mine);
+    *sum = mpivf_sum_u64_all(par, mine);
     return status;
 }

@@ -111,7 +111,7 @@ find_regions_all(struct scattering *w)
         most = next[i] > most ? next[i] : most;
     w->rows.slots = at_most(b->row_slots, most);
     w->ids.slots = at_most(b->id_slots, most);
-    mpivf_before_all(w->s->par, next, b->count);
+    mpivf_exscan_all(w->s->par, next, b->count);
     for (uint64_t i = 0; i < b->count; i++)
         next[i] += (int64_t)(i * b->rows);
     memcpy(w->ids.next, next, b->count * sizeof *next);
@@ -164,10 +164,10 @@ next_batch(const struct scattering *w)
 
 /* Read the next batch, which may be empty, and have the one behind it fetched. */
 static mpivf_status
-read_batch_all(struct scattering *w, struct mpivf_range *batch)
+read_batch_each(struct scattering *w, struct mpivf_range *batch)
 {
     *batch = next_batch(w);
-    mpivf_status status = mpivf_source_read_raw_all(w->source, batch, batch->rows > 0, w->row);
+    mpivf_status status = mpivf_source_read_raw_each(w->source, batch, batch->rows > 0, w->row);
     w->left = (struct mpivf_range){batch->row + batch->rows, w->left.rows - batch->rows};
     struct mpivf_range ahead = next_batch(w);
     mpivf_source_ahead(w->source, &ahead, ahead.rows > 0);
@@ -218,12 +218,11 @@ mpivf_scatter_all(const struct mpivf_shuffling *shuffling, struct mpivf_source *
     mpivf_status status = scattering_init_all(&w);
     for (bool more = status == MPIVF_OK; more;) {
         struct mpivf_range batch;
-        status = read_batch_all(&w, &batch);
+        status = read_batch_each(&w, &batch);
         if (status == MPIVF_OK)
             status = scatter_batch(&w, batch);
         progress->phase->rows += batch.rows;
-        more = w.left.rows > 0;
-        status = mpivf_round_all(progress, status, batch.rows, &more);
+        status = mpivf_round_all(progress, status, batch.rows, w.left.rows > 0, &more);
     }
     progress->phase->bytes_read = source->bytes_read - read_before;
     progress->phase->bytes_written = w.bytes_written;

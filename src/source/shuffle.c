@@ -79,7 +79,7 @@ begin_all(struct shuffle *x)
         return status;
     }
     /* the same cut everywhere, for the rank that has least */
-    size_t left = SIZE_MAX - mpivf_max_u64_all(par, SIZE_MAX - mpivf_memory_left(par->ctx));
+    size_t left = mpivf_min_u64_all(par, mpivf_memory_left(par->ctx));
     name_rows(source->object, x->name);
     status = mpivf_bucket_plan(par->ctx, source->rows, source->dim * mpivf_type_size(source->type),
                                left, par->size, &s->buckets);

@@ -100,8 +100,7 @@ rounds_of_uneven_length(struct checks *t)
     for (bool more = true; more; rounds++) {
         uint64_t n = pieces > 0 ? 10 : 0;
         pieces -= pieces > 0;
-        more = pieces > 0;
-        CHECK(t, mpivf_round_all(&progress, MPIVF_OK, n, &more) == MPIVF_OK);
+        CHECK(t, mpivf_round_all(&progress, MPIVF_OK, n, pieces > 0, &more) == MPIVF_OK);
     }
     mpivf_phase_end(&progress);
     for (int rank = 0; rank < t->par.size; rank++)
@@ -122,8 +121,7 @@ a_failure_stops_all_rounds(struct checks *t)
     for (bool more = true; more && rounds < 50; rounds++) {
         if (t->par.rank == failing && rounds == 3)
             status = mpivf_fail(&t->ctx, MPIVF_INPUT, "bad row on %d", failing);
-        more = true; /* everybody still has work */
-        status = mpivf_round_all(&progress, status, 1, &more);
+        status = mpivf_round_all(&progress, status, 1, true, &more); /* everybody still has work */
     }
     mpivf_phase_end(&progress);
     CHECK(t, rounds == 4);

@@ -80,13 +80,13 @@ run_tests_all(int argc, char **argv, const struct par_test *test, size_t tests)
         t.test = test[i].name;
         test[i].run_all(&t);
         CHECK(&t, t.ctx.memory.used == 0);
-        uint64_t bad = mpivf_total_all(&t.par, (uint64_t)(t.failed - before));
+        uint64_t bad = mpivf_sum_u64_all(&t.par, (uint64_t)(t.failed - before));
         if (t.par.rank == 0)
             printf("%s %s\n", bad ? "FAILED" : "ok    ", test[i].name);
     }
     if (t.par.rank == 0)
         t.failed += remove_tree(&t.ctx, t.folder) != MPIVF_OK;
-    uint64_t failed = mpivf_total_all(&t.par, (uint64_t)t.failed);
+    uint64_t failed = mpivf_sum_u64_all(&t.par, (uint64_t)t.failed);
     mpivf_par_stop_all(&t.par);
     return failed > 0;
 }

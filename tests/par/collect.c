@@ -31,9 +31,9 @@ static void
 sums_before(struct checks *t)
 {
     int64_t rank = t->par.rank, before[2] = {rank, -5};
-    mpivf_before_all(&t->par, before, 2);
+    mpivf_exscan_all(&t->par, before, 2);
     CHECK(t, before[0] == rank * (rank - 1) / 2 && before[1] == -5 * rank);
-    mpivf_before_all(&t->par, NULL, 0);
+    mpivf_exscan_all(&t->par, NULL, 0);
 }
 
 static void
@@ -43,7 +43,7 @@ most_and_total(struct checks *t)
     CHECK(t, mpivf_max_all(&t->par, -3.5 - (double)rank) == -3.5);
     CHECK(t, mpivf_max_all(&t->par, (double)rank) == (double)last);
     CHECK(t, mpivf_max_u64_all(&t->par, UINT64_MAX - rank) == UINT64_MAX);
-    CHECK(t, mpivf_total_all(&t->par, rank + 1) == (last + 1) * (last + 2) / 2);
+    CHECK(t, mpivf_sum_u64_all(&t->par, rank + 1) == (last + 1) * (last + 2) / 2);
 }
 
 /* Bytes that rank r brings: none from every other. */
@@ -71,18 +71,18 @@ gathers(struct checks *t)
     for (int rank = 0; rank < t->par.size; rank++)
         total += piece(rank);
     memset(all, 0xee, sizeof all);
-    mpivf_gather_all(&t->par, mine, n, all);
+    mpivf_allgather_all(&t->par, mine, n, all);
     check_joined(t, all);
     CHECK(t, all[total] == 0xee);
     memset(all, 0xee, sizeof all);
-    mpivf_gather_to_root_all(&t->par, mine, n, t->par.rank == 0 ? all : NULL);
+    mpivf_gather_all(&t->par, mine, n, t->par.rank == 0 ? all : NULL);
     if (t->par.rank == 0)
         check_joined(t, all);
     CHECK(t, all[t->par.rank == 0 ? total : 0] == 0xee);
     all[0] = 0xee; /* nobody has anything */
-    mpivf_gather_all(&t->par, NULL, 0, all);
+    mpivf_allgather_all(&t->par, NULL, 0, all);
     CHECK(t, all[0] == 0xee);
-    mpivf_gather_to_root_all(&t->par, NULL, 0, NULL);
+    mpivf_gather_all(&t->par, NULL, 0, NULL);
 }
 
 struct joins {
@@ -119,7 +119,7 @@ tree(struct checks *t)
         while (1 << rounds < t->par.size)
             rounds++;
         CHECK(t, joins.calls <= rounds && (t->par.rank > 0 || joins.calls == rounds));
-        CHECK(t, mpivf_total_all(&t->par, (uint64_t)joins.calls) == (uint64_t)t->par.size - 1);
+        CHECK(t, mpivf_sum_u64_all(&t->par, (uint64_t)joins.calls) == (uint64_t)t->par.size - 1);
     }
 }
 
@@ -132,7 +132,7 @@ shares(struct checks *t)
         uint64_t even = n / (uint64_t)t->par.size;
         CHECK(t, end - first == even || end - first == even + 1);
         CHECK(t, t->par.rank > 0 || first == 0);
-        CHECK(t, mpivf_total_all(&t->par, end - first) == n);
+        CHECK(t, mpivf_sum_u64_all(&t->par, end - first) == n);
     }
 }
 

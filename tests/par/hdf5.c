@@ -80,7 +80,7 @@ pass(struct checks *t, const char *path, uint64_t batch)
     decoded = 0;
     for (uint64_t first = 0; first < ROWS; first += batch) {
         struct mpivf_range range = {first, ROWS - first < batch ? ROWS - first : batch};
-        CHECK(t, mpivf_source_read_all(&source, &range, 1, row) == MPIVF_OK);
+        CHECK(t, mpivf_source_read_each(&source, &range, 1, row) == MPIVF_OK);
         for (uint64_t i = 0; i < range.rows * DIM; i++)
             CHECK(t, row[i] == element(first + i / DIM, i % DIM));
     }
@@ -108,17 +108,17 @@ chunks_are_decoded_once(struct checks *t)
     if (t->par.rank == 0) {
         make_file(t, a, 0, ROWS);
     }
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     const uint64_t batch[] = {1, 37, CHUNK, 100, 3 * CHUNK, ROWS};
     for (size_t i = 0; i < sizeof batch / sizeof batch[0]; i++)
         CHECK(t, pass(t, a, batch[i]) == chunks_of(ROWS));
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     if (t->par.rank == 0) {
         make_file(t, a, 0, cut);
         make_file(t, b, cut, ROWS - cut);
         make_virtual(t, both, cut);
     }
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     for (size_t i = 0; i < sizeof batch / sizeof batch[0]; i++)
         CHECK(t, pass(t, both, batch[i]) == chunks_of(cut) + chunks_of(ROWS - cut));
     CHECK(t, t->ctx.memory.used == 0);

@@ -234,7 +234,7 @@ check_same(struct checks *t, const struct rows *rows, uint64_t lists, const stru
     check_result(t, rows, lists, &r);
     CHECK(t, memcmp(r.centroid, alone->centroid, lists * rows->dim * sizeof(float)) == 0);
     CHECK(t, memcmp(&r.trained, &alone->trained, sizeof r.trained) == 0);
-    CHECK(t, mpivf_total_all(&t->par, r.streamed) > 0 || how->block == 0 || rows->rows < 1000);
+    CHECK(t, mpivf_sum_u64_all(&t->par, r.streamed) > 0 || how->block == 0 || rows->rows < 1000);
     free(r.centroid);
     mpivf_forgive(&t->ctx);
 }
@@ -295,7 +295,7 @@ brute_all(struct checks *t, struct mpivf_sample *sample, const struct mpivf_coar
     }
     free(row);
     MPI_Allreduce(&total, &sum, 1, MPI_DOUBLE, MPI_SUM, t->par.comm);
-    return sum / (double)mpivf_total_all(&t->par, (uint64_t)rows);
+    return sum / (double)mpivf_sum_u64_all(&t->par, (uint64_t)rows);
 }
 
 /*

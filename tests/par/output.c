@@ -19,9 +19,9 @@ name_all(struct checks *t, struct mpivf_outputs *outputs, const char *name)
 static void
 end_all(struct checks *t, struct mpivf_outputs *outputs)
 {
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     mpivf_outputs_end(outputs);
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
 }
 
 static void
@@ -56,10 +56,10 @@ all_write(struct checks *t)
     CHECK(t, mpivf_file_update(&t->ctx, out->partial, &file) == MPIVF_OK);
     CHECK(t, mpivf_file_write(&t->ctx, &file, &mine, 1, (uint64_t)t->par.rank) == MPIVF_OK);
     CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     if (t->par.rank == 0)
         CHECK(t, mpivf_output_commit(&t->ctx, out) == MPIVF_OK);
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     CHECK(t, mpivf_file_open(&t->ctx, out->path, &file) == MPIVF_OK);
     CHECK(t, mpivf_file_read(&t->ctx, &file, found, (size_t)t->par.size, 0) == MPIVF_OK);
     for (int rank = 0; rank < t->par.size; rank++)
@@ -113,10 +113,10 @@ many_singletons(struct checks *t)
     for (int turn = 0; turn < 20; turn++) {
         mpivf_outputs_init(&outputs, &self);
         mpivf_outputs_write(&outputs, path);
-        mpivf_total_all(&t->par, 0); /* all in one instant */
+        mpivf_sum_u64_all(&t->par, 0); /* all in one instant */
         mpivf_status status = mpivf_outputs_declare_all(&outputs, false);
         CHECK(t, status == MPIVF_OK || status == MPIVF_EXISTS);
-        CHECK(t, mpivf_total_all(&t->par, status == MPIVF_OK) == 1);
+        CHECK(t, mpivf_sum_u64_all(&t->par, status == MPIVF_OK) == 1);
         mpivf_forgive(&ctx);
         end_all(t, &outputs);
     }

@@ -35,7 +35,7 @@ make_all(struct checks *t, struct files *files, uint64_t rows)
         }
         CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
     }
-    mpivf_total_all(&t->par, 0); /* it is whole */
+    mpivf_sum_u64_all(&t->par, 0); /* it is whole */
 }
 
 /* Compare a batch with what is in the file, and spoil it: it belongs to the caller. */
@@ -65,13 +65,12 @@ read_all(struct checks *t, struct mpivf_reader *reader, const float *want, int64
     mpivf_phase_begin(&progress, &t->par, &report, "read", "rows", 0);
     for (bool more = true; more; rounds++) {
         struct mpivf_batch *batch;
-        mpivf_status status = mpivf_reader_next_all(reader, &batch);
+        mpivf_status status = mpivf_reader_next_each(reader, &batch);
         CHECK(t, status == MPIVF_OK && batch->rows <= reader->batch_rows);
         mpivf_reader_ahead(reader);
         check_batch(t, batch, want, reader->ids != NULL, seen);
         CHECK(t, mpivf_reader_wait(reader) == MPIVF_OK);
-        more = mpivf_reader_more(reader);
-        status = mpivf_round_all(&progress, status, batch->rows, &more);
+        status = mpivf_round_all(&progress, status, batch->rows, mpivf_reader_more(reader), &more);
         CHECK(t, status == MPIVF_OK);
     }
     mpivf_phase_end(&progress);
@@ -151,17 +150,17 @@ failure_comes_back(struct checks *t)
                                    (struct mpivf_reading){0}) == MPIVF_OK);
     CHECK(t, mpivf_slab_init(&slab, &source, 3, NULL, 0) == MPIVF_OK);
     CHECK(t, mpivf_reader_init(&reader, &source, NULL, &slab, 10, false) == MPIVF_OK);
-    mpivf_status status = mpivf_reader_next_all(&reader, &batch);
+    mpivf_status status = mpivf_reader_next_each(&reader, &batch);
     CHECK(t, status == MPIVF_OK && batch->rows > 0);
-    mpivf_total_all(&t->par, 0); /* all have read */
+    mpivf_sum_u64_all(&t->par, 0); /* all have read */
     if (t->par.rank == 0)
         CHECK(t, truncate(files.rows, 100) == 0);
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     mpivf_reader_ahead(&reader);
     status = mpivf_reader_wait(&reader);
     CHECK(t, status == MPIVF_CORRUPT && strstr(t->ctx.error, "truncated"));
     CHECK(t, mpivf_reader_wait(&reader) == status);
-    CHECK(t, mpivf_reader_next_all(&reader, &batch) == status);
+    CHECK(t, mpivf_reader_next_each(&reader, &batch) == status);
     mpivf_reader_ahead(&reader); /* left under way: clear waits */
     mpivf_reader_clear(&reader);
     mpivf_slab_clear(&slab);

@@ -67,8 +67,8 @@ same_bytes(struct checks *t)
     CHECK(t, shuffle_all(&t->par, input, together, &report) == MPIVF_OK);
     CHECK(t, report.phases == 2 && strcmp(report.phase[0].name, "scatter") == 0);
     for (int p = 0; p < 2; p++) {
-        uint64_t rows = mpivf_total_all(&t->par, report.phase[p].rows);
-        uint64_t written = mpivf_total_all(&t->par, report.phase[p].bytes_written);
+        uint64_t rows = mpivf_sum_u64_all(&t->par, report.phase[p].rows);
+        uint64_t written = mpivf_sum_u64_all(&t->par, report.phase[p].bytes_written);
         CHECK(t, rows == ROWS && written == ROWS * (DIM * sizeof(float) + sizeof(int64_t)));
     }
     struct mpivf_par nodes = t->par;
@@ -85,7 +85,7 @@ same_bytes(struct checks *t)
     uint64_t sum = checksum_of_file(t, alone);
     CHECK(t, checksum_of_file(t, together) == sum && checksum_of_file(t, apart) == sum);
     CHECK(t, mpivf_file_remove(&t->ctx, alone) == MPIVF_OK);
-    mpivf_total_all(&t->par, 0); /* nobody reads the others any more */
+    mpivf_sum_u64_all(&t->par, 0); /* nobody reads the others any more */
 }
 
 /* A file of ids and one-byte rows in four buckets, in which every id is its place's. */
@@ -112,7 +112,7 @@ write_buckets(struct checks *t, struct mpivf_shuffling *s, uint64_t wrong, int64
     if (wrong < N)
         ids[wrong] = id;
     struct mpivf_file file = {.fd = -1};
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     if (t->par.rank == 0) {
         CHECK(t, mpivf_file_remove(&t->ctx, s->file.path) == MPIVF_OK);
         CHECK(t, mpivf_file_create(&t->ctx, s->file.path, &file) == MPIVF_OK);
@@ -120,7 +120,7 @@ write_buckets(struct checks *t, struct mpivf_shuffling *s, uint64_t wrong, int64
         CHECK(t, mpivf_file_write(&t->ctx, &file, row, sizeof row, sizeof ids) == MPIVF_OK);
         CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
     }
-    mpivf_total_all(&t->par, 0);
+    mpivf_sum_u64_all(&t->par, 0);
     CHECK(t, mpivf_file_update(&t->ctx, s->file.path, &s->file) == MPIVF_OK);
 }
 

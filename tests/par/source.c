@@ -54,7 +54,7 @@ check_generated(struct checks *t, uint64_t rows, enum mpivf_type type)
     mpivf_par_clear_all(&self);
     CHECK(t, checksum_of_file(t, together) == checksum_of_file(t, alone));
     CHECK(t, mpivf_file_remove(&t->ctx, alone) == MPIVF_OK);
-    mpivf_total_all(&t->par, 0); /* nobody reads `together` any more */
+    mpivf_sum_u64_all(&t->par, 0); /* nobody reads `together` any more */
 }
 
 static void
@@ -94,7 +94,7 @@ check_mode(struct checks *t, const char *path, enum mpivf_read_mode mode, const 
         struct mpivf_range range[2] = {{piece % source.rows, 1}, {source.rows - third, third}};
         bool two = third > 0 && source.rows - third > piece % source.rows + 1;
         size_t ranges = nothing ? 0 : two ? 2 : 1;
-        CHECK(t, mpivf_source_read_all(&source, range, ranges, row) == MPIVF_OK);
+        CHECK(t, mpivf_source_read_each(&source, range, ranges, row) == MPIVF_OK);
         for (size_t r = 0, at = 0; r < ranges; at += range[r++].rows)
             CHECK(t, memcmp(row + at * source.dim, want + range[r].row * source.dim,
                             range[r].rows * source.dim * sizeof *row) == 0);
@@ -143,7 +143,7 @@ plain_sum(struct checks *t, struct mpivf_source *source, const struct mpivf_rang
     uint64_t sum = 0;
     float *row = calloc(source->rows * source->dim, sizeof *row);
     for (size_t r = 0; r < ranges; r++) {
-        CHECK(t, mpivf_source_read_all(source, &range[r], 1, row) == MPIVF_OK);
+        CHECK(t, mpivf_source_read_each(source, &range[r], 1, row) == MPIVF_OK);
         for (uint64_t i = 0; i < range[r].rows; i++)
             sum += mpivf_rowsum_row(row + i * source->dim, source->dim * sizeof *row,
                                     range[r].row + i);
@@ -206,14 +206,14 @@ fingerprints(struct checks *t)
                 CHECK(t, mpivf_file_close(&t->ctx, &file) == MPIVF_OK);
                 free(value);
             }
-            mpivf_total_all(&t->par, 0); /* it is there */
+            mpivf_sum_u64_all(&t->par, 0); /* it is there */
             CHECK(t, mpivf_source_open_all(&source, &t->par, path, NULL,
                                            (struct mpivf_reading){0}) == MPIVF_OK);
             for (uint64_t i = 0; i < n; i++)
                 CHECK(t, seen[i] != source.fingerprint);
             seen[n++] = source.fingerprint;
             mpivf_source_close_all(&source);
-            mpivf_total_all(&t->par, 0); /* all have read it */
+            mpivf_sum_u64_all(&t->par, 0); /* all have read it */
         }
 }
 

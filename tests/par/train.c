@@ -85,10 +85,10 @@ check_union(struct checks *t, const char *path, uint64_t rows, uint64_t wanted)
     qsort(hash, rows, sizeof *hash, by_value);
     uint64_t most = wanted < rows ? wanted : rows;
     size_t rows_here = keys_of(&sample, mine);
-    uint64_t total = mpivf_total_all(&t->par, rows_here);
+    uint64_t total = mpivf_sum_u64_all(&t->par, rows_here);
     CHECK(t, total == (status ? 0 : most));
     if (status == MPIVF_OK && total == most) {
-        mpivf_gather_all(&t->par, mine, rows_here * sizeof *mine, found);
+        mpivf_allgather_all(&t->par, mine, rows_here * sizeof *mine, found);
         qsort(found, total, sizeof *found, by_value);
         CHECK(t, memcmp(found, hash, total * sizeof *hash) == 0);
     }
@@ -161,7 +161,7 @@ sample_is_unbiased(struct checks *t)
         }
         mpivf_sample_clear(&sample);
     }
-    low = mpivf_total_all(&t->par, low);
+    low = mpivf_sum_u64_all(&t->par, low);
     CHECK(t, low > 680 && low < 920); /* 800 of 3200 expected, 5 standard deviations */
 }
 
@@ -177,7 +177,7 @@ check_levels(struct checks *t, const char *path, uint64_t seed, size_t memory)
     double last = -1;
     options.seed = seed;
     CHECK(t, sample_all(&t->par, path, &options, 3000, memory, &sample) == MPIVF_OK);
-    CHECK(t, memory == SIZE_MAX || mpivf_total_all(&t->par, sample.bytes_written) > 0);
+    CHECK(t, memory == SIZE_MAX || mpivf_sum_u64_all(&t->par, sample.bytes_written) > 0);
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++) {
         static const double wanted[] = {300, 700, 2000};
         double least = 0x1p65, most = -1;
@@ -189,9 +189,9 @@ check_levels(struct checks *t, const char *path, uint64_t seed, size_t memory)
             for (uint64_t row = 0; row < ROWS / 4; row++) /* of the first quarter */
                 low += mpivf_random(seed, MPIVF_FOR_SAMPLE, row) == key;
         }
-        double rows = (double)mpivf_total_all(&t->par, sample.rows[l]), part = wanted[l] / 4;
+        double rows = (double)mpivf_sum_u64_all(&t->par, sample.rows[l]), part = wanted[l] / 4;
         CHECK(t, fabs(rows - wanted[l]) < 6 * sqrt(wanted[l]));
-        CHECK(t, fabs((double)mpivf_total_all(&t->par, low) - part) < 6 * sqrt(part));
+        CHECK(t, fabs((double)mpivf_sum_u64_all(&t->par, low) - part) < 6 * sqrt(part));
         CHECK(t, -mpivf_max_all(&t->par, -least) > last);
         last = mpivf_max_all(&t->par, most);
     }
