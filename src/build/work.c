@@ -272,8 +272,9 @@ mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const 
     all.ours = mpivf_work_owns;
     memset(work, 0, sizeof *work);
     mpivf_status status = mpivf_claim_open_all(&work->claim, par, folder, &all);
-    if (status == MPIVF_OK)
-        status = mpivf_path(par->ctx, work->model, "%s/model.h5", folder);
+    if (status)
+        return status; /* not ours, or not locked: nothing in it is touched */
+    status = mpivf_path(par->ctx, work->model, "%s/model.h5", folder);
     if (status == MPIVF_OK)
         status = mpivf_work_scan_all(work);
     if (mpivf_work_is_damage(status))

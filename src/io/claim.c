@@ -260,7 +260,7 @@ mpivf_claim_write(const struct mpivf_claim *claim, json_t *more)
 /* Is this all that a run leaves which was killed before it had a manifest? */
 struct inspection {
     const char *folder;
-    char foreign[64]; /* a name that is not */
+    char foreign[64]; /* a name that is not; the manifest's if that is one */
 };
 
 static bool
@@ -284,7 +284,7 @@ inspect(struct mpivf_context *ctx, void *arg, const char *name)
                is_small_begin(inspection->folder, name,
                               strcmp(name, "lock") == 0 ? "" : "{\n  \"format\": \"mpivf-work\"");
     (void)ctx;
-    if (!own)
+    if (!own && strcmp(inspection->foreign, manifest_name) != 0)
         snprintf(inspection->foreign, sizeof inspection->foreign, "%s", name);
     return MPIVF_OK;
 }

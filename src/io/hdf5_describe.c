@@ -204,7 +204,8 @@ open_numbers(struct describing *d, struct mpivf_context *ctx, const char *path, 
     if (status)
         return status;
     H5T_class_t class = H5Tget_class(d->type);
-    if ((d->dims != 1 && d->dims != 2) || (class != H5T_INTEGER && class != H5T_FLOAT))
+    bool narrow = class == H5T_FLOAT || (class == H5T_INTEGER && H5Tget_size(d->type) <= 8);
+    if ((d->dims != 1 && d->dims != 2) || !narrow)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' is not a 1-D or 2-D dataset of numbers", path,
                           object);
     return survey(d, native(widest(d->type)), false, NULL, NULL);

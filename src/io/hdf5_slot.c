@@ -51,8 +51,13 @@ check_memory(const struct mpivf_h5_reader *r, const struct mpivf_h5_leaf *worst,
     path += file > 100 ? file - 100 : 0;
     object += name > 100 ? name - 100 : 0;
     snprintf(what, sizeof what, "reading the chunks of '%s:%s'", path, object);
-    snprintf(other, sizeof other, "rewrite with h5repack -l %s:CHUNK=1000x%llu", object,
-             (unsigned long long)worst->columns);
+    unsigned long long rows = worst->flat ? worst->rows * worst->columns : worst->rows;
+    rows = rows < 1000 ? rows : 1000; /* no chunk is larger than its dataset */
+    if (worst->flat)
+        snprintf(other, sizeof other, "rewrite with h5repack -l %s:CHUNK=%llu", object, rows);
+    else
+        snprintf(other, sizeof other, "rewrite with h5repack -l %s:CHUNK=%llux%llu", object, rows,
+                 (unsigned long long)worst->columns);
     return mpivf_memory_ask(r->ctx, what, need, other);
 }
 

@@ -51,12 +51,13 @@ check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t least)
     if (status)
         return status;
     struct mpivf_file probe = {.fd = -1};
+    errno = 0;
     if (stat(path, &about) < 0 || mpivf_file_open(ctx, path, &probe)) {
-        int error = errno;
+        const char *why = errno ? strerror(errno) : "it is not a regular file";
         mpivf_forgive(ctx);
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs '%s', which cannot be opened: %s; "
                           "HDF5_EXTFILE_PREFIX is the folder of such files, ${ORIGIN} that of '%s'",
-                          l->path, l->object, path, strerror(error), l->path);
+                          l->path, l->object, path, why, l->path);
     }
     mpivf_file_drop(&probe);
     if ((uint64_t)about.st_size < least)

@@ -334,8 +334,10 @@ mpivf_outputs_tidy(const struct mpivf_outputs *outputs, const char *name)
             continue;
         mpivf_path_folder(o->path, folder);
         status = mpivf_path(ctx, path, "%s/%s", folder, name);
+        if (status)
+            return status;
         struct mpivf_file file = {.fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
-        if (status == MPIVF_OK && file.fd >= 0 && !mpivf_file_held(&file))
+        if (file.fd >= 0 && !mpivf_file_held(&file))
             status = mpivf_file_remove(ctx, path);
         mpivf_file_drop(&file);
     }

@@ -313,6 +313,7 @@ comparison_init(struct comparison *c)
     const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
     uint64_t chunk = largest_chunk(result), other = largest_chunk(truth);
     chunk = chunk > other ? chunk : other;
+    chunk = chunk < SIZE_MAX / 4 ? chunk : SIZE_MAX / 4; /* which cannot be had */
     size_t want = chunk > CACHE_USUAL ? 2 * chunk : 0; /* a chunk, and what it is inflated from */
     mpivf_status status = mpivf_memory_reserve(ctx, "a chunk of neighbours", want);
     if (status)

@@ -334,6 +334,23 @@ def test_damage_in_the_work_folder_is_started_over_from(many, tmp_path, what, pl
     assert same(tmp_path / "out", many / "index") and not work.exists()
 
 
+@pytest.mark.parametrize("manifest", ["{", '{"format": "another"}', "{}\n"])
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_folder_with_the_manifest_of_somebody_else_is_not_touched(many, tmp_path, manifest, ranks):
+    """Damage is what a claimed folder may have; this one is not claimed, with --force neither."""
+    source, work = copy_of(many, tmp_path), tmp_path / "out.work"
+    work.mkdir()
+    for name, text in {"manifest.json": manifest, "model.h5": "mine", "zz.txt": "mine", "a.txt": "mine",
+                       "shard-0000000000000000-30.h5": "mine"}.items():
+        (work / name).write_text(text)
+    before = {name: (work / name).read_bytes() for name in os.listdir(work)}
+    for force in [], ["--force"]:
+        told = fails("build", source, tmp_path / "out", "-l", LISTS, *force, ranks=ranks,
+                     says=f"cannot read '{work}/manifest.json'; remove the folder", output=tmp_path / "out")
+        assert "--force" not in told.err
+        assert {name: (work / name).read_bytes() for name in os.listdir(work)} == before
+
+
 def test_rows_that_no_shard_has_may_change(many, tmp_path):
     """The index is that of the file as it is now, whatever was done before."""
     words, source, inside = interrupted_build(many, tmp_path)
