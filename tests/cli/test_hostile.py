@@ -54,7 +54,7 @@ def test_two_equal_builds_at_once(given, tmp_path):
         for text, code in said:
             assert code == 0 or "at work" in text or "exists" in text, text
         assert any(code == 0 for _, code in said), said
-        same(tmp_path / "x", given / "index")
+        assert same(tmp_path / "x", given / "index")
         os.remove(tmp_path / "x")
 
 
