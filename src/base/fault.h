@@ -29,6 +29,7 @@
     X(FILE_REMOVE, "file-remove")                                                                  \
     X(FOLDER_CREATE, "folder-create")                                                              \
     X(FOLDER_LIST, "folder-list")                                                                  \
+    X(FOLDER_REMOVE, "folder-remove")                                                              \
     X(DISK_SPACE, "disk-space")                                                                    \
     X(HDF5_OPEN, "hdf5-open")                                                                      \
     X(HDF5_READ, "hdf5-read")                                                                      \

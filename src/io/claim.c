@@ -54,6 +54,58 @@ mpivf_claim_exists(const char *folder)
     return manifest != NULL;
 }
 
+/* ---- whose folder ---- */
+
+/* Of a folder without our manifest. */
+struct inspection {
+    const char *folder;
+    char foreign[64]; /* a name that no run of ours left there; the manifest's if that is one */
+};
+
+/* Does the file begin like `begin`, as far as it goes? "": is it empty? */
+static bool
+begins_like(const char *folder, const char *name, const char *begin)
+{
+    char path[MPIVF_PATH + 64], text[64] = "";
+    snprintf(path, sizeof path, "%s/%.40s", folder, name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    size_t n = fread(text, 1, sizeof text, file), most = strlen(begin);
+    fclose(file);
+    return memcmp(text, begin, n < most ? n : most) == 0 && (most > 0 || n == 0);
+}
+
+static mpivf_status
+inspect(struct mpivf_context *ctx, void *arg, const char *name)
+{
+    struct inspection *inspection = arg;
+    bool own = is_own(name) && strcmp(name, manifest_name) != 0 &&
+               begins_like(inspection->folder, name,
+                           strcmp(name, "lock") == 0 ? "" : "{\n  \"format\": \"mpivf-work\"");
+    (void)ctx;
+    if (!own && strcmp(inspection->foreign, manifest_name) != 0)
+        snprintf(inspection->foreign, sizeof inspection->foreign, "%s", name);
+    return MPIVF_OK;
+}
+
+/* Ours are folders with our manifest, and what a killed run leaves that has none yet or no more. */
+static mpivf_status
+check_ours(struct mpivf_context *ctx, const char *folder)
+{
+    struct inspection inspection = {.folder = folder};
+    if (!mpivf_file_exists(folder) || mpivf_claim_exists(folder))
+        return MPIVF_OK;
+    mpivf_status status = mpivf_folder_list(ctx, folder, inspect, &inspection);
+    if (status || inspection.foreign[0] == '\0')
+        return status;
+    if (strcmp(inspection.foreign, manifest_name) == 0)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "cannot read '%s/%s'; remove the folder '%s' to "
+                          "start over", folder, manifest_name, folder);
+    return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is no work folder of mpivf: it has '%s' and no "
+                      "manifest.json of ours; move it away", folder, inspection.foreign);
+}
+
 /* ---- removing ---- */
 
 /* Remove what is ours by its exact name but the claim's own. */
@@ -73,10 +125,11 @@ clear_entry(struct mpivf_context *ctx, void *arg, const char *name)
     return status ? status : mpivf_file_remove(ctx, path);
 }
 
+/* The lock goes last: until the manifest is gone nobody else may think the work his to go on with. */
 static mpivf_status
 clear_own(struct mpivf_context *ctx, const char *folder)
 {
-    static const char *const own[] = {"manifest.json.partial", "lock", manifest_name};
+    static const char *const own[] = {"manifest.json.partial", manifest_name, "lock"};
     char path[MPIVF_PATH];
     mpivf_status status = MPIVF_OK;
     for (size_t i = 0; i < sizeof own / sizeof own[0] && status == MPIVF_OK; i++) {
@@ -106,15 +159,18 @@ mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
     struct mpivf_file lock = {.fd = -1};
     bool fresh = ctx->error[0] == '\0'; /* the cause of cleaning up stays */
     mpivf_status status = lock_path(ctx, folder, path);
-    if (status || !mpivf_claim_exists(folder))
+    if (status || !mpivf_file_exists(folder))
         return status;
-    status = mpivf_file_lock(ctx, path, &lock);
-    if (status == MPIVF_EXISTS) { /* the next run has it already, and removes it */
-        if (fresh)
+    status = check_ours(ctx, folder);
+    bool is_ours = status == MPIVF_OK;
+    if (is_ours)
+        status = mpivf_file_lock(ctx, path, &lock);
+    if (status == MPIVF_EXISTS || status == MPIVF_CORRUPT) {
+        if (fresh) /* it is not ours, or the next run has it already, and removes it */
             mpivf_forgive(ctx);
         return MPIVF_OK;
     }
-    mpivf_status removed = remove_held(ctx, folder, ours);
+    mpivf_status removed = is_ours ? remove_held(ctx, folder, ours) : MPIVF_OK;
     mpivf_file_drop(&lock);
     return status ? status : removed;
 }
@@ -256,55 +312,6 @@ mpivf_claim_write(const struct mpivf_claim *claim, json_t *more)
 }
 
 /* ---- on all ranks ---- */
-
-/* Is this all that a run leaves which was killed before it had a manifest? */
-struct inspection {
-    const char *folder;
-    char foreign[64]; /* a name that is not; the manifest's if that is one */
-};
-
-static bool
-is_small_begin(const char *folder, const char *name, const char *begin)
-{
-    char path[MPIVF_PATH + 64], text[64] = "";
-    snprintf(path, sizeof path, "%s/%.40s", folder, name);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return false;
-    size_t n = fread(text, 1, sizeof text, file), most = strlen(begin);
-    fclose(file);
-    return memcmp(text, begin, n < most ? n : most) == 0 && (most > 0 || n == 0);
-}
-
-static mpivf_status
-inspect(struct mpivf_context *ctx, void *arg, const char *name)
-{
-    struct inspection *inspection = arg;
-    bool own = is_own(name) && strcmp(name, manifest_name) != 0 &&
-               is_small_begin(inspection->folder, name,
-                              strcmp(name, "lock") == 0 ? "" : "{\n  \"format\": \"mpivf-work\"");
-    (void)ctx;
-    if (!own && strcmp(inspection->foreign, manifest_name) != 0)
-        snprintf(inspection->foreign, sizeof inspection->foreign, "%s", name);
-    return MPIVF_OK;
-}
-
-/* Nothing of a folder that is not ours is touched. */
-static mpivf_status
-check_ours(struct mpivf_context *ctx, const char *folder)
-{
-    struct inspection inspection = {.folder = folder};
-    if (!mpivf_file_exists(folder) || mpivf_claim_exists(folder))
-        return MPIVF_OK;
-    mpivf_status status = mpivf_folder_list(ctx, folder, inspect, &inspection);
-    if (status || inspection.foreign[0] == '\0')
-        return status;
-    if (strcmp(inspection.foreign, manifest_name) == 0)
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "cannot read '%s/%s'; remove the folder '%s' to "
-                          "start over", folder, manifest_name, folder);
-    return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is no work folder of mpivf: it has '%s' and no "
-                      "manifest.json of ours; move it away", folder, inspection.foreign);
-}
 
 /*
  * Two runs in one folder would write the same files. A run that ends removes the folder, lock and

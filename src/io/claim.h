@@ -12,8 +12,8 @@
  * A folder without our manifest is somebody else's, and is refused and not touched, unless there
  * is nothing in it but what a run leaves that was killed before it had written one. In a folder of
  * ours only files go whose names are exactly those that the command gives (`ours`); what else lies
- * there stays. The manifest goes last when the folder is removed, so that a killed removal leaves
- * no files that are nobody's.
+ * there stays. When the folder is removed the manifest goes after all of these, and the lock after
+ * it: a removal that is killed leaves work of ours, or an empty folder (but for its lock).
  *
  * The order is: open, which writes the manifest of a new folder; look through it; write the
  * manifest again as often as there is something to tell (rank 0); seen.
@@ -115,7 +115,7 @@ void
 mpivf_claim_clear(struct mpivf_claim *claim);
 
 /*
- * Remove the files whose names are `ours` or the claim's, the manifest last, then the folder unless
+ * Remove the files whose names are `ours` or the claim's, its lock last, then the folder unless
  * something else is in it. A folder that is not there or not ours is let be, and so is one that
  * another process is at work in. Local.
  */

@@ -76,6 +76,8 @@ mpivf_folder_list(struct mpivf_context *ctx, const char *path,
 mpivf_status
 mpivf_folder_remove(struct mpivf_context *ctx, const char *path)
 {
+    if (mpivf_fault_system(ctx, MPIVF_FAULT_FOLDER_REMOVE))
+        return mpivf_file_fail(ctx, "remove the folder", path);
     if (rmdir(path) == 0 || errno == ENOENT)
         return MPIVF_OK;
     if (errno != ENOTEMPTY && errno != EEXIST)

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import struct
 import subprocess
+import tempfile
 import time
 
 import numpy as np
@@ -19,7 +20,7 @@ SOAK = os.environ.get("MPIVF_SOAK") == "1"
 PARTIAL = r"\.[0-9a-f]{16}\.partial$"
 ROWS, DIM = 3000, 8
 SITES = {"disk-space", "file-close", "file-create", "file-open", "file-read", "file-remove", "file-rename", "file-sync",
-         "file-write", "folder-create", "folder-list", "hdf5-close", "hdf5-create", "hdf5-open", "hdf5-read", "hdf5-write",
+         "file-write", "folder-create", "folder-list", "folder-remove", "hdf5-close", "hdf5-create", "hdf5-open", "hdf5-read", "hdf5-write",
          "json-read", "json-write"}
 
 
@@ -310,8 +311,10 @@ def test_force_starts_over_where_other_work_is(given, tmp_path, name, right):
 # ---- two at once ----
 
 def start(words, env=None, prefix=()):
+    # Of two ranks without mpirun that share Open MPI's folder one may remove what the other has just made.
+    alone = dict(ALONE, OMPI_MCA_orte_tmpdir_base=tempfile.mkdtemp(dir=ALONE["OMPI_MCA_orte_tmpdir_base"]))
     return subprocess.Popen([*prefix, PROGRAM, *(str(word) for word in words), "-q"], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True, env=dict(os.environ, **OPEN_MPI, **ALONE, **(env or {})))
+                            stderr=subprocess.PIPE, text=True, env=dict(os.environ, **OPEN_MPI, **alone, **(env or {})))
 
 
 def end(process):
@@ -379,7 +382,8 @@ def test_a_second_command_at_any_step_of_the_first(given, tmp_path, name, site, 
         folder = tmp_path / str(nth)
         folder.mkdir()
         words = " ".join(shlex.quote(str(word)) for word in words_of(name, given, folder / "y"))
-        second.write_text(f"unset MPIVF_FAULT\n{PROGRAM} {words} -q >{folder}.out 2>{folder}.err\necho $? >{folder}.code\n")
+        second.write_text(f"unset MPIVF_FAULT\nexport OMPI_MCA_orte_tmpdir_base={folder}.mpi\n"
+                          f"mkdir $OMPI_MCA_orte_tmpdir_base\n{PROGRAM} {words} -q >{folder}.out 2>{folder}.err\necho $? >{folder}.code\n")
         first = end(start(words_of(name, given, folder / "y"), env={
             "MPIVF_FAULT": f"{site}:0:{nth}:run", "MPIVF_FAULT_RUN": f"sh {second}"}))
         told = [line for line in open(f"{folder}.err").read().splitlines() if line.startswith("mpivf")]

@@ -26,7 +26,7 @@ OLD = b"an older file that --force may replace, but only by a whole one"
 
 # Exit 1 and yet the output is there: what still ran once it was whole. It has to be the right one.
 AFTER_COMMIT = {
-    "removing the work folder": {"file-remove", "folder-list"},
+    "removing the work folder": {"file-remove", "folder-list", "folder-remove"},
     "writing OUT.report.json": {"alloc", "json-write", "file-create", "file-write", "file-sync",
                                 "file-close", "file-rename"},
     "reading the finished file to describe it": {"alloc", "file-open", "file-close", "file-read",
@@ -67,6 +67,19 @@ def descendants(pid):
     for each in found:
         found += child[each]
     return found
+
+
+def has_work(folder):
+    """Is it a work folder to go on in? One whose removal was cut short is empty, or has its lock."""
+    return os.path.exists(f"{folder}/manifest.json")
+
+
+def drop_empty(folder):
+    """Without the work folders whose removal was cut short: outputs are named before that begins."""
+    for name in os.listdir(folder):
+        if name.endswith((".work", ".merge")) and not has_work(f"{folder}/{name}"):
+            assert set(os.listdir(f"{folder}/{name}")) <= {"lock"}
+            shutil.rmtree(f"{folder}/{name}")
 
 
 def lives(pid):
@@ -225,7 +238,7 @@ def check_case(root, scenario, ranks, site, rank, nth, forced, right):
         assert not left - kept(done), f"{case}: {left} is left\n{done}"
     if scenario.resumes and code:
         # done with its work folder gone, the same command may only say that the index exists
-        if not (outcome == "failed after the commit" and not os.path.exists(path + ".work")
+        if not (outcome == "failed after the commit" and not has_work(path + ".work")
                 and not forced):
             again = launch(words, 1 + ranks % 2, aside, timeout=60 * SLOW)
             assert set(again.codes.values()) == {0}, f"{case}: the next run fails\n{done}\n{again}"

@@ -10,11 +10,11 @@ import time
 
 import h5py
 import pytest
-from faults import AT_ONCE, SOAK, TIMEOUT, contents, kill_tree
+from faults import AT_ONCE, SOAK, TIMEOUT, contents, drop_empty, has_work, kill_tree
 from program import OPEN_MPI, PROGRAM, fails, run
 
 SITES = ["file-write", "file-sync", "file-rename", "file-remove", "file-create", "file-read",
-         "hdf5-create", "hdf5-write", "hdf5-read", "folder-create", "json-write", "alloc"]
+         "hdf5-create", "hdf5-write", "hdf5-read", "folder-create", "folder-remove", "json-write", "alloc"]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def kill_and_finish(scenario, folder, ranks, fault, right):
     assert there is None or there == right, f"{case}: a wrong index under the final name"
     left = {name for name in names(folder) - {"out.idx", "out.idx.work"} if not PARTIAL.match(name)}
     assert not left, f"{case}: {left} is left"
-    if there and not os.path.exists(f"{folder}/out.idx.work"):
+    if there and not has_work(f"{folder}/out.idx.work"):
         # the work folder goes last, so all was done
         assert os.path.exists(f"{folder}/out.idx.report.json"), case
         return "finished before"
@@ -138,12 +138,13 @@ def test_killed_again_and_again_at_random_times(scenarios, root, clean, seed):
         process.stderr.close()
         there = contents(f"{folder}/out.idx")
         assert there is None or there == right, f"a wrong index after {kills} kills"
-        if there and not os.path.exists(f"{folder}/out.idx.work"):
+        if there and not has_work(f"{folder}/out.idx.work"):
             break  # whole and tidied up
     assert kills > 0
-    if contents(f"{folder}/out.idx") is None or os.path.exists(f"{folder}/out.idx.work"):
+    if contents(f"{folder}/out.idx") is None or has_work(f"{folder}/out.idx.work"):
         finish(words, folder, 2, right, f"after {kills} kills")
     assert contents(f"{folder}/out.idx") == right
+    drop_empty(folder)
     assert names(folder) == {"out.idx"}
 
 

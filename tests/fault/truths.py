@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from faults import AT_ONCE, LISTS, SOAK, TIMEOUT, contents, kill_tree, launch
+from faults import AT_ONCE, LISTS, SOAK, TIMEOUT, contents, drop_empty, has_work, kill_tree, launch
 from program import OPEN_MPI, PROGRAM, run, tight_memory
 
 K = 20
@@ -42,8 +42,16 @@ def names(folder):
 
 
 def works(folder):
-    """The work folders."""
-    return {name for name in names(folder) if name.endswith(".work")}
+    """The work folders that have work."""
+    return {name for name in names(folder) if name.endswith(".work") and has_work(f"{folder}/{name}")}
+
+
+def all_done(folder, right):
+    """Has a run that was cut short done all, but for its report?"""
+    if works(folder) or not names(folder) >= set(right):
+        return False
+    drop_empty(folder)
+    return names(folder) == set(right)
 
 
 def parts(folder, work):
@@ -73,9 +81,9 @@ def finish(job, folder, ranks, right, case=""):
 def go_on(job, folder, ranks, right, case):
     """After a disturbance: all of it right or absent, and the same command ends well."""
     assert_right_or_absent(folder, right, case)
-    if not works(folder):  # nothing but the report can be missing
-        if names(folder) == set(right):
-            return "finished before"
+    if all_done(folder, right):
+        return "finished before"
+    if not works(folder):
         assert not names(folder) & set(right), f"{case}: half of the outputs, and no work folder"
     finish(job, folder, 1 + ranks % 3, right, case)
     return "resumed"
@@ -212,7 +220,7 @@ def again_and_again(job, root, right, seed):
             process.stderr.close()
             kills += 1
             assert_right_or_absent(folder, right, f"after {kills} kills")
-            if not works(folder) and names(folder) == set(right):
+            if all_done(folder, right):
                 for left in os.listdir(folder):
                     os.remove(f"{folder}/{left}")
     finish(job, folder, 2, right, f"after {kills} kills")
