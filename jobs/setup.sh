@@ -6,7 +6,7 @@ set -eu
 packages="gcc libc6-dev make cmake pkg-config openmpi-bin libopenmpi-dev libhdf5-openmpi-dev
 libopenblas-dev libjansson-dev libxxhash-dev"
 if [ "${1:-}" = tests ]; then
-    packages="$packages clang libomp-dev libcmocka-dev hdf5-tools python3 python3-numpy
+    packages="$packages clang clang-format libomp-dev libcmocka-dev hdf5-tools python3 python3-numpy
 python3-h5py python3-pytest"
 fi
 

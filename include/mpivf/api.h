@@ -6,8 +6,12 @@
 #define MPIVF_API_H
 
 #ifdef __cplusplus
-#define MPIVF_API_BEGIN extern "C" { _Pragma("GCC visibility push(default)")
-#define MPIVF_API_END _Pragma("GCC visibility pop") }
+#define MPIVF_API_BEGIN                                                                            \
+    extern "C" {                                                                                   \
+    _Pragma("GCC visibility push(default)")
+#define MPIVF_API_END                                                                              \
+    _Pragma("GCC visibility pop")                                                                  \
+    }
 #else
 #define MPIVF_API_BEGIN _Pragma("GCC visibility push(default)")
 #define MPIVF_API_END _Pragma("GCC visibility pop")

@@ -20,8 +20,8 @@ MPIVF_API_BEGIN
 
 /* Rows as they were read, good or bad, before they are filed. */
 struct mpivf_watched {
-    const void *row;   /* [rows, dim], float64 or float32 as the watch has it */
-    const int64_t *id; /* [rows] */
+    const void *row;                 /* [rows, dim], float64 or float32 as the watch has it */
+    const int64_t *id;               /* [rows] */
     const struct mpivf_range *range; /* their places in the input, one range after the other */
     size_t ranges;
 };
@@ -40,8 +40,8 @@ struct mpivf_watch {
 
 struct mpivf_build_options {
     struct mpivf_train_options train; /* its lists, sample... are not used with a model */
-    const char *model;   /* a trained model or an index; NULL = train */
-    const char *ids;     /* FILE[:OBJECT] of int64 ids, one a row; NULL = row numbers */
+    const char *model;                /* a trained model or an index; NULL = train */
+    const char *ids; /* FILE[:OBJECT] of int64 ids, one a row; NULL = row numbers */
     enum mpivf_codec_kind codec;
     bool store;          /* keep the raw rows in /vector */
     bool force;          /* start over where the work folder holds the work of another command */
@@ -121,8 +121,8 @@ mpivf_merge_options_init(struct mpivf_merge_options *options);
 mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
                       const struct mpivf_build_files *files,
-                      const struct mpivf_merge_options *options,
-                      struct mpivf_report *report, struct mpivf_built *built);
+                      const struct mpivf_merge_options *options, struct mpivf_report *report,
+                      struct mpivf_built *built);
 
 MPIVF_API_END
 

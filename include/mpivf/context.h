@@ -56,12 +56,12 @@ struct mpivf_memory {
 struct mpivf_context {
     char error[MPIVF_TEXT]; /* the first failure; "" when there is none */
     struct mpivf_memory memory;
-    pthread_mutex_t lock; /* of the two above */
-    int threads;                              /* >= 1, of this process */
-    int rank;                                 /* of this process, for fault points only */
+    pthread_mutex_t lock;                      /* of the two above */
+    int threads;                               /* >= 1, of this process */
+    int rank;                                  /* of this process, for fault points only */
     void (*note)(void *arg, const char *line); /* notes and progress, may be NULL */
     void (*warn)(void *arg, const char *line); /* warnings, may be NULL */
-    void *note_arg;                           /* of both, not owned */
+    void *note_arg;                            /* of both, not owned */
 };
 
 /* An empty context: one thread, no limit, no notes. Nothing to release. */
@@ -93,7 +93,9 @@ void
 mpivf_warn(struct mpivf_context *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The exit code of a program that ended so: 0, 1 runtime, 2 usage, 3 below quality, 75 interrupted. */
+/*
+ * The exit code of a program that ended so: 0, 1 runtime, 2 usage, 3 below quality, 75 interrupted.
+ */
 int
 mpivf_exit_code(mpivf_status status);
 
@@ -139,8 +141,8 @@ mpivf_status
 mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other);
 
 /*
- * A command that opens its inputs and then plans tells all that it needs in one line: until the next
- * plan what does not fit is taken all the same, but not written to. Local.
+ * A command that opens its inputs and then plans tells all that it needs in one line: until the
+ * next plan what does not fit is taken all the same, but not written to. Local.
  */
 void
 mpivf_memory_credit(struct mpivf_context *ctx);

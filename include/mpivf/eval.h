@@ -34,11 +34,11 @@ enum mpivf_eval_counted {
 
 struct mpivf_eval {
     uint64_t queries, result_k, truth_k;
-    uint64_t silent; /* queries for which the truth has no neighbour */
+    uint64_t silent;          /* queries for which the truth has no neighbour */
     uint64_t common, unequal; /* ids in both files, and those at other distances */
     enum mpivf_eval_counted counted;
     const char *converted; /* what the truth's distances were; NULL: compared as they stand */
-    int depths; /* k = 1, 5, 10, 50, 100 and the common k, as far as both files go */
+    int depths;            /* k = 1, 5, 10, 50, 100 and the common k, as far as both files go */
     struct {
         uint64_t k;
         double id_recall, tie_recall; /* NaN where only ids are counted */

@@ -16,7 +16,8 @@
  * Root attributes: format, version, metric, codec, dim, lists, rows, rejected, source_rows, seed,
  * sample, objective, ids, store, model_fingerprint, source_fingerprint, header_checksum (of all
  * the others and of list_offset, rejected, row_range). Datasets are contiguous,
- * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks, threads or memory.
+ * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks,
+ * threads or memory.
  *
  * But a shard, like the model in a work folder, tells which version of its source it is of, in
  * further attributes: source_version, a hash of the sizes and times of the files, source_bytes,
@@ -49,9 +50,9 @@ struct mpivf_index_meta {
     bool store;            /* /vector holds the raw rows */
     bool ids;              /* ids came from a dataset, not from row numbers */
     uint64_t model_fingerprint, source_fingerprint;
-    uint64_t ranges;    /* of row_range */
-    uint64_t centroids; /* rows of /centroid: lists or 0 */
-    bool stamped;       /* the file has: */
+    uint64_t ranges;          /* of row_range */
+    uint64_t centroids;       /* rows of /centroid: lists or 0 */
+    bool stamped;             /* the file has: */
     struct mpivf_stamp stamp; /* its rows, or for a model those that it was trained on */
 };
 
@@ -67,9 +68,9 @@ struct mpivf_index {
     int fd;                    /* owned; -1 = closed */
     struct mpivf_index_meta meta;
     struct mpivf_index_layout layout;
-    uint64_t *list_offset;     /* owned, [lists + 1] */
-    struct mpivf_range *range; /* owned, [meta.ranges] */
-    int64_t *rejected;         /* owned, [meta.rejected] */
+    uint64_t *list_offset;       /* owned, [lists + 1] */
+    struct mpivf_range *range;   /* owned, [meta.ranges] */
+    int64_t *rejected;           /* owned, [meta.rejected] */
     struct mpivf_inputs *inputs; /* owned: the file, as all ranks saw it; NULL = only one did */
 };
 

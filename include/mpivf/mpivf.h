@@ -4,7 +4,7 @@
  *     struct mpivf_context ctx;
  *     struct mpivf_par par;
  *     mpivf_context_init(&ctx);
- *     mpivf_par_start_all(&par, &argc, &argv, &ctx);   or, where MPI runs already, mpivf_par_init_all
+ *     mpivf_par_start_all(&par, &argc, &argv, &ctx);   (where MPI runs: mpivf_par_init_all)
  *
  * and calls, on every rank, what the other headers declare: mpivf_build_all, mpivf_truth_all,
  * mpivf_search_all... Outputs are declared first (mpivf/output.h).

@@ -39,9 +39,9 @@ struct mpivf_output;
 struct mpivf_place;
 
 struct mpivf_outputs {
-    const struct mpivf_par *par;  /* not owned */
+    const struct mpivf_par *par;       /* not owned */
     struct mpivf_output *first, *last; /* owned list */
-    struct mpivf_place *input;    /* owned, grows; rank 0 only */
+    struct mpivf_place *input;         /* owned, grows; rank 0 only */
     size_t inputs, room;
     mpivf_status status; /* of what was named so far */
 };

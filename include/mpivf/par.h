@@ -35,7 +35,7 @@ struct mpivf_par {
     MPI_Comm comm;             /* owned duplicate */
     int rank, size;
     int node_rank, node_size; /* among the ranks that share memory with this one */
-    bool aside; /* another thread may talk MPI too, while this one does not */
+    bool aside;               /* another thread may talk MPI too, while this one does not */
 };
 
 /*

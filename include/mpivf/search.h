@@ -22,9 +22,9 @@ enum { MPIVF_SEARCH_PROBES = 16 };
 struct mpivf_search_options {
     uint64_t k;
     uint64_t queries; /* use so many, evenly spread; 0 = all */
-    uint64_t probes; /* lists a query; 0 = by recall, or without one MPIVF_SEARCH_PROBES */
-    double recall;   /* find the probes that give it on a sample of the queries; 0 = off */
-    uint64_t rerank; /* candidates whose raw rows are compared; 0 = off */
+    uint64_t probes;  /* lists a query; 0 = by recall, or without one MPIVF_SEARCH_PROBES */
+    double recall;    /* find the probes that give it on a sample of the queries; 0 = off */
+    uint64_t rerank;  /* candidates whose raw rows are compared; 0 = off */
     struct mpivf_reading reading;
 };
 
@@ -34,8 +34,8 @@ mpivf_search_options_init(struct mpivf_search_options *options);
 
 struct mpivf_searched {
     uint64_t queries, probes, lists, rows_scanned; /* rows_scanned: (query, row) pairs */
-    bool decoded;        /* the queries were float64, and the metric is l2 */
-    double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
+    bool decoded;           /* the queries were float64, and the metric is l2 */
+    double decode_error;    /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
     double expected_recall; /* on the sample, when asked for by recall */
 };
 

@@ -60,11 +60,11 @@ struct mpivf_source {
     bool swapped;        /* bytes in the other order than this machine's */
     uint64_t chunk_rows; /* reads should begin at its multiples; 0 = anywhere */
     uint64_t block_rows, blocks;
-    bool collective;     /* all ranks read together */
+    bool collective;                     /* all ranks read together */
     const struct mpivf_range *unwritten; /* rows that are NaN whatever the file says; borrowed */
     size_t unwritten_ranges;
-    uint64_t bytes_read; /* so far, by this rank */
-    uint64_t fingerprint; /* a mark of the content, see mpivf_source_open_all */
+    uint64_t bytes_read;         /* so far, by this rank */
+    uint64_t fingerprint;        /* a mark of the content, see mpivf_source_open_all */
     struct mpivf_inputs *inputs; /* owned: the files that it stands on */
     const struct mpivf_source_ops *ops;
     struct mpivf_source_state *state; /* owned */

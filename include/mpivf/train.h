@@ -18,8 +18,8 @@
 MPIVF_API_BEGIN
 
 struct mpivf_train_options {
-    uint64_t lists;      /* 0 = 4 sqrt(rows), at least 1 */
-    uint64_t sample;     /* rows; 0 = 256 a list */
+    uint64_t lists;  /* 0 = 4 sqrt(rows), at least 1 */
+    uint64_t sample; /* rows; 0 = 256 a list */
     uint64_t seed;
     uint64_t iterations; /* over all lists, at most */
     double tolerance;    /* stop when one, or those before the first, gain less of the objective */
@@ -36,10 +36,11 @@ mpivf_train_options_init(struct mpivf_train_options *options);
 /* What came of it. */
 struct mpivf_trained {
     uint64_t lists, sample, repaired;
-    uint64_t split; /* lists more than were asked for */
+    uint64_t split;             /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
-    double objective, first_objective; /* mean distance to the centroid; first: of the first guess */
-    uint64_t rowsum; /* checksum of the rows of the sample, as they were read */
+    double objective,
+        first_objective; /* mean distance to the centroid; first: of the first guess */
+    uint64_t rowsum;     /* checksum of the rows of the sample, as they were read */
     bool decoded;        /* the rows were float64, and the metric is l2 */
     double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
 };

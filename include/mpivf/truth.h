@@ -37,12 +37,12 @@ struct mpivf_truth_options {
     enum mpivf_metric metric;
     enum mpivf_bad_rows bad_rows;
     struct mpivf_reading reading;
-    const char *ids;    /* FILE[:OBJECT] of one id a row; NULL: row numbers */
-    bool self;          /* every row of the base asks, its own row left out */
-    bool force;         /* start over where the work folder holds the work of another command */
-    bool again;         /* outputs of this very truth may be there: then nothing is done */
-    int also;           /* MPIVF_TRUTH_XBIN | MPIVF_TRUTH_VECS */
-    double checkpoint;  /* seconds between two times that progress is kept */
+    const char *ids;   /* FILE[:OBJECT] of one id a row; NULL: row numbers */
+    bool self;         /* every row of the base asks, its own row left out */
+    bool force;        /* start over where the work folder holds the work of another command */
+    bool again;        /* outputs of this very truth may be there: then nothing is done */
+    int also;          /* MPIVF_TRUTH_XBIN | MPIVF_TRUTH_VECS */
+    double checkpoint; /* seconds between two times that progress is kept */
     /*
      * With prefixes, a truth for the first prefix[i] rows each, ascending, in one pass over the
      * rows: OUT's stem, "-", prefix_name[i], OUT's ending.
@@ -60,17 +60,17 @@ struct mpivf_truth_made {
     uint64_t queries, rows, rejected, passes; /* passes over the base */
     uint64_t reused_rows; /* rows, over all passes, that earlier runs seem to have done */
     uint64_t duplicates;  /* queries that are rows of the base, bit for bit */
-    double survivors;      /* canonical distances computed for each neighbour wanted */
-    const char *filter;    /* rank 0's */
+    double survivors;     /* canonical distances computed for each neighbour wanted */
+    const char *filter;   /* rank 0's */
 };
 
 enum { MPIVF_TRUTH_FILES = 4 * MPIVF_PREFIXES };
 
 /* Where it is written. */
 struct mpivf_truth_files {
-    const struct mpivf_outputs *outputs; /* all of the command's; not owned */
+    const struct mpivf_outputs *outputs;            /* all of the command's; not owned */
     struct mpivf_output *output[MPIVF_TRUTH_FILES]; /* not owned: those of each prefix in turn */
-    struct mpivf_output *work; /* not owned: the folder */
+    struct mpivf_output *work;                      /* not owned: the folder */
 };
 
 /*

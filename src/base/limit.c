@@ -14,8 +14,9 @@ mpivf_limit_files(struct mpivf_context *ctx, uint64_t inputs)
         if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
             return MPIVF_OK;
     }
-    return mpivf_fail(ctx, MPIVF_USAGE, "up to %llu files are open at once, the system allows "
-                      "%llu; %sraise it with ulimit -n", (unsigned long long)need,
-                      (unsigned long long)limit.rlim_max,
+    return mpivf_fail(ctx, MPIVF_USAGE,
+                      "up to %llu files are open at once, the system allows "
+                      "%llu; %sraise it with ulimit -n",
+                      (unsigned long long)need, (unsigned long long)limit.rlim_max,
                       inputs > 16 ? "use a smaller --fan-in or " : "");
 }

@@ -61,11 +61,13 @@ mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t si
     bytes = (bytes + sizeof(struct header) + ALIGN - 1) / ALIGN * ALIGN;
     if (mpivf_memory_reserve(ctx, what, bytes))
         return NULL;
-    struct header *header = mpivf_fault(ctx, MPIVF_FAULT_ALLOC) ? NULL : aligned_alloc(ALIGN, bytes);
+    struct header *header =
+        mpivf_fault(ctx, MPIVF_FAULT_ALLOC) ? NULL : aligned_alloc(ALIGN, bytes);
     if (header == NULL) {
         mpivf_memory_release(ctx, bytes);
-        mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no %.1f MiB of memory for %s; lower --memory",
-                   mib(bytes), what);
+        mpivf_fail(ctx, MPIVF_MEMORY,
+                   "the machine has no %.1f MiB of memory for %s; lower --memory", mib(bytes),
+                   what);
         return NULL;
     }
     header->bytes = bytes;

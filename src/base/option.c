@@ -223,8 +223,8 @@ refuse_name(struct mpivf_context *ctx, const struct mpivf_option *table, const c
 
 mpivf_status
 mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, void *fields,
-                   int argc, char **argv, const char **operand, int least, int most,
-                   int *operands, bool *help)
+                   int argc, char **argv, const char **operand, int least, int most, int *operands,
+                   bool *help)
 {
     struct option longs[MOST_OPTIONS + 2];
     char shorts[2 * MOST_OPTIONS + 4] = ":h";
@@ -269,7 +269,8 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
     if (*operands == least - 1)
         return mpivf_fail(ctx, MPIVF_USAGE, "an operand is missing; see --help");
     if (*operands < least)
-        return mpivf_fail(ctx, MPIVF_USAGE, "%d operands are missing; see --help", least - *operands);
+        return mpivf_fail(ctx, MPIVF_USAGE, "%d operands are missing; see --help",
+                          least - *operands);
     if (*operands > most)
         return mpivf_fail(ctx, MPIVF_USAGE, "'%s' is one operand too many; see --help",
                           argv[optind + most]);

@@ -1,9 +1,9 @@
 /*
  * option: one table per command says everything about its options.
  *
- * Parsing, range checks and --help come from the table; nothing is written twice. Defaults are what the
- * fields hold before: the same that the library's options have (mpivf_*_options_init). Under it is
- * getopt_long of the C library: long names may be shortened, operands and options may mix.
+ * Parsing, range checks and --help come from the table; nothing is written twice. Defaults are what
+ * the fields hold before: the same that the library's options have (mpivf_*_options_init). Under it
+ * is getopt_long of the C library: long names may be shortened, operands and options may mix.
  */
 #ifndef MPIVF_BASE_OPTION_H
 #define MPIVF_BASE_OPTION_H
@@ -32,20 +32,20 @@ struct mpivf_option {
     enum mpivf_option_kind kind;
     size_t offset;
     double min, max;
-    const char *unit; /* what stands for the argument in --help */
-    const char *help; /* says what 0 and NULL mean where they are the default */
+    const char *unit;                  /* what stands for the argument in --help */
+    const char *help;                  /* says what 0 and NULL mean where they are the default */
     const char *(*name_of)(int value); /* of a choice; NULL behind the last */
 };
 
 /*
- * Fill `fields`, which hold the defaults, from argv[1..argc-1] by `table`. Operands go, borrowed, to
- * operand[0..most-1] in order; there must be at least `least`. *help is set, and nothing else checked,
- * when --help or -h is given. MPIVF_USAGE with the option's name, value and range. Local.
+ * Fill `fields`, which hold the defaults, from argv[1..argc-1] by `table`. Operands go, borrowed,
+ * to operand[0..most-1] in order; there must be at least `least`. *help is set, and nothing else
+ * checked, when --help or -h is given. MPIVF_USAGE with the option's name, value and range. Local.
  */
 mpivf_status
 mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, void *fields,
-                   int argc, char **argv, const char **operand, int least, int most,
-                   int *operands, bool *help);
+                   int argc, char **argv, const char **operand, int least, int most, int *operands,
+                   bool *help);
 
 /* The table as text of 80 columns, with ranges and the defaults that `fields` hold. Local. */
 void

@@ -70,7 +70,8 @@ mpivf_range_gaps(const struct mpivf_range *range, size_t count, uint64_t rows,
     uint64_t at = 0;
     for (size_t i = 0; i < count && at < rows; i++) {
         if (range[i].row > at)
-            gap[gaps++] = (struct mpivf_range){at, (range[i].row < rows ? range[i].row : rows) - at};
+            gap[gaps++] =
+                (struct mpivf_range){at, (range[i].row < rows ? range[i].row : rows) - at};
         at = range[i].row + range[i].rows;
     }
     if (at < rows)

@@ -42,8 +42,8 @@ mpivf_random_normal(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter)
 }
 
 void
-mpivf_random_order_init(struct mpivf_random_order *order, uint64_t seed,
-                        enum mpivf_purpose purpose, uint64_t n)
+mpivf_random_order_init(struct mpivf_random_order *order, uint64_t seed, enum mpivf_purpose purpose,
+                        uint64_t n)
 {
     unsigned half = 1;
     while (half < 32 && (uint64_t)1 << (2 * half) < n)

@@ -49,8 +49,8 @@ struct mpivf_random_order {
 };
 
 void
-mpivf_random_order_init(struct mpivf_random_order *order, uint64_t seed,
-                        enum mpivf_purpose purpose, uint64_t n);
+mpivf_random_order_init(struct mpivf_random_order *order, uint64_t seed, enum mpivf_purpose purpose,
+                        uint64_t n);
 
 /* Where `position` < n goes. */
 uint64_t

@@ -9,8 +9,8 @@
 
 enum {
     BATCH_MOST = 16 << 20,
-    LEAST = 16,       /* rows at a time */
-    SLACK = 64 << 10  /* heads of allocations and small things */
+    LEAST = 16,      /* rows at a time */
+    SLACK = 64 << 10 /* heads of allocations and small things */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
@@ -113,8 +113,8 @@ adding_init(struct adding *a)
     if (status == MPIVF_OK)
         status = mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows);
     if (status == MPIVF_OK)
-        status = mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows,
-                                   wide(a));
+        status =
+            mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows, wide(a));
     if (status)
         return status;
     a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
@@ -167,7 +167,8 @@ file_batch(struct adding *a)
     mark_bad_rows(a);
     for (uint64_t i = 0; add->bad_rows == MPIVF_BAD_ROWS_FAIL && i < batch->rows; i++)
         if (a->list[i] == UINT32_MAX)
-            return mpivf_fail(add->par->ctx, MPIVF_INPUT, "the row with id %lld has a value that is "
+            return mpivf_fail(add->par->ctx, MPIVF_INPUT,
+                              "the row with id %lld has a value that is "
                               "not finite%s%s; --bad-rows skip leaves such rows out",
                               (long long)batch->id[i], batch->lost ? " as float32" : "",
                               add->meta.codec->exact ? "" : " or too large for the codec");
@@ -272,10 +273,12 @@ compare_slabs_all(const struct adding *a, struct mpivf_difference *difference)
     const struct mpivf_par *par = a->add->par;
     mpivf_status status = mpivf_occupancy_compare_all(par, &a->occupancy, difference);
     if (status == MPIVF_OK && difference->large && par->rank == 0)
-        mpivf_note(par->ctx, "the slabs of the ranks differ: %.1f %% of rank %d's rows would have to "
-                   "change lists to look like the whole, %.1f %% when rows are in random order; the "
-                   "input looks sorted and its blocks are coarse: see mpivf shuffle",
-                   100 * difference->found, difference->rank, 100 * difference->expected);
+        mpivf_note(
+            par->ctx,
+            "the slabs of the ranks differ: %.1f %% of rank %d's rows would have to "
+            "change lists to look like the whole, %.1f %% when rows are in random order; the "
+            "input looks sorted and its blocks are coarse: see mpivf shuffle",
+            100 * difference->found, difference->rank, 100 * difference->expected);
     return status;
 }
 
@@ -286,7 +289,8 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
     struct adding a = {.add = add};
     struct mpivf_progress progress;
     uint64_t read_before = add->source->bytes_read;
-    mpivf_phase_begin(&progress, par, report, "add", "rows", mpivf_range_rows(add->set, add->ranges));
+    mpivf_phase_begin(&progress, par, report, "add", "rows",
+                      mpivf_range_rows(add->set, add->ranges));
     mpivf_status status = mpivf_agree_all(par, adding_init(&a));
     for (bool more = status == MPIVF_OK; more;) {
         status = add_batch_each(&a);

@@ -19,15 +19,15 @@
 #include <mpivf/train.h>
 
 struct mpivf_add {
-    const struct mpivf_par *par;  /* not owned */
-    struct mpivf_source *source;  /* not owned */
-    struct mpivf_source *ids;     /* not owned; NULL = row numbers */
-    struct mpivf_coarse *coarse;  /* not owned */
-    struct mpivf_index_meta meta; /* of the shards */
+    const struct mpivf_par *par;   /* not owned */
+    struct mpivf_source *source;   /* not owned */
+    struct mpivf_source *ids;      /* not owned; NULL = row numbers */
+    struct mpivf_coarse *coarse;   /* not owned */
+    struct mpivf_index_meta meta;  /* of the shards */
     const struct mpivf_range *set; /* rows still to be added; not owned */
     size_t ranges;
     enum mpivf_bad_rows bad_rows;
-    const char *folder; /* for the shards; not owned */
+    const char *folder;              /* for the shards; not owned */
     const struct mpivf_watch *watch; /* not owned; NULL = nobody */
 };
 
@@ -48,11 +48,10 @@ mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *id
                 const struct mpivf_index_meta *meta, int threads);
 
 /*
- * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than chance
- * makes them. Collective, agreed.
+ * Run it; shards are whole when it returns. Rank 0 notes when the ranks' rows differ more than
+ * chance makes them. Collective, agreed.
  */
 mpivf_status
-mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report,
-              struct mpivf_added *added);
+mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct mpivf_added *added);
 
 #endif

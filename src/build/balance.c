@@ -61,8 +61,8 @@ count_all(struct mpivf_lloyd *lloyd, struct cut *cut)
 }
 
 /*
- * Into how many to cut a list. Where rows hardly differ, nearly all may be equal: it is tried with few,
- * then with more.
+ * Into how many to cut a list. Where rows hardly differ, nearly all may be equal: it is tried with
+ * few, then with more.
  */
 static uint64_t
 parts_of(const struct cut *cut, size_t l, uint64_t most)
@@ -118,7 +118,8 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
                                 cut->lists,    lloyd->list,      cut->first};
     mpivf_lloyd_shed(lloyd);
     float *row = mpivf_alloc(ctx, "the seeds", par->rank == 0 ? cut->seeds * dim : 0, sizeof *row);
-    mpivf_status status = mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);
+    mpivf_status status =
+        mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);
     status = mpivf_agree_all(par, row ? status : MPIVF_MEMORY);
     if (status == MPIVF_OK)
         status = mpivf_seeds_all(par, &seeds, row);
@@ -170,7 +171,8 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
         if (status == MPIVF_OK) {
             balanced->largest = 0;
             for (size_t l = 0; l < cut.lists; l++)
-                balanced->largest = cut.size[l] > balanced->largest ? cut.size[l] : balanced->largest;
+                balanced->largest =
+                    cut.size[l] > balanced->largest ? cut.size[l] : balanced->largest;
             plan_cuts(&cut, &before, most);
             more = cut.added > 0 && balanced->rounds < ROUNDS;
         }

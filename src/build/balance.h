@@ -17,9 +17,9 @@ struct mpivf_balanced {
 };
 
 /*
- * Cut the lists of lloyd->coarse, which grows, until none holds more than `most` rows of the sample,
- * or cutting no longer helps, or there are MPIVF_MOST_LISTS. Memory: while the quantizer grows, the
- * larger one beside it. Collective, agreed.
+ * Cut the lists of lloyd->coarse, which grows, until none holds more than `most` rows of the
+ * sample, or cutting no longer helps, or there are MPIVF_MOST_LISTS. Memory: while the quantizer
+ * grows, the larger one beside it. Collective, agreed.
  */
 mpivf_status
 mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,

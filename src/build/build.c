@@ -47,7 +47,8 @@ open_model_all(struct mpivf_building *b)
     if (status == MPIVF_OK && b->model.meta.centroids == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no centroids", b->options->model);
     if (status == MPIVF_OK && b->model.meta.dim != b->source.dim)
-        return mpivf_fail(ctx, MPIVF_MISMATCH, "the rows have %llu columns, the model '%s' has %llu",
+        return mpivf_fail(ctx, MPIVF_MISMATCH,
+                          "the rows have %llu columns, the model '%s' has %llu",
                           (unsigned long long)b->source.dim, b->options->model,
                           (unsigned long long)b->model.meta.dim);
     return status;
@@ -140,9 +141,10 @@ tell_loss(const struct mpivf_building *b, const struct mpivf_loss *loss, struct 
         snprintf(zeros, sizeof zeros, ", and makes 0 of %llu values that are not",
                  (unsigned long long)built->vanished);
     if (b->par->rank == 0 && mpivf_loss_matters(built->code_error))
-        mpivf_warn(ctx, "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, "
-                   "or subtract the mean of the columns and scale the data first", codec->name,
-                   100 * built->code_error, zeros);
+        mpivf_warn(ctx,
+                   "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, "
+                   "or subtract the mean of the columns and scale the data first",
+                   codec->name, 100 * built->code_error, zeros);
 }
 
 static mpivf_status
@@ -191,12 +193,15 @@ refuse_empty(struct mpivf_building *b, const struct mpivf_built *built)
     const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
     b->in_vain = true;
     if (codec->exact)
-        return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not "
+        return mpivf_fail(b->par->ctx, MPIVF_INPUT,
+                          "each of the %llu rows has a value that is not "
                           "finite as float32: there is nothing to index",
                           (unsigned long long)built->rejected);
-    return mpivf_fail(b->par->ctx, MPIVF_INPUT, "each of the %llu rows has a value that is not "
+    return mpivf_fail(b->par->ctx, MPIVF_INPUT,
+                      "each of the %llu rows has a value that is not "
                       "finite or is too large for codec %s: there is nothing to index; use --codec "
-                      "f32, or scale the data", (unsigned long long)built->rejected, codec->name);
+                      "f32, or scale the data",
+                      (unsigned long long)built->rejected, codec->name);
 }
 
 static mpivf_status
@@ -206,14 +211,16 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
     if (!mpivf_build_covers(work->covered, work->ranges, b->want))
-        return from_work(b, mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows",
-                                       work->claim.folder));
+        return from_work(b,
+                         mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows",
+                                    work->claim.folder));
     for (uint64_t i = 0; i < work->shards; i++) {
         built->rows += work->shard[i].rows;
         built->rejected += work->shard[i].rejected;
     }
     if (built->rejected > 0 && b->options->train.bad_rows == MPIVF_BAD_ROWS_FAIL)
-        return mpivf_fail(ctx, MPIVF_INPUT, "an earlier run with --bad-rows skip left %llu rows out; "
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "an earlier run with --bad-rows skip left %llu rows out; "
                           "go on with skip, or remove the folder '%s'",
                           (unsigned long long)built->rejected, work->claim.folder);
     if (built->rows == 0 && b->options->parts == 0)
@@ -261,8 +268,7 @@ attempt_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_
     b->damaged = false;
     mpivf_status status = recheck_all(b, report);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(b->par,
-                                 b->par->rank == 0 ? mpivf_build_check_space(b) : MPIVF_OK);
+        status = mpivf_agree_all(b->par, b->par->rank == 0 ? mpivf_build_check_space(b) : MPIVF_OK);
     if (status == MPIVF_OK)
         status = have_model_all(b, report, built);
     if (status == MPIVF_OK)
@@ -308,9 +314,11 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
         status = mpivf_build_check_output(b, identity, &finished);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && b->want.rows == 0 && par->rank == 0)
-        mpivf_note(par->ctx, "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an "
-                   "empty shard is written", (long long)b->options->part, (long long)b->options->parts,
-                   input, (unsigned long long)b->source.blocks);
+        mpivf_note(par->ctx,
+                   "part %lld of %lld has no rows: '%s' is cut into %llu blocks; an "
+                   "empty shard is written",
+                   (long long)b->options->part, (long long)b->options->parts, input,
+                   (unsigned long long)b->source.blocks);
     mpivf_bcast_all(par, &finished, sizeof finished);
     if (status == MPIVF_OK && b->options->ids && !finished)
         status = mpivf_ids_check_all(par, &b->ids, report);
@@ -334,8 +342,8 @@ describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *
     if (status == MPIVF_OK) {
         built->rows = index.meta.rows;
         built->rejected = index.meta.rejected;
-        status = mpivf_agree_all(par, mpivf_index_spread(par->ctx, index.list_offset,
-                                                         index.meta.lists, &built->spread));
+        status = mpivf_agree_all(
+            par, mpivf_index_spread(par->ctx, index.list_offset, index.meta.lists, &built->spread));
     }
     mpivf_index_close(&index);
     return status;
@@ -348,20 +356,22 @@ note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
 {
     unsigned long long most = options->train.max_list, empty = spread->empty;
     if (most > 0 && spread->largest > most)
-        mpivf_note(ctx, "the largest list has %llu rows, more than --max-list %llu: its rows are "
+        mpivf_note(ctx,
+                   "the largest list has %llu rows, more than --max-list %llu: its rows are "
                    "equal, or the sample did not show them all",
                    (unsigned long long)spread->largest, most);
     if (options->model == NULL && empty > spread->lists / MANY_EMPTY)
-        mpivf_note(ctx, "%llu of %llu lists are empty, since too few rows differ; --lists %llu "
-                   "would do", empty, (unsigned long long)spread->lists,
+        mpivf_note(ctx,
+                   "%llu of %llu lists are empty, since too few rows differ; --lists %llu "
+                   "would do",
+                   empty, (unsigned long long)spread->lists,
                    (unsigned long long)(spread->lists - empty));
 }
 
 mpivf_status
 mpivf_build_all(const struct mpivf_par *par, const char *input,
                 const struct mpivf_build_files *files, const struct mpivf_build_options *options,
-                struct mpivf_report *report,
-                struct mpivf_built *built)
+                struct mpivf_report *report, struct mpivf_built *built)
 {
     struct mpivf_context *ctx = par->ctx;
     memset(built, 0, sizeof *built);

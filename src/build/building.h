@@ -20,8 +20,8 @@ struct mpivf_building {
     struct mpivf_coarse coarse;
     struct mpivf_work work;
     struct mpivf_range want; /* the rows that the result covers */
-    bool in_vain; /* there is no row to go on with: the work folder goes */
-    bool damaged; /* it was a file of the work folder that was damaged */
+    bool in_vain;            /* there is no row to go on with: the work folder goes */
+    bool damaged;            /* it was a file of the work folder that was damaged */
 };
 
 /*
@@ -47,7 +47,10 @@ mpivf_build_check_output(const struct mpivf_building *b, const char *identity, b
 mpivf_status
 mpivf_build_check_memory(const struct mpivf_building *b);
 
-/* MPIVF_IO when what is still to be written (model, shards, index) does not fit on its disks. Local. */
+/*
+ * MPIVF_IO when what is still to be written (model, shards, index) does not fit on its disks.
+ * Local.
+ */
 mpivf_status
 mpivf_build_check_space(const struct mpivf_building *b);
 

@@ -24,14 +24,12 @@ mpivf_build_identity(const struct mpivf_building *b, char *text, size_t size)
                  "\"max_list\": %llu, \"metric\": \"%s\"",
                  (unsigned long long)o->train.lists, (unsigned long long)o->train.sample,
                  (unsigned long long)o->train.iterations, o->train.tolerance,
-                 (unsigned long long)o->train.max_list,
-                 mpivf_metric_name(o->train.metric));
+                 (unsigned long long)o->train.max_list, mpivf_metric_name(o->train.metric));
     snprintf(text, size,
              "{\"source\": %s, \"ids\": %s, \"rows\": %llu, \"dim\": %llu, \"seed\": %lld, "
              "\"codec\": \"%s\", \"store\": %s, \"part\": \"%lld/%lld\", %s}",
-             source, ids, (unsigned long long)b->source.rows,
-             (unsigned long long)b->source.dim, (long long)o->train.seed,
-             mpivf_codec(o->codec)->name, o->store ? "true" : "false",
+             source, ids, (unsigned long long)b->source.rows, (unsigned long long)b->source.dim,
+             (long long)o->train.seed, mpivf_codec(o->codec)->name, o->store ? "true" : "false",
              (long long)o->part, (long long)o->parts, model);
 }
 

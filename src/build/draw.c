@@ -37,15 +37,15 @@ struct reading {
     struct mpivf_slab slab;
     uint64_t seed;
     uint64_t threshold[MPIVF_SAMPLE_LEVELS]; /* hashes up to it are drawn for the level */
-    uint64_t near;                     /* rows between two sampled ones that are read along */
-    struct mpivf_range run;            /* of the slab, what is left of it */
-    struct mpivf_range *range;         /* owned, [MOST_RANGES] */
+    uint64_t near;                           /* rows between two sampled ones that are read along */
+    struct mpivf_range run;                  /* of the slab, what is left of it */
+    struct mpivf_range *range;               /* owned, [MOST_RANGES] */
     size_t ranges;
-    float *buffer;                     /* owned */
-    size_t room[MPIVF_SAMPLE_LEVELS];  /* rows drawn for each level, by this rank */
-    double *lost;                      /* owned, [most_rows], of a float64 source; else NULL */
+    float *buffer;                    /* owned */
+    size_t room[MPIVF_SAMPLE_LEVELS]; /* rows drawn for each level, by this rank */
+    double *lost;                     /* owned, [most_rows], of a float64 source; else NULL */
     uint64_t most_rows;
-    uint64_t rowsum;                   /* of the drawn rows so far */
+    uint64_t rowsum; /* of the drawn rows so far */
 };
 
 static bool
@@ -80,8 +80,8 @@ next_ranges(struct reading *r)
             /* only inside a run: the rows between two runs are not this rank's */
             struct mpivf_range *last = r->ranges > 0 ? &r->range[r->ranges - 1] : NULL;
             last = last && last->row >= r->run.row ? last : NULL;
-            uint64_t gap = last && row >= last->row + last->rows ? row - (last->row + last->rows)
-                                                                 : UINT64_MAX;
+            uint64_t gap =
+                last && row >= last->row + last->rows ? row - (last->row + last->rows) : UINT64_MAX;
             uint64_t more = gap <= r->near ? gap + 1 : 1;
             if (rows + more > r->most_rows || (gap > r->near && r->ranges == MOST_RANGES))
                 break;
@@ -123,8 +123,8 @@ keep_rows(struct reading *r, const struct mpivf_train_options *options, struct m
                     continue;
                 return mpivf_fail(r->source->par->ctx, MPIVF_INPUT,
                                   "row %llu has a value that is not finite%s; --bad-rows skip "
-                                  "leaves such rows out", (unsigned long long)row,
-                                  lost ? " as float32" : "");
+                                  "leaves such rows out",
+                                  (unsigned long long)row, lost ? " as float32" : "");
             }
             if (options->metric != MPIVF_L2)
                 mpivf_normalise(from, dim, unit);
@@ -207,11 +207,13 @@ static void
 thresholds_all(struct reading *r, const struct mpivf_draw *draw)
 {
     const uint64_t *wanted = draw->wanted;
-    uint64_t most = threshold_all(r->source->par, r->seed, r->source->rows, wanted[MPIVF_SAMPLE_ALL]);
+    uint64_t most =
+        threshold_all(r->source->par, r->seed, r->source->rows, wanted[MPIVF_SAMPLE_ALL]);
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
-        r->threshold[l] = wanted[l] >= wanted[MPIVF_SAMPLE_ALL]
-                              ? most
-                              : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
+        r->threshold[l] =
+            wanted[l] >= wanted[MPIVF_SAMPLE_ALL]
+                ? most
+                : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
 }
 
 static mpivf_status

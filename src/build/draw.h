@@ -1,4 +1,7 @@
-/* draw: choose the rows of the sample, those with the smallest hashes of (seed, row), and read them. */
+/*
+ * draw: choose the rows of the sample, those with the smallest hashes of (seed, row), and read
+ * them.
+ */
 #ifndef MPIVF_BUILD_DRAW_H
 #define MPIVF_BUILD_DRAW_H
 

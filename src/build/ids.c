@@ -46,12 +46,14 @@ keep_piece_each(struct checking *c, uint64_t row, uint64_t part)
     for (uint64_t i = 0; i < range.rows && status == MPIVF_OK; i++) {
         int64_t id = c->piece[i];
         if (id < 0)
-            status = mpivf_fail(ctx, MPIVF_INPUT, "the id %lld of row %llu is negative or beyond 2^63",
-                                (long long)id, (unsigned long long)(row + i));
+            status =
+                mpivf_fail(ctx, MPIVF_INPUT, "the id %lld of row %llu is negative or beyond 2^63",
+                           (long long)id, (unsigned long long)(row + i));
         else if (mpivf_random(0, MPIVF_FOR_PRINT, (uint64_t)id) % c->parts != part)
             continue;
         else if (c->count == c->capacity) /* a part so uneven is one id over and over */
-            status = mpivf_fail(ctx, MPIVF_INPUT, "ids like %lld are given to many rows", (long long)id);
+            status =
+                mpivf_fail(ctx, MPIVF_INPUT, "ids like %lld are given to many rows", (long long)id);
         else
             c->kept[c->count++] = id;
     }

@@ -33,8 +33,8 @@ mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threa
 struct header {
     struct mpivf_index first; /* owned: the first input */
     struct mpivf_index_meta meta;
-    uint64_t *list_offset; /* owned */
-    int64_t *rejected;     /* owned */
+    uint64_t *list_offset;     /* owned */
+    int64_t *rejected;         /* owned */
     struct mpivf_range *range; /* owned */
 };
 
@@ -167,8 +167,8 @@ struct fill {
     struct mpivf_index output;
     struct mpivf_file file; /* owned: the output, for writing */
     struct mpivf_stream out;
-    uint64_t *checksum;    /* owned, [run] */
-    uint64_t first, end;   /* the run of lists */
+    uint64_t *checksum;  /* owned, [run] */
+    uint64_t first, end; /* the run of lists */
 };
 
 static mpivf_status

@@ -24,6 +24,7 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
  */
 mpivf_status
 mpivf_join_fill(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
-                const char *partial, uint64_t part, uint64_t parts, uint64_t *rows, uint64_t *bytes);
+                const char *partial, uint64_t part, uint64_t parts, uint64_t *rows,
+                uint64_t *bytes);
 
 #endif

@@ -21,7 +21,7 @@ enum {
 };
 static const double TOP_TOLERANCE = 0.01, FINE_GAIN = 0.06;
 static const double STRETCH = 1.5; /* how far centroids go, lloyd.h */
-static const double RICH = 0.02; /* a global iteration may be expected to gain so much */
+static const double RICH = 0.02;   /* a global iteration may be expected to gain so much */
 
 struct kmeans {
     const struct mpivf_par *par;
@@ -149,8 +149,8 @@ by_rest(const void *a, const void *b)
 }
 
 /*
- * Deal the lists to the cells: one to each that has rows, the others in proportion to the rows beyond
- * the first, by largest remainder. No cell gets more lists than it has rows.
+ * Deal the lists to the cells: one to each that has rows, the others in proportion to the rows
+ * beyond the first, by largest remainder. No cell gets more lists than it has rows.
  */
 static void
 deal_lists(const int64_t *count, size_t cells, uint64_t lists, struct remainder *remainder,
@@ -178,9 +178,9 @@ deal_lists(const int64_t *count, size_t cells, uint64_t lists, struct remainder 
 }
 
 /*
- * Iterations in which a row of a cell is compared with the lists of that cell only: with the rows of the
- * first guess while they gain, the more the less they cost of an iteration over all rows; then one
- * over all.
+ * Iterations in which a row of a cell is compared with the lists of that cell only: with the rows
+ * of the first guess while they gain, the more the less they cost of an iteration over all rows;
+ * then one over all.
  */
 static mpivf_status
 iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32_t *cell_of,
@@ -194,7 +194,8 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
             cell_of[l] = (uint32_t)c;
             all[l] = (uint32_t)l;
         }
-    for (size_t i = 0; i < rows; i++) { /* from the cell to one of its lists, or any if it has none */
+    /* From the cell to one of its lists, or any if it has none. */
+    for (size_t i = 0; i < rows; i++) {
         uint32_t *list = &lloyd->list[mpivf_sample_place(km->sample, i)];
         uint64_t at = first[*list], lists = first[cells];
         *list = (uint32_t)(at < lists ? at : lists - 1);
@@ -260,8 +261,8 @@ guess_all(struct kmeans *km, size_t cells)
 /* ---- refinement ---- */
 
 /*
- * Note an iteration; the share of the objective that it has gained. INFINITY for the first, and while
- * fewer and fewer lists have to be repaired: some may be empty for good.
+ * Note an iteration; the share of the objective that it has gained. INFINITY for the first, and
+ * while fewer and fewer lists have to be repaired: some may be empty for good.
  */
 static double
 gain_of(struct kmeans *km, const struct mpivf_lloyd_step *step)
@@ -316,7 +317,8 @@ cap_all(struct kmeans *km, uint64_t most)
     km->trained->lists = km->coarse->lists;
     km->trained->split = balanced.added;
     if (balanced.largest > most && km->par->rank == 0)
-        mpivf_note(km->par->ctx, "the largest list has %llu of the sampled rows after %llu rounds of "
+        mpivf_note(km->par->ctx,
+                   "the largest list has %llu of the sampled rows after %llu rounds of "
                    "cutting, %llu were wanted at most: its rows are equal, or nearly",
                    (unsigned long long)balanced.largest, (unsigned long long)balanced.rounds,
                    (unsigned long long)most);
@@ -334,9 +336,9 @@ enough_of(const struct mpivf_train_options *options, uint64_t global, double wor
 }
 
 /*
- * Local iterations where they are cheaper, then a global one, which also gives empty lists rows, and
- * again, until that gains no more than the tolerance, or the local ones before the first do not.
- * `placed`: every row has a list.
+ * Local iterations where they are cheaper, then a global one, which also gives empty lists rows,
+ * and again, until that gains no more than the tolerance, or the local ones before the first do
+ * not. `placed`: every row has a list.
  */
 static mpivf_status
 refine_all(struct kmeans *km, bool placed)
@@ -396,15 +398,16 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                           "finite as float32: there is nothing to train on; look at the input, or "
                           "try a larger --sample");
     if (total < lists)
-        return mpivf_fail(par->ctx, MPIVF_INPUT, "%llu usable rows were sampled for %llu lists; "
-                          "ask for fewer --lists or a larger --sample", (unsigned long long)total,
-                          (unsigned long long)lists);
+        return mpivf_fail(par->ctx, MPIVF_INPUT,
+                          "%llu usable rows were sampled for %llu lists; "
+                          "ask for fewer --lists or a larger --sample",
+                          (unsigned long long)total, (unsigned long long)lists);
     km.part = (double)part / (double)total;
     mpivf_status status = mpivf_lloyd_init_all(&km.lloyd);
     bool guess = lists > FLAT_LISTS && top >= cells && part >= lists;
     if (status == MPIVF_OK)
-        status = guess ? guess_all(&km, cells)
-                       : seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
+        status =
+            guess ? guess_all(&km, cells) : seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
     if (status == MPIVF_OK)
         status = refine_all(&km, guess);
     if (status == MPIVF_OK && most > 0)

@@ -3,9 +3,9 @@
  *
  * Few lists are trained by Lloyd's iterations from random rows. More are begun on two levels: the
  * square root of so many centroids from few rows, each of their cells cut into lists in proportion
- * to its rows (largest remainder), and iterations inside the cells. Then local iterations, in which a
- * row looks among the 48 centroids nearest to its own, alternate with global ones, in which it finds
- * its nearest of all: each is used while it gains more for its cost.
+ * to its rows (largest remainder), and iterations inside the cells. Then local iterations, in which
+ * a row looks among the 48 centroids nearest to its own, alternate with global ones, in which it
+ * finds its nearest of all: each is used while it gains more for its cost.
  *
  * All decisions follow from objectives and counts that are the same on every rank, for every number
  * of ranks and threads, and with any memory.
@@ -25,11 +25,11 @@ size_t
 mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads, bool root);
 
 /*
- * Move the centroids of `coarse` (initialised, not yet set) to a local minimum of the mean distance;
- * spherical for ip and cosine, whose sample rows are unit vectors. The reported objective is of the
- * centroids before the last update. Lists with more than `most` rows of the sample are cut, so that
- * there are more of them (balance.h); 0 = as they come. MPIVF_INPUT when fewer rows were drawn than there are lists.
- * Collective, agreed.
+ * Move the centroids of `coarse` (initialised, not yet set) to a local minimum of the mean
+ * distance; spherical for ip and cosine, whose sample rows are unit vectors. The reported objective
+ * is of the centroids before the last update. Lists with more than `most` rows of the sample are
+ * cut, so that there are more of them (balance.h); 0 = as they come. MPIVF_INPUT when fewer rows
+ * were drawn than there are lists. Collective, agreed.
  */
 mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,

@@ -15,7 +15,9 @@ counts(const struct mpivf_lloyd *lloyd)
     return lloyd->sum + lloyd->coarse->lists * lloyd->coarse->dim;
 }
 
-/* [2, lists]: how far the rows are from the origin, squared, in coarse steps and the rest in fine. */
+/*
+ * [2, lists]: how far the rows are from the origin, squared, in coarse steps and the rest in fine.
+ */
 static int64_t *
 squares(const struct mpivf_lloyd *lloyd, int64_t *sum)
 {
@@ -225,7 +227,8 @@ add_up(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size_t
 #pragma omp parallel num_threads(lloyd->coarse->threads)
     { /* of sums each thread has its own columns */
         size_t first = mpivf_share_first(dim, omp_get_thread_num(), omp_get_num_threads());
-        size_t wide = mpivf_share_first(dim, omp_get_thread_num() + 1, omp_get_num_threads()) - first;
+        size_t wide =
+            mpivf_share_first(dim, omp_get_thread_num() + 1, omp_get_num_threads()) - first;
         for (size_t from = 0; from < n; from += ROWS) {
             size_t to = n - from < ROWS ? n : from + ROWS;
 #pragma omp for schedule(static) nowait
@@ -263,11 +266,11 @@ mpivf_lloyd_zeros(const struct mpivf_lloyd *lloyd, size_t l)
 }
 
 /*
- * On rank 0: the sum of the distances of the rows of list l to its centroid, from the sum S of its n
- * rows and the squares alone; what may be the rounding of rows that all lie on it is 0. With x and c
- * taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Of unit
- * vectors it is half of that, which is 1 - <x, c> without the rounding of lengths to float32; zeros
- * are at 1.
+ * On rank 0: the sum of the distances of the rows of list l to its centroid, from the sum S of its
+ * n rows and the squares alone; what may be the rounding of rows that all lie on it is 0. With x
+ * and c taken from the origin, the sum of |x - c|^2 is that of |x|^2 plus n |c|^2 - 2 <S, c>. Of
+ * unit vectors it is half of that, which is 1 - <x, c> without the rounding of lengths to float32;
+ * zeros are at 1.
  */
 static double
 distance_sum(const struct mpivf_lloyd *lloyd, size_t l)

@@ -6,13 +6,13 @@
  * Sums of integers are the same in any order, so centroids are the same on any number of ranks and
  * threads and with any memory.
  *
- * Centroids may go farther than to the mean of their rows, `stretch` times the way: the objective of
- * the rows where they are falls as long as that is between 0 and 2, and at 1.5 training needs fewer
- * iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for vector quantizer
- * design, IEEE Signal Processing Letters 4, 1997).
+ * Centroids may go farther than to the mean of their rows, `stretch` times the way: the objective
+ * of the rows where they are falls as long as that is between 0 and 2, and at 1.5 training needs
+ * fewer iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for vector
+ * quantizer design, IEEE Signal Processing Letters 4, 1997).
  *
- * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 4) bytes a list, twice
- * that on rank 0.
+ * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 4) bytes a list,
+ * twice that on rank 0.
  */
 #ifndef MPIVF_BUILD_LLOYD_H
 #define MPIVF_BUILD_LLOYD_H
@@ -31,15 +31,15 @@ struct mpivf_lloyd {
     bool spherical;                  /* centroids have unit length */
     double stretch;                  /* 1: to the mean; at most 1.5 */
     double scale, coarse_scale, fine_scale;
-    uint32_t *list;   /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
-    uint32_t *order;  /* owned, [block rows]: by group */
-    uint32_t *old;    /* owned, [block rows]: where they were */
-    uint64_t *start;  /* owned, [lists + 1]: of groups in order */
-    int64_t *sum;     /* owned: changes of `whole` in this iteration, this rank's */
-    int64_t *whole;   /* owned, rank 0: [lists, dim] sums, [lists] counts, [2, lists] squares */
-    float *origin;    /* owned, [dim] */
-    int summed;       /* levels whose rows are in the sums; `level` only grows */
-    bool still;       /* set by the caller: assign and sum, but move no centroid */
+    uint32_t *list;  /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
+    uint32_t *order; /* owned, [block rows]: by group */
+    uint32_t *old;   /* owned, [block rows]: where they were */
+    uint64_t *start; /* owned, [lists + 1]: of groups in order */
+    int64_t *sum;    /* owned: changes of `whole` in this iteration, this rank's */
+    int64_t *whole;  /* owned, rank 0: [lists, dim] sums, [lists] counts, [2, lists] squares */
+    float *origin;   /* owned, [dim] */
+    int summed;      /* levels whose rows are in the sums; `level` only grows */
+    bool still;      /* set by the caller: assign and sum, but move no centroid */
 };
 
 /* Let go of the sums. The next iteration takes all rows for new. */
@@ -60,8 +60,8 @@ mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd);
 static const double MPIVF_LLOYD_ROUNDING = 1e-12;
 
 /*
- * On rank 0, of the rows of list l: the sum of their squared distances to the origin; and how many of
- * unit vectors have no direction and are zeros, as their squares tell.
+ * On rank 0, of the rows of list l: the sum of their squared distances to the origin; and how many
+ * of unit vectors have no direction and are zeros, as their squares tell.
  */
 double
 mpivf_lloyd_square(const struct mpivf_lloyd *lloyd, size_t l);
@@ -70,9 +70,9 @@ mpivf_lloyd_zeros(const struct mpivf_lloyd *lloyd, size_t l);
 
 /* What rank 0 tells after an iteration. */
 struct mpivf_lloyd_step {
-    double objective; /* mean distance of a row to its centroid, before that moved */
-    uint64_t rows;    /* that took part, of all ranks */
-    uint64_t empty;   /* lists that no row was in */
+    double objective;  /* mean distance of a row to its centroid, before that moved */
+    uint64_t rows;     /* that took part, of all ranks */
+    uint64_t empty;    /* lists that no row was in */
     uint64_t repaired; /* of them */
 };
 
@@ -108,8 +108,9 @@ mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *
                       const uint32_t *group_of, double work, struct mpivf_lloyd_step *step);
 
 /*
- * Bring the centroids to the means of what the last iteration summed, when those were stretched. The
- * mean distance of the rows to the centroids of the lists that it left them in. Collective, agreed.
+ * Bring the centroids to the means of what the last iteration summed, when those were stretched.
+ * The mean distance of the rows to the centroids of the lists that it left them in. Collective,
+ * agreed.
  */
 double
 mpivf_lloyd_settle_all(struct mpivf_lloyd *lloyd);

@@ -27,10 +27,10 @@ static mpivf_status
 partial_name(const struct round *round, uint64_t group, char partial[MPIVF_PATH])
 {
     struct mpivf_context *ctx = round->merge->par->ctx;
-    return round->last ? mpivf_path(ctx, partial, "%s", round->merge->output->partial)
-                       : mpivf_path(ctx, partial, MPIVF_JOINED_NAME, round->merge->folder,
-                                    (unsigned long long)round->merge->rounds,
-                                    (unsigned long long)group);
+    return round->last
+               ? mpivf_path(ctx, partial, "%s", round->merge->output->partial)
+               : mpivf_path(ctx, partial, MPIVF_JOINED_NAME, round->merge->folder,
+                            (unsigned long long)round->merge->rounds, (unsigned long long)group);
 }
 
 /* The last one is open on rank 0, who has group 0. */
@@ -123,8 +123,9 @@ commit_outputs(const struct round *round, char (*output)[MPIVF_PATH])
         char *path = output[g];
         if (round->last)
             status = mpivf_path(ctx, path, "%s", round->merge->output->path);
-        status = status ? status : round->last ? mpivf_output_commit(ctx, round->merge->output)
-                                               : name_shard(round, g, path);
+        status = status        ? status
+                 : round->last ? mpivf_output_commit(ctx, round->merge->output)
+                               : name_shard(round, g, path);
         for (uint64_t i = group_first(round, g);
              round->consume && i < group_first(round, g + 1) && status == MPIVF_OK; i++)
             if (strcmp(round->input[i], path) != 0) /* a group of one keeps its name */
@@ -177,7 +178,8 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     const char **input = mpivf_alloc(ctx, "names of shards", most + 1, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, name && input ? MPIVF_OK : MPIVF_MEMORY);
 
-    struct round round = {.merge = merge, .input = merge->input, .inputs = merge->inputs, .consume = merge->consume};
+    struct round round = {
+        .merge = merge, .input = merge->input, .inputs = merge->inputs, .consume = merge->consume};
     for (merge->rounds = 0; status == MPIVF_OK && !round.last; merge->rounds++) {
         round.groups = (round.inputs + merge->fan_in - 1) / merge->fan_in;
         round.last = round.groups == 1;
@@ -191,8 +193,8 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     }
     merge->bytes_written = mpivf_sum_u64_all(par, progress.phase->bytes_written);
     if (status == MPIVF_OK)
-        status = mpivf_agree_all(
-            par, mpivf_file_size(ctx, merge->output->path, &merge->index_bytes));
+        status =
+            mpivf_agree_all(par, mpivf_file_size(ctx, merge->output->path, &merge->index_bytes));
     mpivf_free(ctx, name);
     mpivf_free(ctx, input);
     mpivf_phase_end(&progress);

@@ -22,10 +22,10 @@ struct mpivf_merge {
     const struct mpivf_par *par; /* not owned */
     const char *const *input;    /* paths, in order of their first rows; not owned */
     uint64_t inputs, fan_in;
-    const char *model;  /* a file with the centroids; not owned */
-    const char *folder; /* for intermediate shards; not owned */
-    struct mpivf_output *output; /* not owned */
-    bool consume;       /* remove inputs once merged */
+    const char *model;               /* a file with the centroids; not owned */
+    const char *folder;              /* for intermediate shards; not owned */
+    struct mpivf_output *output;     /* not owned */
+    bool consume;                    /* remove inputs once merged */
     const struct mpivf_inputs *seen; /* the inputs, if others might change them; not owned */
     uint64_t rounds, bytes_written, index_bytes; /* out; bytes on all ranks together */
 };

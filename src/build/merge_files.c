@@ -30,8 +30,8 @@ struct chosen {
 struct survey {
     struct mpivf_range *range; /* owned, all inputs' ranges */
     uint64_t ranges, source_rows, bytes;
-    uint64_t rows; /* of all inputs, that are good */
-    uint64_t model; /* number of the input whose centroids are taken; UINT64_MAX = none */
+    uint64_t rows;        /* of all inputs, that are good */
+    uint64_t model;       /* number of the input whose centroids are taken; UINT64_MAX = none */
     uint64_t fingerprint; /* of the first input's model */
     uint64_t chosen;
     uint64_t mark; /* of what is merged */
@@ -93,8 +93,10 @@ survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_inde
         status = add_ranges(ctx, survey, &index);
         chosen[survey->chosen++] = (struct chosen){number,
                                                    index.meta.ranges ? index.range[0].row : 0,
-                                                   index.meta.rows, index.meta.rejected,
-                                                   index.meta.stamped, index.meta.stamp};
+                                                   index.meta.rows,
+                                                   index.meta.rejected,
+                                                   index.meta.stamped,
+                                                   index.meta.stamp};
         survey->rows += index.meta.rows;
         survey->bytes += mpivf_index_bytes(&index.meta);
     }
@@ -117,9 +119,9 @@ check_cover(struct mpivf_context *ctx, struct survey *survey, bool partial)
                           (unsigned long long)overlap);
     if (rows == survey->source_rows || partial)
         return MPIVF_OK;
-    uint64_t missing =
-        survey->ranges == 0 || survey->range[0].row > 0 ? 0 : survey->range[0].rows;
-    return mpivf_fail(ctx, MPIVF_INPUT, "%llu of %llu rows are in no shard, the first is row %llu; a "
+    uint64_t missing = survey->ranges == 0 || survey->range[0].row > 0 ? 0 : survey->range[0].rows;
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "%llu of %llu rows are in no shard, the first is row %llu; a "
                       "shard is missing (--partial merges without it)",
                       (unsigned long long)(survey->source_rows - rows),
                       (unsigned long long)survey->source_rows, (unsigned long long)missing);
@@ -157,16 +159,19 @@ tell_versions(const struct mpivf_par *par, const char *const *ordered, const str
         return versions;
     mpivf_stamp_text(&chosen[first].stamp, one);
     mpivf_stamp_text(&chosen[other].stamp, two);
-    mpivf_note(par->ctx, "the source was not the same for all shards: '%s' was made of %s, '%s' of "
+    mpivf_note(par->ctx,
+               "the source was not the same for all shards: '%s' was made of %s, '%s' of "
                "%s; unless these are copies, rows that were corrected in between are in some "
-               "shards only", ordered[first], one, ordered[other], two);
+               "shards only",
+               ordered[first], one, ordered[other], two);
     return versions;
 }
 
 /* On rank 0: look at all inputs and put them in order. */
 static mpivf_status
 survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
-              const struct mpivf_merge_options *options, struct survey *survey, struct chosen *chosen)
+              const struct mpivf_merge_options *options, struct survey *survey,
+              struct chosen *chosen)
 {
     struct mpivf_index first = {.ctx = NULL};
     mpivf_status status = MPIVF_OK;

@@ -16,10 +16,8 @@ write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file, uint64
 uint64_t
 mpivf_model_bytes(uint64_t lists, uint64_t dim)
 {
-    return mpivf_index_bytes(&(struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32),
-                                                        .dim = dim,
-                                                        .lists = lists,
-                                                        .centroids = lists});
+    return mpivf_index_bytes(&(struct mpivf_index_meta){
+        .codec = mpivf_codec(MPIVF_CODEC_F32), .dim = dim, .lists = lists, .centroids = lists});
 }
 
 mpivf_status

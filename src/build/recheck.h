@@ -13,16 +13,16 @@
 #include <mpivf/train.h>
 
 struct mpivf_recheck {
-    struct mpivf_source *source;               /* not owned */
-    struct mpivf_source *ids;                  /* not owned; NULL = row numbers */
-    struct mpivf_work *work;                   /* not owned */
-    const struct mpivf_train_options *train;   /* of its model; not owned */
-    bool damaged; /* out: it was a file of the work that was damaged */
+    struct mpivf_source *source;             /* not owned */
+    struct mpivf_source *ids;                /* not owned; NULL = row numbers */
+    struct mpivf_work *work;                 /* not owned */
+    const struct mpivf_train_options *train; /* of its model; not owned */
+    bool damaged;                            /* out: it was a file of the work that was damaged */
 };
 
 /*
- * MPIVF_MISMATCH when rows of a shard have changed. A model of other rows, with no shards yet, is one
- * that is still to be trained: work->has_model is cleared. Collective, agreed.
+ * MPIVF_MISMATCH when rows of a shard have changed. A model of other rows, with no shards yet, is
+ * one that is still to be trained: work->has_model is cleared. Collective, agreed.
  */
 mpivf_status
 mpivf_recheck_all(struct mpivf_recheck *recheck, struct mpivf_report *report);

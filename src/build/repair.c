@@ -14,8 +14,8 @@ static const double NUDGE = 0.25;
 static const double LEAST = 0x1p-10;
 
 /*
- * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those of
- * their mean, and what may be rounding; *noise is that. Of unit vectors too, whose lengths are
+ * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those
+ * of their mean, and what may be rounding; *noise is that. Of unit vectors too, whose lengths are
  * rounded: less the length of their sum would show that. Zeros among them differ from nothing.
  */
 static double
@@ -23,7 +23,8 @@ scatter(const struct mpivf_lloyd *lloyd, size_t l, double n, double *noise)
 {
     size_t dim = lloyd->coarse->dim;
     const int64_t *sum = lloyd->whole + l * dim;
-    double square = 0, all = mpivf_lloyd_square(lloyd, l), some = fmax(n - mpivf_lloyd_zeros(lloyd, l), 1);
+    double square = 0, all = mpivf_lloyd_square(lloyd, l),
+           some = fmax(n - mpivf_lloyd_zeros(lloyd, l), 1);
     for (size_t j = 0; j < dim; j++) {
         double s = (double)sum[j] / lloyd->scale - n * (double)lloyd->origin[j];
         square += s * s;
@@ -91,7 +92,8 @@ push(struct heap *heap, uint32_t one)
 {
     uint32_t *list = heap->list;
     list[heap->n] = one;
-    for (size_t at = heap->n++; at > 0 && above(heap, list[at], list[(at - 1) / 2]); at = (at - 1) / 2)
+    for (size_t at = heap->n++; at > 0 && above(heap, list[at], list[(at - 1) / 2]);
+         at = (at - 1) / 2)
         swap(&list[at], &list[(at - 1) / 2]);
 }
 
@@ -103,9 +105,9 @@ by_value(const void *a, const void *b)
 }
 
 /*
- * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median of lists in
- * which rows differ, so that a few far off do not tell it; INFINITY without any. Lies where the sums of
- * the iteration were.
+ * On rank 0: what the rows of each list are worth. The usual scatter of a row: the median of lists
+ * in which rows differ, so that a few far off do not tell it; INFINITY without any. Lies where the
+ * sums of the iteration were.
  */
 static struct worth *
 weigh(const struct mpivf_lloyd *lloyd, double *usual)
@@ -146,7 +148,8 @@ split(struct mpivf_lloyd *lloyd, size_t from, size_t to, double apart)
     size_t dim = lloyd->coarse->dim;
     float *a = lloyd->coarse->centroid + from * dim, *b = lloyd->coarse->centroid + to * dim;
     for (size_t j = 0; j < dim; j++) { /* other ways when the same list is empty again */
-        float off = (float)apart * mpivf_random_way((uint64_t)from << 32 | to, MPIVF_FOR_PARTING, j);
+        float off =
+            (float)apart * mpivf_random_way((uint64_t)from << 32 | to, MPIVF_FOR_PARTING, j);
         b[j] = fabsf(a[j] + off) <= FLT_MAX ? a[j] + off : a[j];
         a[j] = fabsf(a[j] - off) <= FLT_MAX ? a[j] - off : a[j];
     }

@@ -2,8 +2,8 @@
  * repair: lists that no row is in get half of another.
  *
  * Which one is asked by how many rows it has, and by how much those differ: rows that are equal, or
- * nearly so, are worth little, however many they are, and stay in one list. All of it is for rank 0,
- * after an iteration, and lies where the sums of that iteration were.
+ * nearly so, are worth little, however many they are, and stay in one list. All of it is for rank
+ * 0, after an iteration, and lies where the sums of that iteration were.
  */
 #ifndef MPIVF_BUILD_REPAIR_H
 #define MPIVF_BUILD_REPAIR_H

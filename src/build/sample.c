@@ -63,15 +63,16 @@ choose_store(struct mpivf_sample *sample, size_t memory)
         snprintf(text, sizeof text, "a sample of %zu rows", places);
         return mpivf_memory_short(ctx, text, least + beside, "ask for a smaller --sample");
     }
-    mpivf_status status = mpivf_folder_space(ctx, sample->path,
-                                             (uint64_t)places * sample->dim * sizeof(float),
-                                             "a sample that is larger than the memory");
+    mpivf_status status =
+        mpivf_folder_space(ctx, sample->path, (uint64_t)places * sample->dim * sizeof(float),
+                           "a sample that is larger than the memory");
     return status ? status : mpivf_file_nameless(ctx, sample->path, &sample->file);
 }
 
 mpivf_status
 mpivf_sample_init(struct mpivf_context *ctx, struct mpivf_sample *sample, enum mpivf_metric metric,
-                  size_t dim, const size_t room[MPIVF_SAMPLE_LEVELS], size_t memory, const char *path)
+                  size_t dim, const size_t room[MPIVF_SAMPLE_LEVELS], size_t memory,
+                  const char *path)
 {
     *sample = (struct mpivf_sample){
         .ctx = ctx, .metric = metric, .dim = dim, .file.fd = -1, .loaded = SIZE_MAX};

@@ -29,15 +29,15 @@ struct mpivf_sample {
     size_t rows[MPIVF_SAMPLE_LEVELS];      /* that it has */
     uint64_t *key;                         /* owned, [places]: the hash that drew the row */
     float *row;                            /* owned: [places, dim], or a block's */
-    float *centre;                         /* owned, [dim]: about the mean, to prepare rows around */
-    double most;                           /* the largest |value| */
-    double lost;                           /* squares of what float32 took from rows, added up */
-    struct mpivf_file file;                /* the scratch file; fd -1 = in memory */
-    char path[MPIVF_PATH];                 /* of its folder, for messages */
-    size_t block_rows;                     /* of a block at most */
+    float *centre;          /* owned, [dim]: about the mean, to prepare rows around */
+    double most;            /* the largest |value| */
+    double lost;            /* squares of what float32 took from rows, added up */
+    struct mpivf_file file; /* the scratch file; fd -1 = in memory */
+    char path[MPIVF_PATH];  /* of its folder, for messages */
+    size_t block_rows;      /* of a block at most */
     struct mpivf_queries prepared[MPIVF_SAMPLE_LEVELS]; /* owned; of a level, or [0] of a block */
-    size_t loaded;                         /* the block in memory, SIZE_MAX = none */
-    uint64_t bytes_read, bytes_written;    /* of the scratch file */
+    size_t loaded;                                      /* the block in memory, SIZE_MAX = none */
+    uint64_t bytes_read, bytes_written;                 /* of the scratch file */
 };
 
 /* A block of the sample, prepared. */

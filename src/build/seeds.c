@@ -21,7 +21,8 @@ mpivf_seeds_bytes(size_t seeds, size_t dim, bool root)
 {
     size_t shares = root ? 2 : 1; /* rank 0 has its own and everybody's */
     size_t hashes = (shares * 2 * MORE + 1) * sizeof(struct candidate);
-    return seeds * (hashes + shares * (dim * sizeof(float) + sizeof(uint64_t)) + sizeof(uint64_t)) + 4096;
+    return seeds * (hashes + shares * (dim * sizeof(float) + sizeof(uint64_t)) + sizeof(uint64_t)) +
+           4096;
 }
 
 static uint64_t
@@ -41,8 +42,8 @@ by_hash(const void *a, const void *b)
 }
 
 /*
- * On rank 0: give the smallest hashes of each group the numbers of its seeds; chosen candidates come
- * first, with their numbers for groups, by hash. Are there enough of every group?
+ * On rank 0: give the smallest hashes of each group the numbers of its seeds; chosen candidates
+ * come first, with their numbers for groups, by hash. Are there enough of every group?
  */
 static bool
 choose(const struct mpivf_seeds *s, struct candidate *candidate, size_t n, uint64_t *next)
@@ -146,8 +147,8 @@ move_seed(const struct mpivf_seeds *s, uint64_t number, const float *from, const
 }
 
 /*
- * On rank 0: a seed that is equal to one before it would never be any row's nearest, and cost each as
- * much as if it might be. `order`: room for all.
+ * On rank 0: a seed that is equal to one before it would never be any row's nearest, and cost each
+ * as much as if it might be. `order`: room for all.
  */
 static void
 part_equal(const struct mpivf_seeds *s, struct candidate *order, float *row)
@@ -183,7 +184,8 @@ fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct
         if (one == NULL)
             continue;
         number[all + n] = one->group;
-        status = mpivf_sample_row(s->sample, mpivf_sample_place(s->sample, i), own + (all + n) * dim);
+        status =
+            mpivf_sample_row(s->sample, mpivf_sample_place(s->sample, i), own + (all + n) * dim);
         n++;
     }
     status = mpivf_agree_all(par, status);
@@ -203,7 +205,8 @@ mpivf_status
 mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, float *row)
 {
     struct mpivf_context *ctx = par->ctx;
-    size_t count = seeds->first[seeds->groups], rows = mpivf_sample_rows(seeds->sample, seeds->level);
+    size_t count = seeds->first[seeds->groups],
+           rows = mpivf_sample_rows(seeds->sample, seeds->level);
     struct candidate *chosen = mpivf_alloc(ctx, "the seeds", count, sizeof *chosen);
     mpivf_status status = mpivf_agree_all(par, chosen ? MPIVF_OK : MPIVF_MEMORY);
     bool enough = false;

@@ -121,7 +121,9 @@ sort_lists(struct mpivf_spill *spill)
 {
     uint64_t doubled = UINT64_MAX;
     uint32_t *order = spill->order;
-#pragma omp parallel for num_threads(spill->ctx->threads) schedule(dynamic, 16) reduction(min : doubled)
+#pragma omp parallel for num_threads(spill->ctx->threads) schedule(dynamic, 16)                    \
+    reduction(min                                                                                  \
+              : doubled)
     for (uint64_t l = 0; l < spill->meta.lists; l++) {
         uint64_t first = spill->offset[l], end = spill->offset[l + 1];
         qsort_r(order + first, end - first, sizeof *order, by_id, spill->id);
@@ -206,8 +208,8 @@ write_rows(struct mpivf_spill *spill, const struct mpivf_file *file,
     if (status == MPIVF_OK) {
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(max : status)
         for (int t = 0; t < threads; t++) {
-            mpivf_status mine = write_lists(spill, &stream[t], cut(spill, t, threads),
-                                            cut(spill, t + 1, threads));
+            mpivf_status mine =
+                write_lists(spill, &stream[t], cut(spill, t, threads), cut(spill, t + 1, threads));
             status = mine > status ? mine : status;
         }
     }
@@ -242,8 +244,7 @@ mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder)
     spill->meta.ranges = spill->ranges;
     spill->meta.stamp.rows = spill->rowsum;
     if (status == MPIVF_OK)
-        status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder,
-                            (unsigned long long)first,
+        status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder, (unsigned long long)first,
                             (unsigned long long)(spill->rows + spill->rejects));
     if (status == MPIVF_OK)
         status = mpivf_path(ctx, partial, "%s.partial", path);

@@ -5,8 +5,8 @@
  * by (list, id), writes them as a shard and empties the spill. A shard is whole when it has its
  * name, which tells its first row and how many it covers.
  *
- * All threads work. Memory: 24 bytes and the row's planes for each row of capacity, 16 bytes a list,
- * and a MiB of buffers a thread, four at least.
+ * All threads work. Memory: 24 bytes and the row's planes for each row of capacity, 16 bytes a
+ * list, and a MiB of buffers a thread, four at least.
  */
 #ifndef MPIVF_BUILD_SHARD_H
 #define MPIVF_BUILD_SHARD_H

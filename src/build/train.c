@@ -44,11 +44,13 @@ sample_of(const struct mpivf_train_options *options, uint64_t rows)
 }
 
 mpivf_status
-mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options, uint64_t rows)
+mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *options,
+                  uint64_t rows)
 {
     unsigned long long lists = mpivf_train_lists(options, rows), sample = sample_of(options, rows);
     if (rows < lists)
-        return mpivf_fail(ctx, MPIVF_INPUT, "%llu rows cannot fill %llu lists; ask for fewer --lists",
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "%llu rows cannot fill %llu lists; ask for fewer --lists",
                           (unsigned long long)rows, lists);
     if (sample < lists)
         return mpivf_fail(ctx, MPIVF_USAGE, "a --sample of %llu rows is too small for %llu lists",
@@ -180,8 +182,9 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
         status = mpivf_agree_all(
             par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim));
     if (status == MPIVF_OK)
-        status = mpivf_kmeans_all(par, &sample, options, most_sampled(options, wanted, source->rows),
-                                  &progress, coarse, trained);
+        status =
+            mpivf_kmeans_all(par, &sample, options, most_sampled(options, wanted, source->rows),
+                             &progress, coarse, trained);
     progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = sample.bytes_read;
     mpivf_phase_end(&progress);

@@ -120,7 +120,8 @@ cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
         status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' covers rows that other shards cover too",
                             shard->path);
     } else {
-        struct mpivf_range *all = mpivf_alloc(ctx, "row ranges", work->ranges + ranges, sizeof *all);
+        struct mpivf_range *all =
+            mpivf_alloc(ctx, "row ranges", work->ranges + ranges, sizeof *all);
         status = all ? MPIVF_OK : MPIVF_MEMORY;
         if (all) {
             if (work->ranges > 0)
@@ -192,11 +193,10 @@ contents(const struct mpivf_work *work)
     json_t *shards = json_array();
     for (uint64_t i = 0; i < work->shards; i++) {
         const struct mpivf_work_shard *shard = &work->shard[i];
-        json_array_append_new(shards, json_pack("{s:s, s:I, s:I, s:I}", "name",
-                                                mpivf_place_name(shard->path), "first_row",
-                                                (json_int_t)shard->first, "rows",
-                                                (json_int_t)shard->rows, "rejected",
-                                                (json_int_t)shard->rejected));
+        json_array_append_new(
+            shards, json_pack("{s:s, s:I, s:I, s:I}", "name", mpivf_place_name(shard->path),
+                              "first_row", (json_int_t)shard->first, "rows",
+                              (json_int_t)shard->rows, "rejected", (json_int_t)shard->rejected));
     }
     return json_pack("{s:b, s:o}", "model", work->has_model, "shards", shards);
 }
@@ -250,8 +250,10 @@ mpivf_work_damaged(const struct mpivf_work *work)
     char cause[MPIVF_TEXT];
     strcpy(cause, ctx->error);
     mpivf_forgive(ctx);
-    return mpivf_fail(ctx, MPIVF_CORRUPT, "the work in '%s' is damaged; start over with --force "
-                      "(%s)", work->claim.folder, cause);
+    return mpivf_fail(ctx, MPIVF_CORRUPT,
+                      "the work in '%s' is damaged; start over with --force "
+                      "(%s)",
+                      work->claim.folder, cause);
 }
 
 mpivf_status

@@ -153,8 +153,8 @@ declare_all(struct mpivf_call *call, struct truth *truth, struct mpivf_build_fil
     mpivf_call_name(call, &named);
     *report = named.report;
     *files = (struct mpivf_build_files){.outputs = &call->outputs, .index = named.output};
-    files->work = mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch,
-                                       "work");
+    files->work =
+        mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch, "work");
     mpivf_outputs_read(&call->outputs, f->build.model);
     mpivf_outputs_read(&call->outputs, f->build.ids);
     if (f->truth) {

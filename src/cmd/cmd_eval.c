@@ -63,16 +63,15 @@ show(struct mpivf_call *call, const struct mpivf_eval *eval)
 {
     json_t *table = json_array();
     for (int i = 0; i < eval->depths; i++)
-        json_array_append_new(
-            table, json_pack("{s:I, s:f, s:o, s:f}", "k", (json_int_t)eval->at[i].k, "id_recall",
-                             eval->at[i].id_recall, "tie_recall",
-                             number_json(eval->at[i].tie_recall), "worst_query",
-                             eval->at[i].worst));
+        json_array_append_new(table,
+                              json_pack("{s:I, s:f, s:o, s:f}", "k", (json_int_t)eval->at[i].k,
+                                        "id_recall", eval->at[i].id_recall, "tie_recall",
+                                        number_json(eval->at[i].tie_recall), "worst_query",
+                                        eval->at[i].worst));
     mpivf_call_set(call, "queries", json_integer((json_int_t)eval->queries));
     mpivf_call_set(call, "queries_without_truth", json_integer((json_int_t)eval->silent));
     mpivf_call_set(call, "counted", json_string(mpivf_eval_counted_name(eval->counted)));
-    mpivf_call_set(call, "converted",
-                   eval->converted ? json_string(eval->converted) : json_null());
+    mpivf_call_set(call, "converted", eval->converted ? json_string(eval->converted) : json_null());
     mpivf_call_set(call, "common_ids", json_integer((json_int_t)eval->common));
     mpivf_call_set(call, "unequal_distances", json_integer((json_int_t)eval->unequal));
     mpivf_call_set(call, "recall", table);

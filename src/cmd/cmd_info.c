@@ -9,10 +9,12 @@ struct fields {
     int64_t rejected;
 };
 
+/* clang-format off */
 static const struct mpivf_option options[] = {
     {"rejected", 0, MPIVF_INTEGER, offsetof(struct fields, rejected), 0, 1e9, "N",
      "ids of rejected rows to list, at most", NULL},
     MPIVF_COMMON_OPTIONS};
+/* clang-format on */
 
 static void
 defaults(void *fields)
@@ -38,9 +40,10 @@ show(struct mpivf_call *call, struct mpivf_index *index)
         mpivf_index_spread(call->par->ctx, index->list_offset, meta->lists, &spread);
     if (status)
         return status;
-    mpivf_call_set(call, "kind", json_string(meta->source_rows == 0         ? "model"
-                                             : mpivf_index_complete(index) ? "index"
-                                                                            : "shard"));
+    mpivf_call_set(call, "kind",
+                   json_string(meta->source_rows == 0        ? "model"
+                               : mpivf_index_complete(index) ? "index"
+                                                             : "shard"));
     mpivf_call_set(call, "metric", json_string(mpivf_metric_name(meta->metric)));
     mpivf_call_set(call, "codec", json_string(mpivf_codec_name(meta->codec)));
     mpivf_call_set(call, "dim", json_integer((json_int_t)meta->dim));

@@ -38,8 +38,8 @@ run_all(struct mpivf_call *call)
     struct mpivf_call_files named;
     mpivf_call_name(call, &named);
     struct mpivf_build_files files = {.outputs = &call->outputs, .index = named.output};
-    files.work = mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch,
-                                      "merge");
+    files.work =
+        mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch, "merge");
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     if (status == MPIVF_OK)
         status = mpivf_call_check_fan_in_all(call, inputs < o->fan_in ? inputs : o->fan_in);

@@ -11,12 +11,14 @@ struct fields {
 
 #define AT(field) offsetof(struct fields, field)
 
+/* clang-format off */
 static const struct mpivf_option options[] = {
     {"seed", 0, MPIVF_INTEGER, AT(shuffle.seed), 0, 1e15, "S", "another seed gives another order",
      NULL},
     MPIVF_READ_OPTION(AT(shuffle.reading)),
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
+/* clang-format on */
 
 static void
 defaults(void *fields)

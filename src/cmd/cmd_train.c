@@ -11,6 +11,7 @@ struct fields {
 
 #define AT(field) offsetof(struct fields, field)
 
+/* clang-format off */
 static const struct mpivf_option options[] = {
     MPIVF_TRAIN_OPTIONS(AT(train)),
     MPIVF_HEADING_OPTION("Input and output:"),
@@ -18,6 +19,7 @@ static const struct mpivf_option options[] = {
     MPIVF_READING_OPTIONS(AT(reading)),
     MPIVF_FORCE_OPTION(AT(force)),
     MPIVF_COMMON_OPTIONS};
+/* clang-format on */
 
 static void
 defaults(void *fields)
@@ -38,11 +40,10 @@ run_all(struct mpivf_call *call)
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     mpivf_memory_credit(par->ctx); /* until training has planned */
     if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&source, par, call->operand[0], "train",
-                                       f->reading);
+        status = mpivf_source_open_all(&source, par, call->operand[0], "train", f->reading);
     if (status == MPIVF_OK)
-        status = mpivf_train_file_all(par, &source, &f->train, &call->report, files.output,
-                                      &trained);
+        status =
+            mpivf_train_file_all(par, &source, &f->train, &call->report, files.output, &trained);
     mpivf_source_close_all(&source);
     mpivf_trained_show(call, &trained);
     if (status == MPIVF_OK && trained.decoded)

@@ -16,6 +16,7 @@ struct fields {
 
 #define AT(field) offsetof(struct fields, field)
 
+/* clang-format off */
 static const struct mpivf_option options[] = {
     MPIVF_HEADING_OPTION("Question:"),
     {"neighbours", 'k', MPIVF_INTEGER, AT(truth.k), 1, 10000, "K", "neighbours of a query", NULL},
@@ -23,7 +24,8 @@ static const struct mpivf_option options[] = {
     {"queries", 0, MPIVF_INTEGER, AT(truth.queries), 1, 2e9, "N",
      "only N of the queries, evenly spread; default: all", NULL},
     {"self", 0, MPIVF_FLAG, AT(truth.self), 0, 0, "",
-     "the queries are the rows of BASE, each left out of its own neighbours; no QUERIES then", NULL},
+     "the queries are the rows of BASE, each left out of its own neighbours; no QUERIES "
+     "then", NULL},
     {"prefix", 0, MPIVF_STRING, AT(prefix), 0, 0, "N,N,...",
      "one truth for the first N rows each (100K, 1M, 1G), ascending: OUT-N", NULL},
     MPIVF_HEADING_OPTION("Input and output:"),
@@ -38,6 +40,7 @@ static const struct mpivf_option options[] = {
      "keep progress so often; 0: after every read", NULL},
     MPIVF_START_OVER_OPTION(AT(truth.force)),
     MPIVF_COMMON_OPTIONS};
+/* clang-format on */
 
 static void
 defaults(void *fields)
@@ -58,11 +61,14 @@ read_prefixes(struct mpivf_context *ctx, const char *text, char names[NAMES],
     char *rest = names;
     for (char *name = strsep(&rest, ","); name; name = strsep(&rest, ",")) {
         if (o->prefixes == MPIVF_PREFIXES)
-            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes at most %d numbers", MPIVF_PREFIXES);
+            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes at most %d numbers",
+                              MPIVF_PREFIXES);
         int64_t rows;
         if (strchr(name, '/') || !mpivf_option_count(name, &rows) || rows <= 0)
-            return mpivf_fail(ctx, MPIVF_USAGE, "--prefix '%s' is no number of rows like 250000, 100K, "
-                              "1M", name);
+            return mpivf_fail(ctx, MPIVF_USAGE,
+                              "--prefix '%s' is no number of rows like 250000, 100K, "
+                              "1M",
+                              name);
         o->prefix[o->prefixes] = (uint64_t)rows;
         if (o->prefixes > 0 && o->prefix[o->prefixes] <= o->prefix[o->prefixes - 1])
             return mpivf_fail(ctx, MPIVF_USAGE, "--prefix takes numbers of rows that ascend");
@@ -104,12 +110,14 @@ run_all(struct mpivf_call *call)
     if (status == MPIVF_OK)
         status = read_also(ctx, f->also, &o.also);
     if (status == MPIVF_OK && call->operands != (o.self ? 2 : 3))
-        status = mpivf_fail(ctx, MPIVF_USAGE, o.self ? "--self takes BASE and OUT only"
-                                                      : "expected BASE, QUERIES and OUT");
+        status = mpivf_fail(ctx, MPIVF_USAGE,
+                            o.self ? "--self takes BASE and OUT only"
+                                   : "expected BASE, QUERIES and OUT");
     if (status == MPIVF_OK && o.self && o.ids)
         status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --ids exclude each other");
     if (status == MPIVF_OK && o.self && o.bad_rows == MPIVF_BAD_ROWS_SKIP)
-        status = mpivf_fail(ctx, MPIVF_USAGE, "--self and --bad-rows skip exclude each other: a bad row "
+        status = mpivf_fail(ctx, MPIVF_USAGE,
+                            "--self and --bad-rows skip exclude each other: a bad row "
                             "has no neighbours; leave such rows out of BASE");
     if (status)
         return status;

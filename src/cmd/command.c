@@ -9,8 +9,16 @@ extern const struct mpivf_command mpivf_cmd_generate, mpivf_cmd_train, mpivf_cmd
     mpivf_cmd_verify, mpivf_cmd_shuffle;
 
 const struct mpivf_command *const mpivf_commands[] = {
-    &mpivf_cmd_train, &mpivf_cmd_build, &mpivf_cmd_merge,  &mpivf_cmd_search,  &mpivf_cmd_truth,
-    &mpivf_cmd_eval,  &mpivf_cmd_info,  &mpivf_cmd_verify, &mpivf_cmd_shuffle, &mpivf_cmd_generate,
+    &mpivf_cmd_train,
+    &mpivf_cmd_build,
+    &mpivf_cmd_merge,
+    &mpivf_cmd_search,
+    &mpivf_cmd_truth,
+    &mpivf_cmd_eval,
+    &mpivf_cmd_info,
+    &mpivf_cmd_verify,
+    &mpivf_cmd_shuffle,
+    &mpivf_cmd_generate,
     NULL,
 };
 
@@ -68,7 +76,8 @@ mpivf_result_print(const json_t *result)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)result, name, value) {
+    json_object_foreach((json_t *)result, name, value)
+    {
         if (json_is_real(value))
             printf("%-22s %.6g\n", name, json_real_value(value));
         else if (json_is_integer(value))

@@ -22,9 +22,12 @@ struct mpivf_common {
     bool json, quiet;
 };
 
+/* clang-format off */
 #define MPIVF_HEADING_OPTION(text) {"", 0, MPIVF_HEADING, 0, 0, 0, NULL, text, NULL}
+/* clang-format on */
 
 /* The end of every table. */
+/* clang-format off */
 #define MPIVF_COMMON_OPTIONS                                                                       \
     MPIVF_HEADING_OPTION("Every command:"),                                                        \
         {"threads", 't', MPIVF_INTEGER, offsetof(struct mpivf_common, threads), 1, 1024, "N",      \
@@ -38,6 +41,7 @@ struct mpivf_common {
     {                                                                                              \
         0                                                                                          \
     }
+/* clang-format on */
 
 /* Options that several commands have, by the offset of their field. */
 #define MPIVF_METRIC_OPTION(at)                                                                    \
@@ -53,10 +57,12 @@ struct mpivf_common {
             mpivf_bad_rows_name                                                                    \
     }
 /* Two, of a struct mpivf_reading. */
+/* clang-format off */
 #define MPIVF_READING_OPTIONS(at)                                                                  \
     {"unwritten", 0, MPIVF_EITHER, (at) + offsetof(struct mpivf_reading, unwritten_is_bad), 0, 0,  \
      "fill|bad", "rows of HDF5 that were never written: their fill value, or bad rows", NULL},     \
         MPIVF_READ_OPTION(at)
+/* clang-format on */
 #define MPIVF_READ_OPTION(at)                                                                      \
     {                                                                                              \
         "read", 0, MPIVF_CHOICE, (at) + offsetof(struct mpivf_reading, mode), 0, 0, NULL,          \
@@ -88,25 +94,25 @@ struct mpivf_call {
     const struct mpivf_par *par; /* not owned */
     const char **operand;        /* not owned */
     int operands;
-    const void *fields;          /* the command's own struct */
+    const void *fields;           /* the command's own struct */
     struct mpivf_outputs outputs; /* ended by main: what has no name by then goes */
     struct mpivf_report report;
-    const char *line; /* the whole command line */
-    json_t *result;   /* owned; printed by rank 0 at the end unless empty */
+    const char *line;             /* the whole command line */
+    json_t *result;               /* owned; printed by rank 0 at the end unless empty */
     struct mpivf_listing listing; /* what would be too long for it */
 };
 
 struct mpivf_command {
     const char *name;
-    const char *group;   /* heading in the list of commands */
-    const char *summary; /* one line */
-    const char *usage;   /* operands */
-    const char *text;    /* what it does, one paragraph */
+    const char *group;    /* heading in the list of commands */
+    const char *summary;  /* one line */
+    const char *usage;    /* operands */
+    const char *text;     /* what it does, one paragraph */
     const char *examples; /* command lines, each with its end */
     const struct mpivf_option *options;
-    size_t fields; /* bytes of the command's own struct */
+    size_t fields;                  /* bytes of the command's own struct */
     void (*defaults)(void *fields); /* set those that are not zero; NULL = none */
-    int least, most; /* operands */
+    int least, most;                /* operands */
     mpivf_status (*run_all)(struct mpivf_call *call);
     void (*print)(const json_t *result); /* for people; NULL = one line a member */
 };

@@ -30,9 +30,10 @@ print_version(void)
 static void
 print_help(void)
 {
-    printf("mpivf builds one IVF index file from vectors that do not fit in memory, on as many MPI\n"
-           "ranks as you give it, and makes the exact ground truth to judge it by.\n\n"
-           "Usage: [mpirun -n RANKS] mpivf COMMAND [OPERANDS] [OPTIONS]\n");
+    printf(
+        "mpivf builds one IVF index file from vectors that do not fit in memory, on as many MPI\n"
+        "ranks as you give it, and makes the exact ground truth to judge it by.\n\n"
+        "Usage: [mpirun -n RANKS] mpivf COMMAND [OPERANDS] [OPTIONS]\n");
     const char *group = "";
     for (int i = 0; mpivf_commands[i]; i++) {
         const struct mpivf_command *command = mpivf_commands[i];
@@ -112,8 +113,10 @@ set_memory(const struct mpivf_par *par, uint64_t asked)
     size_t all = asked ? asked : mpivf_memory_default(par->node_size);
     size_t base = mpivf_fault_taken(mpivf_memory_resident() + RESERVE);
     if (all < base + (1 << 20))
-        return mpivf_fail(ctx, MPIVF_USAGE, "--memory %.1f MiB is too little: the program itself and its "
-                          "libraries take %.1f MiB", (double)all / 1048576, (double)base / 1048576);
+        return mpivf_fail(ctx, MPIVF_USAGE,
+                          "--memory %.1f MiB is too little: the program itself and its "
+                          "libraries take %.1f MiB",
+                          (double)all / 1048576, (double)base / 1048576);
     ctx->memory.limit = all - base;
     ctx->memory.beside = base;
     return MPIVF_OK;

@@ -9,6 +9,7 @@
 #define MPIVF_TRAIN_FIELD(at, field) ((at) + offsetof(struct mpivf_train_options, field))
 
 /* By the offset of a struct mpivf_train_options. */
+/* clang-format off */
 #define MPIVF_TRAIN_OPTIONS(at)                                                                    \
     MPIVF_HEADING_OPTION("Training:"),                                                             \
         {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), 1, MPIVF_MOST_LISTS, "N",      \
@@ -25,6 +26,7 @@
          NULL},                                                                                    \
         {"seed", 's', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, seed), 0, 1e15, "S",                    \
          "another seed gives another sample and another start of k-means", NULL}
+/* clang-format on */
 
 static inline void
 mpivf_trained_show(struct mpivf_call *call, const struct mpivf_trained *trained)

@@ -107,7 +107,9 @@ void
 mpivf_loss_warn_decoded(struct mpivf_context *ctx, double share)
 {
     if (mpivf_loss_matters(share))
-        mpivf_warn(ctx, "the rows are float64 and the index holds float32: that loses %.1f %% of "
+        mpivf_warn(ctx,
+                   "the rows are float64 and the index holds float32: that loses %.1f %% of "
                    "what tells neighbours apart; subtract the mean of the columns, or scale the "
-                   "data, first (truth computes with float64)", 100 * share);
+                   "data, first (truth computes with float64)",
+                   100 * share);
 }

@@ -20,8 +20,8 @@
 #include <mpivf/par.h>
 
 struct mpivf_loss {
-    double decoded, coded;  /* squares of the lengths of what was lost, added up */
-    double distance;        /* of those to the centroids */
+    double decoded, coded; /* squares of the lengths of what was lost, added up */
+    double distance;       /* of those to the centroids */
     uint64_t rows;
     uint64_t vanished;  /* values other than 0 that the code makes 0 */
     uint64_t too_large; /* rows that are finite but too large for float32 or the code; rejected */

@@ -9,11 +9,11 @@
 #include <string.h>
 
 enum {
-    BATCH = 1024,            /* rows a thread works on at a time, at most */
-    BATCH_LEAST = 16,        /* however wide they are */
-    BATCH_BYTES = 32 << 20,  /* of prepared rows */
-    PROBES_BYTES = 8 << 20,  /* of what is found for them */
-    PICKS = 1008             /* candidates, whole panels */
+    BATCH = 1024,           /* rows a thread works on at a time, at most */
+    BATCH_LEAST = 16,       /* however wide they are */
+    BATCH_BYTES = 32 << 20, /* of prepared rows */
+    PROBES_BYTES = 8 << 20, /* of what is found for them */
+    PICKS = 1008            /* candidates, whole panels */
 };
 static const double NOTHING = -1e30; /* no distance is as small */
 
@@ -164,8 +164,8 @@ has_no_direction(const struct mpivf_coarse *coarse, const struct mpivf_queries *
 }
 
 static void
-lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile,
-            size_t n, size_t probes, uint32_t *list, double *distance)
+lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_tile *tile, size_t n,
+            size_t probes, uint32_t *list, double *distance)
 {
     struct mpivf_topk *topk = &lookup->topk;
     struct mpivf_scan_of all = {.n = n};
@@ -211,8 +211,8 @@ settle_zero(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows,
 }
 
 static void
-lookup_one(struct mpivf_coarse *coarse, const struct mpivf_queries *queries, struct mpivf_tile *tile,
-           size_t n, uint32_t *list)
+lookup_one(struct mpivf_coarse *coarse, const struct mpivf_queries *queries,
+           struct mpivf_tile *tile, size_t n, uint32_t *list)
 {
     struct mpivf_best best = nothing_known(coarse, n, list);
     struct mpivf_scan_of all = {.n = n};
@@ -281,11 +281,12 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *r
         size_t left = rows->rows - first;
         struct mpivf_scan_of batch = {.first = first, .n = left < BATCH ? left : BATCH};
         struct mpivf_best best = nothing_known(coarse, batch.n, list);
-        for (size_t i = first; i < first + batch.n; i++) /* lists that are farther than this are out */
+        for (size_t i = first; i < first + batch.n;
+             i++) /* lists that are farther than this are out */
             if (!settle_zero(coarse, rows, i, &list[i], &best.reach[i - first]) &&
                 list[i] != MPIVF_COARSE_NONE)
-                best.reach[i - first] = mpivf_nearest_reach(
-                    rows->raw.f32 + i * dim, coarse->centroid + list[i] * dim, dim);
+                best.reach[i - first] = mpivf_nearest_reach(rows->raw.f32 + i * dim,
+                                                            coarse->centroid + list[i] * dim, dim);
         mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
     }
 }
@@ -294,7 +295,8 @@ mpivf_status
 mpivf_coarse_picks_init(struct mpivf_coarse *coarse)
 {
     struct mpivf_context *ctx = coarse->ctx;
-    coarse->pick = mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->pick);
+    coarse->pick =
+        mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->pick);
     mpivf_status status = coarse->pick ? MPIVF_OK : MPIVF_MEMORY;
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
         status = mpivf_base_init(ctx, &coarse->pick[t], MPIVF_L2, coarse->base.filter, coarse->dim,
@@ -373,8 +375,8 @@ mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_cand
 uint64_t
 mpivf_coarse_fingerprint(const struct mpivf_coarse *coarse)
 {
-    uint64_t parts[4] = {(uint64_t)coarse->metric, coarse->lists, coarse->dim,
-                         mpivf_checksum_of(coarse->centroid,
-                                           coarse->lists * coarse->dim * sizeof(float))};
+    uint64_t parts[4] = {
+        (uint64_t)coarse->metric, coarse->lists, coarse->dim,
+        mpivf_checksum_of(coarse->centroid, coarse->lists * coarse->dim * sizeof(float))};
     return mpivf_checksum_of(parts, sizeof parts);
 }

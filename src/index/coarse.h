@@ -20,8 +20,8 @@ struct mpivf_coarse {
     float *centroid; /* owned, [lists, dim] */
     float *centre;   /* owned, [dim] */
     struct mpivf_base base;
-    struct mpivf_base *pick; /* owned, one a thread: candidates; NULL = none */
-    struct mpivf_tile *tile; /* owned, one a thread */
+    struct mpivf_base *pick;   /* owned, one a thread: candidates; NULL = none */
+    struct mpivf_tile *tile;   /* owned, one a thread */
     struct mpivf_reach *reach; /* owned, a batch for each thread */
     int threads;
 };
@@ -78,7 +78,8 @@ mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size
  * a row of zeros keeps the one it has. All threads work.
  */
 void
-mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list);
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows,
+                      uint32_t *list);
 
 /* The lists that the rows of each group are compared with: different ones, in any order. */
 struct mpivf_candidates {

@@ -34,7 +34,17 @@ enum attribute {
     STAMP = ATTRIBUTES - PLAIN
 };
 
-enum dataset { D_CENTROID, D_OFFSET, D_ID, D_CODE, D_VECTOR, D_CHECKSUM, D_REJECTED, D_RANGE, DATASETS };
+enum dataset {
+    D_CENTROID,
+    D_OFFSET,
+    D_ID,
+    D_CODE,
+    D_VECTOR,
+    D_CHECKSUM,
+    D_REJECTED,
+    D_RANGE,
+    DATASETS
+};
 
 static void
 name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
@@ -124,10 +134,12 @@ header_checksum(const struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpiv
 static void
 set_datasets(struct mpivf_h5_dataset d[DATASETS], const struct mpivf_index_meta *meta)
 {
-    d[D_CENTROID] = (struct mpivf_h5_dataset){"centroid", MPIVF_F32, 2, {meta->centroids, meta->dim}, 0};
+    d[D_CENTROID] =
+        (struct mpivf_h5_dataset){"centroid", MPIVF_F32, 2, {meta->centroids, meta->dim}, 0};
     d[D_OFFSET] = (struct mpivf_h5_dataset){"list_offset", MPIVF_U64, 1, {meta->lists + 1, 1}, 0};
     d[D_ID] = (struct mpivf_h5_dataset){"id", MPIVF_I64, 1, {meta->rows, 1}, 0};
-    d[D_CODE] = (struct mpivf_h5_dataset){"code", meta->codec->element, 2, {meta->rows, meta->dim}, 0};
+    d[D_CODE] =
+        (struct mpivf_h5_dataset){"code", meta->codec->element, 2, {meta->rows, meta->dim}, 0};
     d[D_VECTOR] = (struct mpivf_h5_dataset){
         "vector", MPIVF_F32, 2, {meta->store ? meta->rows : 0, meta->dim}, 0};
     d[D_CHECKSUM] = (struct mpivf_h5_dataset){"list_checksum", MPIVF_U64, 1, {meta->lists, 1}, 0};
@@ -161,7 +173,8 @@ mpivf_index_planes(const struct mpivf_index_meta *meta, const struct mpivf_index
                    struct mpivf_plane plane[MPIVF_PLANES])
 {
     plane[0] = (struct mpivf_plane){"id", sizeof(int64_t), layout->id};
-    plane[1] = (struct mpivf_plane){"code", mpivf_codec_bytes(meta->codec, meta->dim), layout->code};
+    plane[1] =
+        (struct mpivf_plane){"code", mpivf_codec_bytes(meta->codec, meta->dim), layout->code};
     plane[2] =
         (struct mpivf_plane){"vector", meta->store ? meta->dim * sizeof(float) : 0, layout->vector};
 }
@@ -199,7 +212,8 @@ mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
     const struct {
         enum dataset dataset;
         const void *data;
-    } small[] = {{D_CENTROID, centroid}, {D_OFFSET, list_offset}, {D_REJECTED, rejected}, {D_RANGE, range}};
+    } small[] = {
+        {D_CENTROID, centroid}, {D_OFFSET, list_offset}, {D_REJECTED, rejected}, {D_RANGE, range}};
     for (size_t i = 0; i < sizeof small / sizeof small[0] && status == MPIVF_OK; i++)
         status = mpivf_file_write(ctx, file, small[i].data, dataset_bytes(&d[small[i].dataset]),
                                   d[small[i].dataset].offset);
@@ -225,7 +239,8 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
     status = mpivf_h5_describe(ctx, path, &a[A_FORMAT], 1, NULL, 0);
     if (status == MPIVF_INPUT && mpivf_h5_is(path)) {
         mpivf_forgive(ctx);
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf", path);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf",
+                          path);
     }
     if (status == MPIVF_OK) {
         status = mpivf_h5_describe(ctx, path, a, PLAIN, d, DATASETS);
@@ -236,15 +251,15 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
     if (strcmp(a[A_FORMAT].text, FORMAT) != 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not an index of mpivf", path);
     if (a[A_VERSION].number != VERSION)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has format version %llu; this program reads %d", path,
-                          (unsigned long long)a[A_VERSION].number, VERSION);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has format version %llu; this program reads %d",
+                          path, (unsigned long long)a[A_VERSION].number, VERSION);
     int metric = 0;
     while (metric < MPIVF_METRICS && strcmp(mpivf_metric_name(metric), a[A_METRIC].text))
         metric++;
     const struct mpivf_codec *codec = mpivf_codec_find(a[A_CODEC].text);
     if (metric == MPIVF_METRICS || codec == NULL)
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has an unknown metric or codec ('%s', '%s')", path,
-                          a[A_METRIC].text, a[A_CODEC].text);
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has an unknown metric or codec ('%s', '%s')",
+                          path, a[A_METRIC].text, a[A_CODEC].text);
     *meta = (struct mpivf_index_meta){
         .metric = (enum mpivf_metric)metric,
         .codec = codec,
@@ -299,9 +314,9 @@ meta_possible(const struct mpivf_index_meta *meta)
 {
     static const uint64_t MOST = MPIVF_MOST_ROWS; /* so that products stay below 2^63 */
     return meta->dim >= 1 && meta->dim <= MPIVF_MOST_COLUMNS && meta->lists >= 1 &&
-           meta->lists <= MPIVF_MOST_LISTS &&
-           meta->rows <= MOST && meta->rejected <= MOST && meta->source_rows <= MOST &&
-           meta->ranges <= MOST && (meta->source_rows > 0 || meta->ranges == 0) &&
+           meta->lists <= MPIVF_MOST_LISTS && meta->rows <= MOST && meta->rejected <= MOST &&
+           meta->source_rows <= MOST && meta->ranges <= MOST &&
+           (meta->source_rows > 0 || meta->ranges == 0) &&
            (meta->centroids == 0 || meta->centroids == meta->lists);
 }
 
@@ -317,9 +332,12 @@ check_datasets(struct mpivf_context *ctx, const char *path, const struct mpivf_i
     mpivf_status status = mpivf_file_size(ctx, path, &file_bytes);
     set_datasets(want, meta);
     for (int i = 0; i < DATASETS && status == MPIVF_OK; i++) {
-        if (want[i].type != d[i].type || want[i].dim[0] != d[i].dim[0] || want[i].dim[1] != d[i].dim[1])
-            status = mpivf_fail(ctx, MPIVF_CORRUPT, "the dataset '%s' of '%s' has not the shape the "
-                                "attributes tell", d[i].name, path);
+        if (want[i].type != d[i].type || want[i].dim[0] != d[i].dim[0] ||
+            want[i].dim[1] != d[i].dim[1])
+            status = mpivf_fail(ctx, MPIVF_CORRUPT,
+                                "the dataset '%s' of '%s' has not the shape the "
+                                "attributes tell",
+                                d[i].name, path);
         else if (d[i].offset > file_bytes || dataset_bytes(&d[i]) > file_bytes - d[i].offset)
             status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated inside dataset '%s'", path,
                                 d[i].name);
@@ -333,8 +351,8 @@ ranges_consistent(const struct mpivf_range *range, const struct mpivf_index_meta
 {
     uint64_t end = 0;
     for (uint64_t i = 0; i < meta->ranges; i++) {
-        if (range[i].rows == 0 || (i > 0 && range[i].row <= end) || range[i].row > meta->source_rows ||
-            range[i].rows > meta->source_rows - range[i].row)
+        if (range[i].rows == 0 || (i > 0 && range[i].row <= end) ||
+            range[i].row > meta->source_rows || range[i].rows > meta->source_rows - range[i].row)
             return false;
         end = range[i].row + range[i].rows;
     }
@@ -371,8 +389,8 @@ read_small(struct mpivf_index *index, const struct mpivf_h5_dataset d[DATASETS])
         *small[i].data = mpivf_alloc(ctx, "the header of an index", dataset_bytes(dataset), 1);
         if (*small[i].data == NULL)
             return MPIVF_MEMORY;
-        mpivf_status status = mpivf_file_read(ctx, &file, *small[i].data, dataset_bytes(dataset),
-                                              dataset->offset);
+        mpivf_status status =
+            mpivf_file_read(ctx, &file, *small[i].data, dataset_bytes(dataset), dataset->offset);
         if (status)
             return status;
     }
@@ -403,10 +421,10 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
     if (status)
         return status;
     get_layout(d, &index->layout);
-    if (a[A_CHECKSUM].number != header_checksum(a, &index->meta, index->list_offset, index->rejected,
-                                                index->range) ||
+    if (a[A_CHECKSUM].number !=
+            header_checksum(a, &index->meta, index->list_offset, index->rejected, index->range) ||
         !header_consistent(index))
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "the header of '%s' is damaged (its checksum differs)",
-                          path);
+        return mpivf_fail(ctx, MPIVF_CORRUPT,
+                          "the header of '%s' is damaged (its checksum differs)", path);
     return MPIVF_OK;
 }

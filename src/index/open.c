@@ -106,9 +106,9 @@ mpivf_index_coarse_all(const struct mpivf_par *par, struct mpivf_index *index,
                        struct mpivf_coarse *coarse)
 {
     const struct mpivf_index_meta *meta = &index->meta;
-    mpivf_status status = par->rank == 0 ? mpivf_index_coarse(index, coarse)
-                                         : mpivf_coarse_init(par->ctx, coarse, meta->metric,
-                                                             meta->lists, meta->dim);
+    mpivf_status status =
+        par->rank == 0 ? mpivf_index_coarse(index, coarse)
+                       : mpivf_coarse_init(par->ctx, coarse, meta->metric, meta->lists, meta->dim);
     status = mpivf_agree_all(par, status);
     if (status)
         return status;

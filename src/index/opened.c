@@ -82,7 +82,7 @@ mpivf_index_match(struct mpivf_context *ctx, const struct mpivf_index *a,
     const char *what = x->model_fingerprint != y->model_fingerprint || x->metric != y->metric ||
                                x->lists != y->lists || x->dim != y->dim
                            ? "another model"
-                       : x->codec != y->codec || x->store != y->store  ? "another codec or store"
+                       : x->codec != y->codec || x->store != y->store ? "another codec or store"
                        : x->source_fingerprint != y->source_fingerprint ||
                                x->source_rows != y->source_rows || x->ids != y->ids
                            ? "another source"

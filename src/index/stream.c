@@ -89,7 +89,8 @@ mpivf_stream_flush(struct mpivf_stream *stream)
 mpivf_status
 mpivf_stream_put(struct mpivf_stream *stream, const void *const row[MPIVF_PLANES])
 {
-    mpivf_status status = stream->filled == stream->capacity ? mpivf_stream_flush(stream) : MPIVF_OK;
+    mpivf_status status =
+        stream->filled == stream->capacity ? mpivf_stream_flush(stream) : MPIVF_OK;
     for (int p = 0; p < MPIVF_PLANES && status == MPIVF_OK; p++) {
         size_t size = stream->plane[p].row_bytes;
         if (size > 0)

@@ -85,8 +85,10 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
             status = MPIVF_OK;
         }
     }
-    uint64_t rank = (uint64_t)par->rank, end = mpivf_index_cut(index, rank + 1, (uint64_t)par->size);
-    for (uint64_t l = mpivf_index_cut(index, rank, (uint64_t)par->size); l < end && status == MPIVF_OK; l++)
+    uint64_t rank = (uint64_t)par->rank,
+             end = mpivf_index_cut(index, rank + 1, (uint64_t)par->size);
+    for (uint64_t l = mpivf_index_cut(index, rank, (uint64_t)par->size);
+         l < end && status == MPIVF_OK; l++)
         status = verify_list(&v, l);
     mpivf_checksum_destroy(ctx, &v.sum);
     mpivf_free(ctx, v.buffer);
@@ -100,9 +102,9 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the centroids of '%s' are damaged%s", index->path,
                           verdict->lists_damaged ? ", and lists too" : "");
     if (verdict->lists_damaged)
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged in list %llu (%llu of %llu lists in all)",
-                          index->path, (unsigned long long)verdict->first_damaged,
-                          (unsigned long long)verdict->lists_damaged,
-                          (unsigned long long)index->meta.lists);
+        return mpivf_fail(
+            ctx, MPIVF_CORRUPT, "'%s' is damaged in list %llu (%llu of %llu lists in all)",
+            index->path, (unsigned long long)verdict->first_damaged,
+            (unsigned long long)verdict->lists_damaged, (unsigned long long)index->meta.lists);
     return MPIVF_OK;
 }

@@ -100,10 +100,14 @@ check_ours(struct mpivf_context *ctx, const char *folder)
     if (status || inspection.foreign[0] == '\0')
         return status;
     if (strcmp(inspection.foreign, manifest_name) == 0)
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "cannot read '%s/%s'; remove the folder '%s' to "
-                          "start over", folder, manifest_name, folder);
-    return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is no work folder of mpivf: it has '%s' and no "
-                      "manifest.json of ours; move it away", folder, inspection.foreign);
+        return mpivf_fail(ctx, MPIVF_CORRUPT,
+                          "cannot read '%s/%s'; remove the folder '%s' to "
+                          "start over",
+                          folder, manifest_name, folder);
+    return mpivf_fail(ctx, MPIVF_EXISTS,
+                      "'%s' is no work folder of mpivf: it has '%s' and no "
+                      "manifest.json of ours; move it away",
+                      folder, inspection.foreign);
 }
 
 /* ---- removing ---- */
@@ -125,7 +129,9 @@ clear_entry(struct mpivf_context *ctx, void *arg, const char *name)
     return status ? status : mpivf_file_remove(ctx, path);
 }
 
-/* The lock goes last: until the manifest is gone nobody else may think the work his to go on with. */
+/*
+ * The lock goes last: until the manifest is gone nobody else may think the work his to go on with.
+ */
 static mpivf_status
 clear_own(struct mpivf_context *ctx, const char *folder)
 {
@@ -152,8 +158,7 @@ remove_held(struct mpivf_context *ctx, const char *folder, bool (*ours)(const ch
 }
 
 mpivf_status
-mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
-                   bool (*ours)(const char *name))
+mpivf_claim_remove(struct mpivf_context *ctx, const char *folder, bool (*ours)(const char *name))
 {
     char path[MPIVF_PATH];
     struct mpivf_file lock = {.fd = -1};
@@ -189,14 +194,18 @@ mpivf_claim_check(struct mpivf_context *ctx, const char *folder, const char *ide
     if (!mpivf_fault(ctx, MPIVF_FAULT_JSON_READ))
         manifest = json_load_file(path, 0, &error);
     if (manifest == NULL)
-        return mpivf_fail(ctx, MPIVF_CORRUPT, "cannot read '%s'; remove the folder '%s' "
-                          "to start over", path, folder);
+        return mpivf_fail(ctx, MPIVF_CORRUPT,
+                          "cannot read '%s'; remove the folder '%s' "
+                          "to start over",
+                          path, folder);
     json_t *here = json_loads(identity, 0, &error);
     if (here == NULL)
         status = mpivf_fail(ctx, MPIVF_INTERNAL, "the identity of the work is not JSON");
     else if (json_integer_value(json_object_get(manifest, "version")) != VERSION)
-        status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was left by another version of mpivf; start "
-                            "over with --force", folder);
+        status = mpivf_fail(ctx, MPIVF_MISMATCH,
+                            "'%s' was left by another version of mpivf; start "
+                            "over with --force",
+                            folder);
     else
         status = mpivf_claim_compare(ctx, folder, json_object_get(manifest, "identity"), here);
     json_decref(here);
@@ -223,10 +232,9 @@ outputs_json(const struct mpivf_outputs *outputs)
     json_t *list = json_array();
     for (const struct mpivf_output *o = outputs ? outputs->first : NULL; o; o = o->next) {
         if (o->kind != MPIVF_OUTPUT_FOLDER)
-            json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "partial",
-                                                  mpivf_place_name(o->partial), "inode",
-                                                  (json_int_t)o->inode, "earlier",
-                                                  (json_int_t)o->earlier));
+            json_array_append_new(
+                list, json_pack("{s:s, s:I, s:I}", "partial", mpivf_place_name(o->partial), "inode",
+                                (json_int_t)o->inode, "earlier", (json_int_t)o->earlier));
     }
     return list;
 }
@@ -237,7 +245,8 @@ mpivf_claim_lists(const char *folder, const char *name)
     json_t *manifest = load(folder), *each;
     size_t i;
     bool listed = false;
-    json_array_foreach(json_object_get(manifest, "outputs"), i, each) {
+    json_array_foreach(json_object_get(manifest, "outputs"), i, each)
+    {
         const char *partial = json_string_value(json_object_get(each, "partial"));
         listed |= partial && strcmp(partial, name) == 0;
     }
@@ -252,7 +261,8 @@ mpivf_claim_named(const char *folder, struct mpivf_output *output)
     json_int_t inode = (json_int_t)output->place.file.st_ino;
     size_t i;
     output->earlier = 0;
-    json_array_foreach(json_object_get(manifest, "outputs"), i, each) {
+    json_array_foreach(json_object_get(manifest, "outputs"), i, each)
+    {
         const char *partial = json_string_value(json_object_get(each, "partial"));
         if (output->place.there && partial && mpivf_output_owns(output, partial) &&
             (json_integer_value(json_object_get(each, "inode")) == inode ||
@@ -270,7 +280,8 @@ tidy_outputs(const char *folder, const struct mpivf_outputs *outputs)
     json_t *manifest = load(folder), *each;
     size_t i;
     mpivf_status status = MPIVF_OK;
-    json_array_foreach(json_object_get(manifest, "outputs"), i, each) {
+    json_array_foreach(json_object_get(manifest, "outputs"), i, each)
+    {
         const char *partial = json_string_value(json_object_get(each, "partial"));
         if (partial && outputs && status == MPIVF_OK)
             status = mpivf_outputs_tidy(outputs, partial);
@@ -283,9 +294,9 @@ tidy_outputs(const char *folder, const struct mpivf_outputs *outputs)
 static char *
 manifest_text(const struct mpivf_claim *claim, json_t *more)
 {
-    json_t *manifest = json_pack("{s:s, s:i, s:o, s:o}", "format", format_name, "version", VERSION,
-                                 "identity", json_loads(claim->identity, 0, NULL), "outputs",
-                                 outputs_json(claim->outputs));
+    json_t *manifest =
+        json_pack("{s:s, s:i, s:o, s:o}", "format", format_name, "version", VERSION, "identity",
+                  json_loads(claim->identity, 0, NULL), "outputs", outputs_json(claim->outputs));
     char *text = NULL;
     if (manifest && more && json_object_update(manifest, more) == 0 &&
         !mpivf_fault(claim->par->ctx, MPIVF_FAULT_JSON_WRITE))
@@ -375,8 +386,8 @@ enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
 }
 
 mpivf_status
-mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par,
-                     const char *folder, const struct mpivf_claim_rules *rules)
+mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par, const char *folder,
+                     const struct mpivf_claim_rules *rules)
 {
     struct mpivf_context *ctx = par->ctx;
     memset(claim, 0, sizeof *claim);
@@ -409,8 +420,10 @@ mpivf_claim_seen_all(const struct mpivf_claim *claim)
     char path[MPIVF_PATH];
     mpivf_status status = manifest_path(ctx, claim->folder, path);
     if (status == MPIVF_OK && !mpivf_file_exists(path))
-        status = mpivf_fail(ctx, MPIVF_IO, "cannot see '%s': the work folder (--scratch) "
-                            "must be on a file system that all ranks share", path);
+        status = mpivf_fail(ctx, MPIVF_IO,
+                            "cannot see '%s': the work folder (--scratch) "
+                            "must be on a file system that all ranks share",
+                            path);
     return mpivf_agree_all(claim->par, status);
 }
 

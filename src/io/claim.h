@@ -30,7 +30,7 @@
 struct mpivf_claim {
     const struct mpivf_par *par; /* not owned; NULL = no claim */
     char folder[MPIVF_PATH];
-    char *identity;         /* owned, the text of a JSON object */
+    char *identity;                      /* owned, the text of a JSON object */
     const struct mpivf_outputs *outputs; /* not owned; NULL = none to be listed */
     bool (*ours)(const char *name);
     struct mpivf_file lock; /* owned; rank 0 holds it while at work */
@@ -38,10 +38,10 @@ struct mpivf_claim {
 
 /* What a command does with its folder. */
 struct mpivf_claim_rules {
-    const char *identity; /* JSON text, the same on every rank; copied */
+    const char *identity;           /* JSON text, the same on every rank; copied */
     bool (*ours)(const char *name); /* the names it gives, beside those of the claim itself */
-    bool over;     /* remove the work of another command, instead of refusing */
-    bool no_work;  /* remove that of this command too: there is nothing to go on with */
+    bool over;                      /* remove the work of another command, instead of refusing */
+    bool no_work; /* remove that of this command too: there is nothing to go on with */
     const struct mpivf_outputs *outputs; /* those of the command, NULL = none; has to stay */
 };
 
@@ -52,8 +52,8 @@ struct mpivf_claim_rules {
  * failure. Collective, agreed.
  */
 mpivf_status
-mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par,
-                     const char *folder, const struct mpivf_claim_rules *rules);
+mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par, const char *folder,
+                     const struct mpivf_claim_rules *rules);
 
 /*
  * MPIVF_MISMATCH when the manifest names another identity, MPIVF_CORRUPT when it cannot
@@ -120,7 +120,6 @@ mpivf_claim_clear(struct mpivf_claim *claim);
  * another process is at work in. Local.
  */
 mpivf_status
-mpivf_claim_remove(struct mpivf_context *ctx, const char *folder,
-                   bool (*ours)(const char *name));
+mpivf_claim_remove(struct mpivf_context *ctx, const char *folder, bool (*ours)(const char *name));
 
 #endif

@@ -57,9 +57,10 @@ fail_source(struct mpivf_context *ctx, const char *folder, const json_t *there, 
                           "'%s' holds the unfinished work on '%s' (%s), not on "
                           "'%s' (%s); finish that one, or start over with --force",
                           folder, before, text_of(there, "seen"), now, text_of(here, "seen"));
-    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' changed since the work in '%s' began: %s then, %s "
-                      "now; start over with --force", now, folder, text_of(there, "seen"),
-                      text_of(here, "seen"));
+    return mpivf_fail(ctx, MPIVF_MISMATCH,
+                      "'%s' changed since the work in '%s' began: %s then, %s "
+                      "now; start over with --force",
+                      now, folder, text_of(there, "seen"), text_of(here, "seen"));
 }
 
 /* What differs: a member's name and its values there, NULL when it has none, and here. */
@@ -87,11 +88,15 @@ mpivf_claim_compare(struct mpivf_context *ctx, const char *folder, const json_t 
 {
     json_t *value;
     const char *key;
-    json_object_foreach(here, key, value)
-        if (!same_member(json_object_get(there, key), value))
-            return fail_member(ctx, folder, key, json_object_get(there, key), value);
+    json_object_foreach(
+        here, key, value) if (!same_member(json_object_get(there, key),
+                                           value)) return fail_member(ctx, folder, key,
+                                                                      json_object_get(there, key),
+                                                                      value);
     if (json_object_size(there) == json_object_size(here))
         return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' holds the unfinished work of another command (its "
-                      "options differ); finish that one, or start over with --force", folder);
+    return mpivf_fail(ctx, MPIVF_MISMATCH,
+                      "'%s' holds the unfinished work of another command (its "
+                      "options differ); finish that one, or start over with --force",
+                      folder);
 }

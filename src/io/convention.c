@@ -26,8 +26,7 @@ mpivf_convention_asked(enum mpivf_convention convention, int also)
 }
 
 mpivf_status
-mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_about *about,
-                       int also)
+mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_about *about, int also)
 {
     bool xbin = (also & MPIVF_ALSO_XBIN) != 0;
     if (also != 0 && about->most_id > INT32_MAX)
@@ -39,8 +38,7 @@ mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_abou
         return mpivf_fail(ctx, MPIVF_USAGE,
                           "%llu queries of %llu neighbours are more than xbin "
                           "files can count; leave xbin out of --also",
-                          (unsigned long long)about->queries,
-                          (unsigned long long)about->k);
+                          (unsigned long long)about->queries, (unsigned long long)about->k);
     if ((also & MPIVF_ALSO_VECS) != 0 && about->k > INT32_MAX)
         return mpivf_fail(ctx, MPIVF_USAGE,
                           "%llu neighbours a query are more than vecs files can "
@@ -51,8 +49,7 @@ mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_abou
 
 mpivf_status
 mpivf_convention_begin(struct mpivf_context *ctx, const struct mpivf_file *file,
-                       enum mpivf_convention convention,
-                       const struct mpivf_result_about *about)
+                       enum mpivf_convention convention, const struct mpivf_result_about *about)
 {
     uint64_t cells = about->queries * about->k;
     uint32_t head[XBIN_HEAD] = {(uint32_t)about->queries, (uint32_t)about->k};
@@ -81,8 +78,8 @@ distance_word(enum mpivf_metric metric, int64_t id, double distance)
 
 /* The words [at, at + words) of the rows, as they lie in the table. */
 static void
-fill(const struct table *table, const struct mpivf_result_rows *rows, uint64_t at,
-     size_t words, uint32_t *word)
+fill(const struct table *table, const struct mpivf_result_rows *rows, uint64_t at, size_t words,
+     uint32_t *word)
 {
     uint64_t k = table->about->k, width = k + table->led;
     uint64_t row = at / width, column = at % width;
@@ -93,8 +90,8 @@ fill(const struct table *table, const struct mpivf_result_rows *rows, uint64_t a
         else if (table->ids)
             word[i] = (uint32_t)(rows->neighbor[cell] < 0 ? -1 : rows->neighbor[cell]);
         else
-            word[i] = distance_word(table->about->metric, rows->neighbor[cell],
-                                    rows->distance[cell]);
+            word[i] =
+                distance_word(table->about->metric, rows->neighbor[cell], rows->distance[cell]);
         if (++column == width) {
             column = 0;
             row++;
@@ -103,9 +100,8 @@ fill(const struct table *table, const struct mpivf_result_rows *rows, uint64_t a
 }
 
 static mpivf_status
-put_table(struct mpivf_context *ctx, const struct mpivf_file *file,
-          const struct table *table, uint64_t first, uint64_t n,
-          const struct mpivf_result_rows *rows, uint32_t *word)
+put_table(struct mpivf_context *ctx, const struct mpivf_file *file, const struct table *table,
+          uint64_t first, uint64_t n, const struct mpivf_result_rows *rows, uint32_t *word)
 {
     uint64_t width = table->about->k + table->led, all = n * width;
     mpivf_status status = MPIVF_OK;
@@ -121,22 +117,20 @@ put_table(struct mpivf_context *ctx, const struct mpivf_file *file,
 
 /* The caller promised ids that fit: a larger one must not be cut off in silence. */
 static mpivf_status
-check_ids(struct mpivf_context *ctx, const struct mpivf_file *file, const int64_t *id,
-          uint64_t ids)
+check_ids(struct mpivf_context *ctx, const struct mpivf_file *file, const int64_t *id, uint64_t ids)
 {
     for (uint64_t i = 0; i < ids; i++)
         if (id[i] > INT32_MAX)
-            return mpivf_fail(ctx, MPIVF_INTERNAL,
-                              "the id %lld for '%s' does not fit into 32 bits",
+            return mpivf_fail(ctx, MPIVF_INTERNAL, "the id %lld for '%s' does not fit into 32 bits",
                               (long long)id[i], file->path);
     return MPIVF_OK;
 }
 
 mpivf_status
 mpivf_convention_put(struct mpivf_context *ctx, const struct mpivf_file *file,
-                     enum mpivf_convention convention,
-                     const struct mpivf_result_about *about, uint64_t first, uint64_t n,
-                     const struct mpivf_result_rows *rows, uint32_t *word)
+                     enum mpivf_convention convention, const struct mpivf_result_about *about,
+                     uint64_t first, uint64_t n, const struct mpivf_result_rows *rows,
+                     uint32_t *word)
 {
     bool xbin = convention == MPIVF_XBIN;
     struct table ids = {about, xbin ? XBIN_HEAD * WORD : 0, .led = !xbin, .ids = true};

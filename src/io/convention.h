@@ -30,20 +30,18 @@ mpivf_convention_asked(enum mpivf_convention convention, int also);
 
 /* MPIVF_USAGE when ids or counts do not fit into what `also` asks for. Local. */
 mpivf_status
-mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_about *about,
-                       int also);
+mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_about *about, int also);
 
 /* Write what comes before the rows into an empty file. Local. */
 mpivf_status
 mpivf_convention_begin(struct mpivf_context *ctx, const struct mpivf_file *file,
-                       enum mpivf_convention convention,
-                       const struct mpivf_result_about *about);
+                       enum mpivf_convention convention, const struct mpivf_result_about *about);
 
 /* Write rows [first, first + n). `word` is scratch, [MPIVF_CONVENTION_WORDS]. Local. */
 mpivf_status
 mpivf_convention_put(struct mpivf_context *ctx, const struct mpivf_file *file,
-                     enum mpivf_convention convention,
-                     const struct mpivf_result_about *about, uint64_t first, uint64_t n,
-                     const struct mpivf_result_rows *rows, uint32_t *word);
+                     enum mpivf_convention convention, const struct mpivf_result_about *about,
+                     uint64_t first, uint64_t n, const struct mpivf_result_rows *rows,
+                     uint32_t *word);
 
 #endif

@@ -242,8 +242,10 @@ mpivf_file_memory(struct mpivf_context *ctx, char *path, struct mpivf_file *file
     if (file->fd < 0 && !fault) /* an old kernel, or one that forbids it */
         file->fd = open_nameless(folder);
     if (file->fd < 0)
-        return mpivf_fail(ctx, MPIVF_IO, "cannot make a file in memory or in '%s': %s; set TMPDIR "
-                          "to a folder that can be written", folder, strerror(errno));
+        return mpivf_fail(ctx, MPIVF_IO,
+                          "cannot make a file in memory or in '%s': %s; set TMPDIR "
+                          "to a folder that can be written",
+                          folder, strerror(errno));
     return mpivf_path(ctx, path, "/proc/self/fd/%d", file->fd);
 }
 
@@ -256,7 +258,8 @@ mpivf_file_nameless(struct mpivf_context *ctx, const char *folder, struct mpivf_
 }
 
 mpivf_status
-mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from, const struct mpivf_file *to)
+mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from,
+                const struct mpivf_file *to)
 {
     char piece[1 << 14];
     off_t size = lseek(from->fd, 0, SEEK_END), at = 0;
@@ -392,8 +395,8 @@ mpivf_file_held(const struct mpivf_file *file)
 mpivf_status
 mpivf_file_lock(struct mpivf_context *ctx, const char *path, struct mpivf_file *file)
 {
-    mpivf_status status = open_as(ctx, path, O_RDWR | O_CREAT | O_NOFOLLOW, "create",
-                                  MPIVF_FAULT_FILE_CREATE, file);
+    mpivf_status status =
+        open_as(ctx, path, O_RDWR | O_CREAT | O_NOFOLLOW, "create", MPIVF_FAULT_FILE_CREATE, file);
     if (status || mpivf_file_hold(file))
         return status;
     mpivf_file_drop(file);

@@ -17,7 +17,7 @@ struct foreign {
     const char *path, *object;
     enum mpivf_foreign_use use;
     uint64_t bytes;
-    size_t known;             /* bytes of head */
+    size_t known; /* bytes of head */
     unsigned char head[HEAD + 1];
 };
 
@@ -29,7 +29,9 @@ static const struct {
 } others[] = {
     {"\x1f\x8b", 2, 0, "compressed by gzip", "gunzip it first"},
     {"BZh", 3, 0, "compressed by bzip2", "bunzip2 it first"},
-    {"\xfd" "7zXZ", 5, 0, "compressed by xz", "unxz it first"},
+    {"\xfd"
+     "7zXZ",
+     5, 0, "compressed by xz", "unxz it first"},
     {"\x28\xb5\x2f\xfd", 4, 0, "compressed by zstd", "unzstd it first"},
     {"ustar", 5, 257, "a tar archive", "unpack it first"},
     {"CDF\x01", 4, 0, "a netCDF file of the classic kind", "convert it with nccopy -k netCDF-4"},
@@ -106,12 +108,14 @@ refuse(const struct foreign *f, const char *what, const char *format, ...)
     vsnprintf(expression, sizeof expression, format, args);
     va_end(args);
     if (f->use == MPIVF_FOREIGN_ROWS)
-        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is %s, which is not read; in Python, "
-                          "numpy.save('rows.npy', %s) makes a file that is", f->path, what,
-                          expression);
-    return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is %s, which is not read; in Python, "
-                      "h5py.File('new.h5', 'w')['neighbors'] = %s makes a file that is", f->path,
-                      what, expression);
+        return mpivf_fail(f->ctx, MPIVF_INPUT,
+                          "'%s' is %s, which is not read; in Python, "
+                          "numpy.save('rows.npy', %s) makes a file that is",
+                          f->path, what, expression);
+    return mpivf_fail(f->ctx, MPIVF_INPUT,
+                      "'%s' is %s, which is not read; in Python, "
+                      "h5py.File('new.h5', 'w')['neighbors'] = %s makes a file that is",
+                      f->path, what, expression);
 }
 
 /* The path for a cure. */
@@ -153,9 +157,10 @@ refuse_vecs(const struct foreign *f, const char *ending, const char *type, unsig
     char what[KIND];
     name_kind(what, ending);
     if (columns == 0 || f->bytes % row != 0)
-        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is named as %s, but its %llu bytes are no "
-                          "whole rows of %llu columns, as its first says", f->path, what,
-                          (unsigned long long)f->bytes, (unsigned long long)columns);
+        return mpivf_fail(f->ctx, MPIVF_INPUT,
+                          "'%s' is named as %s, but its %llu bytes are no "
+                          "whole rows of %llu columns, as its first says",
+                          f->path, what, (unsigned long long)f->bytes, (unsigned long long)columns);
     return refuse(f, what, "numpy.fromfile('%s', '%s').reshape(-1, %llu)[:, %llu:]", shown(f), type,
                   (unsigned long long)(columns + lead), (unsigned long long)lead);
 }
@@ -168,9 +173,10 @@ refuse_xbin(const struct foreign *f, const char *ending, const char *type, unsig
     name_kind(what, ending);
     if (__builtin_mul_overflow(rows * size, columns, &need) || need > UINT64_MAX - 8 ||
         f->bytes < need + 8)
-        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is named as %s, but its %llu bytes are too "
-                          "few for the %llu rows of %llu columns that it tells of", f->path, what,
-                          (unsigned long long)f->bytes, (unsigned long long)rows,
+        return mpivf_fail(f->ctx, MPIVF_INPUT,
+                          "'%s' is named as %s, but its %llu bytes are too "
+                          "few for the %llu rows of %llu columns that it tells of",
+                          f->path, what, (unsigned long long)f->bytes, (unsigned long long)rows,
                           (unsigned long long)columns);
     return refuse(f, what, "numpy.fromfile('%s', '%s', %llu, offset=8).reshape(%llu, %llu)",
                   shown(f), type, (unsigned long long)(rows * columns), (unsigned long long)rows,
@@ -182,8 +188,7 @@ static bool
 is_truth(const struct foreign *f)
 {
     uint64_t cells = (uint64_t)word_at(f, 0) * word_at(f, 4);
-    return f->known >= 8 && cells > 0 &&
-           (f->bytes == 8 + 4 * cells || f->bytes == 8 + 8 * cells);
+    return f->known >= 8 && cells > 0 && (f->bytes == 8 + 4 * cells || f->bytes == 8 + 8 * cells);
 }
 
 static bool
@@ -237,14 +242,17 @@ refuse_unknown(const struct foreign *f)
     static const char *const endings[] = {".npy", ".h5", ".hdf5", ".h5ad", ".hdf"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
         if (ends(f->path, endings[i]))
-            return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is damaged, or not what it is named: it "
-                              "does not begin as %s file does", f->path,
-                              i == 0 ? "an .npy" : "an HDF5");
+            return mpivf_fail(f->ctx, MPIVF_INPUT,
+                              "'%s' is damaged, or not what it is named: it "
+                              "does not begin as %s file does",
+                              f->path, i == 0 ? "an .npy" : "an HDF5");
     if (f->use == MPIVF_FOREIGN_NEIGHBOURS)
         return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is not an HDF5 file", f->path);
-    return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is neither an HDF5 nor an .npy file, or damaged; "
+    return mpivf_fail(f->ctx, MPIVF_INPUT,
+                      "'%s' is neither an HDF5 nor an .npy file, or damaged; "
                       "in Python, numpy.save('rows.npy', numpy.fromfile('%s', 'f4').reshape(-1, "
-                      "COLUMNS)) makes one of bare float32 rows", f->path, shown(f));
+                      "COLUMNS)) makes one of bare float32 rows",
+                      f->path, shown(f));
 }
 
 static mpivf_status

@@ -211,14 +211,13 @@ not_found(struct mpivf_context *ctx, enum lookup found, const char *path, const 
     if (found == ABSENT)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no %s '%s'", path, kind, name);
     H5Eclear2(H5E_DEFAULT);
-    return mpivf_fail(ctx, MPIVF_CORRUPT, "the %s '%s' of '%s' is damaged or not as it should be", kind,
-                      name, path);
+    return mpivf_fail(ctx, MPIVF_CORRUPT, "the %s '%s' of '%s' is damaged or not as it should be",
+                      kind, name, path);
 }
 
 mpivf_status
-mpivf_h5_describe(struct mpivf_context *ctx, const char *path,
-                  struct mpivf_h5_attribute *attribute, int attributes,
-                  struct mpivf_h5_dataset *dataset, int datasets)
+mpivf_h5_describe(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute *attribute,
+                  int attributes, struct mpivf_h5_dataset *dataset, int datasets)
 {
     hid_t file;
     enum lookup found;

@@ -22,9 +22,9 @@
 struct mpivf_h5_dataset {
     const char *name;
     enum mpivf_type type;
-    int dims;         /* 1 or 2 */
-    uint64_t dim[2];  /* dim[1] is 1 for a 1-D dataset */
-    uint64_t offset;  /* of the first byte in the file; 0 for no bytes */
+    int dims;        /* 1 or 2 */
+    uint64_t dim[2]; /* dim[1] is 1 for a 1-D dataset */
+    uint64_t offset; /* of the first byte in the file; 0 for no bytes */
 };
 
 enum mpivf_h5_kind { MPIVF_H5_U64, MPIVF_H5_F64, MPIVF_H5_TEXT };
@@ -59,9 +59,8 @@ mpivf_h5_create(struct mpivf_context *ctx, const struct mpivf_file *file,
  * Local.
  */
 mpivf_status
-mpivf_h5_describe(struct mpivf_context *ctx, const char *path,
-                  struct mpivf_h5_attribute *attribute, int attributes,
-                  struct mpivf_h5_dataset *dataset, int datasets);
+mpivf_h5_describe(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute *attribute,
+                  int attributes, struct mpivf_h5_dataset *dataset, int datasets);
 
 /* True when the file starts like an HDF5 file. Local. */
 bool
@@ -95,8 +94,8 @@ mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *obj
 
 /* Rows [first, first + n), n >= 1, into `data`, [n, columns] of 8 bytes each. Local. */
 mpivf_status
-mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table,
-                    uint64_t first, uint64_t n, void *data);
+mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table, uint64_t first,
+                    uint64_t n, void *data);
 
 /* Is called with the path of a file; not MPIVF_OK ends what calls it. */
 typedef mpivf_status (*mpivf_h5_visit_file)(struct mpivf_context *ctx, void *arg, const char *path);
@@ -132,8 +131,8 @@ struct mpivf_h5_layout;
 /*
  * Describe FILE:OBJECT and all that it stands on; checks type, rank, that every filter is at hand,
  * that every file and source is there and as large as it has to be. Calls `visit`, unless that is
- * NULL, as mpivf_h5_stands_on does. *layout is the caller's to free. What a reader may not expect is
- * told in notes. Local.
+ * NULL, as mpivf_h5_stands_on does. *layout is the caller's to free. What a reader may not expect
+ * is told in notes. Local.
  */
 mpivf_status
 mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,

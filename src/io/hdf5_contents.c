@@ -42,7 +42,8 @@ add(struct contents *contents, const char *name, hid_t dataset)
     if (known && (dims == 1 || dims == 2) && H5Sget_simple_extent_dims(space, dim, NULL) == dims) {
         int n = snprintf(shape, sizeof shape, "%llu ", (unsigned long long)dim[0]);
         if (dims == 2)
-            n += snprintf(shape + n, sizeof shape - (size_t)n, "x %llu ", (unsigned long long)dim[1]);
+            n += snprintf(shape + n, sizeof shape - (size_t)n, "x %llu ",
+                          (unsigned long long)dim[1]);
         snprintf(shape + n, sizeof shape - (size_t)n, "%s", mpivf_type_name(ours));
         list(contents, dims, name, shape);
         bool fits = dims == 2 ? ours <= MPIVF_I8 : ours >= MPIVF_I32;
@@ -59,7 +60,8 @@ visit(hid_t group, const char *name, const H5L_info_t *info, void *arg)
     struct contents *contents = arg;
     if (contents->objects++ == MOST_OBJECTS)
         return 1;
-    if (info->type != H5L_TYPE_HARD) { /* what it leads to may be something that opening waits for */
+    if (info->type !=
+        H5L_TYPE_HARD) { /* what it leads to may be something that opening waits for */
         list(contents, 1, name, "a link");
         return 0;
     }

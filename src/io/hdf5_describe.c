@@ -11,7 +11,7 @@ struct describing {
     hid_t file, dataset, type, space; /* owned */
     int dims;
     hsize_t dim[2];
-    struct mpivf_h5_layout *layout;   /* owned until it is handed over */
+    struct mpivf_h5_layout *layout; /* owned until it is handed over */
 };
 
 static mpivf_status
@@ -80,8 +80,7 @@ chunk_rows(const struct mpivf_h5_layout *layout, uint64_t rows)
     for (uint64_t i = 0; i < layout->pieces && aligned && most > 1; i++) {
         const struct mpivf_h5_piece *piece = &layout->piece[i];
         uint64_t chunk = piece->leaf < 0 ? 0 : layout->leaf[piece->leaf].chunk_rows;
-        aligned = chunk == 0 ||
-                  (chunk == most && piece->row % chunk == piece->from_row % chunk);
+        aligned = chunk == 0 || (chunk == most && piece->row % chunk == piece->from_row % chunk);
     }
     uint64_t wanted = aligned ? most : 4 * most;
     return wanted < rows ? wanted : aligned ? most : rows;
@@ -96,7 +95,8 @@ check_kind(struct describing *d, struct mpivf_h5_shape *shape)
     if (!mpivf_h5_type_ours(d->type, &shape->type, &shape->swapped))
         return mpivf_fail(d->ctx, MPIVF_INPUT,
                           "'%s:%s' holds %s of %zu bytes; vectors are f16 f32 f64 u8 i8, ids are "
-                          "i32 u32 i64 u64", d->path, d->object, mpivf_h5_type_class(d->type), H5Tget_size(d->type));
+                          "i32 u32 i64 u64",
+                          d->path, d->object, mpivf_h5_type_class(d->type), H5Tget_size(d->type));
     shape->rows = d->dim[0];
     shape->dim = d->dim[1];
     return MPIVF_OK;
@@ -192,8 +192,9 @@ widest(hid_t type)
 static hid_t
 native(enum mpivf_type type)
 {
-    return type == MPIVF_F64 ? H5T_NATIVE_DOUBLE
-                             : type == MPIVF_U64 ? H5T_NATIVE_UINT64 : H5T_NATIVE_INT64;
+    return type == MPIVF_F64   ? H5T_NATIVE_DOUBLE
+           : type == MPIVF_U64 ? H5T_NATIVE_UINT64
+                               : H5T_NATIVE_INT64;
 }
 
 /* Open a dataset of numbers and find out where they lie. */
@@ -236,14 +237,15 @@ mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *obj
 }
 
 mpivf_status
-mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table,
-                    uint64_t first, uint64_t n, void *data)
+mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table, uint64_t first,
+                    uint64_t n, void *data)
 {
     struct describing d;
     struct mpivf_range range = {first, n};
     mpivf_status status = open_numbers(&d, ctx, table->path, table->object);
     if (status == MPIVF_OK)
-        status = mpivf_h5_read_local(ctx, d.layout, native(table->type), table->columns, range, data);
+        status =
+            mpivf_h5_read_local(ctx, d.layout, native(table->type), table->columns, range, data);
     describing_close(&d);
     return status;
 }

@@ -91,8 +91,8 @@ mpivf_h5_contents(hid_t file, const char *path, const char *object, char *text, 
 /* ---- hdf5_link ---- */
 
 /*
- * Positive when the path leads to an object, 0 when not or when it is MPIVF_PATH bytes long, which no
- * object has that is read; negative when the file is damaged.
+ * Positive when the path leads to an object, 0 when not or when it is MPIVF_PATH bytes long, which
+ * no object has that is read; negative when the file is damaged.
  */
 htri_t
 mpivf_h5_exists(hid_t file, const char *object);
@@ -132,16 +132,16 @@ mpivf_h5_resolve_block(struct mpivf_context *ctx, const char *pattern, uint64_t 
 
 /* A dataset that rows are read from. */
 struct mpivf_h5_leaf {
-    uint64_t path, object;  /* as HDF5 opens it; positions in the names */
-    uint64_t holder;        /* the file that has its bytes; likewise */
-    uint64_t rows, columns; /* a 1-D dataset that lies along a row has one row */
+    uint64_t path, object;              /* as HDF5 opens it; positions in the names */
+    uint64_t holder;                    /* the file that has its bytes; likewise */
+    uint64_t rows, columns;             /* a 1-D dataset that lies along a row has one row */
     uint64_t chunk_rows, chunk_columns; /* 0 = not in chunks */
-    uint64_t offset;        /* of the first row in the file, when direct */
-    bool direct;            /* rows lie at their offset in the holder, as they are wanted */
-    bool whole;             /* chunks are read whole: filtered, or narrower than a row */
+    uint64_t offset;                    /* of the first row in the file, when direct */
+    bool direct; /* rows lie at their offset in the holder, as they are wanted */
+    bool whole;  /* chunks are read whole: filtered, or narrower than a row */
     bool filtered;
-    bool lying;             /* 1-D, along a row */
-    bool flat;              /* 1-D */
+    bool lying; /* 1-D, along a row */
+    bool flat;  /* 1-D */
 };
 
 /* A rectangle of a leaf. */
@@ -156,19 +156,19 @@ struct mpivf_h5_piece {
     uint64_t row, rows, column, columns;
     uint64_t from_row, from_column; /* in the leaf */
     int64_t leaf;
-    unsigned char fill[8];          /* an element as in the file, when nowhere */
+    unsigned char fill[8]; /* an element as in the file, when nowhere */
 };
 
 /* Where the rows of a dataset lie. */
 struct mpivf_h5_layout {
     uint64_t leaves, pieces, names, unwrittens; /* counts; names in bytes */
     uint64_t leaf_room, piece_room, name_room, unwritten_room;
-    struct mpivf_h5_leaf *leaf;      /* owned, and the next three */
+    struct mpivf_h5_leaf *leaf; /* owned, and the next three */
     struct mpivf_h5_piece *piece;
     char *name;
-    struct mpivf_range *unwritten;   /* ascending and apart when described */
-    bool ascending;                  /* pieces, by their first and by their last row */
-    uint64_t hidden_chunk;           /* bytes of the largest chunk behind what HDF5 puts together */
+    struct mpivf_range *unwritten; /* ascending and apart when described */
+    bool ascending;                /* pieces, by their first and by their last row */
+    uint64_t hidden_chunk;         /* bytes of the largest chunk behind what HDF5 puts together */
 };
 
 /* Sort what was gathered, once all of it is there. */
@@ -202,16 +202,16 @@ mpivf_h5_layout_band(const struct mpivf_h5_leaf *leaf, size_t element);
  */
 struct mpivf_h5_mapping {
     char file[MPIVF_PATH], object[MPIVF_PATH]; /* as it is written there, %b replaced */
-    int source_dims;          /* 0 = whatever the source has */
-    hsize_t least[2];         /* extents that the source has to have; of a simple one */
+    int source_dims;                           /* 0 = whatever the source has */
+    hsize_t least[2]; /* extents that the source has to have; of a simple one */
     bool simple;
-    bool entire;              /* all of the source, which has to be of this size: */
+    bool entire; /* all of the source, which has to be of this size: */
     hsize_t entire_size[2];
-    bool growing;             /* as many of the rows as the source has */
-    bool lying;               /* the source is 1-D and lies along a row */
+    bool growing; /* as many of the rows as the source has */
+    bool lying;   /* the source is 1-D and lies along a row */
     hsize_t row, rows, column, columns, from_row, from_column; /* of a simple one */
-    hid_t space;              /* not owned; selected: the elements here */
-    hid_t source_space;       /* not owned; selected: the elements there */
+    hid_t space;        /* not owned; selected: the elements here */
+    hid_t source_space; /* not owned; selected: the elements there */
 };
 
 /*

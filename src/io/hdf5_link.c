@@ -51,9 +51,9 @@ mpivf_h5_exists(hid_t file, const char *object)
 /* Where a link that is not a hard one leads. */
 struct link {
     H5L_type_t kind;
-    char *value;         /* owned */
-    const char *file;    /* of an external one; in the value */
-    const char *object;  /* in the value */
+    char *value;        /* owned */
+    const char *file;   /* of an external one; in the value */
+    const char *object; /* in the value */
 };
 
 static mpivf_status

@@ -22,13 +22,13 @@ struct mpivf_h5_slot {
 };
 
 struct mpivf_h5_reader {
-    struct mpivf_context *ctx;             /* not owned, and so are the next two */
-    const struct mpivf_par *par;           /* NULL unless collective */
+    struct mpivf_context *ctx;   /* not owned, and so are the next two */
+    const struct mpivf_par *par; /* NULL unless collective */
     const struct mpivf_h5_layout *layout;
     uint64_t columns;
     size_t element;
-    hid_t type, transfer;                  /* owned */
-    size_t reserved;                       /* of the budget, for HDF5's own memory */
+    hid_t type, transfer; /* owned */
+    size_t reserved;      /* of the budget, for HDF5's own memory */
     uint64_t clock;
     int slots;
     struct mpivf_h5_slot slot[MPIVF_H5_SLOTS];

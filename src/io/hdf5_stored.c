@@ -11,9 +11,9 @@ filter_name(H5Z_filter_t id)
     static const struct {
         H5Z_filter_t id;
         const char *name;
-    } known[] = {{4, "szip"},      {307, "bzip2"},        {32000, "lzf"},  {32001, "blosc"},
-                 {32004, "lz4"},   {32008, "bitshuffle"}, {32013, "zfp"},  {32015, "zstd"},
-                 {32026, "blosc2"}};
+    } known[] = {{4, "szip"},      {307, "bzip2"},  {32000, "lzf"},
+                 {32001, "blosc"}, {32004, "lz4"},  {32008, "bitshuffle"},
+                 {32013, "zfp"},   {32015, "zstd"}, {32026, "blosc2"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i].id == id)
             return known[i].name;
@@ -55,7 +55,8 @@ check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t least)
     if (stat(path, &about) < 0 || mpivf_file_open(ctx, path, &probe)) {
         const char *why = errno ? strerror(errno) : "it is not a regular file";
         mpivf_forgive(ctx);
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s:%s' needs '%s', which cannot be opened: %s; "
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s:%s' needs '%s', which cannot be opened: %s; "
                           "HDF5_EXTFILE_PREFIX is the folder of such files, ${ORIGIN} that of '%s'",
                           l->path, l->object, path, why, l->path);
     }
@@ -184,8 +185,11 @@ mpivf_status
 mpivf_h5_stored_add(struct mpivf_h5_level *l, hid_t create)
 {
     struct mpivf_h5_leaf leaf = {0};
-    struct mpivf_h5_piece piece = {.row = l->to_row, .rows = l->want->rows, .column = l->to_column,
-                                   .columns = l->want->columns, .from_row = l->want->row,
+    struct mpivf_h5_piece piece = {.row = l->to_row,
+                                   .rows = l->want->rows,
+                                   .column = l->to_column,
+                                   .columns = l->want->columns,
+                                   .from_row = l->want->row,
                                    .from_column = l->want->column};
     set_leaf(l, create, &leaf);
     mpivf_status status = add_leaf(l, &leaf, &piece.leaf);

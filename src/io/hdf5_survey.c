@@ -186,8 +186,11 @@ static mpivf_status
 add_pieces(struct mpivf_h5_level *l, hid_t create)
 {
     struct mpivf_h5_layout *layout = l->survey->layout;
-    struct mpivf_h5_piece fill = {.row = l->to_row, .rows = l->want->rows, .column = l->to_column,
-                                  .columns = l->want->columns, .leaf = MPIVF_H5_NOWHERE};
+    struct mpivf_h5_piece fill = {.row = l->to_row,
+                                  .rows = l->want->rows,
+                                  .column = l->to_column,
+                                  .columns = l->want->columns,
+                                  .leaf = MPIVF_H5_NOWHERE};
     uint64_t at = layout->pieces;
     if (H5Pget_fill_value(create, l->survey->type, fill.fill) < 0)
         return mpivf_h5_fail(l->survey->ctx, MPIVF_CORRUPT, "cannot read the fill value of '%s:%s'",
@@ -305,8 +308,7 @@ static mpivf_status
 survey_below(struct mpivf_h5_level *l, const char *object, hid_t source,
              const struct mpivf_h5_rectangle *want, uint64_t to_row, uint64_t to_column, bool lying)
 {
-    struct mpivf_h5_level *below =
-        mpivf_alloc_zero(l->survey->ctx, "a dataset", 1, sizeof *below);
+    struct mpivf_h5_level *below = mpivf_alloc_zero(l->survey->ctx, "a dataset", 1, sizeof *below);
     if (below == NULL)
         return MPIVF_MEMORY;
     below->survey = l->survey;

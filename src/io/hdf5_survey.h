@@ -11,11 +11,11 @@
 
 struct mpivf_h5_survey {
     struct mpivf_context *ctx;
-    mpivf_h5_visit_file visit;       /* each file; may be NULL */
+    mpivf_h5_visit_file visit; /* each file; may be NULL */
     void *arg;
-    struct mpivf_h5_layout *layout;  /* not owned; to be filled */
-    hid_t type;                      /* not owned; of the elements wanted */
-    bool unwritten;                  /* look for chunks that were never written, one by one */
+    struct mpivf_h5_layout *layout; /* not owned; to be filled */
+    hid_t type;                     /* not owned; of the elements wanted */
+    bool unwritten;                 /* look for chunks that were never written, one by one */
 };
 
 /* An open dataset on the way down. */
@@ -23,18 +23,18 @@ struct mpivf_h5_level {
     struct mpivf_h5_survey *survey;
     const struct mpivf_h5_level *above;
     int depth;
-    const char *path, *object;  /* as they were asked for */
-    char holder[MPIVF_PATH];    /* the file it is in */
-    hid_t root, id;             /* not owned; the file that was opened, and the dataset */
-    unsigned long file;         /* with the address: which dataset it is */
+    const char *path, *object; /* as they were asked for */
+    char holder[MPIVF_PATH];   /* the file it is in */
+    hid_t root, id;            /* not owned; the file that was opened, and the dataset */
+    unsigned long file;        /* with the address: which dataset it is */
     haddr_t address;
     const struct mpivf_h5_rectangle *want; /* of this dataset; NULL: only a look at all of it */
-    uint64_t to_row, to_column; /* where that goes */
-    bool lying;                 /* 1-D, along a row of what it is for */
-    struct mpivf_h5_cover cover; /* of a virtual one */
-    char last_path[MPIVF_PATH]; /* the source file that is open */
+    uint64_t to_row, to_column;            /* where that goes */
+    bool lying;                            /* 1-D, along a row of what it is for */
+    struct mpivf_h5_cover cover;           /* of a virtual one */
+    char last_path[MPIVF_PATH];            /* the source file that is open */
     hid_t last;
-    bool surprised;             /* a source has another shape than was to be expected */
+    bool surprised; /* a source has another shape than was to be expected */
 };
 
 /* Look at an open dataset and all that it stands on. Local. */

@@ -71,8 +71,8 @@ host_name(char name[HOST])
 static mpivf_status
 grow(struct mpivf_context *ctx, struct mpivf_inputs *inputs)
 {
-    struct mpivf_input *more = mpivf_grow(ctx, "the inputs", inputs->file, inputs->files,
-                                          sizeof *more, &inputs->room);
+    struct mpivf_input *more =
+        mpivf_grow(ctx, "the inputs", inputs->file, inputs->files, sizeof *more, &inputs->room);
     if (more == NULL)
         return MPIVF_MEMORY;
     inputs->file = more;
@@ -130,9 +130,10 @@ compare_rank(const struct mpivf_par *par, const struct mpivf_input *input)
     struct mpivf_input mine = {.bytes = 0};
     char host[HOST], here[MPIVF_TIME_TEXT], there[MPIVF_TIME_TEXT], what[DIFFERENCE];
     if (!look(ctx, input->path, &mine))
-        return mpivf_fail(ctx, MPIVF_INPUT, "rank %d on %s cannot open '%s': %s; put it on a file "
-                          "system that all ranks share", par->rank, host_name(host), input->path,
-                          strerror(errno));
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "rank %d on %s cannot open '%s': %s; put it on a file "
+                          "system that all ranks share",
+                          par->rank, host_name(host), input->path, strerror(errno));
     if (same(&mine, input))
         return MPIVF_OK;
     mpivf_inputs_time_text(input->modified, here);
@@ -142,9 +143,10 @@ compare_rank(const struct mpivf_par *par, const struct mpivf_input *input)
                  (unsigned long long)mine.bytes, (unsigned long long)input->bytes);
     else
         snprintf(what, sizeof what, "modified %s there, %s on rank 0", there, here);
-    return mpivf_fail(ctx, MPIVF_INPUT, "rank %d on %s sees another '%s': %s; copy it with its "
-                      "time (cp -p), or put it on a file system that all ranks share", par->rank,
-                      host_name(host), input->path, what);
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "rank %d on %s sees another '%s': %s; copy it with its "
+                      "time (cp -p), or put it on a file system that all ranks share",
+                      par->rank, host_name(host), input->path, what);
 }
 
 /* Rank 0's i-th file on every rank. */
@@ -199,9 +201,11 @@ mpivf_inputs_content_all(const struct mpivf_par *par, const char *path, uint64_t
     mpivf_bcast_all(par, &first, sizeof first);
     mpivf_status status = MPIVF_OK;
     if (mark != first)
-        status = mpivf_fail(par->ctx, MPIVF_INPUT, "rank %d on %s finds other content in '%s' than "
+        status = mpivf_fail(par->ctx, MPIVF_INPUT,
+                            "rank %d on %s finds other content in '%s' than "
                             "rank 0, of the same size and time; put it on a file system that all "
-                            "ranks share", par->rank, host_name(host), path);
+                            "ranks share",
+                            par->rank, host_name(host), path);
     return mpivf_agree_all(par, status);
 }
 
@@ -218,8 +222,10 @@ compare_time(struct mpivf_context *ctx, const struct mpivf_input *before)
     if (same(&now, before))
         return MPIVF_OK;
     mpivf_inputs_time_text(now.modified, when);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' was modified while it was read (at %s); start again "
-                      "when nobody writes to it", before->path, when);
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "'%s' was modified while it was read (at %s); start again "
+                      "when nobody writes to it",
+                      before->path, when);
 }
 
 mpivf_status

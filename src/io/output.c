@@ -55,7 +55,8 @@ add(struct mpivf_outputs *outputs, enum mpivf_output_kind kind, const char *give
     output->kind = kind;
     output->file.fd = -1;
     mpivf_status status = given[0] ? mpivf_path(ctx, output->given, "%s", given)
-                                   : mpivf_fail(ctx, MPIVF_USAGE, "the name of an output is empty "
+                                   : mpivf_fail(ctx, MPIVF_USAGE,
+                                                "the name of an output is empty "
                                                 "(a variable that is not set?)");
     if (status == MPIVF_OK && kind == MPIVF_OUTPUT_FOLDER)
         strcpy(output->path, output->given);
@@ -99,10 +100,11 @@ mpivf_outputs_folder(struct mpivf_outputs *outputs, const char *of, const char *
     struct mpivf_context *ctx = outputs->par->ctx;
     if (scratch == NULL)
         return add_derived(outputs, MPIVF_OUTPUT_FOLDER, of, kind);
-    mpivf_status status =
-        scratch[0] ? mpivf_path(ctx, inside, "%s/%s", scratch, mpivf_place_name(of))
-                   : mpivf_fail(ctx, MPIVF_USAGE, "the name of the scratch folder is empty (a "
-                                "variable that is not set?)");
+    mpivf_status status = scratch[0]
+                              ? mpivf_path(ctx, inside, "%s/%s", scratch, mpivf_place_name(of))
+                              : mpivf_fail(ctx, MPIVF_USAGE,
+                                           "the name of the scratch folder is empty (a "
+                                           "variable that is not set?)");
     if (outputs->status == MPIVF_OK)
         outputs->status = status;
     return status ? NULL : add_derived(outputs, MPIVF_OUTPUT_FOLDER, inside, kind);
@@ -407,11 +409,15 @@ give_name(struct mpivf_context *ctx, struct mpivf_output *output)
     if (result == 0)
         output->named = true;
     else if (errno == EEXIST)
-        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' appeared while this command was at work and is "
-                          "kept; the result is in '%s'", output->given, output->partial);
+        return mpivf_fail(ctx, MPIVF_EXISTS,
+                          "'%s' appeared while this command was at work and is "
+                          "kept; the result is in '%s'",
+                          output->given, output->partial);
     else
-        return mpivf_fail(ctx, MPIVF_IO, "cannot give the final name to '%s': %s; the result is in "
-                          "'%s'", output->given, strerror(errno), output->partial);
+        return mpivf_fail(ctx, MPIVF_IO,
+                          "cannot give the final name to '%s': %s; the result is in "
+                          "'%s'",
+                          output->given, strerror(errno), output->partial);
     return MPIVF_OK;
 }
 

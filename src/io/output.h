@@ -21,10 +21,10 @@ struct mpivf_output {
     struct mpivf_place place; /* of path, when it was declared */
     struct mpivf_file file;   /* owned: the partial, open and held; -1 = none */
     uint64_t inode;           /* of the partial */
-    uint64_t earlier; /* inode of what is there, when a run of this work named it; else 0 */
-    bool busy;        /* another process has a partial of it */
-    bool replace;     /* may what is there be replaced? */
-    bool named, kept; /* the partial has its name, or stays as it is */
+    uint64_t earlier;         /* inode of what is there, when a run of this work named it; else 0 */
+    bool busy;                /* another process has a partial of it */
+    bool replace;             /* may what is there be replaced? */
+    bool named, kept;         /* the partial has its name, or stays as it is */
 };
 
 /* Check all names, as mpivf_outputs_declare_all does first. For rank 0. */

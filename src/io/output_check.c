@@ -26,18 +26,22 @@ check_apart(const struct mpivf_outputs *outputs, const struct mpivf_output *outp
             return mpivf_fail(ctx, MPIVF_USAGE, "the %s '%s' is also an input; name another output",
                               kind_of(output), output->given);
         if (output->kind == MPIVF_OUTPUT_FOLDER && mpivf_place_inside(input, &output->place))
-            return mpivf_fail(ctx, MPIVF_USAGE, "the input '%s' lies in '%s', which is the work "
-                              "folder of this command; name another output", input->text,
-                              output->given);
+            return mpivf_fail(ctx, MPIVF_USAGE,
+                              "the input '%s' lies in '%s', which is the work "
+                              "folder of this command; name another output",
+                              input->text, output->given);
     }
     for (const struct mpivf_output *o = outputs->first; o; o = o->next) {
         if (o != output && mpivf_place_same(&o->place, &output->place))
-            return mpivf_fail(ctx, MPIVF_USAGE, "'%s' is the name of two outputs, %s and %s; name "
-                              "another output", output->given, kind_of(o), kind_of(output));
+            return mpivf_fail(ctx, MPIVF_USAGE,
+                              "'%s' is the name of two outputs, %s and %s; name "
+                              "another output",
+                              output->given, kind_of(o), kind_of(output));
         if (output->kind == MPIVF_OUTPUT_FOLDER && mpivf_place_inside(&o->place, &output->place))
-            return mpivf_fail(ctx, MPIVF_USAGE, "the %s '%s' lies in '%s', which is the work "
-                              "folder of this command; name another output", kind_of(o), o->given,
-                              output->given);
+            return mpivf_fail(ctx, MPIVF_USAGE,
+                              "the %s '%s' lies in '%s', which is the work "
+                              "folder of this command; name another output",
+                              kind_of(o), o->given, output->given);
     }
     return MPIVF_OK;
 }
@@ -56,9 +60,10 @@ check_folder(struct mpivf_context *ctx, const struct mpivf_output *output)
         return mpivf_fail(ctx, MPIVF_IO, "cannot write '%s': %s", output->given, strerror(errno));
     long most = pathconf(folder, _PC_NAME_MAX);
     if (most > 0 && strlen(name) + more > (size_t)most)
-        return mpivf_fail(ctx, MPIVF_USAGE, "the name '%.40s...' is too long: with what is added "
-                          "while it is written it has %zu bytes, and '%s' takes %ld", name,
-                          strlen(name) + more, folder, most);
+        return mpivf_fail(ctx, MPIVF_USAGE,
+                          "the name '%.40s...' is too long: with what is added "
+                          "while it is written it has %zu bytes, and '%s' takes %ld",
+                          name, strlen(name) + more, folder, most);
     return MPIVF_OK;
 }
 
@@ -81,16 +86,17 @@ check_target(struct mpivf_context *ctx, struct mpivf_output *output, bool force)
     const struct stat *info = &output->place.file;
     if (!output->place.there)
         return mpivf_place_name(output->path)[0] ? MPIVF_OK
-                                        : mpivf_fail(ctx, MPIVF_USAGE, "'%s' names a folder, not a "
-                                                     "file to write", output->given);
+                                                 : mpivf_fail(ctx, MPIVF_USAGE,
+                                                              "'%s' names a folder, not a "
+                                                              "file to write",
+                                                              output->given);
     if (S_ISDIR(info->st_mode))
         return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is a folder, not a file to write",
                           output->given);
     if (!S_ISREG(info->st_mode))
         return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is not a regular file and is not replaced",
                           output->given);
-    output->replace =
-        force || (output->kind == MPIVF_OUTPUT_REPORT && is_our_report(output->path));
+    output->replace = force || (output->kind == MPIVF_OUTPUT_REPORT && is_our_report(output->path));
     return MPIVF_OK;
 }
 
@@ -100,8 +106,10 @@ mpivf_output_check(struct mpivf_context *ctx, const struct mpivf_output *output)
     if (!output->place.there || output->replace)
         return MPIVF_OK;
     if (output->kind == MPIVF_OUTPUT_REPORT)
-        return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' exists and is not a report of mpivf; move it "
-                          "away, or --force replaces it", output->given);
+        return mpivf_fail(ctx, MPIVF_EXISTS,
+                          "'%s' exists and is not a report of mpivf; move it "
+                          "away, or --force replaces it",
+                          output->given);
     return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' exists; --force replaces it", output->given);
 }
 
@@ -122,10 +130,11 @@ check_work(struct mpivf_context *ctx, const struct mpivf_output *output)
     struct stat info;
     if (lstat(output->path, &info) < 0 || S_ISDIR(info.st_mode))
         return MPIVF_OK;
-    return mpivf_fail(ctx, MPIVF_EXISTS, "'%s' is the name of the work folder, and %s is there; "
+    return mpivf_fail(ctx, MPIVF_EXISTS,
+                      "'%s' is the name of the work folder, and %s is there; "
                       "move it away (where the output is a link, the work folder lies beside the "
-                      "file that it leads to)", output->given,
-                      S_ISLNK(info.st_mode) ? "a symbolic link" : "another file");
+                      "file that it leads to)",
+                      output->given, S_ISLNK(info.st_mode) ? "a symbolic link" : "another file");
 }
 
 mpivf_status

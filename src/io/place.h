@@ -9,9 +9,9 @@
 
 /* Plain data. */
 struct mpivf_place {
-    const char *text; /* not owned: as it was given */
-    char name[NAME_MAX + 1]; /* the last part of the path; a longer one cannot be there */
-    bool there, in_folder; /* is there such a file, or such a folder? */
+    const char *text;         /* not owned: as it was given */
+    char name[NAME_MAX + 1];  /* the last part of the path; a longer one cannot be there */
+    bool there, in_folder;    /* is there such a file, or such a folder? */
     struct stat file, folder; /* when they are */
 };
 

@@ -10,14 +10,12 @@
 #include <string.h>
 
 mpivf_status
-mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result,
-                  uint64_t queries, uint64_t k)
+mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result, uint64_t queries,
+                  uint64_t k)
 {
     *result = (struct mpivf_result){.ctx = ctx, .queries = queries, .k = k};
-    result->neighbor =
-        mpivf_alloc(ctx, "the result", queries * k, sizeof *result->neighbor);
-    result->distance =
-        mpivf_alloc(ctx, "the result", queries * k, sizeof *result->distance);
+    result->neighbor = mpivf_alloc(ctx, "the result", queries * k, sizeof *result->neighbor);
+    result->distance = mpivf_alloc(ctx, "the result", queries * k, sizeof *result->distance);
     return result->neighbor && result->distance ? MPIVF_OK : MPIVF_MEMORY;
 }
 
@@ -65,8 +63,7 @@ mpivf_result_stem(const char *path)
 }
 
 mpivf_status
-mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i,
-                    char *output)
+mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i, char *output)
 {
     if (i == 0)
         return mpivf_path(ctx, output, "%s", path);
@@ -101,9 +98,8 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {"ties", MPIVF_I64, 1, {about->queries, 1}, 0},
         {"duplicates", MPIVF_I64, 1, {about->queries, 1}, 0},
     };
-    mpivf_status status =
-        mpivf_h5_create(ctx, &writer->output[0]->file, attribute, about->inquiry ? 6 : 5, dataset,
-                        about->counts ? 4 : 2);
+    mpivf_status status = mpivf_h5_create(ctx, &writer->output[0]->file, attribute,
+                                          about->inquiry ? 6 : 5, dataset, about->counts ? 4 : 2);
     for (int i = 0; i < 4; i++)
         writer->offset[i] = dataset[i].offset;
     return status;
@@ -120,15 +116,15 @@ mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *write
         return status;
     writer->files = mpivf_result_outputs(also);
     if (writer->files > 1) {
-        writer->word = mpivf_alloc(ctx, "the result's files", MPIVF_CONVENTION_WORDS,
-                                   sizeof *writer->word);
+        writer->word =
+            mpivf_alloc(ctx, "the result's files", MPIVF_CONVENTION_WORDS, sizeof *writer->word);
         status = writer->word ? MPIVF_OK : MPIVF_MEMORY;
     }
     if (status == MPIVF_OK)
         status = create_hdf5(ctx, writer);
     for (int i = 1; i < writer->files && status == MPIVF_OK; i++)
-        status = mpivf_convention_begin(ctx, &output[i]->file, convention_of(also, i),
-                                        &writer->about);
+        status =
+            mpivf_convention_begin(ctx, &output[i]->file, convention_of(also, i), &writer->about);
     return status ? mpivf_result_finish(ctx, writer, status) : MPIVF_OK;
 }
 
@@ -138,14 +134,15 @@ mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t inqui
     struct mpivf_h5_attribute mark = {.name = "inquiry", .kind = MPIVF_H5_U64};
     if (!mpivf_file_exists(path) || !mpivf_h5_is(path))
         return false;
-    bool answers = mpivf_h5_describe(ctx, path, &mark, 1, NULL, 0) == MPIVF_OK && mark.number == inquiry;
+    bool answers =
+        mpivf_h5_describe(ctx, path, &mark, 1, NULL, 0) == MPIVF_OK && mark.number == inquiry;
     mpivf_forgive(ctx);
     return answers;
 }
 
 mpivf_status
-mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
-                 uint64_t first, uint64_t n, const struct mpivf_result_rows *rows)
+mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer, uint64_t first,
+                 uint64_t n, const struct mpivf_result_rows *rows)
 {
     const struct mpivf_result_about *about = &writer->about;
     const void *data[] = {rows->neighbor, rows->shown, rows->ties, rows->duplicates};
@@ -157,9 +154,8 @@ mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
                                   writer->offset[i] + first * row);
     }
     for (int i = 1; i < writer->files && status == MPIVF_OK; i++)
-        status = mpivf_convention_put(ctx, &writer->output[i]->file,
-                                      convention_of(writer->also, i), about, first, n,
-                                      rows, writer->word);
+        status = mpivf_convention_put(ctx, &writer->output[i]->file, convention_of(writer->also, i),
+                                      about, first, n, rows, writer->word);
     return status;
 }
 
@@ -189,8 +185,7 @@ mpivf_result_finish(struct mpivf_context *ctx, struct mpivf_result_writer *write
 }
 
 mpivf_status
-mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *output,
-                   const char *kind)
+mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *output, const char *kind)
 {
     struct mpivf_result_about about = {
         .kind = kind,
@@ -200,8 +195,7 @@ mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *outpu
         .rows = result->rows,
         .exact = result->exact,
     };
-    struct mpivf_result_rows rows = {.neighbor = result->neighbor,
-                                     .shown = result->distance};
+    struct mpivf_result_rows rows = {.neighbor = result->neighbor, .shown = result->distance};
     struct mpivf_result_writer writer;
     mpivf_status status = mpivf_result_create(result->ctx, &writer, &output, &about, 0);
     if (status == MPIVF_OK)

@@ -30,8 +30,8 @@ struct mpivf_result {
 
 /* Room for the values. Release with mpivf_result_clear, also after failure. Local. */
 mpivf_status
-mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result,
-                  uint64_t queries, uint64_t k);
+mpivf_result_init(struct mpivf_context *ctx, struct mpivf_result *result, uint64_t queries,
+                  uint64_t k);
 
 void
 mpivf_result_clear(struct mpivf_result *result);
@@ -50,9 +50,9 @@ struct mpivf_result_about {
     const char *kind; /* "truth" or "search" */
     enum mpivf_metric metric;
     uint64_t queries, k, rows; /* rows of the base that were compared */
-    uint64_t most_id; /* no id is larger; for the other conventions only */
+    uint64_t most_id;          /* no id is larger; for the other conventions only */
     bool exact;
-    bool counts; /* also /ties and /duplicates */
+    bool counts;      /* also /ties and /duplicates */
     uint64_t inquiry; /* a mark of everything that was asked; 0: the file does not tell */
 };
 
@@ -61,9 +61,9 @@ enum { MPIVF_ALSO_XBIN = 1, MPIVF_ALSO_VECS = 2 };
 
 /* Rows of a result, all [n, k] or [n]. */
 struct mpivf_result_rows {
-    const int64_t *neighbor; /* -1: none */
-    const double *distance;  /* canonical; for the other conventions only */
-    const double *shown;     /* as users see it; missing = infinite */
+    const int64_t *neighbor;          /* -1: none */
+    const double *distance;           /* canonical; for the other conventions only */
+    const double *shown;              /* as users see it; missing = infinite */
     const int64_t *ties, *duplicates; /* [n], when the file has counts */
 };
 
@@ -71,8 +71,8 @@ struct mpivf_result_writer {
     struct mpivf_result_about about;
     struct mpivf_output *const *output; /* not owned, [files], the HDF5 file first */
     int files, also;                    /* files 0: none is being written */
-    uint64_t offset[4];             /* of neighbors, distances, ties and duplicates */
-    uint32_t *word;                 /* owned, scratch of the conventions */
+    uint64_t offset[4];                 /* of neighbors, distances, ties and duplicates */
+    uint32_t *word;                     /* owned, scratch of the conventions */
 };
 
 /* How many files a result is. */
@@ -89,8 +89,7 @@ mpivf_result_stem(const char *path);
  * is too long. Local.
  */
 mpivf_status
-mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i,
-                    char *output);
+mpivf_result_output(struct mpivf_context *ctx, const char *path, int also, int i, char *output);
 
 /*
  * Begin the files in the partials of these outputs, in the order of mpivf_result_output.
@@ -108,8 +107,8 @@ mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t inqui
 
 /* Write rows [first, first + n): each row once, in any order and any pieces. Local. */
 mpivf_status
-mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer,
-                 uint64_t first, uint64_t n, const struct mpivf_result_rows *rows);
+mpivf_result_put(struct mpivf_context *ctx, struct mpivf_result_writer *writer, uint64_t first,
+                 uint64_t n, const struct mpivf_result_rows *rows);
 
 /*
  * When `status` is good, sync all files and then give them their names; when one cannot have its

@@ -19,8 +19,8 @@ find_metric(const char *name, enum mpivf_metric *metric)
     static const struct {
         const char *name;
         enum mpivf_metric metric;
-    } known[] = {{"euclidean", MPIVF_L2},  {"l2", MPIVF_L2},  {"angular", MPIVF_COSINE},
-                 {"cosine", MPIVF_COSINE}, {"ip", MPIVF_IP},  {"dot", MPIVF_IP},
+    } known[] = {{"euclidean", MPIVF_L2},    {"l2", MPIVF_L2}, {"angular", MPIVF_COSINE},
+                 {"cosine", MPIVF_COSINE},   {"ip", MPIVF_IP}, {"dot", MPIVF_IP},
                  {"inner_product", MPIVF_IP}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(known[i].name, name) == 0) {
@@ -88,7 +88,7 @@ id_of(const struct mpivf_h5_table *table, union cell cell, int64_t *id)
 {
     static const double LARGEST = 9007199254740992; /* 2^53: float64 skips numbers beyond */
     enum mpivf_type type = table->type;
-    bool none = type == MPIVF_F64 ? isnan(cell.real) || cell.real < 0
+    bool none = type == MPIVF_F64   ? isnan(cell.real) || cell.real < 0
                 : type == MPIVF_U64 ? cell.natural == table->largest
                                     : cell.whole < 0;
     if (none)
@@ -114,9 +114,11 @@ read_ids(struct mpivf_context *ctx, const struct mpivf_result_reader *reader, ui
         if (id_of(table, cell, &id[i]))
             continue;
         double value = table->type == MPIVF_F64 ? cell.real : (double)cell.natural;
-        status = mpivf_fail(ctx, MPIVF_INPUT, "query %llu of '%s' has the neighbour %.17g; ids are "
-                            "whole numbers below 2^%d", (unsigned long long)(first + i / reader->k),
-                            reader->path, value, table->type == MPIVF_F64 ? 53 : 63);
+        status = mpivf_fail(ctx, MPIVF_INPUT,
+                            "query %llu of '%s' has the neighbour %.17g; ids are "
+                            "whole numbers below 2^%d",
+                            (unsigned long long)(first + i / reader->k), reader->path, value,
+                            table->type == MPIVF_F64 ? 53 : 63);
     }
     return status;
 }

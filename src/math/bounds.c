@@ -92,7 +92,8 @@ mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
     double shift = queries->bound[q].shift, value = limit - shift + queries->bound[q].pad;
     /* the subtraction's own rounding, and that to float */
     value += fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(limit) + fabs(shift)) * 0x1p-50 + 0x1p-149;
-    return value < 3e38 ? (float)value : FLT_MAX; /* padding stays above it; infinite, unknown: all */
+    return value < 3e38 ? (float)value
+                        : FLT_MAX; /* padding stays above it; infinite, unknown: all */
 }
 
 double
@@ -100,8 +101,9 @@ mpivf_prepare_upper(const struct mpivf_queries *queries, size_t q, const struct 
                     size_t row, float value)
 {
     double norm = base->norm[row], k = base->filter->kappa(base->metric, base->dim);
-    double error = (double)queries->bound[q].slope * norm + (double)queries->bound[q].rest * base->rest[row] +
-                   queries->bound[q].bend + queries->bound[q].pad;
+    double error = (double)queries->bound[q].slope * norm +
+                   (double)queries->bound[q].rest * base->rest[row] + queries->bound[q].bend +
+                   queries->bound[q].pad;
     if (base->metric == MPIVF_L2)
         error += k * norm * norm;
     double upper = mpivf_prepare_lower(queries, q, value) + 2.01 * error;

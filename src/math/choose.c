@@ -27,18 +27,17 @@ static mpivf_status
 find_limits(struct sample *s)
 {
     const struct mpivf_choose *of = s->of;
-    struct mpivf_candidate *all =
-        mpivf_alloc(s->ctx, "a sample of rows", s->rows, sizeof *all);
+    struct mpivf_candidate *all = mpivf_alloc(s->ctx, "a sample of rows", s->rows, sizeof *all);
     if (all == NULL)
         return MPIVF_MEMORY;
     for (size_t q = 0; q < s->queries; q++) {
         struct mpivf_raw query = mpivf_raw_at(of->query, q * of->dim);
         double square = mpivf_raw_square(query, of->dim);
         for (size_t i = 0; i < s->rows; i++)
-            all[i] = (struct mpivf_candidate){
-                mpivf_raw_distance(of->metric, query, square, mpivf_raw_at(of->row, i * of->dim),
-                                   of->dim),
-                (int64_t)i};
+            all[i] = (struct mpivf_candidate){mpivf_raw_distance(of->metric, query, square,
+                                                                 mpivf_raw_at(of->row, i * of->dim),
+                                                                 of->dim),
+                                              (int64_t)i};
         mpivf_topk_select(all, s->rows, s->k);
         s->limit[q] = all[0];
         for (size_t i = 1; i < s->k; i++)
@@ -66,8 +65,10 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
     if (status == MPIVF_OK) {
         mpivf_queries_fill_raw(&queries, of->query, s->queries, of->centre);
         mpivf_base_fill_raw(&base, of->row, s->rows, of->centre, NULL, 0);
-        struct mpivf_panels panels = {base.word, base.term, base.scale, base.norm, base.rest,
-                                      (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL, base.steps};
+        struct mpivf_panels panels = {base.word,  base.term,
+                                      base.scale, base.norm,
+                                      base.rest,  (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
+                                      base.steps};
         for (size_t q = 0; q < s->queries; q++) {
             struct mpivf_group group = {.n = 1};
             for (size_t i = 0; i < MPIVF_GROUP; i++)
@@ -152,8 +153,7 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
     s.limit = mpivf_alloc(ctx, "a sample of rows", s.queries, sizeof *s.limit);
     s.keep = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.keep);
     s.value = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.value);
-    mpivf_status status =
-        s.limit && s.keep && s.value ? choose_from(&s, choice) : MPIVF_MEMORY;
+    mpivf_status status = s.limit && s.keep && s.value ? choose_from(&s, choice) : MPIVF_MEMORY;
     mpivf_free(ctx, s.limit);
     mpivf_free(ctx, s.keep);
     mpivf_free(ctx, s.value);
@@ -174,8 +174,9 @@ measure(const struct mpivf_queries *queries, const struct mpivf_base *base, floa
 {
     static const double LONG_ENOUGH = 0.01;
     enum { TIMES = 8 };
-    struct mpivf_panels panels = {base->word, base->term, base->scale, base->norm,
-                                  base->rest, base->rows / MPIVF_PANEL, base->steps};
+    struct mpivf_panels panels = {base->word, base->term, base->scale,
+                                  base->norm, base->rest, base->rows / MPIVF_PANEL,
+                                  base->steps};
     struct mpivf_group group = {.n = MPIVF_GROUP};
     mpivf_compare compare = mpivf_filter_compare(base->filter);
     double best = 0, start = seconds(), now = start, last = start;
@@ -214,7 +215,8 @@ mpivf_filter_peak_bytes(size_t dim, int threads)
 }
 
 mpivf_status
-mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim, double *rate)
+mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim,
+                  double *rate)
 {
     struct mpivf_base base;
     struct mpivf_queries queries;

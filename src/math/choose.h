@@ -23,7 +23,7 @@ struct mpivf_choose {
     size_t dim, k;
     uint64_t total_rows, total_queries;
     struct mpivf_raw query, row, centre; /* not owned */
-    size_t queries, rows; /* of the sample; MPIVF_CHOOSE_* are taken at most */
+    size_t queries, rows;                /* of the sample; MPIVF_CHOOSE_* are taken at most */
 };
 
 /* Bytes that choosing by so many rows takes for a while, and finding a rate. */
@@ -39,6 +39,7 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
 
 /* Operations (a multiply-add is two) a second of one thread of this filter on data in its cache. */
 mpivf_status
-mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim, double *rate);
+mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim,
+                  double *rate);
 
 #endif

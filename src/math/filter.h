@@ -1,9 +1,9 @@
 /*
  * filter: the ways to bound inner products cheaply, and which of them runs and is fastest here.
  *
- * A filter says how a row is packed into words of 4 bytes, what its loops find of two packed rows, and
- * how far off that can be (prepare.h has the proof). To add one: a function that rounds a row, its
- * loops in every instruction set (kernel.h), a struct and a line in the table of filter.c.
+ * A filter says how a row is packed into words of 4 bytes, what its loops find of two packed rows,
+ * and how far off that can be (prepare.h has the proof). To add one: a function that rounds a row,
+ * its loops in every instruction set (kernel.h), a struct and a line in the table of filter.c.
  */
 #ifndef MPIVF_MATH_FILTER_H
 #define MPIVF_MATH_FILTER_H
@@ -21,14 +21,18 @@ struct mpivf_filter {
     bool panels;        /* rows lie in panels for its loops; else they are float32 for sgemm */
     const struct mpivf_filter *alike; /* one with loops and the same bounds; it may be itself */
 
-    /* What its computed products are off by at most, as a share of |q'| |y'| (kappa in prepare.h). */
+    /*
+     * What its computed products are off by at most, as a share of |q'| |y'| (kappa in prepare.h).
+     */
     double (*kappa)(enum mpivf_metric metric, size_t dim);
 
-    /* Of integers, else NULL: their unit for a row, and the row in that unit (round8 in kernel.h). */
+    /*
+     * Of integers, else NULL: their unit for a row, and the row in that unit (round8 in kernel.h).
+     */
     double (*unit)(float largest, double norm, size_t dim);
     float (*round)(const float *x, size_t dim, float inverse, void *word);
-    uint32_t flip;                                     /* of the bits of a base row's words */
-    int32_t (*start)(const void *word, size_t dim);    /* of the sums, which undoes it; NULL = 0 */
+    uint32_t flip;                                  /* of the bits of a base row's words */
+    int32_t (*start)(const void *word, size_t dim); /* of the sums, which undoes it; NULL = 0 */
 
     mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */
 

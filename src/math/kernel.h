@@ -6,8 +6,8 @@
  * i in lane i mod 16) that are folded by halves, without fused multiply-add, whatever the width.
  *
  * Products of many rows with many rows are register-blocked: 8 queries against a panel of 48 rows,
- * 24 accumulators of 16 lanes with AVX-512. Whatever the element type, a step takes 4 bytes of every
- * row, a word: four int8, two int16 or one float. So there is one layout and one loop.
+ * 24 accumulators of 16 lanes with AVX-512. Whatever the element type, a step takes 4 bytes of
+ * every row, a word: four int8, two int16 or one float. So there is one layout and one loop.
  */
 #ifndef MPIVF_MATH_KERNEL_H
 #define MPIVF_MATH_KERNEL_H
@@ -19,7 +19,7 @@ enum { MPIVF_PANEL = 48, MPIVF_GROUP = 8 };
 
 /* Panels of prepared rows, one after the other; columns past the last row have an infinite term. */
 struct mpivf_panels {
-    const void *word; /* [panels, steps, MPIVF_PANEL] words */
+    const void *word;                        /* [panels, steps, MPIVF_PANEL] words */
     const float *term, *scale, *norm, *rest; /* [panels * MPIVF_PANEL] each */
     size_t panels, steps;
 };
@@ -62,15 +62,15 @@ struct mpivf_kernel {
     float (*largest)(const float *x, size_t dim);
 
     /*
-     * out_i = x_i * inverse rounded to an integer, |x_i * inverse| <= 127 or 32767. Returns the sum of
-     * squares of what rounding took away, in float32: 16 lanes, each dim / 16 + 1 additions.
+     * out_i = x_i * inverse rounded to an integer, |x_i * inverse| <= 127 or 32767. Returns the sum
+     * of squares of what rounding took away, in float32: 16 lanes, each dim / 16 + 1 additions.
      */
     float (*round8)(const float *x, size_t dim, float inverse, int8_t *out);
     float (*round16)(const float *x, size_t dim, float inverse, int16_t *out);
 
     /*
-     * sum_i += x_i * scale rounded to the nearest integer, ties to even; |x_i * scale| < 2^51. Sums of
-     * integers are the same in any order.
+     * sum_i += x_i * scale rounded to the nearest integer, ties to even; |x_i * scale| < 2^51. Sums
+     * of integers are the same in any order.
      */
     void (*add)(const float *x, size_t dim, double scale, int64_t *sum);
 
@@ -81,7 +81,10 @@ struct mpivf_kernel {
     size_t (*filter)(const float *product, const float *term, const float *norm, size_t n,
                      float scale, float slope, float limit, uint32_t *keep);
 
-    /* Rows as unsigned bytes (value + 128) with queries as signed ones: start = -128 sum of the query. */
+    /*
+     * Rows as unsigned bytes (value + 128) with queries as signed ones: start = -128 sum of the
+     * query.
+     */
     mpivf_compare compare8; /* NULL where the processor has no such dot product */
     /* Sums of int16 products wrap; right when the final one fits int32. */
     mpivf_compare compare16;

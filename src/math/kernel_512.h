@@ -25,5 +25,5 @@ spread_word(const char *at)
     return _mm512_set1_epi32(word);
 }
 
-#define DOT32(sum, rows, one) \
+#define DOT32(sum, rows, one)                                                                      \
     (sum = _mm512_fmadd_ps(_mm512_castsi512_ps(rows), _mm512_castsi512_ps(one), sum))

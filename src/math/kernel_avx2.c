@@ -26,7 +26,7 @@ spread_word(const char *at)
 }
 
 #define DOT16(sum, rows, one) (sum = _mm256_add_epi32(sum, _mm256_madd_epi16(rows, one)))
-#define DOT32(sum, rows, one) \
+#define DOT32(sum, rows, one)                                                                      \
     (sum = _mm256_fmadd_ps(_mm256_castsi256_ps(rows), _mm256_castsi256_ps(one), sum))
 
 #define KERNEL avx2

@@ -167,7 +167,9 @@ near(const float *a, const float *b, size_t dim)
 ROUND_ROW(round8, int8_t, bytes16)
 ROUND_ROW(round16, int16_t, shorts16)
 
-/* Adding 1.5 x 2^52 leaves the nearest integer in the low bits; taken away as integers it is exact. */
+/*
+ * Adding 1.5 x 2^52 leaves the nearest integer in the low bits; taken away as integers it is exact.
+ */
 static const double ROUNDER64 = 6755399441055744.0;
 
 typedef int64_t integers8 __attribute__((vector_size(64)));
@@ -224,6 +226,17 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 #define KERNEL_SYMBOL(set) KERNEL_SYMBOL_(set)
 
 const struct mpivf_kernel KERNEL_SYMBOL(KERNEL);
-const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {
-    KERNEL_NAME(KERNEL), square,  dot, square64, dot64,    near,      largest,
-    round8,              round16, add, filter,   compare8, compare16, compare32};
+const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {KERNEL_NAME(KERNEL),
+                                                   square,
+                                                   dot,
+                                                   square64,
+                                                   dot64,
+                                                   near,
+                                                   largest,
+                                                   round8,
+                                                   round16,
+                                                   add,
+                                                   filter,
+                                                   compare8,
+                                                   compare16,
+                                                   compare32};

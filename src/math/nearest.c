@@ -56,8 +56,8 @@ struct scan {
 /*
  * How far the distance that mpivf_nearest_one computes can be from the canonical one. It is a
  * float32 sum of squares, none negative: with u = 2^-24 each term is off by 3 u, and is added in at
- * most dim / 64 + 7 steps, so all is off by a share of (dim / 64 + 11) u, with second orders and the
- * canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small;
+ * most dim / 64 + 7 steps, so all is off by a share of (dim / 64 + 11) u, with second orders and
+ * the canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small;
  * squares below the normal range lose 2^-150 each. Of what overflows nothing is known.
  */
 struct mpivf_reach
@@ -127,9 +127,9 @@ take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *val
         if (mpivf_prepare_lower(queries, q, value[i]) > limit || (s->own && id == s->own[q]))
             continue;
         s->tile->computed++;
-        double distance = mpivf_raw_distance(queries->metric, mpivf_raw_at(queries->raw, q * dim),
-                                             queries->bound[q].square,
-                                             mpivf_raw_at(base->raw, raw * dim), dim);
+        double distance =
+            mpivf_raw_distance(queries->metric, mpivf_raw_at(queries->raw, q * dim),
+                               queries->bound[q].square, mpivf_raw_at(base->raw, raw * dim), dim);
         mpivf_topk_add(s->topk, q, distance, id);
     }
     mpivf_topk_tighten(s->topk, q);
@@ -296,8 +296,8 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
 
 /* The same through sgemm, `n` at most TILE_QUERIES. */
 static void
-scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start, size_t n, size_t at,
-              size_t columns)
+scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start, size_t n,
+              size_t at, size_t columns)
 {
     const struct mpivf_queries *queries = s->queries;
     const struct mpivf_base *base = s->base;
@@ -316,7 +316,8 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
         uint32_t *keep = s->tile->keep;
         size_t kept = mpivf_kernel()->filter(
             product, base->term + at, base->norm + at, columns, queries->bound[q].scale,
-            queries->bound[q].slope, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)), keep);
+            queries->bound[q].slope, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)),
+            keep);
         for (size_t j = 0; j < kept; j++) {
             size_t row = at + keep[j];
             s->tile->value[j] = base->term[row] - queries->bound[q].scale * product[keep[j]] -
@@ -344,13 +345,13 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     for (size_t at = 0; at < base->rows; at += rows, block = 2 * block < most ? 2 * block : most) {
         rows = base->rows - at < block ? base->rows - at : block;
         if (base->filter->panels) {
-            scan_block(s, of->subset, of->first, of->n, at,
-                       (rows + MPIVF_PANEL - 1) / MPIVF_PANEL, mpivf_filter_compare(base->filter));
+            scan_block(s, of->subset, of->first, of->n, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
+                       mpivf_filter_compare(base->filter));
             continue;
         }
         for (size_t start = 0; start < of->n; start += TILE_QUERIES)
-            scan_products(s, of, start,
-                          of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES, at, rows);
+            scan_products(s, of, start, of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES,
+                          at, rows);
     }
 }
 

@@ -2,9 +2,9 @@
  * nearest: many queries against many rows, exactly.
  *
  * A filter (prepare.h has the bounds and their proof) excludes nearly all pairs; those left are
- * computed canonically and offered to topk, or, where only the nearest row is asked for, compared as
- * far as the bounds leave a doubt. So the result is that of the float64 brute force with
- * ties by id, and nothing about filters, blocks, threads or ranks shows in it.
+ * computed canonically and offered to topk, or, where only the nearest row is asked for, compared
+ * as far as the bounds leave a doubt. So the result is that of the float64 brute force with ties by
+ * id, and nothing about filters, blocks, threads or ranks shows in it.
  *
  * Rows are taken in blocks whose words stay in the second-level cache, queries in groups of 8.
  */
@@ -35,7 +35,7 @@ mpivf_tile_bytes(size_t dim);
 struct mpivf_scan_of {
     const uint32_t *subset; /* the queries by number; NULL: first..first + n - 1 */
     size_t first, n;
-    const int64_t *own;     /* own[q] is the id that query q must not find; NULL: none */
+    const int64_t *own; /* own[q] is the id that query q must not find; NULL: none */
 };
 
 /*

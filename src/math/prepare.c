@@ -40,7 +40,8 @@ mpivf_prepare_fixed_bytes(size_t dim, int threads)
 
 mpivf_status
 mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
-                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim, size_t capacity)
+                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                   size_t capacity)
 {
     static const char what[] = "the prepared queries";
     *queries = (struct mpivf_queries){.metric = metric,
@@ -155,8 +156,8 @@ mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size
         mpivf_centre_row(queries->metric, mpivf_raw_at(raw, i * dim), dim,
                          queries->metric == MPIVF_L2 ? centre : nowhere, work);
         double square = mpivf_square(work, dim), norm = sqrt(square) * (1 + 0x1p-40);
-        struct mpivf_rounded rounded = pack_row(queries->filter, work, dim, norm,
-                                                queries->word + i * queries->steps * 4);
+        struct mpivf_rounded rounded =
+            pack_row(queries->filter, work, dim, norm, queries->word + i * queries->steps * 4);
         mpivf_bounds_query(queries, i, work, centre, square, rounded);
     }
 }

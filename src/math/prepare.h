@@ -18,10 +18,10 @@
  *     d u / (1 - d u) (Higham 2002, 3.1), because sum |q'_i y'_i| <= |q'| |y'|; e = f = 0.
  *
  * l2: |q' - y'|^2 = |q'|^2 + |y'|^2 - 2 <q', y'>. Centring costs at most (2 u + u^2) s^2, rounding
- * |y'|^2 to float u s^2, gamma_d s^2 / 2 where there is one. The comparison's float evaluation takes
- * at most 8 roundings of partial sums: for floats less than 4 u s^2 in all, for integers, since |a Q|
- * <= 2 |q'| and |e| <= |q'|, each is below 4.5 s^2. With the float64 rounding of the canonical
- * distance (about d 2^-53) all of it is less than kappa s^2,
+ * |y'|^2 to float u s^2, gamma_d s^2 / 2 where there is one. The comparison's float evaluation
+ * takes at most 8 roundings of partial sums: for floats less than 4 u s^2 in all, for integers,
+ * since |a Q| <= 2 |q'| and |e| <= |q'|, each is below 4.5 s^2. With the float64 rounding of the
+ * canonical distance (about d 2^-53) all of it is less than kappa s^2,
  *     kappa = 1.02 (gamma_d / 2 + 12 u) for floats (infinite from d = 2^23 on), 96 u for integers.
  * ip: the same with |q| |y'| for s^2 and kappa = 1.02 (gamma_d + 12 u), 96 u (the partial sums of
  * integers are below 7 |q| |y'|); <q, m> is added in float64, at most d 2^-52 |q| (|m| + |y|) off.
@@ -41,7 +41,8 @@
  *     d 2^-126: kappa counts 7 u for floats (40 u for integers) out of its 12 u (96 u);
  *   ip, cosine: q' = fl(q) is no longer q, and y' not y - m. With <q, m> taken of q itself,
  *     |<q, y - m> - <q', y'>| <= 2 u |q'| |y'|, one u more than above and in kappa's room, and
- *     sqrt(d) 2^-150 of each of |q'|, which is added to the pad, and |y'|, to the slope, both twice.
+ *     sqrt(d) 2^-150 of each of |q'|, which is added to the pad, and |y'|, to the slope, both
+ * twice.
  *   cosine: q and y are divided by their lengths in float64, which the terms of 2^-51 cover, and
  *     rounded as above: 4 u is not needed. A row whose <x, x> is below 2^-960, so that float64 adds
  *     it up with a loss, is made infinite.
@@ -61,8 +62,8 @@
 
 /* What a query brings to a comparison beside its words; one cache line. */
 struct mpivf_bounds {
-    double shift; /* what a compared value lacks to be a lower bound */
-    double pad;   /* error that does not depend on y */
+    double shift;  /* what a compared value lacks to be a lower bound */
+    double pad;    /* error that does not depend on y */
     double square; /* <q, q>, canonical, cosine only */
     double bend;   /* the part of an upper bound that does not depend on y */
     float scale;   /* of the integers, twice that for l2 */
@@ -78,8 +79,8 @@ struct mpivf_queries {
     size_t dim, steps, rows, capacity;
     struct mpivf_raw raw; /* not owned, [rows, dim] */
     int threads;
-    char *word;       /* owned, [capacity, steps] words: what the filter sees */
-    float *work;      /* owned, [threads, dim] */
+    char *word;                 /* owned, [capacity, steps] words: what the filter sees */
+    float *work;                /* owned, [threads, dim] */
     struct mpivf_bounds *bound; /* owned, [capacity] */
 };
 
@@ -90,15 +91,16 @@ struct mpivf_base {
     size_t dim, steps, rows, capacity;
     int threads;
     struct mpivf_raw raw; /* not owned, [rows, dim] */
-    char *word;       /* owned: panels (kernel.h), [rows, dim] floats for sgemm */
-    char *work;       /* owned: a row for each thread */
-    float *term;      /* owned: |y'|^2 less its error, l2 only */
-    float *scale;     /* owned: of the integers; 1 for floats */
-    float *norm;      /* owned: |y'| rounded up */
-    float *rest;      /* owned: |f| rounded up */
-    const int64_t *id; /* not owned, [rows]; NULL: id = first + row */
+    char *word;           /* owned: panels (kernel.h), [rows, dim] floats for sgemm */
+    char *work;           /* owned: a row for each thread */
+    float *term;          /* owned: |y'|^2 less its error, l2 only */
+    float *scale;         /* owned: of the integers; 1 for floats */
+    float *norm;          /* owned: |y'| rounded up */
+    float *rest;          /* owned: |f| rounded up */
+    const int64_t *id;    /* not owned, [rows]; NULL: id = first + row */
     int64_t first;
-    const uint32_t *pick; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
+    const uint32_t
+        *pick; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
 };
 
 /* Bytes a row takes on either side at most, raw rows not counted. */
@@ -115,7 +117,8 @@ mpivf_prepare_fixed_bytes(size_t dim, int threads);
 
 mpivf_status
 mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
-                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim, size_t capacity);
+                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                   size_t capacity);
 void
 mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries);
 

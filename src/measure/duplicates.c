@@ -28,11 +28,10 @@ mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplic
                       size_t row_bytes, size_t capacity, size_t segments)
 {
     static const char what[] = "the table of queries";
-    *duplicates = (struct mpivf_duplicates){
-        .row_bytes = row_bytes,
-        .capacity = capacity,
-        .segments = segments,
-        .slots = slots_for(capacity)};
+    *duplicates = (struct mpivf_duplicates){.row_bytes = row_bytes,
+                                            .capacity = capacity,
+                                            .segments = segments,
+                                            .slots = slots_for(capacity)};
     duplicates->hash = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->hash);
     duplicates->slot = mpivf_alloc(ctx, what, duplicates->slots, sizeof *duplicates->slot);
     duplicates->like = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->like);
@@ -59,9 +58,8 @@ find(const struct mpivf_duplicates *duplicates, const void *row, uint64_t hash)
     size_t bytes = duplicates->row_bytes, at = hash & (duplicates->slots - 1);
     for (;; at = (at + 1) & (duplicates->slots - 1)) {
         uint32_t there = duplicates->slot[at];
-        if (there == 0 ||
-            (duplicates->hash[there - 1] == hash &&
-             memcmp(duplicates->query + (there - 1) * bytes, row, bytes) == 0))
+        if (there == 0 || (duplicates->hash[there - 1] == hash &&
+                           memcmp(duplicates->query + (there - 1) * bytes, row, bytes) == 0))
             return at;
     }
 }

@@ -9,11 +9,11 @@
 
 struct mpivf_duplicates {
     size_t row_bytes, queries, capacity, segments, slots;
-    const char *query;  /* not owned, [queries] rows */
-    uint64_t *hash;     /* owned, [capacity] */
-    uint32_t *slot;     /* owned, [slots]: query + 1, 0 = free */
-    uint32_t *like;     /* owned, [capacity]: the first query that equals this one */
-    int64_t *count;     /* owned, [segments, capacity], of the first of its kind */
+    const char *query; /* not owned, [queries] rows */
+    uint64_t *hash;    /* owned, [capacity] */
+    uint32_t *slot;    /* owned, [slots]: query + 1, 0 = free */
+    uint32_t *like;    /* owned, [capacity]: the first query that equals this one */
+    int64_t *count;    /* owned, [segments, capacity], of the first of its kind */
 };
 
 /* Bytes of a query, at most. */

@@ -18,10 +18,10 @@ enum { BLOCK_BYTES = 256 << 20, CACHE_USUAL = 1 << 20 };
 struct comparison {
     struct mpivf_context *ctx;
     struct mpivf_side result, truth;
-    uint64_t block;                /* queries at a time */
-    size_t reserved;               /* of the budget, for HDF5's chunks */
+    uint64_t block;                 /* queries at a time */
+    size_t reserved;                /* of the budget, for HDF5's chunks */
     struct mpivf_hit *mine, *right; /* owned, room for a row of each, by id */
-    int64_t *sorted;               /* owned, [k of the truth] */
+    int64_t *sorted;                /* owned, [k of the truth] */
     struct mpivf_terms terms;
     struct mpivf_eval *eval;
     double worst_ids[MPIVF_EVAL_DEPTHS + 1]; /* the least id recall of a query */
@@ -213,11 +213,12 @@ set_recalls(struct comparison *c, uint64_t judged, const struct distance_sums *s
     struct mpivf_eval *eval = c->eval;
     const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
     bool refuted = (double)c->nearer > MOST_NEARER * (double)(judged * eval->result_k);
-    bool comparable = !refuted && (c->terms.scale >= 0 ||
-                                   (result->ours && truth->ours && !result->exact));
+    bool comparable =
+        !refuted && (c->terms.scale >= 0 || (result->ours && truth->ours && !result->exact));
     if (refuted) {
         c->terms.counted = MPIVF_EVAL_IDS;
-        mpivf_note(c->ctx, "%llu rows of '%s' are nearer than the last of '%s' and not in it, "
+        mpivf_note(c->ctx,
+                   "%llu rows of '%s' are nearer than the last of '%s' and not in it, "
                    "which is the truth of another base: only ids are counted",
                    (unsigned long long)c->nearer, result->path, truth->path);
     }
@@ -252,8 +253,10 @@ count(struct comparison *c)
     }
     uint64_t judged = eval->queries - eval->silent;
     if (status == MPIVF_OK && judged == 0)
-        status = mpivf_fail(c->ctx, MPIVF_INPUT, "'%s' has no neighbour for any query: recall "
-                            "against it is not defined", c->truth.reader.path);
+        status = mpivf_fail(c->ctx, MPIVF_INPUT,
+                            "'%s' has no neighbour for any query: recall "
+                            "against it is not defined",
+                            c->truth.reader.path);
     if (status == MPIVF_OK)
         set_recalls(c, judged, &sums);
     return status;
@@ -272,9 +275,11 @@ say(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
         mpivf_note(c->ctx, "'%s' has no neighbour for %llu of %llu queries: they are left out",
                    truth, (unsigned long long)eval->silent, (unsigned long long)eval->queries);
     if (eval->result_k > eval->truth_k)
-        mpivf_note(c->ctx, "'%s' has %llu neighbours a query, of the %llu of '%s' so many are "
-                   "compared", truth, (unsigned long long)eval->truth_k,
-                   (unsigned long long)eval->result_k, result);
+        mpivf_note(c->ctx,
+                   "'%s' has %llu neighbours a query, of the %llu of '%s' so many are "
+                   "compared",
+                   truth, (unsigned long long)eval->truth_k, (unsigned long long)eval->result_k,
+                   result);
 }
 
 static mpivf_status
@@ -314,7 +319,7 @@ comparison_init(struct comparison *c)
     uint64_t chunk = largest_chunk(result), other = largest_chunk(truth);
     chunk = chunk > other ? chunk : other;
     chunk = chunk < SIZE_MAX / 4 ? chunk : SIZE_MAX / 4; /* which cannot be had */
-    size_t want = chunk > CACHE_USUAL ? 2 * chunk : 0; /* a chunk, and what it is inflated from */
+    size_t want = chunk > CACHE_USUAL ? 2 * chunk : 0;   /* a chunk, and what it is inflated from */
     mpivf_status status = mpivf_memory_reserve(ctx, "a chunk of neighbours", want);
     if (status)
         return status;

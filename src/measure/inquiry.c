@@ -54,8 +54,10 @@ set_prefixes(struct mpivf_inquiry *inquiry)
     inquiry->prefix[0] = rows;
     for (size_t i = 0; i < options->prefixes; i++) {
         if (options->prefix[i] > rows)
-            return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE, "--prefix %s is more than the %llu rows "
-                              "of the base", options->prefix_name[i], (unsigned long long)rows);
+            return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE,
+                              "--prefix %s is more than the %llu rows "
+                              "of the base",
+                              options->prefix_name[i], (unsigned long long)rows);
         if (options->prefix[i] == 0 || (i > 0 && options->prefix[i] <= options->prefix[i - 1]))
             return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE,
                               "--prefix takes numbers of rows that ascend");
@@ -75,8 +77,10 @@ check_query(struct mpivf_inquiry *inquiry, const char *base, const char *queries
                           (unsigned long long)inquiry->base.dim);
     inquiry->queries = most > 0 && most < inquiry->query.rows ? most : inquiry->query.rows;
     if (inquiry->queries > INT32_MAX)
-        return mpivf_fail(ctx, MPIVF_USAGE, "%llu queries are more than one run takes; --queries N "
-                          "takes N of them", (unsigned long long)inquiry->queries);
+        return mpivf_fail(ctx, MPIVF_USAGE,
+                          "%llu queries are more than one run takes; --queries N "
+                          "takes N of them",
+                          (unsigned long long)inquiry->queries);
     return MPIVF_OK;
 }
 
@@ -113,12 +117,12 @@ write_identity(const struct mpivf_inquiry *inquiry, bool full, char *text, size_
     name_source(&inquiry->base, full, base);
     name_source(&inquiry->query, full, query);
     name_source(&inquiry->ids, full, ids);
-    int n = snprintf(text, size,
-                     "{%s\"base\": %s, \"queries\": %s, \"ids\": %s, \"number of queries\": %" PRIu64
-                     ", \"self\": %s, \"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
-                     inquiry->f64 ? "\"values\": \"f64\", " : "", base, query, ids,
-                     inquiry->queries, o->self ? "true" : "false", o->k,
-                     mpivf_metric_name(o->metric));
+    int n =
+        snprintf(text, size,
+                 "{%s\"base\": %s, \"queries\": %s, \"ids\": %s, \"number of queries\": %" PRIu64
+                 ", \"self\": %s, \"k\": %" PRIu64 ", \"metric\": \"%s\", \"prefixes\": [",
+                 inquiry->f64 ? "\"values\": \"f64\", " : "", base, query, ids, inquiry->queries,
+                 o->self ? "true" : "false", o->k, mpivf_metric_name(o->metric));
     for (size_t s = 0; s < inquiry->segments; s++)
         n += snprintf(text + n, size - (size_t)n, "%s%" PRIu64, s ? ", " : "", inquiry->prefix[s]);
     snprintf(text + n, size - (size_t)n, "]}");
@@ -138,8 +142,8 @@ look_for_answers(struct mpivf_inquiry *inquiry)
     uint64_t mark = mpivf_inquiry_mark(inquiry);
     inquiry->answered = inquiry->options->again && !mpivf_claim_exists(inquiry->folder);
     for (size_t s = 0; s < inquiry->segments && inquiry->answered; s++)
-        inquiry->answered = mpivf_result_answers(
-            inquiry->par->ctx, mpivf_inquiry_outputs(inquiry, s)[0]->path, mark);
+        inquiry->answered = mpivf_result_answers(inquiry->par->ctx,
+                                                 mpivf_inquiry_outputs(inquiry, s)[0]->path, mark);
 }
 
 /* Outputs must not be there, unless an earlier run of this very command had named them. */
@@ -179,10 +183,13 @@ check_also(const struct mpivf_inquiry *inquiry)
     if (inquiry->options->also == 0)
         return MPIVF_OK;
     if (inquiry->options->ids)
-        return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE, "--also writes ids of 32 bits: not with --ids");
+        return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE,
+                          "--also writes ids of 32 bits: not with --ids");
     if (inquiry->base.rows > (uint64_t)INT32_MAX + 1)
-        return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE, "--also writes ids of 32 bits, and there are "
-                          "%llu rows; use the .h5 file", (unsigned long long)inquiry->base.rows);
+        return mpivf_fail(inquiry->par->ctx, MPIVF_USAGE,
+                          "--also writes ids of 32 bits, and there are "
+                          "%llu rows; use the .h5 file",
+                          (unsigned long long)inquiry->base.rows);
     return MPIVF_OK;
 }
 
@@ -190,9 +197,8 @@ mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
                        const char *queries, const struct mpivf_truth_options *options)
 {
-    *inquiry = (struct mpivf_inquiry){.par = par,
-                                      .options = options,
-                                      .asking = options->self ? base : queries};
+    *inquiry = (struct mpivf_inquiry){
+        .par = par, .options = options, .asking = options->self ? base : queries};
     struct mpivf_reading reading = options->reading;
     mpivf_status status = mpivf_source_open_all(&inquiry->base, par, base, "train", reading);
     if (status == MPIVF_OK)
@@ -276,9 +282,8 @@ load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query
     float *f32 = NULL;
     double *f64 = NULL;
     mpivf_status status =
-        inquiry->f64
-            ? mpivf_source_load_f64_all(&inquiry->query, inquiry->queries, first, n, &f64)
-            : mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, &f32);
+        inquiry->f64 ? mpivf_source_load_f64_all(&inquiry->query, inquiry->queries, first, n, &f64)
+                     : mpivf_source_load_all(&inquiry->query, inquiry->queries, first, n, &f32);
     *query = f64 ? (void *)f64 : f32;
     return status;
 }

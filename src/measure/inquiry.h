@@ -26,14 +26,16 @@ struct mpivf_inquiry {
 };
 
 /*
- * Open base, queries and ids and check that they fit. Release with mpivf_inquiry_close_all, also after
- * failure. Collective, agreed.
+ * Open base, queries and ids and check that they fit. Release with mpivf_inquiry_close_all, also
+ * after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
                        const char *queries, const struct mpivf_truth_options *options);
 
-/* Then, once memory is planned: are the outputs there, or may they be written? Collective, agreed. */
+/*
+ * Then, once memory is planned: are the outputs there, or may they be written? Collective, agreed.
+ */
 mpivf_status
 mpivf_inquiry_look_all(struct mpivf_inquiry *inquiry, const struct mpivf_truth_files *files);
 
@@ -70,7 +72,6 @@ mpivf_inquiry_or_large(const struct mpivf_inquiry *inquiry)
 /* Bytes of a row of `source`, of the base or the queries, as it is read. */
 size_t
 mpivf_inquiry_row_bytes(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source);
-
 
 /* A 64-bit mark of everything that is asked; in the outputs. Never 0. */
 uint64_t

@@ -224,8 +224,7 @@ mpivf_part_rows(struct mpivf_context *ctx, const struct mpivf_file *file,
                 const struct mpivf_part *part, uint64_t segment, uint64_t first, uint64_t n,
                 struct mpivf_candidate *row)
 {
-    uint64_t offset =
-        head_bytes(part) + (segment * part->queries + first) * row_bytes(part);
+    uint64_t offset = head_bytes(part) + (segment * part->queries + first) * row_bytes(part);
     return mpivf_file_read(ctx, file, row, n * row_bytes(part), offset);
 }
 

@@ -27,14 +27,14 @@ struct mpivf_part {
     char name[MPIVF_PART_NAME];
     uint64_t first, queries, k, segments;
     uint64_t rejected[MPIVF_PREFIXES]; /* of each segment's rows, bad ones that were left out */
-    struct mpivf_stamp base, query; /* of the rows (with their ids) and queries compared */
+    struct mpivf_stamp base, query;    /* of the rows (with their ids) and queries compared */
     uint64_t ranges, rows;
     struct mpivf_range *range; /* owned set */
 };
 
 /* The answers of one range of queries, as a run holds them. */
 struct mpivf_answers {
-    struct mpivf_topk *topk; /* not owned, [segments] */
+    struct mpivf_topk *topk;             /* not owned, [segments] */
     struct mpivf_duplicates *duplicates; /* not owned */
     size_t segments;
 };

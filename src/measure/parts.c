@@ -16,8 +16,8 @@ struct listing {
 static mpivf_status
 keep(struct mpivf_context *ctx, struct mpivf_parts *parts, const struct mpivf_part *part)
 {
-    struct mpivf_part *more = mpivf_grow(ctx, "the list of parts", parts->part, parts->parts,
-                                         sizeof *more, &parts->room);
+    struct mpivf_part *more =
+        mpivf_grow(ctx, "the list of parts", parts->part, parts->parts, sizeof *more, &parts->room);
     if (more == NULL)
         return MPIVF_MEMORY;
     parts->part = more;

@@ -16,8 +16,9 @@ sampled(size_t dim)
 size_t
 mpivf_pass_query_bytes(const struct mpivf_pass_shape *shape)
 {
-    return shape->segments * mpivf_topk_query_bytes(shape->k) + mpivf_prepare_row_bytes(shape->dim) +
-           mpivf_duplicates_query_bytes(shape->segments) + 2 * sizeof(uint32_t);
+    return shape->segments * mpivf_topk_query_bytes(shape->k) +
+           mpivf_prepare_row_bytes(shape->dim) + mpivf_duplicates_query_bytes(shape->segments) +
+           2 * sizeof(uint32_t);
 }
 
 size_t
@@ -144,8 +145,8 @@ mpivf_pass_segment(const struct mpivf_pass_shape *shape, uint64_t number)
 }
 
 mpivf_status
-mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number,
-                const int64_t *id, size_t rows)
+mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number, const int64_t *id,
+                size_t rows)
 {
     const struct mpivf_pass_shape *shape = &pass->shape;
     mpivf_status status = pass->chosen || rows == 0 ? MPIVF_OK : choose(pass, row, rows);

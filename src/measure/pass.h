@@ -19,8 +19,8 @@ struct mpivf_pass_shape {
     size_t dim, k;
     size_t segments;
     const uint64_t *prefix; /* not owned, [segments], ascending */
-    size_t capacity; /* queries at a time, at most */
-    size_t batch;    /* rows at a time, at most */
+    size_t capacity;        /* queries at a time, at most */
+    size_t batch;           /* rows at a time, at most */
 };
 
 struct mpivf_pass {
@@ -31,11 +31,11 @@ struct mpivf_pass {
     struct mpivf_duplicates duplicates;
     struct mpivf_queries queries;
     struct mpivf_base base;
-    struct mpivf_tile *tile; /* owned, one a thread */
-    void *centre;            /* owned, [dim] */
-    uint64_t first, n;       /* the range of queries */
-    const void *query;       /* not owned, [n, dim] */
-    const int64_t *own;      /* not owned, [n]: ids that queries must not find; NULL: none */
+    struct mpivf_tile *tile;     /* owned, one a thread */
+    void *centre;                /* owned, [dim] */
+    uint64_t first, n;           /* the range of queries */
+    const void *query;           /* not owned, [n, dim] */
+    const int64_t *own;          /* not owned, [n]: ids that queries must not find; NULL: none */
     struct mpivf_range *covered; /* owned set, grows */
     size_t ranges, room;
     uint64_t rowsum; /* checksum of the covered rows, as they were read */
@@ -88,8 +88,8 @@ mpivf_pass_raw(const struct mpivf_pass_shape *shape, const void *rows, size_t i)
  * in the base and id[i] what is to be found. Local.
  */
 mpivf_status
-mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number,
-                const int64_t *id, size_t rows);
+mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number, const int64_t *id,
+                size_t rows);
 
 /* Remember that these rows, which have this checksum, were compared. Local. */
 mpivf_status

@@ -21,13 +21,13 @@ struct publishing {
     bool in_vain;
     struct mpivf_result_writer *writer; /* owned, [segments] */
     size_t writers;                     /* those that were created */
-    struct mpivf_candidate *row;   /* owned, [piece, k + 2]: one segment as stored */
-    struct mpivf_candidate *best;  /* owned, [piece, k + 1]: of the segments so far */
-    struct mpivf_candidate *other; /* owned, the same: the next segment */
-    struct mpivf_candidate *scratch; /* owned, [k] */
-    int64_t *neighbor;               /* owned, [piece, k] */
-    double *distance, *shown;        /* owned, the same */
-    int64_t *ties, *duplicates;      /* owned, [piece] */
+    struct mpivf_candidate *row;        /* owned, [piece, k + 2]: one segment as stored */
+    struct mpivf_candidate *best;       /* owned, [piece, k + 1]: of the segments so far */
+    struct mpivf_candidate *other;      /* owned, the same: the next segment */
+    struct mpivf_candidate *scratch;    /* owned, [k] */
+    int64_t *neighbor;                  /* owned, [piece, k] */
+    double *distance, *shown;           /* owned, the same */
+    int64_t *ties, *duplicates;         /* owned, [piece] */
     uint64_t duplicated;
 };
 
@@ -94,8 +94,8 @@ put_piece(struct publishing *p, size_t s, uint64_t first, uint64_t n)
             size_t at = q * k + i;
             p->neighbor[at] = best[i].id;
             p->distance[at] = best[i].distance;
-            p->shown[at] = best[i].id < 0 ? best[i].distance
-                                          : mpivf_distance_shown(metric, best[i].distance);
+            p->shown[at] =
+                best[i].id < 0 ? best[i].distance : mpivf_distance_shown(metric, best[i].distance);
         }
         p->ties[q] = ties_of(best, k);
     }
@@ -165,7 +165,8 @@ create_outputs(struct publishing *p)
         rejected += p->rejected[s];
         p->in_vain = rejected == inquiry->prefix[s];
         if (p->in_vain)
-            return mpivf_fail(p->ctx, MPIVF_INPUT, "each of the %s%llu rows has a value that is "
+            return mpivf_fail(p->ctx, MPIVF_INPUT,
+                              "each of the %s%llu rows has a value that is "
                               "not finite%s: no query has a neighbour",
                               s + 1 < inquiry->segments ? "first " : "",
                               (unsigned long long)rejected, mpivf_inquiry_or_large(inquiry));
@@ -198,8 +199,10 @@ publish_parts(struct publishing *p, const struct mpivf_parts *parts)
             if (parts->part[i].first == first && parts->part[i].rows == rows)
                 next = &parts->part[i];
         if (next == NULL)
-            return mpivf_fail(p->ctx, MPIVF_CORRUPT, "'%s' has no answers for query %llu; remove the "
-                              "folder to start over", inquiry->folder, (unsigned long long)first);
+            return mpivf_fail(p->ctx, MPIVF_CORRUPT,
+                              "'%s' has no answers for query %llu; remove the "
+                              "folder to start over",
+                              inquiry->folder, (unsigned long long)first);
         if (first == 0) { /* every row was seen for every query: any part tells */
             memcpy(p->rejected, next->rejected, sizeof p->rejected);
             status = create_outputs(p);
@@ -217,8 +220,7 @@ mpivf_publish(const struct mpivf_inquiry *inquiry, struct mpivf_published *publi
     struct mpivf_context *ctx = inquiry->par->ctx;
     struct publishing p = {.inquiry = inquiry, .ctx = ctx, .k = inquiry->options->k};
     struct mpivf_parts parts;
-    mpivf_status status =
-        mpivf_parts_list(ctx, inquiry->folder, p.k, inquiry->segments, &parts);
+    mpivf_status status = mpivf_parts_list(ctx, inquiry->folder, p.k, inquiry->segments, &parts);
     if (status == MPIVF_OK)
         status = publishing_init(&p);
     if (status == MPIVF_OK)
@@ -227,7 +229,8 @@ mpivf_publish(const struct mpivf_inquiry *inquiry, struct mpivf_published *publi
     for (size_t s = 0; s < inquiry->segments; s++)
         rejected += p.rejected[s];
     if (status == MPIVF_OK && rejected > 0 && inquiry->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
-        status = mpivf_fail(ctx, MPIVF_INPUT, "an earlier run with --bad-rows skip left %llu rows out; "
+        status = mpivf_fail(ctx, MPIVF_INPUT,
+                            "an earlier run with --bad-rows skip left %llu rows out; "
                             "go on with skip, or remove the folder '%s'",
                             (unsigned long long)rejected, inquiry->folder);
     for (size_t s = 0; s < p.writers; s++)

@@ -6,7 +6,7 @@
 #include "measure/part.h"
 
 struct mpivf_published {
-    bool in_vain; /* failed, because no row was good: parts are of no use */
+    bool in_vain;            /* failed, because no row was good: parts are of no use */
     uint64_t rows, rejected; /* of the longest prefix */
     uint64_t duplicates;     /* queries that are rows of it */
 };

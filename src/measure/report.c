@@ -50,9 +50,9 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     json_t *phases = json_array(), *list = json_array();
     for (int r = 0; r < ranks; r++)
-        json_array_append_new(list, json_pack("{s:i, s:s, s:i, s:I}", "rank", r, "host", rank[r].host,
-                                              "threads", rank[r].threads, "buffer_limit_bytes",
-                                              (json_int_t)rank[r].limit));
+        json_array_append_new(list, json_pack("{s:i, s:s, s:i, s:I}", "rank", r, "host",
+                                              rank[r].host, "threads", rank[r].threads,
+                                              "buffer_limit_bytes", (json_int_t)rank[r].limit));
     for (int p = 0; p < rank[0].report.phases; p++) {
         json_t *each = json_array();
         double slowest = 0;
@@ -61,9 +61,9 @@ report_json(const struct rank_report *rank, int ranks, const char *command)
             slowest = phase->seconds > slowest ? phase->seconds : slowest;
             json_array_append_new(each, phase_json(phase, r));
         }
-        json_array_append_new(phases, json_pack("{s:s, s:f, s:o}", "phase",
-                                                rank[0].report.phase[p].name, "seconds", slowest,
-                                                "ranks", each));
+        json_array_append_new(phases,
+                              json_pack("{s:s, s:f, s:o}", "phase", rank[0].report.phase[p].name,
+                                        "seconds", slowest, "ranks", each));
     }
     json_t *figures = json_object();
     for (int i = 0; i < rank[0].report.figures; i++)
@@ -95,7 +95,8 @@ mpivf_report_write_all(const struct mpivf_par *par, const struct mpivf_report *r
 {
     struct mpivf_context *ctx = par->ctx;
     size_t ranks = par->rank == 0 ? (size_t)par->size : 0;
-    struct rank_report mine = {.report = *report, .threads = ctx->threads, .limit = ctx->memory.limit};
+    struct rank_report mine = {
+        .report = *report, .threads = ctx->threads, .limit = ctx->memory.limit};
     if (gethostname(mine.host, sizeof mine.host - 1) != 0)
         strcpy(mine.host, "unknown");
     struct rank_report *all = mpivf_alloc(ctx, "the report", ranks, sizeof *all);

@@ -47,8 +47,8 @@ share_list_all(const struct mpivf_par *par, struct mpivf_parts *parts)
         struct mpivf_part *part = &parts->part[i];
         struct mpivf_range *range = part->range;
         mpivf_bcast_all(par, part, sizeof *part);
-        part->range = par->rank == 0 ? range
-                                     : mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *range);
+        part->range =
+            par->rank == 0 ? range : mpivf_alloc(ctx, "row ranges", part->ranges, sizeof *range);
         status = mpivf_agree_all(par, part->range ? MPIVF_OK : MPIVF_MEMORY);
         if (status == MPIVF_OK)
             mpivf_bcast_all(par, part->range, part->ranges * sizeof *range);
@@ -104,8 +104,7 @@ check_rows_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
     mpivf_status status = mpivf_rowsum_again_all(&inquiry->base, ids, inquiry->f64, part->range,
                                                  part->ranges, progress, &rowsum);
     if (status == MPIVF_OK && rowsum != part->base.rows)
-        status = mpivf_source_changed(&inquiry->base, ids, &part->base,
-                                      "rows that were compared");
+        status = mpivf_source_changed(&inquiry->base, ids, &part->base, "rows that were compared");
     return status;
 }
 
@@ -127,8 +126,8 @@ check_queries_all(struct mpivf_inquiry *inquiry, const struct mpivf_part *part,
     }
     mpivf_free(ctx, range);
     if (status == MPIVF_OK && rowsum != part->query.rows)
-        status = mpivf_source_changed(&inquiry->query, NULL, &part->query,
-                                      "queries that were compared");
+        status =
+            mpivf_source_changed(&inquiry->query, NULL, &part->query, "queries that were compared");
     return status;
 }
 
@@ -266,12 +265,11 @@ look(const struct mpivf_resume *r, struct mpivf_ahead *ahead)
     struct mpivf_context *ctx = r->pass->ctx;
     uint64_t rows = inquiry->prefix[inquiry->segments - 1];
     struct mpivf_parts parts;
-    mpivf_status status =
-        mpivf_parts_list(ctx, inquiry->folder, shape->k, shape->segments, &parts);
+    mpivf_status status = mpivf_parts_list(ctx, inquiry->folder, shape->k, shape->segments, &parts);
     for (uint64_t first = 0; first < inquiry->queries && status == MPIVF_OK;) {
         struct mpivf_parts_chosen chosen;
-        status = mpivf_parts_plan(ctx, &parts, first, inquiry->queries, shape->capacity, rows,
-                                  &chosen);
+        status =
+            mpivf_parts_plan(ctx, &parts, first, inquiry->queries, shape->capacity, rows, &chosen);
         uint64_t done = mpivf_range_rows(chosen.covered, chosen.ranges);
         ahead->rows += rows - done;
         ahead->passes += !chosen.complete;

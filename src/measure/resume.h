@@ -32,8 +32,8 @@ mpivf_resume_clear(struct mpivf_resume *resume);
 /*
  * Are the parts that earlier runs kept of the rows and queries that there are now? Where sizes and
  * times of the files differ, those of a part are read again; MPIVF_MISMATCH when one's have
- * changed, or, with --force, all parts are removed. To be called once, while there is memory, before
- * anything is planned. Collective, agreed.
+ * changed, or, with --force, all parts are removed. To be called once, while there is memory,
+ * before anything is planned. Collective, agreed.
  */
 mpivf_status
 mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, const struct mpivf_claim *claim,

@@ -8,6 +8,7 @@ enum { ENOUGH = 4096 }; /* pairs by which a map is given up */
 
 static const double RELATIVE = 1e-5, ABSOLUTE = 1e-6, MOST = 0.99;
 
+/* clang-format off */
 static double same(double x) { return x; }
 static double root(double x) { return sqrt(x); }
 static double square(double x) { return x * x; }
@@ -22,6 +23,7 @@ static double twice(double x) { return 2 * x; }
 static double of_angle(double x) { return 1 - cos(x); }
 static double angle(double x) { return acos(fmax(-1, fmin(1, 1 - x))); }
 static double of_score(double x) { return 2 - 2 * x; }
+/* clang-format on */
 
 static const struct {
     double (*map)(double x);
@@ -51,8 +53,8 @@ mpivf_scale_add(struct mpivf_scale_evidence *evidence, double there, double here
     uint64_t pairs = evidence->pairs++;
     for (int i = 0; i < MPIVF_SCALES; i++)
         if (pairs < ENOUGH || 2 * evidence->equal[i] > pairs) /* else it will not come right */
-            evidence->equal[i] += fabs(scales[i].map(there) - here) <=
-                                  RELATIVE * fabs(here) + ABSOLUTE * largest;
+            evidence->equal[i] +=
+                fabs(scales[i].map(there) - here) <= RELATIVE * fabs(here) + ABSOLUTE * largest;
 }
 
 int

@@ -7,7 +7,7 @@
 
 struct mpivf_side {
     struct mpivf_result_reader reader;
-    bool truth; /* a neighbour at a distance that is not finite is none */
+    bool truth;            /* a neighbour at a distance that is not finite is none */
     int64_t *id;           /* owned, [block, k] */
     double *distance;      /* owned, [block, k] */
     struct mpivf_hit *hit; /* owned, [k]: room for a row */

@@ -65,11 +65,15 @@ say_why_ids(struct mpivf_context *ctx, const struct mpivf_terms *terms,
     if (!truth->known)
         mpivf_note(ctx, "'%s' has no distances: only ids are counted", right);
     else if (evidence->pairs == 0)
-        mpivf_note(ctx, "no id of '%s' is in '%s' for the same query, which would show that their "
-                   "distances compare: only ids are counted", mine, right);
+        mpivf_note(ctx,
+                   "no id of '%s' is in '%s' for the same query, which would show that their "
+                   "distances compare: only ids are counted",
+                   mine, right);
     else if (!result->reader.exact && !tells_ties(truth))
-        mpivf_note(ctx, "the distances of '%s' are all the same, or too coarse to tell which rows "
-                   "are as near: only ids are counted", right);
+        mpivf_note(ctx,
+                   "the distances of '%s' are all the same, or too coarse to tell which rows "
+                   "are as near: only ids are counted",
+                   right);
     else if (terms->scale >= 0)
         mpivf_note(ctx, "neither file is in an order of distance: only ids are counted");
     else if (same == evidence->pairs)
@@ -78,7 +82,8 @@ say_why_ids(struct mpivf_context *ctx, const struct mpivf_terms *terms,
                    "convention '%s' measures: only ids are counted",
                    right);
     else
-        mpivf_note(ctx, "%llu of the %llu ids in both files have another distance in '%s' than in "
+        mpivf_note(ctx,
+                   "%llu of the %llu ids in both files have another distance in '%s' than in "
                    "'%s', by no known convention (another base or metric, or rows far from 0 in "
                    "float32?): only ids are counted",
                    (unsigned long long)(evidence->pairs - same),

@@ -12,8 +12,8 @@
 
 struct mpivf_terms {
     enum mpivf_eval_counted counted;
-    int scale; /* from the truth's distances to the result's; -1: not known */
-    int sign;  /* of distances, so that smaller is nearer; 0: not known */
+    int scale;                    /* from the truth's distances to the result's; -1: not known */
+    int sign;                     /* of distances, so that smaller is nearer; 0: not known */
     bool sort_result, sort_truth; /* rows are not in the order of their distances */
 };
 

@@ -68,8 +68,7 @@ plan_memory(struct truth *t)
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
     size_t row = batch_row_bytes(t), left, queries = t->inquiry.queries;
     size_t least = (queries < LEAST ? queries : LEAST) * each + (rows < LEAST ? rows : LEAST) * row;
-    mpivf_status status =
-        mpivf_memory_plan(ctx, "the truth", fixed + least, NO_LIMIT, NULL, &left);
+    mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + least, NO_LIMIT, NULL, &left);
     if (status)
         return status;
     size_t slab = (left - fixed) / 4 < SLAB_MOST ? (left - fixed) / 4 : SLAB_MOST;
@@ -89,8 +88,8 @@ allocate(struct truth *t)
     size_t batch = t->shape.batch;
     t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
     t->ahead = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->ahead);
-    t->row = mpivf_alloc(ctx, "the slab", batch,
-                         mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base));
+    t->row =
+        mpivf_alloc(ctx, "the slab", batch, mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base));
     t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
     t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
                             : (int64_t *)(void *)t->number;
@@ -366,8 +365,8 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     if (status == MPIVF_OK && !t.inquiry.answered)
         status = answer_all(&t, report, made);
     if (status == MPIVF_OK && !t.inquiry.answered)
-        status = mpivf_agree_all(par, par->rank == 0 ? mpivf_publish(&t.inquiry, &published)
-                                                     : MPIVF_OK);
+        status =
+            mpivf_agree_all(par, par->rank == 0 ? mpivf_publish(&t.inquiry, &published) : MPIVF_OK);
     mpivf_bcast_all(par, &published, sizeof published);
     made->queries = t.inquiry.queries;
     made->rows = published.rows;

@@ -18,7 +18,7 @@ struct mpivf_watch_state {
     struct mpivf_range *gap; /* owned: rows that no earlier run compared */
     size_t gaps;
     size_t first, later; /* bytes of what the first rows make; those set aside for it */
-    bool idle;    /* nothing to compare, or no queries that it could be done for at once */
+    bool idle;           /* nothing to compare, or no queries that it could be done for at once */
 };
 
 /* ---- called by the build ---- */
@@ -51,13 +51,11 @@ compare_good(struct mpivf_watch_state *w, const struct mpivf_watched *seen, size
     const char *row = (const char *)seen->row + at * bytes;
     mpivf_status status = MPIVF_OK;
     for (size_t from = 0, to; from < range.rows && status == MPIVF_OK; from = to + 1) {
-        for (to = from;
-             to < range.rows && mpivf_raw_good(mpivf_pass_raw(&w->shape, row, to), dim);)
+        for (to = from; to < range.rows && mpivf_raw_good(mpivf_pass_raw(&w->shape, row, to), dim);)
             to++;
         if (to < range.rows)
             w->pass.rejected[mpivf_pass_segment(&w->shape, range.row + to)]++;
-        status = compare(w, row + from * bytes, range.row + from, seen->id + at + from,
-                         to - from);
+        status = compare(w, row + from * bytes, range.row + from, seen->id + at + from, to - from);
     }
     return status;
 }

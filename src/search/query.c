@@ -57,10 +57,9 @@ mpivf_query_load_all(struct mpivf_query *query)
     mpivf_source_close_all(source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
         if (!mpivf_finite(query->row + q * dim, dim))
-            status = mpivf_fail(query->ctx, MPIVF_INPUT,
-                                "query %llu of '%s' has a value that is not finite%s",
-                                (unsigned long long)q, query->name,
-                                query->decoded ? " as float32" : "");
+            status = mpivf_fail(
+                query->ctx, MPIVF_INPUT, "query %llu of '%s' has a value that is not finite%s",
+                (unsigned long long)q, query->name, query->decoded ? " as float32" : "");
     return mpivf_agree_all(par, status); /* they may see different files */
 }
 

@@ -5,11 +5,11 @@
 #include <mpivf/source.h>
 
 struct mpivf_query {
-    struct mpivf_context *ctx; /* not owned */
+    struct mpivf_context *ctx;  /* not owned */
     struct mpivf_source source; /* owned, until they are loaded */
-    const char *name;          /* not owned */
+    const char *name;           /* not owned */
     uint64_t rows, dim;
-    float *row; /* owned, [rows, dim] */
+    float *row;   /* owned, [rows, dim] */
     bool decoded; /* they were float64 */
     double lost;  /* then, squares of what they lost as they became float32, added up */
 };

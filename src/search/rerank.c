@@ -68,9 +68,9 @@ compare(struct reranking *r, const struct pair *pair, size_t n)
     for (size_t i = 0; i < n && status == MPIVF_OK; i++) {
         size_t q = pair[i].query, at = pair[i].place - first;
         const float *query = r->query + q * dim;
-        double d = mpivf_distance(metric, query,
-                                  metric == MPIVF_COSINE ? mpivf_square(query, dim) : 0,
-                                  (const float *)(const void *)(r->buffer + at * bytes), dim);
+        double d =
+            mpivf_distance(metric, query, metric == MPIVF_COSINE ? mpivf_square(query, dim) : 0,
+                           (const float *)(const void *)(r->buffer + at * bytes), dim);
         mpivf_topk_add(r->topk, q, d, r->id[at]);
     }
     return status;

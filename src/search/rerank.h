@@ -14,6 +14,7 @@
  */
 mpivf_status
 mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const float *query,
-                 struct mpivf_topk *found, struct mpivf_topk *topk, struct mpivf_progress *progress);
+                 struct mpivf_topk *found, struct mpivf_topk *topk,
+                 struct mpivf_progress *progress);
 
 #endif

@@ -84,8 +84,8 @@ scanning_init(struct scanning *s, const float *row)
     s->capacity = buffer_rows(meta);
     s->filter = mpivf_filter_best(meta->dim);
     mpivf_index_planes(meta, &s->scan->index->layout, s->plane);
-    mpivf_status status =
-        mpivf_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim, s->chosen->queries);
+    mpivf_status status = mpivf_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim,
+                                             s->chosen->queries);
     if (status == MPIVF_OK)
         status = mpivf_base_init(ctx, &s->base, meta->metric, s->filter, meta->dim, s->capacity);
     if (status == MPIVF_OK)
@@ -159,7 +159,8 @@ check_list(const struct scanning *s, uint64_t list)
     mpivf_status status = mpivf_file_read(ctx, &file, &written, sizeof written,
                                           index->layout.list_checksum + list * sizeof written);
     if (status == MPIVF_OK && mpivf_index_list_checksum(sum) != written)
-        status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged in list %llu (its checksum "
+        status = mpivf_fail(ctx, MPIVF_CORRUPT,
+                            "'%s' is damaged in list %llu (its checksum "
                             "differs); mpivf verify counts the damaged lists, build it again",
                             index->path, (unsigned long long)list);
     return status;

@@ -33,11 +33,11 @@ void
 mpivf_probes_clear(struct mpivf_probes *chosen);
 
 struct mpivf_scan {
-    const struct mpivf_par *par;  /* not owned */
-    struct mpivf_index *index;    /* not owned */
-    struct mpivf_coarse *coarse;  /* not owned; its centre and tiles are used */
-    bool positions;               /* entries carry places in the file instead of ids */
-    uint64_t pairs;               /* (query, row) pairs compared by this rank, added to */
+    const struct mpivf_par *par; /* not owned */
+    struct mpivf_index *index;   /* not owned */
+    struct mpivf_coarse *coarse; /* not owned; its centre and tiles are used */
+    bool positions;              /* entries carry places in the file instead of ids */
+    uint64_t pairs;              /* (query, row) pairs compared by this rank, added to */
 };
 
 /*

@@ -16,8 +16,8 @@ mpivf_search_options_init(struct mpivf_search_options *options)
 }
 
 enum {
-    LEAST = 16,             /* queries at a time */
-    RERANK_BYTES = 2 << 20, /* of buffers, where rows are short */
+    LEAST = 16,                                     /* queries at a time */
+    RERANK_BYTES = 2 << 20,                         /* of buffers, where rows are short */
     RESULT_BYTES = sizeof(int64_t) + sizeof(double) /* of a neighbour */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
@@ -43,8 +43,10 @@ check_options(const struct searching *s)
     if (meta->rows == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has no rows to search", s->index.path);
     if (s->options->rerank > 0 && !meta->store && !meta->codec->exact)
-        return mpivf_fail(ctx, MPIVF_USAGE, "--rerank needs the raw rows, which '%s' does not hold; "
-                          "build it with --store source", s->index.path);
+        return mpivf_fail(ctx, MPIVF_USAGE,
+                          "--rerank needs the raw rows, which '%s' does not hold; "
+                          "build it with --store source",
+                          s->index.path);
     if (s->options->rerank > 0 && s->options->rerank < s->options->k)
         return mpivf_fail(ctx, MPIVF_USAGE, "--rerank %llu is fewer than -k %llu",
                           (unsigned long long)s->options->rerank,
@@ -188,7 +190,8 @@ tell_loss(const struct searching *s, struct mpivf_searched *searched)
     searched->decode_error =
         mpivf_loss_share(s->query.lost, meta->objective * (double)s->query.rows);
     if (s->par->rank == 0 && mpivf_loss_matters(searched->decode_error))
-        mpivf_warn(s->par->ctx, "the queries are float64 and are searched for as float32: that "
+        mpivf_warn(s->par->ctx,
+                   "the queries are float64 and are searched for as float32: that "
                    "loses %.1f %% of what tells neighbours apart; subtract the mean of the "
                    "columns, or scale the data, of rows and queries (truth computes with float64)",
                    100 * searched->decode_error);

@@ -17,7 +17,7 @@
 struct mpivf_source_plan {
     int ops; /* position in the table of backends */
     char path[MPIVF_PATH], object[MPIVF_OBJECT];
-    struct mpivf_h5_shape shape; /* of any format: a matrix is a matrix */
+    struct mpivf_h5_shape shape;    /* of any format: a matrix is a matrix */
     struct mpivf_h5_layout *layout; /* owned; of HDF5, and on rank 0 only until it is opened */
     struct mpivf_reading reading;
 };
@@ -29,8 +29,8 @@ struct mpivf_source_ops {
     bool (*is)(const char *path);
 
     /*
-     * Fill plan->shape from plan->path and plan->object ("" = none given), and call `visit` with each
-     * file beside plan->path that the rows lie in. Local, rank 0.
+     * Fill plan->shape from plan->path and plan->object ("" = none given), and call `visit` with
+     * each file beside plan->path that the rows lie in. Local, rank 0.
      */
     mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan,
                              mpivf_h5_visit_file visit, void *arg);

@@ -8,14 +8,17 @@ enum {
     BUCKET_USUAL = 64 << 20, /* small beside the page cache: what is ordered next is still there */
     ID_SLOTS = 512,          /* a page of ids */
     PAGE = 4096,
-    LONG = 16,               /* pages in a bucket that loses little when cut at one */
-    FIXED = 64 << 10         /* heads of allocations and small things */
+    LONG = 16,       /* pages in a bucket that loses little when cut at one */
+    FIXED = 64 << 10 /* heads of allocations and small things */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
 
 /* Per row, beside its bytes: its bucket; its id and where it lies; its id again. */
-enum { BATCH_EXTRA = sizeof(uint32_t), BUCKET_EXTRA = sizeof(int64_t) + sizeof(uint32_t),
-       PIECE_EXTRA = sizeof(int64_t) };
+enum {
+    BATCH_EXTRA = sizeof(uint32_t),
+    BUCKET_EXTRA = sizeof(int64_t) + sizeof(uint32_t),
+    PIECE_EXTRA = sizeof(int64_t)
+};
 /* Per bucket: next place and fill, of rows and of ids. */
 enum { BOOK = 2 * (sizeof(int64_t) + sizeof(uint32_t)) };
 

@@ -16,13 +16,13 @@
 
 /* Invariants: count = ceil(total / rows); all others >= 1. */
 struct mpivf_buckets {
-    uint64_t total;      /* rows of the output */
+    uint64_t total; /* rows of the output */
     size_t row_bytes;
-    uint64_t rows;       /* places of a bucket; the last has what is left */
+    uint64_t rows; /* places of a bucket; the last has what is left */
     uint64_t count;
-    size_t batch_rows;   /* read at once while scattering */
+    size_t batch_rows;          /* read at once while scattering */
     size_t row_slots, id_slots; /* of a bucket's buffers */
-    size_t piece_rows;   /* written at once while ordering */
+    size_t piece_rows;          /* written at once while ordering */
 };
 
 /* A shuffle under way: what both passes know. Nothing is owned. */

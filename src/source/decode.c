@@ -87,7 +87,7 @@ mpivf_half_from_float(float value)
 
 #define NO_SWAP(u) (u)
 #define FOR_EACH(ctype, utype, swap, expression)                                                   \
-    for (size_t i = done; i < n; i++) {                                                               \
+    for (size_t i = done; i < n; i++) {                                                            \
         FETCH(ctype, utype, swap)                                                                  \
         out[i] = expression;                                                                       \
     }                                                                                              \

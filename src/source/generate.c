@@ -27,9 +27,9 @@ struct generating {
     const struct mpivf_par *par;
     const struct mpivf_generate_options *options;
     struct mpivf_h5_dataset dataset[2]; /* train, test */
-    float *centre, *basis; /* owned: [clusters, dim], [clusters, intrinsic, dim] */
-    float *row;            /* owned, [piece_rows, dim] */
-    uint16_t *half;        /* owned, as many */
+    float *centre, *basis;              /* owned: [clusters, dim], [clusters, intrinsic, dim] */
+    float *row;                         /* owned, [piece_rows, dim] */
+    uint16_t *half;                     /* owned, as many */
     uint64_t piece_rows;
 };
 
@@ -89,7 +89,8 @@ make_row(const struct generating *g, uint64_t number, float *row)
             row[i] += along * basis[i];
     }
     for (uint64_t i = 0; i < o->dim && o->noise > 0; i++)
-        row[i] += (float)(o->noise * mpivf_random_normal(o->seed, MPIVF_FOR_NOISE, number * o->dim + i));
+        row[i] +=
+            (float)(o->noise * mpivf_random_normal(o->seed, MPIVF_FOR_NOISE, number * o->dim + i));
 }
 
 /* Write rows [first, first + n) of dataset d; queries are numbered behind the base rows. */
@@ -111,7 +112,8 @@ write_piece(struct generating *g, const struct mpivf_file *file, int d, uint64_t
 }
 
 static mpivf_status
-write_shares_all(struct generating *g, const struct mpivf_file *file, struct mpivf_progress *progress)
+write_shares_all(struct generating *g, const struct mpivf_file *file,
+                 struct mpivf_progress *progress)
 {
     const struct mpivf_par *par = g->par;
     mpivf_status status = MPIVF_OK;
@@ -123,7 +125,8 @@ write_shares_all(struct generating *g, const struct mpivf_file *file, struct mpi
             status = write_piece(g, file, d, row, n);
             row += n;
             progress->phase->rows += n;
-            progress->phase->bytes_written += n * g->options->dim * mpivf_type_size(g->options->type);
+            progress->phase->bytes_written +=
+                n * g->options->dim * mpivf_type_size(g->options->type);
             status = mpivf_round_all(progress, status, n, row < end, &more);
         }
     }
@@ -174,10 +177,11 @@ mpivf_status
 mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,
                    const struct mpivf_generate_options *options, struct mpivf_report *report)
 {
-    struct generating g = {.par = par,
-                           .options = options,
-                           .dataset = {{"train", options->type, 2, {options->rows, options->dim}, 0},
-                                       {"test", options->type, 2, {options->queries, options->dim}, 0}}};
+    struct generating g = {
+        .par = par,
+        .options = options,
+        .dataset = {{"train", options->type, 2, {options->rows, options->dim}, 0},
+                    {"test", options->type, 2, {options->queries, options->dim}, 0}}};
     struct mpivf_progress progress;
     mpivf_phase_begin(&progress, par, report, "generate", "rows", options->rows + options->queries);
     mpivf_status status = mpivf_agree_all(par, plan_memory(&g));

@@ -28,8 +28,8 @@ static mpivf_status
 hdf5_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan, mpivf_h5_visit_file visit,
               void *arg)
 {
-    mpivf_status status = mpivf_h5_shape(ctx, plan->path, plan->object, visit, arg, &plan->shape,
-                                         &plan->layout);
+    mpivf_status status =
+        mpivf_h5_shape(ctx, plan->path, plan->object, visit, arg, &plan->shape, &plan->layout);
     if (status)
         return status;
     note_unwritten(ctx, plan);

@@ -44,8 +44,7 @@ parse_type(const char *descr, struct mpivf_h5_shape *shape)
     } codes[] = {{"f2", MPIVF_F16}, {"f4", MPIVF_F32}, {"f8", MPIVF_F64},
                  {"u1", MPIVF_U8},  {"i1", MPIVF_I8},  {"i4", MPIVF_I32},
                  {"u4", MPIVF_U32}, {"i8", MPIVF_I64}, {"u8", MPIVF_U64}};
-    if (descr == NULL || descr[0] != '\'' || descr[1] == '\0' ||
-        strchr("<>|=", descr[1]) == NULL)
+    if (descr == NULL || descr[0] != '\'' || descr[1] == '\0' || strchr("<>|=", descr[1]) == NULL)
         return false;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strncmp(descr + 2, codes[i].code, 2) == 0 && descr[4] == '\'') {
@@ -92,9 +91,10 @@ read_header(struct mpivf_context *ctx, const char *path, char text[HEADER], uint
             length |= (uint64_t)start[10] << 16 | (uint64_t)start[11] << 24;
         *data_at = (wide ? 12 : 10) + length;
         if (start[6] < 1 || start[6] > 3 || length >= HEADER)
-            status = mpivf_fail(ctx, MPIVF_INPUT, "'%s' is .npy version %d with a header of %llu "
-                                "bytes, which no matrix has (records with many fields?)", path,
-                                start[6], (unsigned long long)length);
+            status = mpivf_fail(ctx, MPIVF_INPUT,
+                                "'%s' is .npy version %d with a header of %llu "
+                                "bytes, which no matrix has (records with many fields?)",
+                                path, start[6], (unsigned long long)length);
         else
             status = mpivf_file_read(ctx, &file, text, length, wide ? 12 : 10);
         text[length < HEADER ? length : 0] = '\0';
@@ -120,13 +120,17 @@ refuse_type(struct mpivf_context *ctx, const char *path, const char *descr)
     if (descr == NULL)
         return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged: its header names no type", path);
     if (descr[0] == '[')
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds records with fields, which are not read; in "
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' holds records with fields, which are not read; in "
                           "Python, numpy.lib.recfunctions.structured_to_unstructured makes a "
-                          "matrix of them", path);
+                          "matrix of them",
+                          path);
     if (strncmp(descr, "'|O'", 4) == 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds Python objects, which are not read; in "
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' holds Python objects, which are not read; in "
                           "Python, numpy.save('rows.npy', numpy.array(list(numpy.load('%s', "
-                          "allow_pickle=True)), 'f4')) makes a matrix of rows", path, path);
+                          "allow_pickle=True)), 'f4')) makes a matrix of rows",
+                          path, path);
     return mpivf_fail(ctx, MPIVF_INPUT,
                       "'%s' holds numpy's type %.*s, which is not read (vectors are "
                       "f16 f32 f64 u8 i8, ids i32 u32 i64 u64); convert it with .astype('f4')",
@@ -138,9 +142,10 @@ refuse_shape(struct mpivf_context *ctx, const char *path, const char *shape)
 {
     if (shape == NULL || shape[0] != '(')
         return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is damaged: its header names no shape", path);
-    return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an array of shape %.*s, not a matrix of rows; "
-                      "numpy's .reshape(ROWS, -1) makes one of it", path,
-                      length_of(shape) < 60 ? length_of(shape) : 60, shape);
+    return mpivf_fail(ctx, MPIVF_INPUT,
+                      "'%s' is an array of shape %.*s, not a matrix of rows; "
+                      "numpy's .reshape(ROWS, -1) makes one of it",
+                      path, length_of(shape) < 60 ? length_of(shape) : 60, shape);
 }
 
 /* What is after the array is not read: another array, or a header that is wrong. */
@@ -148,8 +153,10 @@ static void
 tell_rest(struct mpivf_context *ctx, const char *path, uint64_t end, uint64_t bytes)
 {
     if (bytes > end)
-        mpivf_note(ctx, "'%s' has %llu bytes after the array that its header tells of; they are "
-                   "not read", path, (unsigned long long)(bytes - end));
+        mpivf_note(ctx,
+                   "'%s' has %llu bytes after the array that its header tells of; they are "
+                   "not read",
+                   path, (unsigned long long)(bytes - end));
 }
 
 static mpivf_status
@@ -174,9 +181,11 @@ npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan, mpivf_h5
     const char *fortran = value_of(text, "fortran_order");
     bool by_columns = fortran == NULL || strncmp(fortran, "False", 5) != 0;
     if (by_columns && shape.dim > 1 && shape.rows > 1)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is stored by columns (Fortran order); in Python, "
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' is stored by columns (Fortran order); in Python, "
                           "numpy.save('rows.npy', numpy.ascontiguousarray(numpy.load('%s'))) "
-                          "stores it by rows", path, path);
+                          "stores it by rows",
+                          path, path);
     uint64_t row_bytes, need;
     if (__builtin_mul_overflow(shape.dim, mpivf_type_size(shape.type), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, shape.rows, &need) || need > bytes - at)

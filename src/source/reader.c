@@ -48,8 +48,8 @@ batch_init(struct mpivf_reader *reader, struct mpivf_batch *batch)
 }
 
 mpivf_status
-mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,
-                  struct mpivf_slab *slab, size_t batch_rows, bool f64)
+mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source,
+                  struct mpivf_source *ids, struct mpivf_slab *slab, size_t batch_rows, bool f64)
 {
     *reader = (struct mpivf_reader){.ctx = source->par->ctx,
                                     .source = source,
@@ -86,7 +86,8 @@ mpivf_reader_clear(struct mpivf_reader *reader)
 static void
 take(struct mpivf_reader *reader, struct mpivf_batch *batch)
 {
-    batch->ranges = mpivf_slab_next(reader->slab, reader->batch_rows, batch->range, RANGES, &batch->rows);
+    batch->ranges =
+        mpivf_slab_next(reader->slab, reader->batch_rows, batch->range, RANGES, &batch->rows);
     reader->afters = mpivf_slab_peek(reader->slab, reader->batch_rows, reader->after, RANGES);
 }
 

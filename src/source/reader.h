@@ -44,10 +44,10 @@ struct mpivf_reader {
     struct mpivf_batch batch[2]; /* at hand, and the next */
     struct mpivf_range *after;   /* owned; the batch after that, for the disk */
     size_t afters;
-    bool ready;                  /* batch[1] is filled or being filled */
-    bool running;                /* by the thread */
+    bool ready;   /* batch[1] is filled or being filled */
+    bool running; /* by the thread */
     pthread_t thread;
-    mpivf_status status;         /* of batch[1] */
+    mpivf_status status; /* of batch[1] */
 };
 
 /* Bytes of buffers a row of a batch takes, and bytes beside the rows. */
@@ -62,8 +62,8 @@ mpivf_reader_fixed_bytes(void);
  * mpivf_reader_clear, also after failure. Local.
  */
 mpivf_status
-mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source, struct mpivf_source *ids,
-                  struct mpivf_slab *slab, size_t batch_rows, bool f64);
+mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source,
+                  struct mpivf_source *ids, struct mpivf_slab *slab, size_t batch_rows, bool f64);
 
 /* Waits for what is under way. */
 void

@@ -155,8 +155,8 @@ load_all(struct mpivf_source *source, uint64_t count, struct mpivf_range numbers
     mpivf_status status = mpivf_agree_all(source->par, buffer && range ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
         for (uint64_t i = 0; i < n; i++)
-            range[i] = (struct mpivf_range){
-                mpivf_source_spread(source->rows, count, numbers.row + i), 1};
+            range[i] =
+                (struct mpivf_range){mpivf_source_spread(source->rows, count, numbers.row + i), 1};
         size_t ranges = mpivf_range_normalise(range, n, NULL);
         status = f64 ? mpivf_source_read_f64_each(source, range, ranges, buffer)
                      : mpivf_source_read_each(source, range, ranges, buffer);

@@ -55,8 +55,8 @@ create(struct shuffle *x, uint64_t offset[2])
                                          {"id", MPIVF_I64, 1, {rows, 1}, 0}};
     uint64_t row_bytes = dim * mpivf_type_size(source->type);
     struct mpivf_context *ctx = x->s.par->ctx;
-    mpivf_status status = mpivf_output_space(ctx, x->output, rows * (row_bytes + sizeof(int64_t)),
-                                             "the file");
+    mpivf_status status =
+        mpivf_output_space(ctx, x->output, rows * (row_bytes + sizeof(int64_t)), "the file");
     if (status == MPIVF_OK)
         status = mpivf_h5_create(ctx, &x->output->file, attribute, 4, dataset, 2);
     offset[0] = dataset[0].offset;

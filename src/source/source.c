@@ -36,10 +36,13 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     if (status)
         return status;
     if (strlen(object) >= sizeof plan->object)
-        return mpivf_fail(ctx, MPIVF_USAGE, "the object name '%.60s...' is too long: it may have "
-                          "%d bytes", object, MPIVF_OBJECT - 1);
+        return mpivf_fail(ctx, MPIVF_USAGE,
+                          "the object name '%.60s...' is too long: it may have "
+                          "%d bytes",
+                          object, MPIVF_OBJECT - 1);
     if (name[length] == ':' && object[0] == '\0')
-        return mpivf_fail(ctx, MPIVF_USAGE, "'%s' names no object: write FILE or FILE:OBJECT", name);
+        return mpivf_fail(ctx, MPIVF_USAGE, "'%s' names no object: write FILE or FILE:OBJECT",
+                          name);
     if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
         object = fallback;
     snprintf(plan->object, sizeof plan->object, "%s", object);
@@ -48,28 +51,32 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
 
 /* What every format has to keep to, so that no later product overflows. */
 static mpivf_status
-check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_shape *shape, bool ids)
+check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_shape *shape,
+            bool ids)
 {
     unsigned long long rows = shape->rows, dim = shape->dim;
     uint64_t row_bytes, bytes;
     if (rows == 0 || dim == 0)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read", name,
-                          rows, dim);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read",
+                          name, rows, dim);
     if (dim > MPIVF_MOST_COLUMNS)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu columns, and %llu are the most that are "
-                          "supported; is it transposed?", name, dim,
-                          (unsigned long long)MPIVF_MOST_COLUMNS);
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' has %llu columns, and %llu are the most that are "
+                          "supported; is it transposed?",
+                          name, dim, (unsigned long long)MPIVF_MOST_COLUMNS);
     if (__builtin_mul_overflow(shape->dim, sizeof(double), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, shape->rows, &bytes) || bytes > INT64_MAX ||
         rows > MPIVF_MOST_ROWS)
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: too large", name, rows,
-                          dim);
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: too large", name,
+                          rows, dim);
     if (!ids && shape->type > MPIVF_I8)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds %s; vectors are f16 f32 f64 u8 i8", name,
                           mpivf_type_name(shape->type));
     if (ids && (shape->type < MPIVF_I32 || dim != 1))
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %llu x %llu of %s; ids are i32 u32 i64 u64, "
-                          "one a row", name, rows, dim, mpivf_type_name(shape->type));
+        return mpivf_fail(ctx, MPIVF_INPUT,
+                          "'%s' is %llu x %llu of %s; ids are i32 u32 i64 u64, "
+                          "one a row",
+                          name, rows, dim, mpivf_type_name(shape->type));
     return MPIVF_OK;
 }
 

@@ -6,7 +6,9 @@
 
 #include <mpivf/source.h>
 
-/* An open source as a member of the identity of a work folder, by name, object and version. Local. */
+/*
+ * An open source as a member of the identity of a work folder, by name, object and version. Local.
+ */
 void
 mpivf_source_claim(const struct mpivf_source *source, char text[MPIVF_CLAIM_SOURCE]);
 

@@ -1,12 +1,13 @@
 /*
- * k-means: the time to the objective that ten iterations of plain float Lloyd reach from random rows,
- * as 2 rows lists dim 10 / time, beside sgemm in the same run. Ours is run with ever smaller tolerances
- * until it gets there; ours, but for `flat`, and sgemm are the best of four, float Lloyd runs once.
+ * k-means: the time to the objective that ten iterations of plain float Lloyd reach from random
+ * rows, as 2 rows lists dim 10 / time, beside sgemm in the same run. Ours is run with ever smaller
+ * tolerances until it gets there; ours, but for `flat`, and sgemm are the best of four, float Lloyd
+ * runs once.
  *
  * usage: bench_kmeans FILE[:OBJECT] [lists [rows [flat]]]
  *        bench_kmeans uniform ROWS DIM [lists [rows [flat]]]   (unit vectors)
- * rows: of the sample, the default is 256 a list. flat: the reference is our own Lloyd with every row
- * against every list, where float Lloyd would take hours.
+ * rows: of the sample, the default is 256 a list. flat: the reference is our own Lloyd with every
+ * row against every list, where float Lloyd would take hours.
  */
 #include "base/rng.h"
 #include "bench/core.h"
@@ -90,7 +91,9 @@ read_file(struct bench *b, const char *name, size_t rows)
 
 /* ---- plain float Lloyd ---- */
 
-/* Operations a second: the best of TIMES stretches of a third of a second, as others run beside us. */
+/*
+ * Operations a second: the best of TIMES stretches of a third of a second, as others run beside us.
+ */
 static double
 sgemm_rate(struct bench *b)
 {
@@ -118,9 +121,9 @@ assign(struct bench *b)
         b->norm[l] = (float)mpivf_square(b->centroid + l * dim, dim);
     for (size_t first = 0; first < b->rows; first += BLOCK) {
         size_t n = b->rows - first < BLOCK ? b->rows - first : BLOCK;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)lists, (blasint)dim,
-                    1, b->row + first * dim, (blasint)dim, b->centroid, (blasint)dim, 0, b->product,
-                    (blasint)lists);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)lists,
+                    (blasint)dim, 1, b->row + first * dim, (blasint)dim, b->centroid, (blasint)dim,
+                    0, b->product, (blasint)lists);
 #pragma omp parallel for reduction(+ : total)
         for (size_t i = 0; i < n; i++) {
             const float *product = b->product + i * lists;
@@ -204,7 +207,8 @@ objective_of(struct bench *b, const float *centroid)
 
 /* k-means of at most so many global iterations: the seconds, and the objective afterwards. */
 static double
-ours(struct bench *b, uint64_t iterations, double tolerance, struct mpivf_trained *trained, double *objective)
+ours(struct bench *b, uint64_t iterations, double tolerance, struct mpivf_trained *trained,
+     double *objective)
 {
     struct mpivf_train_options options = {
         .seed = 1, .iterations = iterations, .tolerance = tolerance, .metric = MPIVF_L2};
@@ -237,8 +241,11 @@ exact_lloyd(struct bench *b, double *seconds)
     uint64_t first[2] = {0, b->lists};
     sample_init(b, &sample, true);
     mpivf_phase_begin(&progress, &b->par, &report, "flat", "rows", ITERATIONS * b->rows);
-    struct mpivf_lloyd lloyd = {.par = &b->par, .sample = &sample, .coarse = &coarse,
-                                .progress = &progress, .level = MPIVF_SAMPLE_ALL,
+    struct mpivf_lloyd lloyd = {.par = &b->par,
+                                .sample = &sample,
+                                .coarse = &coarse,
+                                .progress = &progress,
+                                .level = MPIVF_SAMPLE_ALL,
                                 .stretch = 1};
     struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, 1, 1, NULL, first};
     double start = omp_get_wtime();
@@ -286,7 +293,8 @@ compare(struct bench *b, bool flat)
             for (int time = 0; time < (flat ? 1 : TIMES); time++)
                 seconds = fmin(seconds, ours(b, i, tolerance, &trained, &objective));
             printf("  ours, %2d global %3d local %6.2f s, %5.2f of sgemm, objective ratio %.4f, "
-                   "tolerance %g\n", (int)trained.iterations, (int)trained.local, seconds,
+                   "tolerance %g\n",
+                   (int)trained.iterations, (int)trained.local, seconds,
                    ITERATIONS * ops / seconds / b->sgemm, objective / reference, tolerance);
             fflush(stdout);
             if (objective / reference <= ENOUGH)
@@ -301,7 +309,8 @@ main(int argc, char **argv)
     char **started = argv;
     bench_core(started);
     if (argc < 2) {
-        fprintf(stderr, "usage: bench_kmeans FILE[:OBJECT] | uniform ROWS DIM [lists [rows [flat]]]\n");
+        fprintf(stderr,
+                "usage: bench_kmeans FILE[:OBJECT] | uniform ROWS DIM [lists [rows [flat]]]\n");
         return 2;
     }
     mpivf_context_init(&b.ctx);

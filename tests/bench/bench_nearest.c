@@ -48,8 +48,8 @@ run_sgemm(void *arg)
 {
     struct bench *b = arg;
     openblas_set_num_threads(b->ctx.threads);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, QUERIES, LISTS, (blasint)b->dim, 1, b->query,
-                (blasint)b->dim, b->row, (blasint)b->dim, 0, b->out, LISTS);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, QUERIES, LISTS, (blasint)b->dim, 1,
+                b->query, (blasint)b->dim, b->row, (blasint)b->dim, 0, b->out, LISTS);
     openblas_set_num_threads(1);
 }
 
@@ -61,7 +61,8 @@ run_scan(void *arg)
     mpivf_topk_reset(&b->topk);
     for (size_t first = 0; first < b->rows; first += SLAB) {
         size_t n = b->rows - first < SLAB ? b->rows - first : SLAB;
-        mpivf_base_fill(&b->base, b->row + first * b->dim, n, b->coarse.centre, NULL, (int64_t)first);
+        mpivf_base_fill(&b->base, b->row + first * b->dim, n, b->coarse.centre, NULL,
+                        (int64_t)first);
         struct mpivf_scan_of all = {.n = QUERIES};
         mpivf_nearest_scan_threads(&b->queries, &all, &b->base, &b->topk, b->coarse.tile,
                                    b->ctx.threads);
@@ -126,8 +127,7 @@ print_filters(struct bench *b, double sgemm)
             continue;
         rate *= 1e-9 * b->ctx.threads;
         printf("        %-7s of %-8s      %7.1f G/s, %.2f of sgemm (one thread x %d)\n",
-               mpivf_filter(f)->name, mpivf_kernel()->name, rate, rate / sgemm,
-               b->ctx.threads);
+               mpivf_filter(f)->name, mpivf_kernel()->name, rate, rate / sgemm, b->ctx.threads);
     }
 }
 
@@ -189,8 +189,10 @@ bench_dim(size_t dim, size_t rows, int threads)
     double copy = 1e-9 * LISTS * (double)(dim * sizeof(float)) / best_of(run_copy, &b);
     double square = 1e-9 * (double)(rows * dim * sizeof(float)) / best_of(run_square, &b);
     double filter = 1e-9 * QUERIES * LISTS * sizeof(float) / best_of(run_filter, &b);
-    printf("        exact top-%d of %zu rows %7.1f GF/s, %.2f of sgemm\n", K, rows, scan, scan / sgemm);
-    printf("        assign to %d lists    %7.1f GF/s, %.2f of sgemm\n", LISTS, assign, assign / sgemm);
+    printf("        exact top-%d of %zu rows %7.1f GF/s, %.2f of sgemm\n", K, rows, scan,
+           scan / sgemm);
+    printf("        assign to %d lists    %7.1f GF/s, %.2f of sgemm\n", LISTS, assign,
+           assign / sgemm);
     printf("        canonical distance %6.1f GB/s, %.2f of memcpy (one thread, %s)\n", square,
            square / copy, mpivf_kernel()->name);
     printf("        filter %6.1f GB/s, %.2f of memcpy (one thread)\n", filter, filter / copy);
@@ -211,7 +213,8 @@ main(int argc, char **argv)
     mpivf_blas_init();
     for (int i = 0; i < (argc > 3 ? argc - 3 : 3); i++) {
         size_t dim = argc > 3 ? strtoul(argv[3 + i], NULL, 10) : usual[i];
-        if (rows > 0 ? bench_dim(dim, rows * 128 / dim + LISTS, threads) : bench_sgemm(dim, threads))
+        if (rows > 0 ? bench_dim(dim, rows * 128 / dim + LISTS, threads)
+                     : bench_sgemm(dim, threads))
             return 1;
     }
     return 0;

@@ -1,6 +1,7 @@
 /*
- * core: sgemm at its best. OpenBLAS 0.3.21 takes processors that it does not know for a Prescott; the
- * program then starts again with the core that fits, so that nothing is measured against a slow one.
+ * core: sgemm at its best. OpenBLAS 0.3.21 takes processors that it does not know for a Prescott;
+ * the program then starts again with the core that fits, so that nothing is measured against a slow
+ * one.
  */
 #ifndef MPIVF_BENCH_CORE_H
 #define MPIVF_BENCH_CORE_H

@@ -37,7 +37,8 @@ build_all(const struct mpivf_par *par, const char *rows, const char *path)
     options.train.lists = 20;
     mpivf_outputs_init(&outputs, par);
     mpivf_outputs_read(&outputs, rows);
-    struct mpivf_build_files files = {.outputs = &outputs, .index = mpivf_outputs_write(&outputs, path)};
+    struct mpivf_build_files files = {.outputs = &outputs,
+                                      .index = mpivf_outputs_write(&outputs, path)};
     files.work = mpivf_outputs_folder(&outputs, mpivf_output_path(files.index), NULL, "work");
     mpivf_status status = mpivf_outputs_declare_all(&outputs, false);
     if (status == MPIVF_OK)

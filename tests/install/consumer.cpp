@@ -1,4 +1,5 @@
-// A program of somebody else, in C++: what an index holds, and an error as data. usage: consumer INDEX
+// A program of somebody else, in C++: what an index holds, and an error as data.
+// usage: consumer INDEX
 #include <mpivf/mpivf.h>
 
 #include <iostream>

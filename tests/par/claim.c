@@ -69,8 +69,7 @@ overwrite_all(struct checks *t, const char *text)
 {
     mpivf_status status = MPIVF_OK;
     if (t->par.rank == 0)
-        status = mpivf_file_save(&t->ctx, path_in(t, "manifest.json"), text,
-                                 strlen(text));
+        status = mpivf_file_save(&t->ctx, path_in(t, "manifest.json"), text, strlen(text));
     CHECK(t, mpivf_agree_all(&t->par, status) == MPIVF_OK);
 }
 
@@ -87,8 +86,7 @@ leave_all(struct checks *t)
 
 /* Every rank is refused with the same status and a text that has `says`. */
 static void
-refused_all(struct checks *t, const char *identity, mpivf_status expected,
-            const char *says)
+refused_all(struct checks *t, const char *identity, mpivf_status expected, const char *says)
 {
     struct mpivf_claim claim;
     CHECK(t, open_all(t, &claim, folder_of(t), identity) == expected);
@@ -129,9 +127,9 @@ new_folder(struct checks *t)
     CHECK(t, mpivf_claim_exists(folder_of(t)));
     json_t *found = json_load_file(path_in(t, "manifest.json"), 0, NULL);
     json_t *identity = json_loads(mine, 0, NULL);
-    json_t *wanted = json_pack("{s:s, s:i, s:o, s:[], s:b, s:[i, i]}", "format",
-                               "mpivf-work", "version", 2, "identity", identity, "outputs", "model",
-                               1, "shards", 3, 4);
+    json_t *wanted =
+        json_pack("{s:s, s:i, s:o, s:[], s:b, s:[i, i]}", "format", "mpivf-work", "version", 2,
+                  "identity", identity, "outputs", "model", 1, "shards", 3, 4);
     CHECK(t, json_equal(found, wanted));
     json_decref(found);
     json_decref(wanted);
@@ -162,12 +160,11 @@ static void
 other_identity(struct checks *t)
 {
     leave_all(t);
-    refused_all(t, "{\"source\": \"12ab\", \"lists\": 9, \"part\": \"0/0\"}",
-                MPIVF_MISMATCH, "command (lists is 8 there and 9 here); finish that one");
+    refused_all(t, "{\"source\": \"12ab\", \"lists\": 9, \"part\": \"0/0\"}", MPIVF_MISMATCH,
+                "command (lists is 8 there and 9 here); finish that one");
     refused_all(t, "{\"source\": \"12ab\", \"lists\": 8, \"k\": 5}", MPIVF_MISMATCH,
                 "(k is not set there and 5 here)");
-    refused_all(t, "{\"source\": \"12ab\", \"lists\": 8}", MPIVF_MISMATCH,
-                "(its options differ)");
+    refused_all(t, "{\"source\": \"12ab\", \"lists\": 8}", MPIVF_MISMATCH, "(its options differ)");
     refused_all(t, "{\"source\": ", MPIVF_INTERNAL, "is not JSON");
     CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), mine) == MPIVF_OK); /* as it was */
     remove_all(t);

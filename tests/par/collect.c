@@ -96,8 +96,8 @@ add_bytes(void *arg, void *data, const void *other)
     struct joins *joins = arg;
     joins->calls++;
     for (size_t i = 0; i < joins->bytes; i++)
-        ((unsigned char *)data)[i] = (unsigned char)(((unsigned char *)data)[i] +
-                                                     ((const unsigned char *)other)[i]);
+        ((unsigned char *)data)[i] =
+            (unsigned char)(((unsigned char *)data)[i] + ((const unsigned char *)other)[i]);
 }
 
 static void

@@ -135,8 +135,12 @@ measure_all(const struct mpivf_par *par, struct mpivf_sample *sample, struct mpi
     struct mpivf_report report = {0};
     struct mpivf_progress progress;
     struct mpivf_lloyd_step step = {0};
-    struct mpivf_lloyd lloyd = {.par = par, .sample = sample, .coarse = coarse, .progress = &progress,
-                                .level = MPIVF_SAMPLE_ALL, .stretch = 1,
+    struct mpivf_lloyd lloyd = {.par = par,
+                                .sample = sample,
+                                .coarse = coarse,
+                                .progress = &progress,
+                                .level = MPIVF_SAMPLE_ALL,
+                                .stretch = 1,
                                 .spherical = sample->metric != MPIVF_L2};
     mpivf_phase_begin(&progress, par, &report, "measure", "rows", 0);
     mpivf_status status = mpivf_lloyd_init_all(&lloyd);
@@ -151,8 +155,8 @@ measure_all(const struct mpivf_par *par, struct mpivf_sample *sample, struct mpi
 
 /* Collective. */
 static struct result
-train_all(const struct mpivf_par *par, const struct rows *rows, uint64_t lists, const struct how *how,
-          const char *path)
+train_all(const struct mpivf_par *par, const struct rows *rows, uint64_t lists,
+          const struct how *how, const char *path)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_train_options options = options_of(rows, lists);
@@ -166,14 +170,15 @@ train_all(const struct mpivf_par *par, const struct rows *rows, uint64_t lists, 
     share_of(par, rows->rows, &first, &end);
     size_t memory = how->block ? memory_for(ctx, end - first, rows->dim, how->block) : SIZE_MAX;
     if (how->tight)
-        ctx->memory.limit = ctx->memory.used + memory +
-                            mpivf_kmeans_bytes(rows->metric, lists, rows->dim, how->threads,
-                                               par->rank == 0);
+        ctx->memory.limit =
+            ctx->memory.used + memory +
+            mpivf_kmeans_bytes(rows->metric, lists, rows->dim, how->threads, par->rank == 0);
     r.status = mpivf_agree_all(par, make_sample(par, rows, memory, path, &sample));
     r.streamed = sample.bytes_written > 0;
     mpivf_phase_begin(&progress, par, &report, "k-means", "rows", 0);
     if (r.status == MPIVF_OK)
-        r.status = mpivf_agree_all(par, mpivf_coarse_init(ctx, &coarse, rows->metric, lists, rows->dim));
+        r.status =
+            mpivf_agree_all(par, mpivf_coarse_init(ctx, &coarse, rows->metric, lists, rows->dim));
     if (r.status == MPIVF_OK)
         r.status = mpivf_kmeans_all(par, &sample, &options, 0, &progress, &coarse, &r.trained);
     mpivf_phase_end(&progress);
@@ -242,8 +247,8 @@ check_same(struct checks *t, const struct rows *rows, uint64_t lists, const stru
 static void
 same_everywhere(struct checks *t)
 {
-    static const struct how ways[] = {{.threads = 1}, {.threads = 3, .block = 300},
-                                      {.threads = 1, .block = 256, .tight = true}};
+    static const struct how ways[] = {
+        {.threads = 1}, {.threads = 3, .block = 300}, {.threads = 1, .block = 256, .tight = true}};
     for (int metric = 0; metric < MPIVF_METRICS; metric++) {
         struct rows rows = {"clustered", (enum mpivf_metric)metric, 4000, 1500, 2500, 8, clustered};
         struct result alone = train_alone_all(t, &rows, 650);
@@ -276,7 +281,9 @@ memory_is_as_told(struct checks *t)
 
 /* ---- quality ---- */
 
-/* The mean distance of this sample's rows to the nearest centroid, by the definition. Collective. */
+/*
+ * The mean distance of this sample's rows to the nearest centroid, by the definition. Collective.
+ */
 static double
 brute_all(struct checks *t, struct mpivf_sample *sample, const struct mpivf_coarse *coarse)
 {
@@ -314,9 +321,13 @@ flat_all(struct checks *t, const struct rows *rows, uint64_t lists, double stret
     CHECK(t, make_sample(&t->par, rows, SIZE_MAX, t->folder, &sample) == MPIVF_OK);
     CHECK(t, mpivf_coarse_init(&t->ctx, &coarse, rows->metric, lists, rows->dim) == MPIVF_OK);
     struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, 5, 1, NULL, first};
-    struct mpivf_lloyd lloyd = {.par = &t->par, .sample = &sample, .coarse = &coarse,
-                                .progress = &progress, .level = MPIVF_SAMPLE_ALL,
-                                .stretch = stretch, .spherical = rows->metric != MPIVF_L2};
+    struct mpivf_lloyd lloyd = {.par = &t->par,
+                                .sample = &sample,
+                                .coarse = &coarse,
+                                .progress = &progress,
+                                .level = MPIVF_SAMPLE_ALL,
+                                .stretch = stretch,
+                                .spherical = rows->metric != MPIVF_L2};
     mpivf_phase_begin(&progress, &t->par, &report, "flat", "rows", 0);
     CHECK(t, mpivf_lloyd_init_all(&lloyd) == MPIVF_OK);
     CHECK(t, mpivf_seeds_all(&t->par, &seeds, coarse.centroid) == MPIVF_OK);
@@ -348,7 +359,8 @@ check_quality(struct checks *t, const struct rows *rows, uint64_t lists)
     check_result(t, rows, lists, &r);
     if (t->par.rank == 0)
         printf("       %s, %s, %zu columns, %llu of %llu rows: %.4f of flat; %llu global and %llu "
-               "local iterations\n", rows->name, mpivf_metric_name(rows->metric), rows->dim,
+               "local iterations\n",
+               rows->name, mpivf_metric_name(rows->metric), rows->dim,
                (unsigned long long)rows->part, (unsigned long long)rows->rows, r.objective / flat,
                (unsigned long long)r.trained.iterations, (unsigned long long)r.trained.local);
     CHECK(t, r.objective <= 1.02 * flat);
@@ -361,7 +373,8 @@ as_good_as_flat(struct checks *t)
     static const struct rows kinds[] = {
         {"clustered", MPIVF_L2, 40000, 6000, 38000, 12, clustered},
         {"clustered", MPIVF_COSINE, 40000, 6000, 30000, 8, clustered},
-        {"uniform", MPIVF_L2, 100000, 6000, 25000, 2, uniform}, /* the guess fits other rows worse */
+        {"uniform", MPIVF_L2, 100000, 6000, 25000, 2,
+         uniform}, /* the guess fits other rows worse */
         {"uniform", MPIVF_L2, 40000, 6000, 38000, 20, uniform},
     };
     /* on other numbers of ranks it is the same */

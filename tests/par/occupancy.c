@@ -21,7 +21,8 @@ found_all(struct checks *t, size_t lists, size_t n, uint64_t (*choose)(struct ch
     }
     CHECK(t, mpivf_occupancy_compare_all(&t->par, &occupancy, &d) == MPIVF_OK);
     mpivf_occupancy_clear(&occupancy);
-    CHECK(t, mpivf_max_all(&t->par, d.found) == d.found && mpivf_max_all(&t->par, d.expected) == d.expected);
+    CHECK(t, mpivf_max_all(&t->par, d.found) == d.found &&
+                 mpivf_max_all(&t->par, d.expected) == d.expected);
     CHECK(t, d.rank >= 0 && d.rank < t->par.size);
     CHECK(t, (int)mpivf_max_all(&t->par, d.rank) == d.rank);
     return d;
@@ -30,7 +31,8 @@ found_all(struct checks *t, size_t lists, size_t n, uint64_t (*choose)(struct ch
 static uint64_t
 by_chance(struct checks *t, size_t i)
 {
-    uint64_t x = draw(10 + (uint64_t)t->par.rank, i) % LISTS, y = draw(50 + (uint64_t)t->par.rank, i) % LISTS;
+    uint64_t x = draw(10 + (uint64_t)t->par.rank, i) % LISTS,
+             y = draw(50 + (uint64_t)t->par.rank, i) % LISTS;
     return x < y ? x : y; /* lists of different sizes */
 }
 

@@ -17,8 +17,13 @@ struct files {
 static void
 make_all(struct checks *t, struct files *files, uint64_t rows)
 {
-    struct mpivf_generate_options options = {.rows = rows, .queries = 1, .dim = DIM, .clusters = 4,
-                                             .intrinsic = 2, .seed = 9, .noise = 0.1,
+    struct mpivf_generate_options options = {.rows = rows,
+                                             .queries = 1,
+                                             .dim = DIM,
+                                             .clusters = 4,
+                                             .intrinsic = 2,
+                                             .seed = 9,
+                                             .noise = 0.1,
                                              .type = MPIVF_F16};
     snprintf(files->rows, sizeof files->rows, "%s/rows", t->folder);
     snprintf(files->ids, sizeof files->ids, "%s/ids", t->folder);

@@ -197,7 +197,8 @@ check_distinct(struct checks *t, void (*value)(uint64_t i, size_t dim, float *ro
         double square = mpivf_square(seed + s * WIDE, WIDE);
         CHECK(t, !unit || square == 0 || fabs(square - 1) < 1e-6);
     }
-    CHECK(t, twins == 0 && (t->par.rank > 0 || (kinds ? given == kinds : given > 50 && given < 100)));
+    CHECK(t,
+          twins == 0 && (t->par.rank > 0 || (kinds ? given == kinds : given > 50 && given < 100)));
     mpivf_sample_clear(&sample);
     free(seed);
     free(row);

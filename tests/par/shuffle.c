@@ -12,8 +12,13 @@ enum { ROWS = 3001, DIM = 7 };
 static void
 make_input(struct checks *t, char path[128])
 {
-    struct mpivf_generate_options options = {.rows = ROWS, .queries = 1, .dim = DIM, .clusters = 4,
-                                             .intrinsic = 2, .seed = 9, .noise = 0.1,
+    struct mpivf_generate_options options = {.rows = ROWS,
+                                             .queries = 1,
+                                             .dim = DIM,
+                                             .clusters = 4,
+                                             .intrinsic = 2,
+                                             .seed = 9,
+                                             .noise = 0.1,
                                              .type = MPIVF_F32};
     snprintf(path, 128, "%s/input", t->folder);
     CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
@@ -93,8 +98,14 @@ static void
 write_buckets(struct checks *t, struct mpivf_shuffling *s, uint64_t wrong, int64_t id)
 {
     enum { N = 1000, BUCKET = 300 };
-    struct mpivf_buckets buckets = {.total = N, .row_bytes = 1, .rows = BUCKET, .count = 4,
-                                    .batch_rows = 1, .row_slots = 1, .id_slots = 1, .piece_rows = 70};
+    struct mpivf_buckets buckets = {.total = N,
+                                    .row_bytes = 1,
+                                    .rows = BUCKET,
+                                    .count = 4,
+                                    .batch_rows = 1,
+                                    .row_slots = 1,
+                                    .id_slots = 1,
+                                    .piece_rows = 70};
     *s = (struct mpivf_shuffling){.par = &t->par,
                                   .buckets = buckets,
                                   .row_offset = N * sizeof(int64_t),

@@ -10,13 +10,19 @@
 static struct mpivf_generate_options
 generated(uint64_t rows, uint64_t dim, enum mpivf_type type)
 {
-    return (struct mpivf_generate_options){.rows = rows, .queries = 3, .dim = dim, .clusters = 4,
-                                           .intrinsic = 2, .seed = 9, .noise = 0.1, .type = type};
+    return (struct mpivf_generate_options){.rows = rows,
+                                           .queries = 3,
+                                           .dim = dim,
+                                           .clusters = 4,
+                                           .intrinsic = 2,
+                                           .seed = 9,
+                                           .noise = 0.1,
+                                           .type = type};
 }
 
 static mpivf_status
 generate_some_all(const struct mpivf_par *par, const char *path, uint64_t rows, uint64_t dim,
-             enum mpivf_type type)
+                  enum mpivf_type type)
 {
     struct mpivf_generate_options options = generated(rows, dim, type);
     return generate_all(par, path, true, &options);

@@ -15,21 +15,31 @@ enum { ROWS = 4000, DIM = 7 };
 static struct mpivf_train_options
 options_of(enum mpivf_metric metric)
 {
-    return (struct mpivf_train_options){
-        .seed = 5, .iterations = 6, .tolerance = 0, .metric = metric, .bad_rows = MPIVF_BAD_ROWS_FAIL};
+    return (struct mpivf_train_options){.seed = 5,
+                                        .iterations = 6,
+                                        .tolerance = 0,
+                                        .metric = metric,
+                                        .bad_rows = MPIVF_BAD_ROWS_FAIL};
 }
 
 static void
 make_file(struct checks *t, char path[128], uint64_t rows)
 {
-    struct mpivf_generate_options options = {.rows = rows, .queries = 1, .dim = DIM, .clusters = 9,
-                                             .intrinsic = 3, .seed = 4, .noise = 0.2,
+    struct mpivf_generate_options options = {.rows = rows,
+                                             .queries = 1,
+                                             .dim = DIM,
+                                             .clusters = 9,
+                                             .intrinsic = 3,
+                                             .seed = 4,
+                                             .noise = 0.2,
                                              .type = MPIVF_F32};
     snprintf(path, 128, "%s/rows", t->folder);
     CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
 }
 
-/* Sample `wanted` rows of the file with the ranks of `par`, in levels of a tenth, a third and all. */
+/*
+ * Sample `wanted` rows of the file with the ranks of `par`, in levels of a tenth, a third and all.
+ */
 static mpivf_status
 sample_all(const struct mpivf_par *par, const char *path, const struct mpivf_train_options *options,
            uint64_t wanted, size_t memory, struct mpivf_sample *sample)
@@ -166,8 +176,8 @@ sample_is_unbiased(struct checks *t)
 }
 
 /*
- * Levels follow one another by hash, have about the rows that were asked for, and each is drawn from
- * all of the file. Whether they are in memory or not does not matter.
+ * Levels follow one another by hash, have about the rows that were asked for, and each is drawn
+ * from all of the file. Whether they are in memory or not does not matter.
  */
 static void
 check_levels(struct checks *t, const char *path, uint64_t seed, size_t memory)

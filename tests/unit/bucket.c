@@ -9,7 +9,7 @@ static const uint64_t TOTAL[] = {1, 2, 1000, 123457, 50000000, 3000000000, 10000
 static const size_t ROW[] = {1, 2, 100, 512, 3136, 4096, 100001, 8 << 20};
 static const int RANKS[] = {1, 3, 64, 5000};
 
-#define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof(array)[0]; i++)
+#define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof(array)[0]; i++)
 
 /* What scattering and ordering allocate. */
 static double
@@ -47,9 +47,9 @@ both_passes_fit(void **state)
     mpivf_context_init(&ctx);
     size_t planned = 0, refused = 0;
     for (size_t left = 1000; left < (size_t)1 << 42; left = left * 5 / 2)
-        for EACH(t, TOTAL)
-            for EACH(r, ROW)
-                for EACH(k, RANKS) {
+        EACH (t, TOTAL)
+            EACH (r, ROW)
+                EACH (k, RANKS) {
                     struct mpivf_buckets b;
                     mpivf_status status =
                         mpivf_bucket_plan(&ctx, TOTAL[t], ROW[r], left, RANKS[k], &b);
@@ -72,8 +72,8 @@ the_need_that_is_told_is_enough(void **state)
     size_t enough;
     mpivf_context_init(&ctx);
     ctx.memory.limit = 100000;
-    for EACH(t, TOTAL)
-        for EACH(r, ROW) {
+    EACH (t, TOTAL)
+        EACH (r, ROW) {
             mpivf_status status = mpivf_bucket_plan(&ctx, TOTAL[t], ROW[r], 100000, 3, &b);
             assert_int_equal(status, MPIVF_MEMORY);
             int found = sscanf(ctx.error,
@@ -123,7 +123,7 @@ long_buckets_start_on_pages(void **state)
     struct mpivf_context ctx;
     struct mpivf_buckets b;
     mpivf_context_init(&ctx);
-    for EACH(r, row) {
+    EACH (r, row) {
         assert_ok(&ctx, mpivf_bucket_plan(&ctx, 100000000, row[r], 256 << 20, 7, &b));
         assert_true(b.count > 1);
         assert_int_equal(b.rows * row[r] % 4096, 0);

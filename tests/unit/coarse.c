@@ -16,8 +16,7 @@ make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
     assert_ok(&ctx, mpivf_coarse_init(&ctx, coarse, metric, LISTS, DIM));
     fill_normal(coarse->centroid, (size_t)LISTS * DIM, 1, 1, 3);
     for (size_t l = 40; l < 50; l++) /* doubled centroids: ties for every row */
-        memcpy(coarse->centroid + l * DIM, coarse->centroid + (l - 40) * DIM,
-               DIM * sizeof(float));
+        memcpy(coarse->centroid + l * DIM, coarse->centroid + (l - 40) * DIM, DIM * sizeof(float));
     for (size_t l = 0; l < LISTS && metric != MPIVF_L2; l++)
         mpivf_normalise(coarse->centroid + l * DIM, DIM, coarse->centroid + l * DIM);
     mpivf_coarse_ready(coarse);
@@ -25,8 +24,7 @@ make_coarse(struct mpivf_coarse *coarse, enum mpivf_metric metric, int threads)
 
 /* Squared l2, for ip and cosine of the unit vector; zeros are then at 1 from every list. */
 static void
-naive(const struct mpivf_coarse *coarse, const float *row,
-      struct mpivf_candidate entry[LISTS])
+naive(const struct mpivf_coarse *coarse, const float *row, struct mpivf_candidate entry[LISTS])
 {
     bool unit = coarse->metric != MPIVF_L2, zero = unit && !(mpivf_square(row, DIM) > 0);
     float at[DIM];
@@ -80,8 +78,7 @@ as_naive(void **state)
 {
     (void)state;
     for (int filter = 0; filter < MPIVF_FILTERS; filter++) {
-        assert_int_equal(
-            setenv("MPIVF_FILTER", mpivf_filter(filter)->name, 1), 0);
+        assert_int_equal(setenv("MPIVF_FILTER", mpivf_filter(filter)->name, 1), 0);
         for (int metric = 0; metric < MPIVF_METRICS; metric++) {
             check((enum mpivf_metric)metric, 1, 1);
             check((enum mpivf_metric)metric, 2, 7);
@@ -98,12 +95,10 @@ ties_to_the_smaller(void **state)
     struct mpivf_coarse coarse;
     uint32_t list[20];
     make_coarse(&coarse, MPIVF_L2, 1);
-    assert_ok(&ctx,
-              mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list, NULL));
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list, NULL));
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(list[i], i);
-    assert_ok(&ctx,
-              mpivf_coarse_probe(&coarse, coarse.centroid + 40 * DIM, 10, 2, list, NULL));
+    assert_ok(&ctx, mpivf_coarse_probe(&coarse, coarse.centroid + 40 * DIM, 10, 2, list, NULL));
     for (uint32_t i = 0; i < 10; i++)
         assert_true(list[2 * i] == i && list[2 * i + 1] == 40 + i);
     mpivf_coarse_clear(&coarse);
@@ -213,8 +208,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST("coarse: probing and assigning are the naive search", as_naive),
         TEST("coarse: ties go to the smaller list", ties_to_the_smaller),
-        TEST("coarse: the length of a row does not matter for cosine",
-             length_does_not_matter),
+        TEST("coarse: the length of a row does not matter for cosine", length_does_not_matter),
         TEST("coarse: rows without a direction are not compared", zeros_are_not_compared),
         TEST("coarse: lists that are near to each other are told apart", near_lists_are_told_apart),
         TEST("coarse: the fingerprint sees one bit", fingerprint_sees_one_bit),

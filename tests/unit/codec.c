@@ -77,9 +77,9 @@ what_fits(void **state)
     static const struct {
         float value;
         bool f32, f16;
-    } cases[] = {{0, true, true},         {65504, true, true},    {65519.996f, true, true},
-                 {65520, true, false},    {-65520, true, false},  {1e30f, true, false},
-                 {1e-30f, true, true},    {NAN, false, false},    {INFINITY, false, false},
+    } cases[] = {{0, true, true},          {65504, true, true},   {65519.996f, true, true},
+                 {65520, true, false},     {-65520, true, false}, {1e30f, true, false},
+                 {1e-30f, true, true},     {NAN, false, false},   {INFINITY, false, false},
                  {-INFINITY, false, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (size_t at = 0; at < DIM; at++) {

@@ -66,10 +66,9 @@ exit_codes(void **state)
 {
     (void)state;
     static const int code[MPIVF_STATUSES] = {
-        [MPIVF_OK] = 0,       [MPIVF_USAGE] = 2,    [MPIVF_INPUT] = 1,
-        [MPIVF_IO] = 1,       [MPIVF_MEMORY] = 1,   [MPIVF_CORRUPT] = 1,
-        [MPIVF_MISMATCH] = 1, [MPIVF_EXISTS] = 1,   [MPIVF_BELOW] = 3,
-        [MPIVF_INTERRUPTED] = 75, [MPIVF_INTERNAL] = 1,
+        [MPIVF_OK] = 0,     [MPIVF_USAGE] = 2,        [MPIVF_INPUT] = 1,    [MPIVF_IO] = 1,
+        [MPIVF_MEMORY] = 1, [MPIVF_CORRUPT] = 1,      [MPIVF_MISMATCH] = 1, [MPIVF_EXISTS] = 1,
+        [MPIVF_BELOW] = 3,  [MPIVF_INTERRUPTED] = 75, [MPIVF_INTERNAL] = 1,
     };
     for (int status = 0; status < MPIVF_STATUSES; status++)
         assert_int_equal(mpivf_exit_code((mpivf_status)status), code[status]);

@@ -209,8 +209,8 @@ paths(void **state)
     assert_ok(&ctx, mpivf_path(&ctx, joined, "%s", long_name));
     assert_string_equal(joined, long_name);
     assert_fails(&ctx, MPIVF_USAGE, "too long", mpivf_path(&ctx, joined, "%s/", long_name));
-    static const char *const folder_of[][2] = {
-        {"a", "."}, {"/a", "/"}, {"/a/b", "/a"}, {"a/b", "a"}, {"./a", "."}, {"a/b/", "a/b"}};
+    static const char *const folder_of[][2] = {{"a", "."},   {"/a", "/"},  {"/a/b", "/a"},
+                                               {"a/b", "a"}, {"./a", "."}, {"a/b/", "a/b"}};
     for (size_t i = 0; i < sizeof folder_of / sizeof folder_of[0]; i++) {
         mpivf_path_folder(folder_of[i][0], joined);
         assert_string_equal(joined, folder_of[i][1]);
@@ -255,8 +255,6 @@ space(void **state)
     assert_fails(&ctx, MPIVF_IO, "the moon",
                  mpivf_folder_space(&ctx, folder, UINT64_MAX / 2, "the moon"));
 }
-
-#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
 main(void)

@@ -46,12 +46,22 @@ set_up(void **state)
     assert_ok(&ctx, mpivf_coarse_init(&ctx, &coarse, MPIVF_COSINE, LISTS, DIM));
     fill_normal(coarse.centroid, (size_t)LISTS * DIM, 1, 1, 0);
     mpivf_coarse_ready(&coarse);
-    meta = (struct mpivf_index_meta){
-        .metric = MPIVF_COSINE, .codec = mpivf_codec(MPIVF_CODEC_F16), .dim = DIM, .lists = LISTS,
-        .rows = ROWS, .rejected = REJECTED, .source_rows = 50, .seed = SEED, .sample = 30,
-        .objective = 0.625, .store = true, .ids = true,
-        .model_fingerprint = mpivf_coarse_fingerprint(&coarse),
-        .source_fingerprint = 0x99aabbccddeeff01u, .ranges = RANGES, .centroids = LISTS};
+    meta = (struct mpivf_index_meta){.metric = MPIVF_COSINE,
+                                     .codec = mpivf_codec(MPIVF_CODEC_F16),
+                                     .dim = DIM,
+                                     .lists = LISTS,
+                                     .rows = ROWS,
+                                     .rejected = REJECTED,
+                                     .source_rows = 50,
+                                     .seed = SEED,
+                                     .sample = 30,
+                                     .objective = 0.625,
+                                     .store = true,
+                                     .ids = true,
+                                     .model_fingerprint = mpivf_coarse_fingerprint(&coarse),
+                                     .source_fingerprint = 0x99aabbccddeeff01u,
+                                     .ranges = RANGES,
+                                     .centroids = LISTS};
     create();
     return 0;
 }
@@ -108,8 +118,8 @@ layout_is_aligned(void **state)
     assert_ok(&ctx,
               mpivf_index_create(&ctx, &file, &meta, centroid, offset, rejected, range, &layout));
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
-    const uint64_t large[] = {layout.centroid, layout.list_offset, layout.id, layout.code,
-                              layout.vector, layout.list_checksum};
+    const uint64_t large[] = {layout.centroid, layout.list_offset, layout.id,
+                              layout.code,     layout.vector,      layout.list_checksum};
     for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
         assert_true(large[i] > 0 && large[i] % 4096 == 0);
     assert_true(layout.rejected > 0 && layout.row_range > 0);
@@ -143,7 +153,8 @@ assert_damaged(uint64_t at)
     mpivf_status status = mpivf_index_open(&ctx, path, &index);
     mpivf_index_close(&index);
     if (status != MPIVF_CORRUPT)
-        fail_msg("byte %llu flipped: status %d, '%s'", (unsigned long long)at, (int)status, ctx.error);
+        fail_msg("byte %llu flipped: status %d, '%s'", (unsigned long long)at, (int)status,
+                 ctx.error);
     mpivf_forgive(&ctx);
     flip_byte(&ctx, path, at);
 }
@@ -346,8 +357,6 @@ spread_of_lists(void **state)
         assert_int_equal(spread.empty, 1);
     }
 }
-
-#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
 main(void)

@@ -68,8 +68,7 @@ same_bits_in_every_set(void **state)
                 assert_same_bits(kernel->square(a + off, b, dim),
                                  by_definition(a + off, b, dim, true), kernel->name, dim);
                 assert_same_bits(kernel->dot(a, b + off, dim),
-                                 by_definition(a, b + off, dim, false), kernel->name,
-                                 dim);
+                                 by_definition(a, b + off, dim, false), kernel->name, dim);
             }
         }
     }
@@ -134,8 +133,7 @@ no_columns(void **state)
         assert_int_equal(kernel->filter(a, b, a, 0, 2, 1, 0, keep), 0);
         assert_true(kernel->dot(a, b, 0) == 0 && kernel->square(a, b, 0) == 0);
         assert_true(kernel->largest(a, 0) == 0);
-        assert_true(kernel->round8(a, 0, 1, NULL) == 0 &&
-                    kernel->round16(a, 0, 1, NULL) == 0);
+        assert_true(kernel->round8(a, 0, 1, NULL) == 0 && kernel->round16(a, 0, 1, NULL) == 0);
     }
 }
 
@@ -178,8 +176,8 @@ filter_is_its_definition(void **state)
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL)
                 continue;
-            assert_int_equal(
-                kernel->filter(product, term, norm, n, scale, slope, limit, keep), some);
+            assert_int_equal(kernel->filter(product, term, norm, n, scale, slope, limit, keep),
+                             some);
             assert_memory_equal(keep, want, some * sizeof *keep);
         }
     }
@@ -242,13 +240,13 @@ assert_sum(float got, double want, size_t dim, const char *set)
 {
     double tolerance = ((double)dim / 16 + 8) * 0x1p-23 * want + 1e-37;
     if (!(fabs((double)got - want) <= tolerance))
-        fail_msg("%s, %zu values: the residuals are %.9g instead of %.9g", set, dim,
-                 (double)got, want);
+        fail_msg("%s, %zu values: the residuals are %.9g instead of %.9g", set, dim, (double)got,
+                 want);
 }
 
 static void
-check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim,
-               float inverse, bool bytes)
+check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim, float inverse,
+               bool bytes)
 {
     static int want[MOST];
     static int8_t small[MOST + 1];
@@ -256,8 +254,8 @@ check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim,
     double sum = round_by_definition(x, dim, inverse, want);
     small[dim] = 77;
     large[dim] = 7777;
-    float got = bytes ? kernel->round8(x, dim, inverse, small)
-                      : kernel->round16(x, dim, inverse, large);
+    float got =
+        bytes ? kernel->round8(x, dim, inverse, small) : kernel->round16(x, dim, inverse, large);
     assert_sum(got, sum, dim, kernel->name);
     for (size_t i = 0; i < dim; i++)
         if ((bytes ? small[i] : large[i]) != want[i])
@@ -318,8 +316,7 @@ word_at(enum element element, uint64_t stream, uint64_t i)
 {
     uint64_t word = draw(stream, i);
     if (element != FLOATS)
-        return draw(stream + 1, i / 8) % 5 ? (uint32_t)word
-                                           : 0x80008000u; /* the ends, too */
+        return draw(stream + 1, i / 8) % 5 ? (uint32_t)word : 0x80008000u; /* the ends, too */
     float x = (float)mpivf_random_normal(stream, MPIVF_FOR_NOISE, i);
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -340,8 +337,7 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
           uint64_t round, bool plain)
 {
     w->element = element;
-    w->panels =
-        (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->rest, panels, steps};
+    w->panels = (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->rest, panels, steps};
     for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
         w->row[i] = word_at(element, 10 * round, i);
     fill_normal(w->term, COLUMNS, 10 * round + 2, 3, 1);
@@ -359,8 +355,7 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
         for (size_t s = 0; s < steps; s++)
             w->query[q][s] = word_at(element, 10 * round + 6 + q, s);
         group->word[q] = w->query[q < n ? q : n - 1];
-        group->start[q] =
-            element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
+        group->start[q] = element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
         group->scale[q] = (float)(plain ? 1 : size * (1 + (double)q / 3));
         group->slope[q] = plain ? 0 : 0.01f * (float)(q + 1);
         group->rest[q] = plain ? 0 : 0.02f * (float)(q + 1);
@@ -387,8 +382,7 @@ sum_of(const struct work *w, size_t q, size_t column)
     int64_t sum = w->group.start[q];
     for (size_t s = 0; s < w->panels.steps; s++) {
         size_t place = column / MPIVF_PANEL * w->panels.steps + s;
-        uint32_t row = w->row[place * MPIVF_PANEL + column % MPIVF_PANEL],
-                 query = w->query[q][s];
+        uint32_t row = w->row[place * MPIVF_PANEL + column % MPIVF_PANEL], query = w->query[q][s];
         for (int i = 0; i < 4 && w->element == BYTES; i++)
             sum += (int64_t)(uint8_t)(row >> 8 * i) * (int8_t)(query >> 8 * i);
         for (int i = 0; i < 2 && w->element == SHORTS; i++)
@@ -413,8 +407,8 @@ expect(const struct work *w, size_t q, size_t j)
     }
     double part[] = {w->term[j], (double)g->scale[q] * ((double)w->scale[j] * product),
                      (double)g->slope[q] * w->norm[j], (double)g->rest[q] * w->rest[j]};
-    double all = fabs(part[0]) + fabs(g->scale[q] * ((double)w->scale[j] * size)) +
-                 fabs(part[1]) + fabs(part[2]) + fabs(part[3]);
+    double all = fabs(part[0]) + fabs(g->scale[q] * ((double)w->scale[j] * size)) + fabs(part[1]) +
+                 fabs(part[2]) + fabs(part[3]);
     return (struct expected){part[0] - part[1] - part[2] - part[3], 8 * 0x1p-24 * all};
 }
 
@@ -430,14 +424,11 @@ check_kept(const struct work *w, size_t before, const char *set)
             bool kept = at < g->kept[q] && w->keep[q][at] == j;
             bool sure = !(fabs(want.value - g->limit[q]) <= want.tolerance);
             if (sure && kept != !(want.value > g->limit[q]))
-                fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set,
-                         w->element, j, want.value, kept ? "kept" : "dropped",
-                         (double)g->limit[q]);
+                fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set, w->element, j,
+                         want.value, kept ? "kept" : "dropped", (double)g->limit[q]);
             double got = kept ? w->value[q][at] : 0;
-            if (kept && isfinite(want.value) &&
-                !(fabs(got - want.value) <= want.tolerance))
-                fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got,
-                         want.value);
+            if (kept && isfinite(want.value) && !(fabs(got - want.value) <= want.tolerance))
+                fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got, want.value);
             if (kept && !isfinite(want.value))
                 assert_true(isnan(want.value) ? isnan(got) : got == want.value);
             assert_false(kept && got > g->limit[q]);
@@ -476,8 +467,7 @@ sums_of_integers_are_exact(void **state)
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 240; round++) {
         enum element element = round / 15 % 2 ? BYTES : SHORTS;
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round,
-                  true);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, true);
         for (int s = 0; s < SETS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL || compare_of(kernel, element) == NULL)
@@ -490,9 +480,8 @@ sums_of_integers_are_exact(void **state)
                     int32_t sum = (int32_t)(uint32_t)(uint64_t)sum_of(w, q, j);
                     assert_int_equal(w->keep[q][j], j);
                     if (w->value[q][j] != 0 - (float)sum)
-                        fail_msg("%s, element %d, %zu steps: %.9g instead of %d",
-                                 kernel->name, element, w->panels.steps,
-                                 (double)w->value[q][j], -sum);
+                        fail_msg("%s, element %d, %zu steps: %.9g instead of %d", kernel->name,
+                                 element, w->panels.steps, (double)w->value[q][j], -sum);
                 }
             }
         }
@@ -516,8 +505,7 @@ comparing_is_its_definition(void **state)
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 450; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round / 3 % 8,
-                  round, false);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round / 3 % 8, round, false);
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = (q + round) % 3 ? middle(w, q < w->group.n ? q : 0, round)
                                                 : limits[(round / 3 + q) % 6];
@@ -531,13 +519,11 @@ static void
 comparing_odd_values(void **state)
 {
     (void)state;
-    static const float odd[] = {NAN, INFINITY, -INFINITY},
-                       limits[] = {INFINITY, FLT_MAX, NAN, 0};
+    static const float odd[] = {NAN, INFINITY, -INFINITY}, limits[] = {INFINITY, FLT_MAX, NAN, 0};
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 270; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round,
-                  false);
+        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, false);
         float *part[] = {w->term, w->scale, w->norm, w->rest, w->term, w->term};
         for (size_t j = 0; j < COLUMNS; j++) {
             uint64_t which = draw(round + 1, j) % 24;

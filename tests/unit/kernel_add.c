@@ -21,9 +21,8 @@ check(const struct mpivf_kernel *kernel, const float *x, size_t dim, double scal
     kernel->add(x, dim, scale, sum);
     for (size_t i = 0; i <= MOST; i++)
         if (sum[i] != want[i])
-            fail_msg("%s, %zu columns, column %zu, %a times %a: %lld instead of %lld",
-                     kernel->name, dim, i, (double)x[i], scale, (long long)sum[i],
-                     (long long)want[i]);
+            fail_msg("%s, %zu columns, column %zu, %a times %a: %lld instead of %lld", kernel->name,
+                     dim, i, (double)x[i], scale, (long long)sum[i], (long long)want[i]);
     for (size_t i = 0; i < dim; i++) /* the opposite takes it away again */
         want[i] -= llrint((double)x[i] * scale);
     kernel->add(x, dim, -scale, sum);

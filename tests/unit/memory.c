@@ -82,9 +82,13 @@ static void
 sizes_that_overflow(void **state)
 {
     (void)state;
-    static const size_t size[][2] = {{SIZE_MAX, 2},         {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX, 1},
-                                     {SIZE_MAX - 63, 1},    {(size_t)1 << 32, (size_t)1 << 32},
-                                     {SIZE_MAX / 2 + 1, 1}, {SIZE_MAX, SIZE_MAX}};
+    static const size_t size[][2] = {{SIZE_MAX, 2},
+                                     {SIZE_MAX / 2 + 1, 2},
+                                     {SIZE_MAX, 1},
+                                     {SIZE_MAX - 63, 1},
+                                     {(size_t)1 << 32, (size_t)1 << 32},
+                                     {SIZE_MAX / 2 + 1, 1},
+                                     {SIZE_MAX, SIZE_MAX}};
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
     for (size_t i = 0; i < sizeof size / sizeof size[0]; i++) {
@@ -170,7 +174,9 @@ lists_grow(void **state)
     assert_int_equal(ctx.memory.used, 0);
 }
 
-/* What is opened first and what is planned then are told in one sum; nothing is left of the credit. */
+/*
+ * What is opened first and what is planned then are told in one sum; nothing is left of the credit.
+ */
 static void
 credit_until_the_plan(void **state)
 {
@@ -195,12 +201,14 @@ credit_until_the_plan(void **state)
     mpivf_memory_release(&ctx, 2 * MIB);
     assert_fails(&ctx, MPIVF_MEMORY, "reading needs 2.0 MiB",
                  mpivf_memory_ask(&ctx, "reading", 2 * MIB, NULL));
-    assert_fails(&ctx, MPIVF_MEMORY, "reading needs", mpivf_memory_reserve(&ctx, "reading", 2 * MIB));
+    assert_fails(&ctx, MPIVF_MEMORY, "reading needs",
+                 mpivf_memory_reserve(&ctx, "reading", 2 * MIB));
     mpivf_memory_credit(&ctx);
     assert_fails(&ctx, MPIVF_MEMORY, "reading needs", /* what no machine has is not lent */
                  mpivf_memory_ask(&ctx, "reading", SIZE_MAX / 4, NULL));
     assert_int_equal(mpivf_memory_plan(&ctx, "writing", MIB, 0, NULL, NULL), MPIVF_OK);
-    assert_fails(&ctx, MPIVF_MEMORY, "writing needs", mpivf_memory_reserve(&ctx, "writing", 2 * MIB));
+    assert_fails(&ctx, MPIVF_MEMORY, "writing needs",
+                 mpivf_memory_reserve(&ctx, "writing", 2 * MIB));
     mpivf_memory_release(&ctx, 3 * MIB);
     ctx.memory.limit = 0; /* without a limit there is nothing to be lent */
     mpivf_memory_credit(&ctx);

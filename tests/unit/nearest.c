@@ -19,14 +19,13 @@ static struct mpivf_context ctx;
 
 /* All rows of each query in order, [QUERIES, ROWS]. */
 static void
-brute_force(enum mpivf_metric metric, const float *query, const float *row,
-            const int64_t *id, size_t dim, struct mpivf_candidate *all)
+brute_force(enum mpivf_metric metric, const float *query, const float *row, const int64_t *id,
+            size_t dim, struct mpivf_candidate *all)
 {
     for (size_t q = 0; q < QUERIES; q++) {
         double square = mpivf_square(query + q * dim, dim);
         for (size_t i = 0; i < ROWS; i++) {
-            double d =
-                mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
+            double d = mpivf_distance(metric, query + q * dim, square, row + i * dim, dim);
             all[q * ROWS + i] = (struct mpivf_candidate){d, id[i]};
         }
         qsort(all + q * ROWS, ROWS, sizeof *all, nearer);
@@ -35,8 +34,7 @@ brute_force(enum mpivf_metric metric, const float *query, const float *row,
 
 /* The k best of one query but `own`, and the ties beyond, [k + 1]. */
 static void
-expect(const struct mpivf_candidate *all, int64_t own, size_t k,
-       struct mpivf_candidate *want)
+expect(const struct mpivf_candidate *all, int64_t own, size_t k, struct mpivf_candidate *want)
 {
     size_t n = 0;
     for (size_t i = 0; i < k; i++)
@@ -76,8 +74,7 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
     struct mpivf_base base;
     struct mpivf_tile tile[THREADS] = {0};
     float *centre = room(dim, sizeof *centre);
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, scan->metric, scan->filter, dim,
-                                       QUERIES));
+    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, scan->metric, scan->filter, dim, QUERIES));
     assert_ok(&ctx, mpivf_base_init(&ctx, &base, scan->metric, scan->filter, dim, ROWS));
     for (int t = 0; t < THREADS; t++)
         assert_ok(&ctx, mpivf_tile_init(&ctx, &tile[t], dim));
@@ -106,15 +103,15 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
 }
 
 static void
-assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *want,
-             size_t k, size_t q, const struct scan *scan, const char *what)
+assert_query(const struct mpivf_candidate *got, const struct mpivf_candidate *want, size_t k,
+             size_t q, const struct scan *scan, const char *what)
 {
     for (size_t i = 0; i <= k; i++)
         if (got[i].id != want[i].id || got[i].distance != want[i].distance)
             fail_msg("%s, %s, k %zu, query %zu, place %zu: %lld at %.17g instead of %lld "
                      "at %.17g",
-                     what, scan->filter->name, k, q, i, (long long)got[i].id,
-                     got[i].distance, (long long)want[i].id, want[i].distance);
+                     what, scan->filter->name, k, q, i, (long long)got[i].id, got[i].distance,
+                     (long long)want[i].id, want[i].distance);
 }
 
 static uint64_t
@@ -182,8 +179,8 @@ check_filters(struct scan scan, const struct mpivf_candidate *all, const char *w
 }
 
 static void
-check(const struct data *base_data, const struct data *query_data,
-      enum mpivf_metric metric, size_t dim)
+check(const struct data *base_data, const struct data *query_data, enum mpivf_metric metric,
+      size_t dim)
 {
     float *row = room(ROWS * dim, sizeof *row);
     float *query = room(QUERIES * dim, sizeof *query);
@@ -197,8 +194,7 @@ check(const struct data *base_data, const struct data *query_data,
     char what[128];
     snprintf(what, sizeof what, "%s, %s in %s, %zu columns", mpivf_metric_name(metric),
              query_data->name, base_data->name, dim);
-    struct scan scan = {
-        .metric = metric, .dim = dim, .query = query, .row = row, .id = id};
+    struct scan scan = {.metric = metric, .dim = dim, .query = query, .row = row, .id = id};
     check_filters(scan, all, what);
     free(row);
     free(query);
@@ -259,8 +255,7 @@ exact_mixed(void **state)
                                      {2, 0}, {0, 8}, {8, 15}, {13, 15}, {15, 14}};
     mpivf_context_init(&ctx);
     for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)
-        check(&kinds[pair[i][0]], &kinds[pair[i][1]],
-              (enum mpivf_metric)(i % MPIVF_METRICS), 16);
+        check(&kinds[pair[i][0]], &kinds[pair[i][1]], (enum mpivf_metric)(i % MPIVF_METRICS), 16);
 }
 
 /* Thousands of rows at exactly the k-th distance, in one set, several and none. */
@@ -332,8 +327,7 @@ few_are_computed(void **state)
             uint64_t computed = compare(scan, all, "few are computed");
             if (computed < QUERIES * 10 || computed > QUERIES * ROWS / 16)
                 fail_msg("%s, %s: %g of all pairs", mpivf_metric_name(scan.metric),
-                         scan.filter->name,
-                         (double)computed / (QUERIES * ROWS));
+                         scan.filter->name, (double)computed / (QUERIES * ROWS));
         }
     }
     free(row);
@@ -361,8 +355,7 @@ float_alone_is_wrong(void **state)
         float expanded_least = INFINITY;
         for (size_t i = 0; i < ROWS; i++) {
             double d = mpivf_distance(MPIVF_L2, query + q * DIM, 0, row + i * DIM, DIM);
-            float expanded =
-                (float)mpivf_square(row + i * DIM, DIM) - 2 * product[q * ROWS + i];
+            float expanded = (float)mpivf_square(row + i * DIM, DIM) - 2 * product[q * ROWS + i];
             best = d < least ? i : best;
             least = d < least ? d : least;
             found = expanded < expanded_least ? i : found;
@@ -386,8 +379,7 @@ main(void)
         TEST("nearest: 768 columns", exact_wide),
         TEST("nearest: ties are counted", ties_are_counted),
         TEST("nearest: queries of another size than the rows", exact_mixed),
-        TEST("nearest: sums that overflow on the way",
-             exact_when_sums_overflow_on_the_way),
+        TEST("nearest: sums that overflow on the way", exact_when_sums_overflow_on_the_way),
         TEST("nearest: few distances are computed", few_are_computed),
         TEST("nearest: float32 alone finds wrong neighbours", float_alone_is_wrong),
     };

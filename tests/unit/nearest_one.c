@@ -1,6 +1,7 @@
 /*
  * The nearest row alone against the definition: that of the least canonical distance, ties to the
- * smaller id, whether a query comes with a row that it knows or not. MPIVF_KERNEL says which kernels.
+ * smaller id, whether a query comes with a row that it knows or not. MPIVF_KERNEL says which
+ * kernels.
  */
 #include "rows.h"
 
@@ -128,8 +129,8 @@ check(const struct problem *p, bool some)
         bool asked = !some || q % 3 != 1;
         uint32_t want = asked ? nearest_of(p->all + q * ROWS, false) : 4711;
         if (id[q] != want)
-            fail_msg("%s, %s, %s, query %zu: %u instead of %u", p->what,
-                     p->filter->name, names[p->known], q, id[q], want);
+            fail_msg("%s, %s, %s, query %zu: %u instead of %u", p->what, p->filter->name,
+                     names[p->known], q, id[q], want);
     }
     for (size_t place = 0; place < of.n; place++) {
         size_t q = some ? subset[place] : place;
@@ -159,8 +160,8 @@ check_kind(const struct data *rows, const struct data *queries, size_t dim)
     snprintf(what, sizeof what, "%s in %s, %zu columns", queries->name, rows->name, dim);
     for (int f = 0; f < MPIVF_FILTERS; f++)
         for (int i = 0; i < 2; i++, turn++) {
-            struct problem p = {mpivf_filter(f), (enum known)(turn % KNOWN), dim, row,
-                                query, all, what};
+            struct problem p = {
+                mpivf_filter(f), (enum known)(turn % KNOWN), dim, row, query, all, what};
             if (mpivf_filter_runs(p.filter, dim))
                 check(&p, turn / 3 % 2 == 1);
         }

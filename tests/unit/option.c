@@ -106,12 +106,34 @@ static void
 ranges(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "--lists 0",       "--lists 1001G", "--lists -5",       "--lists 1.5",    "--lists 7x",
-        "--lists=",        "--lists 99999999999999999999",      "--recall 1.01",  "--recall -0.1",
-        "--recall nan",    "--recall x",    "--memory 4095",    "--memory -1",    "--memory lots",
-        "--metric l1",     "--metric l",    "--metric=",        "--metric cosines", "--care", "--care no|yes", "--care y", "--care=", "--part 0/4",
-        "--part 5/4",      "--part 1/101",  "--part 1",         "--part 1/2/3",   "--part -1/4"};
+    static const char *const bad[] = {"--lists 0",
+                                      "--lists 1001G",
+                                      "--lists -5",
+                                      "--lists 1.5",
+                                      "--lists 7x",
+                                      "--lists=",
+                                      "--lists 99999999999999999999",
+                                      "--recall 1.01",
+                                      "--recall -0.1",
+                                      "--recall nan",
+                                      "--recall x",
+                                      "--memory 4095",
+                                      "--memory -1",
+                                      "--memory lots",
+                                      "--metric l1",
+                                      "--metric l",
+                                      "--metric=",
+                                      "--metric cosines",
+                                      "--care",
+                                      "--care no|yes",
+                                      "--care y",
+                                      "--care=",
+                                      "--part 0/4",
+                                      "--part 5/4",
+                                      "--part 1/101",
+                                      "--part 1",
+                                      "--part 1/2/3",
+                                      "--part -1/4"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char name[16];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(bad[i], " ="), bad[i]);
@@ -176,8 +198,9 @@ operands_in_between(void **state)
     assert_string_equal(operand[0], "--lists");
     assert_fails(&ctx, MPIVF_USAGE, "'c'", parse("a b c"));
     char *argv[] = {(char *)"command", (char *)"a"};
-    assert_fails(&ctx, MPIVF_USAGE, "an operand is missing",
-                 mpivf_option_parse(&ctx, table, &fields, 2, argv, operand, 2, 2, &operands, &help));
+    assert_fails(
+        &ctx, MPIVF_USAGE, "an operand is missing",
+        mpivf_option_parse(&ctx, table, &fields, 2, argv, operand, 2, 2, &operands, &help));
 }
 
 static void
@@ -197,10 +220,11 @@ sizes(void **state)
     static const struct {
         const char *text;
         uint64_t bytes;
-    } good[] = {{"0", 0},          {"4096", 4096},        {"64M", 67108864},   {"1.5g", 1610612736},
-                {"2k", 2048},      {"1T", 1099511627776}, {"1GiB", 1073741824}, {"3MB", 3145728},
-                {"0.5K", 512},     {"1e3", 1000}};
-    static const char *const bad[] = {"", "M", "1X", "1MM", "1 M", "-1", "nan", "inf", "9e18", "8e7T", "1Mi"};
+    } good[] = {{"0", 0},      {"4096", 4096},        {"64M", 67108864},    {"1.5g", 1610612736},
+                {"2k", 2048},  {"1T", 1099511627776}, {"1GiB", 1073741824}, {"3MB", 3145728},
+                {"0.5K", 512}, {"1e3", 1000}};
+    static const char *const bad[] = {"",    "M",   "1X",   "1MM",  "1 M", "-1",
+                                      "nan", "inf", "9e18", "8e7T", "1Mi"};
     uint64_t bytes;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_true(mpivf_option_size(good[i].text, &bytes));
@@ -218,14 +242,23 @@ counts(void **state)
     static const struct {
         const char *text;
         int64_t count;
-    } good[] = {{"0", 0}, {"-7", -7}, {"250000", 250000}, {"4M", 4000000}, {"1.5k", 1500}, {"2G", 2000000000},
-                {"1T", 1000000000000}, {"1e3", 0}, {"9223372036854775807", INT64_MAX}};
-    static const char *const bad[] = {"", "M", "1X", "1MM", "1 M", "1.5", "0.0001K", "nan", "inf", "1KiB", "1e30T",
-                                      "9223372036854775808"};
+    } good[] = {{"0", 0},
+                {"-7", -7},
+                {"250000", 250000},
+                {"4M", 4000000},
+                {"1.5k", 1500},
+                {"2G", 2000000000},
+                {"1T", 1000000000000},
+                {"1e3", 0},
+                {"9223372036854775807", INT64_MAX}};
+    static const char *const bad[] = {"",    "M",    "1X",      "1MM",
+                                      "1 M", "1.5",  "0.0001K", "nan",
+                                      "inf", "1KiB", "1e30T",   "9223372036854775808"};
     int64_t count;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         bool taken = mpivf_option_count(good[i].text, &count);
-        assert_true(taken == (strcmp(good[i].text, "1e3") != 0)); /* an exponent is for real numbers */
+        assert_true(taken ==
+                    (strcmp(good[i].text, "1e3") != 0)); /* an exponent is for real numbers */
         if (taken)
             assert_int_equal(count, good[i].count);
     }
@@ -243,18 +276,19 @@ printed_table(void **state)
     FILE *out = open_memstream(&text, &length);
     mpivf_option_print(table, &defaults, out);
     fclose(out);
-    assert_string_equal(text, "\nSearch:\n"
-                              "  -f, --force             replace\n"
-                              "  -l, --lists N           how many lists (1 to 1T; default 16)\n"
-                              "      --recall R          recall to reach (0 to 1)\n"
-                              "  -m, --memory SIZE       budget, told in so many words that they do not fit one\n"
-                              "                          line of eighty columns (default 1M)\n"
-                              "      --metric l2|ip|cosine\n"
-                              "                          what near means (default ip)\n"
-                              "      --care no|yes       be careful (default no)\n"
-                              "      --model FILE        a model\n"
-                              "      --part I/N          a share\n"
-                              "  -h, --help              this text\n");
+    assert_string_equal(
+        text, "\nSearch:\n"
+              "  -f, --force             replace\n"
+              "  -l, --lists N           how many lists (1 to 1T; default 16)\n"
+              "      --recall R          recall to reach (0 to 1)\n"
+              "  -m, --memory SIZE       budget, told in so many words that they do not fit one\n"
+              "                          line of eighty columns (default 1M)\n"
+              "      --metric l2|ip|cosine\n"
+              "                          what near means (default ip)\n"
+              "      --care no|yes       be careful (default no)\n"
+              "      --model FILE        a model\n"
+              "      --part I/N          a share\n"
+              "  -h, --help              this text\n");
     free(text);
 }
 

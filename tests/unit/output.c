@@ -197,8 +197,7 @@ apart_from_each_other(void **state)
         for (int there = 0; there < 2; there++) {
             struct mpivf_outputs outputs;
             mpivf_outputs_init(&outputs, &alone);
-            const char *first =
-                mpivf_output_path(mpivf_outputs_write(&outputs, in(twice[i][0])));
+            const char *first = mpivf_output_path(mpivf_outputs_write(&outputs, in(twice[i][0])));
             mpivf_outputs_report(&outputs, first);
             mpivf_outputs_folder(&outputs, first, NULL, "work");
             mpivf_outputs_write(&outputs, in(twice[i][1]));
@@ -382,8 +381,6 @@ partial_taken_away(void **state)
     assert_false(mpivf_file_exists(path));
     assert_int_equal(count_entries(&ctx, folder), 2);
 }
-
-#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
 main(void)

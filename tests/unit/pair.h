@@ -49,12 +49,10 @@ compare_products(struct pair_of *pair)
     const struct mpivf_base *base = &pair->base;
     float product[QUERIES * ROWS];
     mpivf_blas_products((const float *)(const void *)queries->word, QUERIES,
-                        (const float *)(const void *)base->word, ROWS, base->dim, product,
-                        ROWS);
+                        (const float *)(const void *)base->word, ROWS, base->dim, product, ROWS);
     for (size_t q = 0; q < QUERIES; q++)
         for (size_t j = 0; j < ROWS; j++)
-            pair->value[q][j] = base->term[j] -
-                                queries->bound[q].scale * product[q * ROWS + j] -
+            pair->value[q][j] = base->term[j] - queries->bound[q].scale * product[q * ROWS + j] -
                                 queries->bound[q].slope * base->norm[j];
 }
 
@@ -83,8 +81,8 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
     double limit = mpivf_prepare_limit(&pair->queries, q, d);
     if (lower > d || !(upper >= d) || value > limit)
         fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
-                 "%.9g, limit %.9g", what, pair->base.filter->name, set, q, j, d,
-                 lower, upper, (double)value, limit);
+                 "%.9g, limit %.9g",
+                 what, pair->base.filter->name, set, q, j, d, lower, upper, (double)value, limit);
 }
 
 /* Every pair, by every set that the processor has. */

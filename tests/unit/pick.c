@@ -36,7 +36,8 @@ check_values(const struct mpivf_base *picked, const struct mpivf_base *whole, si
 }
 
 static void
-check_pick(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim, const struct data *kind)
+check_pick(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+           const struct data *kind)
 {
     static const size_t sizes[] = {200, 1, 47, 48, 49, 0, 96, 131};
     struct mpivf_base from, picked, whole;
@@ -79,8 +80,8 @@ a_pick_is_what_it_was(void **state)
         for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
             for (size_t kind = 0; kind < KINDS; kind += 1 + i)
                 if (mpivf_filter_runs(mpivf_filter(f), dims[i]))
-                    check_pick((enum mpivf_metric)(kind % MPIVF_METRICS), mpivf_filter(f),
-                               dims[i], &kinds[kind]);
+                    check_pick((enum mpivf_metric)(kind % MPIVF_METRICS), mpivf_filter(f), dims[i],
+                               &kinds[kind]);
     assert_int_equal(ctx.memory.used, 0);
 }
 
@@ -116,7 +117,8 @@ check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n
         const float *at = query + q * DIM;
         for (size_t i = 0; i < n; i++)
             all[i] = (struct mpivf_candidate){
-                mpivf_distance(metric, at, mpivf_square(at, DIM), row + pick[i] * DIM, DIM), pick[i]};
+                mpivf_distance(metric, at, mpivf_square(at, DIM), row + pick[i] * DIM, DIM),
+                pick[i]};
         qsort(all, n, sizeof *all, nearer);
         for (size_t i = 0; i < K; i++) {
             struct mpivf_candidate *one = &got[q * (K + 1) + i];

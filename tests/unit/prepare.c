@@ -37,8 +37,7 @@ check_filter(const struct problem *p, const struct mpivf_filter *filter)
 {
     static struct pair_of pair;
     size_t dim = p->dim;
-    assert_ok(&ctx,
-              mpivf_queries_init(&ctx, &pair.queries, p->metric, filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, p->metric, filter, dim, QUERIES));
     assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, p->metric, filter, dim, ROWS));
     mpivf_queries_fill(&pair.queries, p->query, QUERIES, p->centre);
     mpivf_base_fill(&pair.base, p->row, ROWS, p->centre, NULL, 0);
@@ -86,8 +85,8 @@ fill_centre(struct problem *p, enum centre which)
 }
 
 static void
-check(enum mpivf_metric metric, size_t dim, const struct data *rows,
-      const struct data *queries, uint64_t stream, enum centre first, enum centre last)
+check(enum mpivf_metric metric, size_t dim, const struct data *rows, const struct data *queries,
+      uint64_t stream, enum centre first, enum centre last)
 {
     struct problem p = {.metric = metric, .dim = dim};
     p.row = room(ROWS * dim, sizeof *p.row);
@@ -95,8 +94,8 @@ check(enum mpivf_metric metric, size_t dim, const struct data *rows,
     p.centre = room(dim, sizeof *p.centre);
     fill_problem(&p, rows, queries, stream);
     for (enum centre c = first; c <= last; c++) {
-        snprintf(p.what, sizeof p.what, "%s, %zu columns, %s in %s",
-                 mpivf_metric_name(metric), dim, queries->name, rows->name);
+        snprintf(p.what, sizeof p.what, "%s, %zu columns, %s in %s", mpivf_metric_name(metric), dim,
+                 queries->name, rows->name);
         fill_centre(&p, c);
         for (int filter = 0; filter < MPIVF_FILTERS; filter++)
             check_filter(&p, mpivf_filter(filter));
@@ -136,11 +135,9 @@ bounds_hold_wide(void **state)
     for (size_t kind = 0; kind < KINDS; kind++)
         for (int metric = 0; metric < MPIVF_METRICS; metric++) {
             enum centre one = (enum centre)((kind + (size_t)metric) % 2);
-            check((enum mpivf_metric)metric, 768, &kinds[kind], &kinds[kind], kind, one,
-                  one);
+            check((enum mpivf_metric)metric, 768, &kinds[kind], &kinds[kind], kind, one, one);
             if (kind % 3 == (size_t)metric || kind > 14)
-                check((enum mpivf_metric)metric, 4096, &kinds[kind], &kinds[kind], kind,
-                      one, one);
+                check((enum mpivf_metric)metric, 4096, &kinds[kind], &kinds[kind], kind, one, one);
         }
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -156,8 +153,8 @@ bounds_hold_mixed(void **state)
         for (size_t b = 0; b < KINDS; b++)
             for (int metric = 0; metric < MPIVF_METRICS; metric++) {
                 enum centre one = (enum centre)((a + 3 * b) % CENTRES);
-                check((enum mpivf_metric)metric, dims[(a + 2 * b) % 5], &kinds[a],
-                      &kinds[b], a * b, one, one);
+                check((enum mpivf_metric)metric, dims[(a + 2 * b) % 5], &kinds[a], &kinds[b], a * b,
+                      one, one);
             }
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -170,8 +167,8 @@ bounds_hold_in_the_last_dimension(void **state)
     begin();
     static const size_t hard[] = {0, 16, 17};
     for (size_t i = 0; i < 3; i++)
-        check(i == 1 ? MPIVF_IP : MPIVF_L2, 1 << 16, &kinds[hard[i]], &kinds[hard[i]], 3,
-              ZERO, ZERO);
+        check(i == 1 ? MPIVF_IP : MPIVF_L2, 1 << 16, &kinds[hard[i]], &kinds[hard[i]], 3, ZERO,
+              ZERO);
     assert_true(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_INT16), 1 << 16));
     assert_false(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_INT16), (1 << 16) + 1));
     assert_false(mpivf_filter_runs(mpivf_filter(MPIVF_FILTER_INT8), (1 << 16) + 1));
@@ -196,8 +193,7 @@ bounds_are_narrow(void **state)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             enum mpivf_metric metric = (enum mpivf_metric)m;
             const struct mpivf_filter *filter = mpivf_filter(f);
-            assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, DIM,
-                                               QUERIES));
+            assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, DIM, QUERIES));
             assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, metric, filter, DIM, ROWS));
             mpivf_centre_mean(metric, row, ROWS, DIM, centre);
             mpivf_queries_fill(&pair.queries, query, QUERIES, centre);
@@ -207,14 +203,13 @@ bounds_are_narrow(void **state)
             for (size_t q = 0; q < QUERIES; q++)
                 for (size_t j = 0; j < ROWS; j++) {
                     float value = pair.value[q][j];
-                    double w =
-                        mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
-                        mpivf_prepare_lower(&pair.queries, q, value);
+                    double w = mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
+                               mpivf_prepare_lower(&pair.queries, q, value);
                     width = w > width ? w : width;
                 }
             if (!(width <= most[f] * size))
-                fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric),
-                         filter->name, width / size);
+                fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric), filter->name,
+                         width / size);
             mpivf_base_clear(&ctx, &pair.base);
             mpivf_queries_clear(&ctx, &pair.queries);
         }
@@ -247,12 +242,10 @@ limits_that_are_not_finite(void **state)
 
 /* What a base holds of row i, told apart from its place. */
 static void
-assert_same_row(const struct mpivf_base *a, size_t i, const struct mpivf_base *b,
-                size_t j)
+assert_same_row(const struct mpivf_base *a, size_t i, const struct mpivf_base *b, size_t j)
 {
     size_t panel = MPIVF_PANEL * a->steps;
-    const uint32_t *x = (const uint32_t *)(const void *)a->word,
-                   *y = (const void *)b->word;
+    const uint32_t *x = (const uint32_t *)(const void *)a->word, *y = (const void *)b->word;
     x += i / MPIVF_PANEL * panel + i % MPIVF_PANEL;
     y += j / MPIVF_PANEL * panel + j % MPIVF_PANEL;
     for (size_t s = 0; s < a->steps && a->filter->panels; s++)
@@ -276,12 +269,10 @@ rows_do_not_know_each_other(void **state)
             enum mpivf_metric metric = (enum mpivf_metric)m;
             ctx.threads = 2;
             mpivf_centre_mean(metric, row, MANY, DIM, centre);
-            assert_ok(&ctx, mpivf_base_init(&ctx, &many, metric, mpivf_filter(f),
-                                            DIM, MANY));
+            assert_ok(&ctx, mpivf_base_init(&ctx, &many, metric, mpivf_filter(f), DIM, MANY));
             mpivf_base_fill(&many, row, MANY, centre, NULL, 0);
             ctx.threads = 1;
-            assert_ok(&ctx,
-                      mpivf_base_init(&ctx, &one, metric, mpivf_filter(f), DIM, 3));
+            assert_ok(&ctx, mpivf_base_init(&ctx, &one, metric, mpivf_filter(f), DIM, 3));
             for (size_t i = 0; i < MANY; i += 1 + i % 7) {
                 mpivf_base_fill(&one, row + i * DIM, 1, centre, NULL, 0);
                 assert_same_row(&many, i, &one, 0);
@@ -308,12 +299,10 @@ memory_is_as_told(void **state)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             enum { N = 1000 };
             size_t fixed = 4096 + MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 8 * dim;
-            assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2,
-                                               mpivf_filter(f), dim, N));
+            assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2, mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
             mpivf_queries_clear(&ctx, &queries);
-            assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, mpivf_filter(f),
-                                            dim, N));
+            assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
             mpivf_base_clear(&ctx, &base);
             assert_int_equal(ctx.memory.used, 0);
@@ -338,8 +327,7 @@ the_filter_is_chosen(void **state)
     assert_true(mpivf_filter_runs(best, 100));
     for (int f = 0; f < MPIVF_FILTERS; f++)
         if (mpivf_filter_runs(mpivf_filter(f), 100))
-            assert_true(mpivf_filter_cost(best) <=
-                        mpivf_filter_cost(mpivf_filter(f)));
+            assert_true(mpivf_filter_cost(best) <= mpivf_filter_cost(mpivf_filter(f)));
 }
 
 int
@@ -349,8 +337,7 @@ main(void)
         TEST("prepare: the bounds hold", bounds_hold),
         TEST("prepare: the bounds hold for wide rows", bounds_hold_wide),
         TEST("prepare: the bounds hold for queries of another kind", bounds_hold_mixed),
-        TEST("prepare: the bounds hold in 65536 dimensions",
-             bounds_hold_in_the_last_dimension),
+        TEST("prepare: the bounds hold in 65536 dimensions", bounds_hold_in_the_last_dimension),
         TEST("prepare: the bounds are narrow", bounds_are_narrow),
         TEST("prepare: limits that are not finite", limits_that_are_not_finite),
         TEST("prepare: rows do not know each other", rows_do_not_know_each_other),

@@ -57,8 +57,8 @@ fill(const struct kind *kind, double *x, size_t rows, size_t dim, uint64_t strea
 }
 
 static void
-check_filter(const char *what, enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-             const double *query, const double *row, const double *centre,
+check_filter(const char *what, enum mpivf_metric metric, const struct mpivf_filter *filter,
+             size_t dim, const double *query, const double *row, const double *centre,
              const double distance[QUERIES][ROWS])
 {
     static struct pair_of pair;

@@ -217,8 +217,8 @@ assert_vecs(const char *name, const struct mpivf_result_about *about, bool ids)
 }
 
 static void
-assert_dataset(const char *name, const char *object, enum mpivf_type type,
-               const void *expected, uint64_t queries, uint64_t columns)
+assert_dataset(const char *name, const char *object, enum mpivf_type type, const void *expected,
+               uint64_t queries, uint64_t columns)
 {
     struct mpivf_h5_table table;
     void *data = room(queries * columns, 8);
@@ -238,10 +238,8 @@ assert_hdf5(const char *name, const struct mpivf_result_about *about)
 {
     static const char *const called[] = {"euclidean", "ip", "angular"};
     struct mpivf_h5_attribute attribute[] = {
-        {.name = "distance", .kind = MPIVF_H5_TEXT},
-        {.name = "kind", .kind = MPIVF_H5_TEXT},
-        {.name = "k", .kind = MPIVF_H5_U64},
-        {.name = "rows", .kind = MPIVF_H5_U64},
+        {.name = "distance", .kind = MPIVF_H5_TEXT}, {.name = "kind", .kind = MPIVF_H5_TEXT},
+        {.name = "k", .kind = MPIVF_H5_U64},         {.name = "rows", .kind = MPIVF_H5_U64},
         {.name = "exact", .kind = MPIVF_H5_U64},
     };
     assert_ok(&ctx, mpivf_h5_describe(&ctx, name, attribute, 5, NULL, 0));
@@ -278,11 +276,11 @@ by_hand(void **state)
     static const int64_t id[] = {7, 258, INT32_MAX, 0, -1, -1};
     static const double far[] = {0, 2.25, 1e10, 4, INFINITY, INFINITY};
     static const unsigned char xbin[] = {
-        2,   0, 0, 0,    3,    0,    0,    0,                            /* the head */
-        7,   0, 0, 0,    2,    1,    0,    0,    0xff, 0xff, 0xff, 0x7f, /* ids */
-        0,   0, 0, 0,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        0,   0, 0, 0,    0,    0,    0x10, 0x40, 0xf9, 0x02, 0x15, 0x50, /* distances */
-        0,   0, 0x80, 0x40, 0, 0,    0x80, 0x7f, 0,    0,    0x80, 0x7f,
+        2, 0, 0,    0,    3,    0,    0,    0,                            /* the head */
+        7, 0, 0,    0,    2,    1,    0,    0,    0xff, 0xff, 0xff, 0x7f, /* ids */
+        0, 0, 0,    0,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0, 0, 0,    0,    0,    0,    0x10, 0x40, 0xf9, 0x02, 0x15, 0x50, /* distances */
+        0, 0, 0x80, 0x40, 0,    0,    0x80, 0x7f, 0,    0,    0x80, 0x7f,
     };
     unsigned char vecs[2][32];
     struct mpivf_result_about about = about_of(MPIVF_L2, 2, 3);
@@ -314,8 +312,7 @@ as_defined(void **state)
     for (int m = 0; m < MPIVF_METRICS; m++)
         for (int missing = 0; missing < 2; missing++)
             for (uint64_t k = 1; k <= K; k += K - 1) {
-                struct mpivf_result_about about =
-                    about_of((enum mpivf_metric)m, QUERIES, k);
+                struct mpivf_result_about about = about_of((enum mpivf_metric)m, QUERIES, k);
                 make_up(about.metric, k, missing != 0);
                 write_whole(path, &about, BOTH);
                 assert_result(path, &about);
@@ -418,8 +415,7 @@ static void
 assert_refused(const struct mpivf_result_about *about, int also, const char *words)
 {
     struct mpivf_result_writer writer;
-    assert_fails(&ctx, MPIVF_USAGE, words,
-                 create(&writer, path, about, also));
+    assert_fails(&ctx, MPIVF_USAGE, words, create(&writer, path, about, also));
     assert_int_equal(finish(&writer, MPIVF_USAGE), MPIVF_USAGE);
     assert_int_equal(count_entries(&ctx, folder), 0);
 }
@@ -455,8 +451,7 @@ broken_promise(void **state)
     struct mpivf_result_rows rows = {&id, &far, &far, &count, &count};
     struct mpivf_result_writer writer;
     assert_ok(&ctx, create(&writer, path, &about, BOTH));
-    assert_fails(&ctx, MPIVF_INTERNAL, "2147483648",
-                 mpivf_result_put(&ctx, &writer, 0, 1, &rows));
+    assert_fails(&ctx, MPIVF_INTERNAL, "2147483648", mpivf_result_put(&ctx, &writer, 0, 1, &rows));
     assert_int_equal(finish(&writer, MPIVF_INTERNAL), MPIVF_INTERNAL);
     assert_int_equal(count_entries(&ctx, folder), 0);
 }
@@ -546,8 +541,6 @@ whole_result(void **state)
     assert_memory_equal(far, shown, sizeof shown);
     mpivf_result_clear(&result);
 }
-
-#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
 main(void)

@@ -11,10 +11,10 @@ struct data {
     void (*fill)(float *x, size_t rows, size_t dim, uint64_t stream);
 };
 
-#define NORMAL_ROWS(name, scale, offset)                                                 \
-    static inline void name(float *x, size_t rows, size_t dim, uint64_t stream)          \
-    {                                                                                    \
-        fill_normal(x, rows * dim, stream, scale, offset);                               \
+#define NORMAL_ROWS(name, scale, offset)                                                           \
+    static inline void name(float *x, size_t rows, size_t dim, uint64_t stream)                    \
+    {                                                                                              \
+        fill_normal(x, (rows) * (dim), stream, scale, offset);                                     \
     }
 
 NORMAL_ROWS(gaussian, 1, 0)
@@ -41,8 +41,7 @@ few_whole_numbers(float *x, size_t rows, size_t dim, uint64_t stream)
     fill_whole(x, rows * dim, stream, 3);
     for (size_t i = 0; i < rows; i++) /* in many dimensions they would all differ */
         if (draw(stream + 1, i) % 4 > 0)
-            memcpy(x + i * dim, x + draw(stream + 2, i) % 10 % rows * dim,
-                   dim * sizeof *x);
+            memcpy(x + i * dim, x + draw(stream + 2, i) % 10 % rows * dim, dim * sizeof *x);
 }
 
 /* All rows are one of two. */

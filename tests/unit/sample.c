@@ -104,7 +104,8 @@ check(const struct plan *plan, size_t memory, bool streams)
     assert_true(in_a_file(&sample) == streams);
     size_t rows = 0;
     for (int l = 0; l < LEVELS; l++)
-        assert_int_equal(mpivf_sample_rows(&sample, (enum mpivf_sample_level)l), rows += plan->put[l]);
+        assert_int_equal(mpivf_sample_rows(&sample, (enum mpivf_sample_level)l),
+                         rows += plan->put[l]);
     check_rows(&sample, plan);
     for (int l = LEVELS; l-- > 0;)
         check_blocks(&sample, plan, (enum mpivf_sample_level)l);
@@ -243,9 +244,9 @@ too_little_memory(void **state)
     assert_non_null(strstr(ctx.error, "--sample"));
     mpivf_forgive(&ctx);
     ctx.memory.limit = 20000; /* the budget, when what was promised is not there */
-    assert_fails(&ctx, MPIVF_MEMORY, "--sample",
-                 mpivf_sample_init(&ctx, &sample, MPIVF_L2, DIM, plan->room, memory_for(plan, 256),
-                                   path));
+    assert_fails(
+        &ctx, MPIVF_MEMORY, "--sample",
+        mpivf_sample_init(&ctx, &sample, MPIVF_L2, DIM, plan->room, memory_for(plan, 256), path));
     mpivf_sample_clear(&sample);
     assert_int_equal(ctx.memory.used, 0);
 }

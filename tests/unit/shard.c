@@ -20,8 +20,12 @@ set_up(void **state)
     (void)state;
     mpivf_context_init(&ctx);
     make_folder(folder);
-    struct mpivf_index_meta meta = {.metric = MPIVF_L2, .codec = mpivf_codec(MPIVF_CODEC_F32),
-                                    .dim = DIM, .lists = LISTS, .source_rows = 100, .store = true};
+    struct mpivf_index_meta meta = {.metric = MPIVF_L2,
+                                    .codec = mpivf_codec(MPIVF_CODEC_F32),
+                                    .dim = DIM,
+                                    .lists = LISTS,
+                                    .source_rows = 100,
+                                    .store = true};
     assert_ok(&ctx, mpivf_spill_init(&ctx, &spill, &meta, CAPACITY));
     fill_normal(&row[0][0], ROWS * DIM, 1, 1, 0);
     for (size_t i = 0; i < ROWS; i++) {
@@ -99,7 +103,8 @@ sorted_and_complete(void **state)
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
     assert_true(spill.rows == 0 && spill.rejects == 0 && spill.ranges == 0);
     assert_int_equal(entries(), 1);
-    assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 10ull, (unsigned long long)ROWS));
+    assert_ok(&ctx,
+              mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 10ull, (unsigned long long)ROWS));
     assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
     assert_int_equal(index.meta.rows, ROWS - 3);
     assert_int_equal(index.meta.ranges, 2);
@@ -121,7 +126,8 @@ rejected_are_listed(void **state)
     mpivf_spill_cover(&spill, &cover, 1, 0);
     mpivf_spill_put(&spill, row[0], ROWS, list, id);
     assert_ok(&ctx, mpivf_shard_write(&spill, folder));
-    assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
+    assert_ok(&ctx,
+              mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
     assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
     assert_int_equal(index.meta.rejected, 3);
     for (size_t i = 0; i < 3; i++) {
@@ -150,7 +156,8 @@ arrival_does_not_show(void **state)
             mpivf_spill_put(&spill, row[at], 1, &list[at], &id[at]);
         }
         assert_ok(&ctx, mpivf_shard_write(&spill, folder));
-        assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
+        assert_ok(&ctx,
+                  mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
         assert_ok(&ctx, mpivf_file_size(&ctx, path, &bytes[turn]));
         struct mpivf_file file;
         char *content = room(bytes[turn], 1);
@@ -229,8 +236,6 @@ memory_is_as_told(void **state)
                                            mpivf_spill_fixed_bytes(&spill.meta, threads));
     }
 }
-
-#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
 main(void)

@@ -11,7 +11,10 @@ static struct mpivf_source
 make_source(struct mpivf_par *par, uint64_t rows, uint64_t block_rows, int rank, int size)
 {
     *par = (struct mpivf_par){.ctx = &ctx, .rank = rank, .size = size};
-    return (struct mpivf_source){.par = par, .rows = rows, .dim = 4, .block_rows = block_rows,
+    return (struct mpivf_source){.par = par,
+                                 .rows = rows,
+                                 .dim = 4,
+                                 .block_rows = block_rows,
                                  .blocks = (rows + block_rows - 1) / block_rows};
 }
 

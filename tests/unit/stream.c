@@ -27,8 +27,11 @@ set_up(void **state)
     make_folder(folder);
     snprintf(path, sizeof path, "%s/rows", folder);
     assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
-    meta = (struct mpivf_index_meta){
-        .codec = mpivf_codec(MPIVF_CODEC_F32), .dim = DIM, .lists = LISTS, .rows = ROWS, .store = true};
+    meta = (struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32),
+                                     .dim = DIM,
+                                     .lists = LISTS,
+                                     .rows = ROWS,
+                                     .store = true};
     for (size_t i = 0; i < ROWS; i++)
         rows.id[i] = (int64_t)draw(1, i);
     fill_normal(&rows.code[0][0], ROWS * DIM, 2, 1, 0);
@@ -149,8 +152,6 @@ no_memory(void **state)
     mpivf_stream_clear(&stream);
     assert_int_equal(ctx.memory.used, 0);
 }
-
-#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
 
 int
 main(void)

@@ -22,7 +22,10 @@
 #include <string.h>
 
 /* A line of the table that main gives to cmocka: "module: behaviour" and its function. */
-#define TEST(name, function) {name, function, NULL, NULL, NULL}
+#define TEST(name, function)                                                                       \
+    {                                                                                              \
+        name, function, NULL, NULL, NULL                                                           \
+    }
 
 /* A call that has to succeed; its error text is shown when it does not. */
 #define assert_ok(ctx, call)                                                                       \
@@ -109,5 +112,10 @@ flip_byte(struct mpivf_context *ctx, const char *path, uint64_t at)
     assert_ok(ctx, mpivf_file_write(ctx, &file, &byte, 1, at));
     assert_ok(ctx, mpivf_file_close(ctx, &file));
 }
+
+/* A test with the file's own set_up and tear_down. */
+/* clang-format off */
+#define FILE_TEST(name, function) {name, function, set_up, tear_down, NULL}
+/* clang-format on */
 
 #endif

@@ -33,8 +33,7 @@ shuffle(struct mpivf_candidate *entry, size_t n, uint64_t stream)
 
 /* What exporting n entries has to give, [k + 1]: the definition. */
 static void
-expect(const struct mpivf_candidate *entry, size_t n, size_t k,
-       struct mpivf_candidate *block)
+expect(const struct mpivf_candidate *entry, size_t n, size_t k, struct mpivf_candidate *block)
 {
     struct mpivf_candidate *sorted = room(n, sizeof *sorted);
     memcpy(sorted, entry, n * sizeof *sorted);
@@ -48,14 +47,14 @@ expect(const struct mpivf_candidate *entry, size_t n, size_t k,
 }
 
 static void
-assert_block(const struct mpivf_candidate *got, const struct mpivf_candidate *want,
-             size_t k, uint64_t round)
+assert_block(const struct mpivf_candidate *got, const struct mpivf_candidate *want, size_t k,
+             uint64_t round)
 {
     for (size_t i = 0; i <= k; i++)
         if (got[i].id != want[i].id || got[i].distance != want[i].distance)
             fail_msg("round %llu, place %zu of %zu: %lld at %g instead of %lld at %g",
-                     (unsigned long long)round, i, k, (long long)got[i].id,
-                     got[i].distance, (long long)want[i].id, want[i].distance);
+                     (unsigned long long)round, i, k, (long long)got[i].id, got[i].distance,
+                     (long long)want[i].id, want[i].distance);
 }
 
 static void
@@ -230,8 +229,7 @@ struct split {
  * what ranks would have.
  */
 static void
-make_split(struct split *split, const struct mpivf_candidate *entry, size_t n,
-           uint64_t stream)
+make_split(struct split *split, const struct mpivf_candidate *entry, size_t n, uint64_t stream)
 {
     struct mpivf_topk topk[PARTS];
     size_t k = split->k;
@@ -262,11 +260,9 @@ static void
 check_join(const struct split *split, uint64_t round)
 {
     size_t k = split->k, w = split->width, bytes = w * sizeof *split->part;
-    struct mpivf_candidate *scratch = room(k, sizeof *scratch),
-                           *block = room(3 * w, sizeof *block);
+    struct mpivf_candidate *scratch = room(k, sizeof *scratch), *block = room(3 * w, sizeof *block);
     struct mpivf_topk_block shape = {2, k, scratch};
-    size_t start =
-        round % PARTS; /* (((a b) c) d) e and (a b) (e (c d)), from every part on */
+    size_t start = round % PARTS; /* (((a b) c) d) e and (a b) (e (c d)), from every part on */
     memcpy(block, split->part + start * w, bytes);
     for (size_t p = 1; p < PARTS; p++)
         mpivf_topk_join(&shape, block, split->part + (start + p) % PARTS * w);
@@ -359,8 +355,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST("topk: select puts the k best first", select_puts_the_best_first),
         TEST("topk: select is linear when all are equal", select_is_linear_with_ties),
-        TEST("topk: settle keeps k and sets the limit",
-             settle_keeps_k_and_sets_the_limit),
+        TEST("topk: settle keeps k and sets the limit", settle_keeps_k_and_sets_the_limit),
         TEST("topk: the order of arrival does not show", any_order_of_arrival),
         TEST("topk: tighten lowers the limit", tighten_is_for_a_lower_limit),
         TEST("topk: export sorts and fills up", export_fills_up),
