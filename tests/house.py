@@ -2,8 +2,8 @@
 
 A function is what stands between a { and the next } in the first column; its length counts those lines
 and what they hold. A block is repeated when six lines in a row, more than braces and blanks, stand
-elsewhere too. Idioms of a sequence of steps: `if (status == MPIVF_OK)` with the next step behind it, and
-`status ? status : step`. Symbols are those that the library defines for others (nm, with BUILD_FOLDER)."""
+elsewhere too. Idioms of a sequence of steps: THEN (base/then.h), and what it has
+replaced, `if (status == MPIVF_OK)` with the next step behind it and `status ? status : step`. Symbols are those that the library defines for others (nm, with BUILD_FOLDER)."""
 import collections
 import glob
 import re
@@ -75,7 +75,8 @@ table = [
     ("lines in repeated blocks of six", len(repeated())),
     ("lines above 100 columns, src and include", long_lines["src and include"]),
     ("lines above 100 columns, tests", long_lines["tests"]),
-    ("idiom 'if (status == MPIVF_OK) status = ...'", count(r"if \(status == MPIVF_OK[^\n]*\)\n?\s*status =")),
+    ("idiom 'THEN(status, ...)'", count(r"THEN\(status, ")),
+    ("idiom 'if (status == MPIVF_OK) status = ...'", count(r"if \(status == MPIVF_OK\)[^\n]*\n?\s*status =")),
     ("idiom 'status ? status : ...'", count(r"status \? status :")),
     ("comparisons on the filter enum", count(r"[=!<>]=? MPIVF_FILTER_|case MPIVF_FILTER_")),
     ("functions named *_bytes", len(set(re.findall(r"\b(mpivf_\w+_bytes)\(", "\n".join("\n".join(t) for t in lines.values()))))),

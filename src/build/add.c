@@ -1,5 +1,6 @@
 #include "build/add.h"
 
+#include "base/then.h"
 #include "math/distance.h"
 #include "source/reader.h"
 #include "source/rowsum.h"
@@ -106,12 +107,9 @@ adding_init(struct adding *a)
     size_t batch_rows = 0, spill_rows = 0;
     mpivf_status status =
         mpivf_slab_init(&a->slab, add->source, add->meta.seed, add->set, add->ranges);
-    if (status == MPIVF_OK)
-        status = mpivf_occupancy_init(ctx, &a->occupancy, add->meta.lists);
-    if (status == MPIVF_OK)
-        status = plan_memory(a, &batch_rows, &spill_rows);
-    if (status == MPIVF_OK)
-        status = mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows);
+    THEN(status, mpivf_occupancy_init(ctx, &a->occupancy, add->meta.lists));
+    THEN(status, plan_memory(a, &batch_rows, &spill_rows));
+    THEN(status, mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows));
     if (status == MPIVF_OK)
         status =
             mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows, wide(a));
@@ -259,10 +257,8 @@ add_batch_each(struct adding *a)
         mpivf_reader_ahead(&a->reader);
         status = show_batch(a);
     }
-    if (status == MPIVF_OK)
-        status = file_batch(a);
-    if (status == MPIVF_OK)
-        status = keep_batch(a);
+    THEN(status, file_batch(a));
+    THEN(status, keep_batch(a));
     mpivf_status ahead = mpivf_reader_wait(&a->reader);
     return status ? status : ahead;
 }
@@ -298,18 +294,16 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
         bool left = mpivf_reader_more(&a.reader);
         status = mpivf_round_all(&progress, status, a.batch->rows, left, &more);
     }
-    if (status == MPIVF_OK)
-        status = mpivf_source_unchanged_all(add->source);
+    THEN(status, mpivf_source_unchanged_all(add->source));
     if (status == MPIVF_OK && add->ids)
         status = mpivf_source_unchanged_all(add->ids);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, write_shard(&a));
+    THEN(status, mpivf_agree_all(par, write_shard(&a)));
     progress.phase->bytes_read = add->source->bytes_read - read_before;
     progress.phase->bytes_written = a.spill.bytes_written;
     mpivf_phase_end(&progress);
     adding_clear(&a);
-    if (status == MPIVF_OK) /* now that there is room */
-        status = compare_slabs_all(&a, &added->difference);
+    /* now that there is room */
+    THEN(status, compare_slabs_all(&a, &added->difference));
     mpivf_loss_sum_all(par, &a.loss);
     added->loss = a.loss;
     mpivf_occupancy_clear(&a.occupancy);

@@ -1,5 +1,6 @@
 #include "build/balance.h"
 
+#include "base/then.h"
 #include "build/near.h"
 #include "build/repair.h"
 #include "build/seeds.h"
@@ -121,8 +122,7 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
     mpivf_status status =
         mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);
     status = mpivf_agree_all(par, row ? status : MPIVF_MEMORY);
-    if (status == MPIVF_OK)
-        status = mpivf_seeds_all(par, &seeds, row);
+    THEN(status, mpivf_seeds_all(par, &seeds, row));
     if (status == MPIVF_OK) {
         memcpy(grown.centroid, coarse->centroid, cut->lists * dim * sizeof *row);
         memcpy(grown.centre, coarse->centre, dim * sizeof *row);
@@ -147,12 +147,12 @@ settle_all(struct mpivf_lloyd *lloyd)
     struct mpivf_near near;
     struct mpivf_lloyd_step step;
     mpivf_status status = mpivf_near_init_all(&near, lloyd->par, lloyd->coarse);
-    if (status == MPIVF_OK)
-        status = mpivf_near_find_all(&near);
+    THEN(status, mpivf_near_find_all(&near));
     for (int i = 0; i < LOCAL && status == MPIVF_OK; i++)
         status = mpivf_lloyd_among_all(lloyd, &near.candidates, NULL, 0, &step);
     mpivf_near_clear(&near);
-    return status ? status : mpivf_lloyd_all(lloyd, 0, &step);
+    THEN(status, mpivf_lloyd_all(lloyd, 0, &step));
+    return status;
 }
 
 mpivf_status
@@ -166,8 +166,7 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
     for (bool more = true; more && status == MPIVF_OK;) {
         struct cut cut;
         status = cut_init_all(lloyd, &cut);
-        if (status == MPIVF_OK)
-            status = count_all(lloyd, &cut);
+        THEN(status, count_all(lloyd, &cut));
         if (status == MPIVF_OK) {
             balanced->largest = 0;
             for (size_t l = 0; l < cut.lists; l++)
@@ -179,8 +178,7 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
         if (status == MPIVF_OK && more) {
             status = grow_all(lloyd, &cut, seed + ++balanced->rounds);
             balanced->added += cut.added;
-            if (status == MPIVF_OK)
-                status = settle_all(lloyd);
+            THEN(status, settle_all(lloyd));
         }
         cut_clear(ctx, &before);
         before = cut;

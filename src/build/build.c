@@ -1,5 +1,6 @@
 #include <mpivf/build.h>
 
+#include "base/then.h"
 #include "build/add.h"
 #include "build/building.h"
 #include "build/ids.h"
@@ -9,6 +10,7 @@
 #include "build/work.h"
 #include "io/checksum.h"
 #include "io/inputs.h"
+#include "par/root.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,8 +100,7 @@ have_model_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
         if (!b->work.has_model)
             status = mpivf_train_path_all(par, &b->source, &train, report, b->work.model,
                                           &built->trained);
-        if (status == MPIVF_OK)
-            status = from_work(b, mpivf_index_open_all(par, b->work.model, &b->model));
+        THEN(status, from_work(b, mpivf_index_open_all(par, b->work.model, &b->model)));
     }
     if (status)
         return status;
@@ -183,7 +184,8 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
     }
     mpivf_free(ctx, gap);
     mpivf_free(ctx, set);
-    return status ? status : mpivf_work_scan_all(&b->work);
+    THEN(status, mpivf_work_scan_all(&b->work));
+    return status;
 }
 
 /* No row was good. A shard of a job array may be so: others may have rows. */
@@ -257,9 +259,9 @@ open_inputs_all(struct mpivf_building *b, const char *input)
     mpivf_status status =
         mpivf_source_open_all(&b->source, b->par, input, "train", b->options->reading);
     b->source_fingerprint = b->source.fingerprint;
-    if (status == MPIVF_OK)
-        status = open_ids_all(b);
-    return status ? status : open_model_all(b);
+    THEN(status, open_ids_all(b));
+    THEN(status, open_model_all(b));
+    return status;
 }
 
 static mpivf_status
@@ -267,14 +269,12 @@ attempt_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_
 {
     b->damaged = false;
     mpivf_status status = recheck_all(b, report);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(b->par, b->par->rank == 0 ? mpivf_build_check_space(b) : MPIVF_OK);
-    if (status == MPIVF_OK)
-        status = have_model_all(b, report, built);
-    if (status == MPIVF_OK)
-        status = add_rows_all(b, report, built);
+    THEN(status, ROOT_ALL(b->par, mpivf_build_check_space(b)));
+    THEN(status, have_model_all(b, report, built));
+    THEN(status, add_rows_all(b, report, built));
     mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
-    return status ? status : merge_work_all(b, report, built);
+    THEN(status, merge_work_all(b, report, built));
+    return status;
 }
 
 /* Damage in the work folder is not the user's to mend: the work begins anew once, if forced to. */
@@ -290,7 +290,8 @@ work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_bui
         mpivf_index_close(&b->model);
     status = mpivf_work_restart_all(&b->work);
     memset(built, 0, sizeof *built);
-    return status ? status : attempt_all(b, report, built);
+    THEN(status, attempt_all(b, report, built));
+    return status;
 }
 
 /* What is wrong with the input is found before there is a work folder, as far as it can be. */
@@ -303,8 +304,7 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
     bool finished = false;
     mpivf_memory_credit(par->ctx);
     mpivf_status status = open_inputs_all(b, input);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_build_check_memory(b));
+    THEN(status, mpivf_agree_all(par, mpivf_build_check_memory(b)));
     mpivf_memory_settle(par->ctx);
     if (status)
         return status;
@@ -324,8 +324,7 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
         status = mpivf_ids_check_all(par, &b->ids, report);
     struct mpivf_claim_rules rules = {
         .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
-    if (status == MPIVF_OK)
-        status = mpivf_work_open_all(&b->work, par, b->files->work->path, &rules);
+    THEN(status, mpivf_work_open_all(&b->work, par, b->files->work->path, &rules));
     if (status == MPIVF_OK && !finished)
         status = work_all(b, report, built);
     if (status && par->rank == 0)
@@ -391,8 +390,7 @@ mpivf_build_all(const struct mpivf_par *par, const char *input,
             (void)mpivf_claim_remove(ctx, files->work->path, mpivf_work_owns);
     }
     mpivf_free(ctx, b);
-    if (status == MPIVF_OK)
-        status = describe_all(par, mpivf_output_path(files->index), built);
+    THEN(status, describe_all(par, mpivf_output_path(files->index), built));
     if (status == MPIVF_OK && par->rank == 0)
         note_lists(ctx, options, &built->spread);
     return status;
@@ -401,8 +399,5 @@ mpivf_build_all(const struct mpivf_par *par, const char *input,
 mpivf_status
 mpivf_build_clean_all(const struct mpivf_par *par, const struct mpivf_build_files *files)
 {
-    mpivf_status status = MPIVF_OK;
-    if (par->rank == 0)
-        status = mpivf_claim_remove(par->ctx, files->work->path, mpivf_work_owns);
-    return mpivf_agree_all(par, status);
+    return ROOT_ALL(par, mpivf_claim_remove(par->ctx, files->work->path, mpivf_work_owns));
 }

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "build/add.h"
 #include "build/building.h"
 #include "build/join.h"
@@ -118,5 +119,6 @@ mpivf_build_check_space(const struct mpivf_building *b)
     if (strcmp(scratch, folder) == 0)
         return mpivf_folder_space(ctx, folder, shards + index, "the build");
     mpivf_status status = mpivf_folder_space(ctx, scratch, 2 * shards, "the merging of shards");
-    return status ? status : mpivf_folder_space(ctx, folder, index, "the index");
+    THEN(status, mpivf_folder_space(ctx, folder, index, "the index"));
+    return status;
 }

@@ -1,6 +1,7 @@
 #include "build/draw.h"
 
 #include "base/rng.h"
+#include "base/then.h"
 #include "build/smallest.h"
 #include "math/distance.h"
 #include "source/rowsum.h"
@@ -234,13 +235,13 @@ read_all(struct reading *r, const struct mpivf_train_options *options,
         size_t before = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
         bool left = next_ranges(r);
         status = read_ranges(r);
-        if (status == MPIVF_OK)
-            status = keep_rows(r, options, sample);
+        THEN(status, keep_rows(r, options, sample));
         size_t now = sample ? mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL) : 0;
         status = mpivf_round_all(progress, status, now - before, left, &more);
     }
     *rowsum = mpivf_sum_u64_all(r->source->par, r->rowsum);
-    return status ? status : mpivf_source_unchanged_all(r->source);
+    THEN(status, mpivf_source_unchanged_all(r->source));
+    return status;
 }
 
 mpivf_status
@@ -252,13 +253,12 @@ mpivf_draw_all(const struct mpivf_par *par, struct mpivf_source *source,
     memset(sample, 0, sizeof *sample);
     thresholds_all(&r, draw);
     mpivf_status status = reading_init(&r);
-    if (status == MPIVF_OK)
-        status = make_room(&r, options->metric, draw, sample);
+    THEN(status, make_room(&r, options->metric, draw, sample));
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = read_all(&r, options, progress, sample, rowsum);
+    THEN(status, read_all(&r, options, progress, sample, rowsum));
     reading_clear(&r);
-    return status ? status : mpivf_agree_all(par, mpivf_sample_ready(sample));
+    THEN(status, mpivf_agree_all(par, mpivf_sample_ready(sample)));
+    return status;
 }
 
 mpivf_status
@@ -269,8 +269,7 @@ mpivf_draw_rowsum_all(struct mpivf_source *source, const struct mpivf_train_opti
     struct reading r = {.source = source, .seed = options->seed};
     thresholds_all(&r, draw);
     mpivf_status status = mpivf_agree_all(source->par, reading_init(&r));
-    if (status == MPIVF_OK)
-        status = read_all(&r, options, progress, NULL, rowsum);
+    THEN(status, read_all(&r, options, progress, NULL, rowsum));
     reading_clear(&r);
     return status;
 }

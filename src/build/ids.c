@@ -2,6 +2,7 @@
 
 #include "base/compare.h"
 #include "base/rng.h"
+#include "base/then.h"
 
 #include <stdlib.h>
 
@@ -87,7 +88,8 @@ pass_all(struct checking *c, uint64_t part, struct mpivf_progress *progress)
         uint64_t done = c->par->rank == 0 ? row - first : 0;
         status = mpivf_round_all(progress, status, done, false, &more);
     }
-    return status ? status : mpivf_agree_all(c->par, find_double(c));
+    THEN(status, mpivf_agree_all(c->par, find_double(c)));
+    return status;
 }
 
 mpivf_status

@@ -1,6 +1,7 @@
 #include "build/join.h"
 
 #include "base/compare.h"
+#include "base/then.h"
 #include "index/stream.h"
 
 #include <stdlib.h>
@@ -92,12 +93,10 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
     } else if (status == MPIVF_OK) {
         status = mpivf_index_match(ctx, &header->first, &index);
     }
-    if (status == MPIVF_OK)
-        status = append(ctx, (void **)&header->rejected, meta->rejected, index.rejected,
-                        index.meta.rejected, sizeof *header->rejected);
-    if (status == MPIVF_OK)
-        status = append(ctx, (void **)&header->range, meta->ranges, index.range, index.meta.ranges,
-                        sizeof *header->range);
+    THEN(status, append(ctx, (void **)&header->rejected, meta->rejected, index.rejected,
+                        index.meta.rejected, sizeof *header->rejected));
+    THEN(status, append(ctx, (void **)&header->range, meta->ranges, index.range, index.meta.ranges,
+                        sizeof *header->range));
     if (status == MPIVF_OK) {
         for (uint64_t l = 0; l <= meta->lists; l++)
             header->list_offset[l] += index.list_offset[l];
@@ -123,8 +122,7 @@ load_model(struct mpivf_context *ctx, const struct header *header, const char *p
     if (status == MPIVF_OK && trained.meta.model_fingerprint != header->meta.model_fingerprint)
         status = mpivf_fail(ctx, MPIVF_MISMATCH, "'%s' was made with another model than '%s'",
                             header->first.path, path);
-    if (status == MPIVF_OK)
-        status = mpivf_index_coarse(&trained, coarse);
+    THEN(status, mpivf_index_coarse(&trained, coarse));
     mpivf_index_close(&trained);
     return status;
 }
@@ -189,8 +187,7 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
     size_t run = f->end - f->first;
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
         status = mpivf_index_open(ctx, input[i], &f->input[i]);
-        if (status == MPIVF_OK)
-            status = mpivf_index_match(ctx, &f->output, &f->input[i]);
+        THEN(status, mpivf_index_match(ctx, &f->output, &f->input[i]));
     }
     if (status)
         return status;
@@ -205,15 +202,12 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
         struct mpivf_file file = mpivf_index_file(from);
         status = mpivf_stream_init(ctx, &f->stream[i], file, &from->meta, &from->layout,
                                    from->list_offset[f->first], from->list_offset[f->end], each);
-        if (status == MPIVF_OK)
-            status = mpivf_file_read(ctx, &file, f->stored + i * run, run * sizeof *f->stored,
-                                     from->layout.list_checksum + f->first * sizeof *f->stored);
+        THEN(status, mpivf_file_read(ctx, &file, f->stored + i * run, run * sizeof *f->stored,
+                                     from->layout.list_checksum + f->first * sizeof *f->stored));
     }
-    if (status == MPIVF_OK)
-        status = mpivf_file_update(ctx, partial, &f->file);
-    if (status == MPIVF_OK)
-        status = mpivf_stream_init(ctx, &f->out, f->file, &f->output.meta, &f->output.layout,
-                                   f->output.list_offset[f->first], 0, each);
+    THEN(status, mpivf_file_update(ctx, partial, &f->file));
+    THEN(status, mpivf_stream_init(ctx, &f->out, f->file, &f->output.meta, &f->output.layout,
+                                   f->output.list_offset[f->first], 0, each));
     return status;
 }
 
@@ -298,13 +292,10 @@ mpivf_join_fill(struct mpivf_context *ctx, const char *const *input, uint64_t in
     mpivf_status status = fill_init(&f, input, partial, part, parts);
     for (uint64_t l = f.first; l < f.end && status == MPIVF_OK; l++)
         status = fill_list(&f, l);
-    if (status == MPIVF_OK)
-        status = mpivf_stream_flush(&f.out);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &f.file, f.checksum, (f.end - f.first) * sizeof *f.checksum,
-                                  f.output.layout.list_checksum + f.first * sizeof *f.checksum);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &f.file);
+    THEN(status, mpivf_stream_flush(&f.out));
+    THEN(status, mpivf_file_write(ctx, &f.file, f.checksum, (f.end - f.first) * sizeof *f.checksum,
+                                  f.output.layout.list_checksum + f.first * sizeof *f.checksum));
+    THEN(status, mpivf_file_sync(ctx, &f.file));
     if (status == MPIVF_OK) {
         *rows += f.output.list_offset[f.end] - f.output.list_offset[f.first];
         *bytes += f.out.bytes;

@@ -1,5 +1,6 @@
 #include "build/kmeans.h"
 
+#include "base/then.h"
 #include "build/balance.h"
 #include "build/lloyd.h"
 #include "build/near.h"
@@ -240,17 +241,14 @@ guess_all(struct kmeans *km, size_t cells)
     if (!count || !first || !remainder || !cell_of)
         status = MPIVF_MEMORY;
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = train_top_all(km, &top);
-    if (status == MPIVF_OK)
-        status = find_cells_all(km, &top, count);
+    THEN(status, train_top_all(km, &top));
+    THEN(status, find_cells_all(km, &top, count));
     mpivf_coarse_clear(&top);
     if (status == MPIVF_OK) {
         deal_lists(count, cells, lists, remainder, first);
         status = seed_all(km, km->coarse, MPIVF_SAMPLE_PART, cells, km->lloyd.list, first);
     }
-    if (status == MPIVF_OK)
-        status = iterate_cells_all(km, cells, first, cell_of, cell_of + lists);
+    THEN(status, iterate_cells_all(km, cells, first, cell_of, cell_of + lists));
     mpivf_free(ctx, count);
     mpivf_free(ctx, first);
     mpivf_free(ctx, remainder);
@@ -408,8 +406,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
     if (status == MPIVF_OK)
         status =
             guess ? guess_all(&km, cells) : seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
-    if (status == MPIVF_OK)
-        status = refine_all(&km, guess);
+    THEN(status, refine_all(&km, guess));
     if (status == MPIVF_OK && most > 0)
         status = cap_all(&km, most);
     mpivf_lloyd_clear(&km.lloyd);

@@ -1,7 +1,9 @@
 #include "build/merge.h"
 
+#include "base/then.h"
 #include "build/join.h"
 #include "build/shard.h"
+#include "par/root.h"
 
 #include <string.h>
 
@@ -45,10 +47,8 @@ create_output(const struct round *round, uint64_t group, uint64_t *rows)
         return mpivf_join_create(ctx, round->input, inputs, round->merge->model,
                                  &round->merge->output->file, rows);
     mpivf_status status = partial_name(round, group, partial);
-    if (status == MPIVF_OK)
-        status = mpivf_file_create(ctx, partial, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_join_create(ctx, round->input + first, inputs, NULL, &file, rows);
+    THEN(status, mpivf_file_create(ctx, partial, &file));
+    THEN(status, mpivf_join_create(ctx, round->input + first, inputs, NULL, &file, rows));
     mpivf_status closed = mpivf_file_close(ctx, &file);
     return status ? status : closed;
 }
@@ -82,10 +82,9 @@ fill_outputs_all(const struct round *round, struct mpivf_progress *progress)
         if (item < end) {
             uint64_t group = item / parts, first = group_first(round, group);
             status = partial_name(round, group, partial);
-            if (status == MPIVF_OK)
-                status = mpivf_join_fill(par->ctx, round->input + first,
+            THEN(status, mpivf_join_fill(par->ctx, round->input + first,
                                          group_first(round, group + 1) - first, partial,
-                                         item % parts, parts, &rows, &bytes);
+                                         item % parts, parts, &rows, &bytes));
         }
         progress->phase->rows += rows;
         progress->phase->bytes_read += bytes;
@@ -103,14 +102,13 @@ name_shard(const struct round *round, uint64_t group, char path[MPIVF_PATH])
     char partial[MPIVF_PATH];
     struct mpivf_index index = {.fd = -1};
     mpivf_status status = partial_name(round, group, partial);
-    if (status == MPIVF_OK)
-        status = mpivf_index_open(ctx, partial, &index);
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, round->merge->folder,
+    THEN(status, mpivf_index_open(ctx, partial, &index));
+    THEN(status, mpivf_path(ctx, path, MPIVF_SHARD_NAME, round->merge->folder,
                             (unsigned long long)index.range[0].row,
-                            (unsigned long long)(index.meta.rows + index.meta.rejected));
+                            (unsigned long long)(index.meta.rows + index.meta.rejected)));
     mpivf_index_close(&index);
-    return status ? status : mpivf_file_commit(ctx, partial, path);
+    THEN(status, mpivf_file_commit(ctx, partial, path));
+    return status;
 }
 
 /* Give the outputs their names, then let the inputs go. */
@@ -150,12 +148,10 @@ round_all(const struct round *round, struct mpivf_progress *progress, char (*out
     uint64_t rows = 0;
     mpivf_status status = mpivf_agree_all(par, create_outputs(round, &rows));
     progress->total += mpivf_sum_u64_all(par, rows);
-    if (status == MPIVF_OK)
-        status = fill_outputs_all(round, progress);
+    THEN(status, fill_outputs_all(round, progress));
     if (status == MPIVF_OK && round->merge->rounds == 0 && round->merge->seen)
         status = mpivf_inputs_unchanged_all(par, round->merge->seen);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? commit_outputs(round, output) : MPIVF_OK);
+    THEN(status, ROOT_ALL(par, commit_outputs(round, output)));
     if (status && par->rank == 0)
         drop_partials(round);
     if (status == MPIVF_OK)

@@ -1,6 +1,7 @@
 /* The merge of files that a user names: check that they belong together, then merge. */
 #include <mpivf/build.h>
 
+#include "base/then.h"
 #include "build/join.h"
 #include "build/merge.h"
 #include "io/checksum.h"
@@ -83,8 +84,7 @@ survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_inde
 {
     struct mpivf_index index;
     mpivf_status status = mpivf_index_open(ctx, input[number], &index);
-    if (status == MPIVF_OK)
-        status = check_model(ctx, survey, &index, input[0], number);
+    THEN(status, check_model(ctx, survey, &index, input[0], number));
     bool model_only = status == MPIVF_OK && index.meta.source_rows == 0;
     if (status == MPIVF_OK && first->ctx != NULL && !model_only)
         status = mpivf_index_match(ctx, first, &index);
@@ -179,8 +179,7 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
         status = survey_input(ctx, survey, &first, input, i, chosen);
     if (status == MPIVF_OK && survey->chosen == 0)
         status = mpivf_fail(ctx, MPIVF_INPUT, "there is no shard among the inputs, only models");
-    if (status == MPIVF_OK)
-        status = check_cover(ctx, survey, options->partial);
+    THEN(status, check_cover(ctx, survey, options->partial));
     if (status == MPIVF_OK && survey->rows == 0 && !options->partial)
         status = mpivf_fail(ctx, MPIVF_INPUT,
                             "the shards have no rows, all %llu were rejected: there is nothing "
@@ -189,10 +188,9 @@ survey_inputs(struct mpivf_context *ctx, const char *const *input, uint64_t inpu
     if (status == MPIVF_OK && survey->model == UINT64_MAX)
         status = mpivf_fail(ctx, MPIVF_INPUT, "no input has centroids; add the model file");
     uint64_t at_once = survey->chosen < options->fan_in ? survey->chosen : options->fan_in;
-    if (status == MPIVF_OK)
-        status = mpivf_memory_plan(ctx, "merging shards",
+    THEN(status, mpivf_memory_plan(ctx, "merging shards",
                                    mpivf_join_bytes(&first.meta, at_once, ctx->threads), 0,
-                                   at_once > 2 ? "ask for a smaller --fan-in" : NULL, NULL);
+                                   at_once > 2 ? "ask for a smaller --fan-in" : NULL, NULL));
     qsort(chosen, survey->chosen, sizeof *chosen, by_first);
     uint64_t sums[] = {first.meta.model_fingerprint, first.meta.source_fingerprint,
                        mpivf_checksum_of(chosen, survey->chosen * sizeof *chosen)};
@@ -209,8 +207,7 @@ look_at(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
     mpivf_status status = MPIVF_OK;
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++) {
         status = mpivf_file_expect(ctx, input[i]);
-        if (status == MPIVF_OK)
-            status = mpivf_inputs_add(ctx, seen, input[i]);
+        THEN(status, mpivf_inputs_add(ctx, seen, input[i]));
     }
     return status;
 }
@@ -224,7 +221,8 @@ check_space(struct mpivf_context *ctx, const struct mpivf_build_files *files,
     mpivf_status status = MPIVF_OK;
     if (rounds) /* a round beside the one before */
         status = mpivf_folder_space(ctx, scratch, 2 * survey->bytes, "the merge");
-    return status ? status : mpivf_output_space(ctx, files->index, survey->bytes, "the index");
+    THEN(status, mpivf_output_space(ctx, files->index, survey->bytes, "the index"));
+    return status;
 }
 
 /* With several rounds, claim the folder they work in: a merge begins anew. */
@@ -240,7 +238,8 @@ claim_all(const struct mpivf_par *par, const struct mpivf_build_files *files, ui
                                       .no_work = true,
                                       .outputs = files->outputs};
     mpivf_status status = mpivf_claim_open_all(claim, par, files->work->path, &rules);
-    return status ? status : mpivf_claim_seen_all(claim);
+    THEN(status, mpivf_claim_seen_all(claim));
+    return status;
 }
 
 /* The same facts on every rank. */
@@ -252,16 +251,13 @@ survey_all(const struct mpivf_par *par, const char *const *input, uint64_t input
     mpivf_status status = MPIVF_OK;
     if (par->rank == 0) {
         status = mpivf_output_check(par->ctx, files->index); /* a merge has nothing to go on with */
-        if (status == MPIVF_OK)
-            status = look_at(par->ctx, input, inputs, seen);
+        THEN(status, look_at(par->ctx, input, inputs, seen));
     }
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_inputs_share_all(par, seen);
+    THEN(status, mpivf_inputs_share_all(par, seen));
     if (status == MPIVF_OK && par->rank == 0) {
         status = survey_inputs(par->ctx, input, inputs, options, survey, chosen);
-        if (status == MPIVF_OK)
-            status = check_space(par->ctx, files, survey, survey->chosen > options->fan_in);
+        THEN(status, check_space(par->ctx, files, survey, survey->chosen > options->fan_in));
     }
     mpivf_free(par->ctx, survey->range);
     survey->range = NULL;
@@ -281,8 +277,7 @@ merge_all(const struct mpivf_par *par, struct mpivf_merge *merge,
     mpivf_status status = MPIVF_OK;
     if (merge->inputs > merge->fan_in)
         status = claim_all(par, files, mark, &claim);
-    if (status == MPIVF_OK)
-        status = mpivf_merge_all(merge, report);
+    THEN(status, mpivf_merge_all(merge, report));
     mpivf_claim_clear(&claim);
     mpivf_status removed = MPIVF_OK;
     if (par->rank == 0) /* also what a killed merge left */
@@ -303,8 +298,7 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
     struct chosen *chosen = mpivf_alloc_zero(ctx, "the inputs", inputs, sizeof *chosen);
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
     mpivf_status status = mpivf_agree_all(par, chosen && ordered ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK)
-        status = survey_all(par, input, inputs, files, options, &seen, &survey, chosen);
+    THEN(status, survey_all(par, input, inputs, files, options, &seen, &survey, chosen));
     if (status == MPIVF_OK) {
         for (uint64_t i = 0; i < survey.chosen; i++) {
             ordered[i] = input[chosen[i].number];

@@ -1,5 +1,7 @@
 #include "build/model.h"
 
+#include "base/then.h"
+
 /* Write the checksum of every list of a file without rows; `room` is [lists]. */
 static mpivf_status
 write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file, uint64_t lists,
@@ -42,10 +44,8 @@ mpivf_model_write(struct mpivf_context *ctx, const struct mpivf_file *file,
     struct mpivf_index_layout layout;
     uint64_t *room = mpivf_alloc_zero(ctx, "list offsets", meta.lists + 1, sizeof *room);
     mpivf_status status = room ? MPIVF_OK : MPIVF_MEMORY;
-    if (status == MPIVF_OK)
-        status = mpivf_index_create(ctx, file, &meta, coarse->centroid, room, NULL, NULL, &layout);
-    if (status == MPIVF_OK)
-        status = write_checksums(ctx, file, meta.lists, &layout, room);
+    THEN(status, mpivf_index_create(ctx, file, &meta, coarse->centroid, room, NULL, NULL, &layout));
+    THEN(status, write_checksums(ctx, file, meta.lists, &layout, room));
     mpivf_free(ctx, room);
     return status;
 }

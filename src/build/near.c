@@ -1,5 +1,7 @@
 #include "build/near.h"
 
+#include "base/then.h"
+
 enum { STEP = 4096 }; /* lists looked up at a time */
 static const char what[] = "the neighbours of lists";
 
@@ -21,8 +23,7 @@ mpivf_near_init_all(struct mpivf_near *near, const struct mpivf_par *par,
     near->start = mpivf_alloc(ctx, what, lists + 1, sizeof *near->start);
     near->list = mpivf_alloc(ctx, what, lists * each, sizeof *near->list);
     mpivf_status status = near->start && near->list ? MPIVF_OK : MPIVF_MEMORY;
-    if (status == MPIVF_OK)
-        status = mpivf_coarse_picks_init(coarse);
+    THEN(status, mpivf_coarse_picks_init(coarse));
     for (size_t l = 0; l <= lists && status == MPIVF_OK; l++)
         near->start[l] = l * each;
     near->candidates = (struct mpivf_candidates){lists, near->start, near->list};

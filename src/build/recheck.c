@@ -1,5 +1,6 @@
 #include "build/recheck.h"
 
+#include "base/then.h"
 #include "source/rowsum.h"
 #include "source/stamp.h"
 
@@ -29,9 +30,8 @@ check_shard_all(struct mpivf_recheck *r, const char *path, struct mpivf_progress
     struct mpivf_index shard;
     uint64_t rowsum = 0;
     mpivf_status status = open_all(r, path, &shard);
-    if (status == MPIVF_OK)
-        status = mpivf_rowsum_again_all(r->source, r->ids, false, shard.range, shard.meta.ranges,
-                                        progress, &rowsum);
+    THEN(status, mpivf_rowsum_again_all(r->source, r->ids, false, shard.range, shard.meta.ranges,
+                                        progress, &rowsum));
     if (status == MPIVF_OK && rowsum != shard.meta.stamp.rows)
         status = refuse(r, &shard.meta.stamp, path);
     mpivf_index_close(&shard);

@@ -1,5 +1,6 @@
 #include "build/sample.h"
 
+#include "base/then.h"
 #include "io/folder.h"
 
 #include <math.h>
@@ -66,7 +67,8 @@ choose_store(struct mpivf_sample *sample, size_t memory)
     mpivf_status status =
         mpivf_folder_space(ctx, sample->path, (uint64_t)places * sample->dim * sizeof(float),
                            "a sample that is larger than the memory");
-    return status ? status : mpivf_file_nameless(ctx, sample->path, &sample->file);
+    THEN(status, mpivf_file_nameless(ctx, sample->path, &sample->file));
+    return status;
 }
 
 mpivf_status
@@ -236,8 +238,7 @@ mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_bl
     mpivf_status status = transfer(sample, false, sample->row, block->first, n);
     uint64_t bytes = sample->dim * sizeof(float); /* the next is fetched while this one is used */
     mpivf_file_ahead(&sample->file, (block->first + n) * bytes, n * bytes);
-    if (status == MPIVF_OK)
-        status = prepare(sample, &sample->prepared[0], sample->row, n, sample->block_rows);
+    THEN(status, prepare(sample, &sample->prepared[0], sample->row, n, sample->block_rows));
     if (status == MPIVF_OK)
         sample->loaded = b;
     return status;

@@ -1,6 +1,7 @@
 #include "build/seeds.h"
 
 #include "base/rng.h"
+#include "base/then.h"
 #include "io/checksum.h"
 #include "math/distance.h"
 #include "math/kernel.h"
@@ -218,8 +219,7 @@ mpivf_seeds_all(const struct mpivf_par *par, const struct mpivf_seeds *seeds, fl
         if (status == MPIVF_OK && !enough && wanted >= total)
             status = mpivf_fail(ctx, MPIVF_INTERNAL, "a group has fewer rows than seeds");
     }
-    if (status == MPIVF_OK)
-        status = fetch_all(par, seeds, chosen, last, row);
+    THEN(status, fetch_all(par, seeds, chosen, last, row));
     if (status == MPIVF_OK && par->rank == 0 && count > 0)
         part_equal(seeds, chosen, row);
     mpivf_free(ctx, chosen);

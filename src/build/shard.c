@@ -2,6 +2,7 @@
 #include "build/shard.h"
 
 #include "base/compare.h"
+#include "base/then.h"
 #include "index/stream.h"
 
 #include <stdlib.h>
@@ -173,7 +174,8 @@ write_lists(struct mpivf_spill *spill, struct mpivf_stream *stream, uint64_t fir
         if (status == MPIVF_OK)
             spill->checksum[l] = mpivf_stream_end_list(stream);
     }
-    return status ? status : mpivf_stream_flush(stream);
+    THEN(status, mpivf_stream_flush(stream));
+    return status;
 }
 
 /* The first list of part `part` when the lists are cut into `parts` of about as many rows. */
@@ -218,10 +220,10 @@ write_rows(struct mpivf_spill *spill, const struct mpivf_file *file,
         mpivf_stream_clear(&stream[t]);
     }
     mpivf_free(ctx, stream);
-    return status ? status
-                  : mpivf_file_write(ctx, file, spill->checksum,
-                                     spill->meta.lists * sizeof *spill->checksum,
-                                     layout->list_checksum);
+    THEN(status,
+         mpivf_file_write(ctx, file, spill->checksum, spill->meta.lists * sizeof *spill->checksum,
+                          layout->list_checksum));
+    return status;
 }
 
 mpivf_status
@@ -243,11 +245,9 @@ mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder)
     spill->meta.rejected = spill->rejects;
     spill->meta.ranges = spill->ranges;
     spill->meta.stamp.rows = spill->rowsum;
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder, (unsigned long long)first,
-                            (unsigned long long)(spill->rows + spill->rejects));
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, partial, "%s.partial", path);
+    THEN(status, mpivf_path(ctx, path, MPIVF_SHARD_NAME, folder, (unsigned long long)first,
+                            (unsigned long long)(spill->rows + spill->rejects)));
+    THEN(status, mpivf_path(ctx, partial, "%s.partial", path));
     if (status)
         return status;
     status = mpivf_file_create(ctx, partial, &file);
@@ -255,8 +255,7 @@ mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder)
         return status;
     status = mpivf_index_create(ctx, &file, &spill->meta, NULL, spill->offset, spill->rejected,
                                 spill->range, &layout);
-    if (status == MPIVF_OK)
-        status = write_rows(spill, &file, &layout);
+    THEN(status, write_rows(spill, &file, &layout));
     status = mpivf_file_finish(ctx, &file, path, status);
     spill->rows = spill->rejects = spill->ranges = 0;
     spill->rowsum = 0;

@@ -1,5 +1,6 @@
 #include <mpivf/train.h>
 
+#include "base/then.h"
 #include "build/kmeans.h"
 #include "build/model.h"
 #include "codec/loss.h"
@@ -178,9 +179,8 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     mpivf_phase_end(&progress);
 
     mpivf_phase_begin(&progress, par, report, "k-means", "rows", wanted * options->iterations);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(
-            par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim));
+    THEN(status,
+         mpivf_agree_all(par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim)));
     if (status == MPIVF_OK)
         status =
             mpivf_kmeans_all(par, &sample, options, most_sampled(options, wanted, source->rows),
@@ -248,8 +248,7 @@ write_at(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse 
     char partial[MPIVF_PATH];
     struct mpivf_file file = {.fd = -1};
     mpivf_status status = mpivf_path(ctx, partial, "%s.partial", path);
-    if (status == MPIVF_OK)
-        status = mpivf_file_create(ctx, partial, &file);
+    THEN(status, mpivf_file_create(ctx, partial, &file));
     if (status)
         return status;
     status = write_model(ctx, &file, coarse, source, options, trained);

@@ -1,7 +1,9 @@
 #include "build/work.h"
 
+#include "base/then.h"
 #include "build/shard.h"
 #include "io/folder.h"
+#include "par/root.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,8 +214,7 @@ mpivf_work_scan_all(struct mpivf_work *work)
     forget(work);
     if (par->rank == 0) {
         status = scan(work);
-        if (status == MPIVF_OK)
-            status = mpivf_claim_write(&work->claim, contents(work));
+        THEN(status, mpivf_claim_write(&work->claim, contents(work)));
     }
     status = mpivf_agree_all(par, status);
     if (status)
@@ -261,9 +262,9 @@ mpivf_work_restart_all(struct mpivf_work *work)
 {
     const struct mpivf_par *par = work->claim.par;
     mpivf_forgive(par->ctx);
-    mpivf_status status =
-        mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_empty(&work->claim) : MPIVF_OK);
-    return status ? status : mpivf_work_scan_all(work);
+    mpivf_status status = ROOT_ALL(par, mpivf_claim_empty(&work->claim));
+    THEN(status, mpivf_work_scan_all(work));
+    return status;
 }
 
 mpivf_status
@@ -277,11 +278,11 @@ mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const 
     if (status)
         return status; /* not ours, or not locked: nothing in it is touched */
     status = mpivf_path(par->ctx, work->model, "%s/model.h5", folder);
-    if (status == MPIVF_OK)
-        status = mpivf_work_scan_all(work);
+    THEN(status, mpivf_work_scan_all(work));
     if (mpivf_work_is_damage(status))
         status = rules->over ? mpivf_work_restart_all(work) : mpivf_work_damaged(work);
-    return status ? status : mpivf_claim_seen_all(&work->claim);
+    THEN(status, mpivf_claim_seen_all(&work->claim));
+    return status;
 }
 
 void

@@ -1,5 +1,6 @@
 #include "cmd/train_options.h"
 
+#include "base/then.h"
 #include "codec/codec.h"
 #include "io/file.h"
 #include "measure/watch.h"
@@ -184,13 +185,11 @@ run_all(struct mpivf_call *call)
     struct mpivf_build_files files;
     struct mpivf_output *report;
     mpivf_status status = declare_all(call, &truth, &files, &report);
-    if (status == MPIVF_OK)
-        status = mpivf_call_check_fan_in_all(call, o.fan_in);
+    THEN(status, mpivf_call_check_fan_in_all(call, o.fan_in));
     if (status == MPIVF_OK && f->truth)
         status = truth_begin_all(call, &truth);
     o.watch = truth.state ? &truth.watch : NULL;
-    if (status == MPIVF_OK)
-        status = mpivf_build_all(call->par, input, &files, &o, &call->report, &built);
+    THEN(status, mpivf_build_all(call->par, input, &files, &o, &call->report, &built));
     mpivf_watch_end_all(&truth.state);
     if (status == MPIVF_OK && f->truth)
         status = mpivf_truth_all(call->par, input, truth.queries, &truth.files, &truth.options,
@@ -204,7 +203,8 @@ run_all(struct mpivf_call *call)
     status = mpivf_report_write_all(call->par, &call->report, report, call->line);
     if (status == MPIVF_OK && f->truth)
         status = mpivf_truth_clean_all(call->par, &truth.files);
-    return status ? status : mpivf_build_clean_all(call->par, &files);
+    THEN(status, mpivf_build_clean_all(call->par, &files));
+    return status;
 }
 
 extern const struct mpivf_command mpivf_cmd_build;

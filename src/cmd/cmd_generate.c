@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/command.h"
 
 #include <mpivf/generate.h>
@@ -40,8 +41,7 @@ run_all(struct mpivf_call *call)
     o.type = f->half ? MPIVF_F16 : MPIVF_F32;
     struct mpivf_output *out = mpivf_outputs_write(&call->outputs, call->operand[0]);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
-    if (status == MPIVF_OK)
-        status = mpivf_generate_all(call->par, out, &o, &call->report);
+    THEN(status, mpivf_generate_all(call->par, out, &o, &call->report));
     mpivf_call_set(call, "rows", json_integer((json_int_t)o.rows));
     mpivf_call_set(call, "queries", json_integer((json_int_t)o.queries));
     mpivf_call_set(call, "file", json_string(call->operand[0]));

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/command.h"
 
 #include <mpivf/index.h>
@@ -78,8 +79,7 @@ run_all(struct mpivf_call *call)
     mpivf_status status = MPIVF_OK;
     if (par->rank == 0) {
         status = mpivf_index_open(par->ctx, call->operand[0], &index);
-        if (status == MPIVF_OK)
-            status = show(call, &index);
+        THEN(status, show(call, &index));
         mpivf_index_close(&index);
     }
     return mpivf_agree_all(par, status);

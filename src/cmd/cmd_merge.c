@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/command.h"
 
 #include <mpivf/build.h>
@@ -41,11 +42,9 @@ run_all(struct mpivf_call *call)
     files.work =
         mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch, "merge");
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
-    if (status == MPIVF_OK)
-        status = mpivf_call_check_fan_in_all(call, inputs < o->fan_in ? inputs : o->fan_in);
-    if (status == MPIVF_OK)
-        status = mpivf_merge_files_all(call->par, call->operand, inputs, &files, o, &call->report,
-                                       &built);
+    THEN(status, mpivf_call_check_fan_in_all(call, inputs < o->fan_in ? inputs : o->fan_in));
+    THEN(status,
+         mpivf_merge_files_all(call->par, call->operand, inputs, &files, o, &call->report, &built));
     if (status)
         return status;
     mpivf_call_set(call, "rows", json_integer((json_int_t)built.rows));

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/command.h"
 
 #include <mpivf/report.h>
@@ -45,9 +46,8 @@ run_all(struct mpivf_call *call)
         return mpivf_fail(call->par->ctx, MPIVF_USAGE, "--probes and --recall exclude each other");
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
-    if (status == MPIVF_OK)
-        status = mpivf_search_all(call->par, call->operand[0], call->operand[1], files.output, o,
-                                  &call->report, &searched);
+    THEN(status, mpivf_search_all(call->par, call->operand[0], call->operand[1], files.output, o,
+                                  &call->report, &searched));
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)searched.queries));

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/command.h"
 
 #include <mpivf/report.h>
@@ -35,9 +36,8 @@ run_all(struct mpivf_call *call)
     struct mpivf_call_files files;
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
-    if (status == MPIVF_OK)
-        status = mpivf_shuffle_all(call->par, call->operand[0], files.output, &f->shuffle,
-                                   &call->report, &made);
+    THEN(status, mpivf_shuffle_all(call->par, call->operand[0], files.output, &f->shuffle,
+                                   &call->report, &made));
     if (status)
         return status;
     mpivf_call_set(call, "rows", json_integer((json_int_t)made.rows));

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/train_options.h"
 
 #include <mpivf/report.h>
@@ -39,8 +40,7 @@ run_all(struct mpivf_call *call)
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     mpivf_memory_credit(par->ctx); /* until training has planned */
-    if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&source, par, call->operand[0], "train", f->reading);
+    THEN(status, mpivf_source_open_all(&source, par, call->operand[0], "train", f->reading));
     if (status == MPIVF_OK)
         status =
             mpivf_train_file_all(par, &source, &f->train, &call->report, files.output, &trained);
@@ -49,7 +49,8 @@ run_all(struct mpivf_call *call)
     if (status == MPIVF_OK && trained.decoded)
         mpivf_call_figure(call, "decode_error", trained.decode_error);
     mpivf_call_set(call, "model", json_string(path));
-    return status ? status : mpivf_report_write_all(par, &call->report, files.report, call->line);
+    THEN(status, mpivf_report_write_all(par, &call->report, files.report, call->line));
+    return status;
 }
 
 extern const struct mpivf_command mpivf_cmd_train;

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "cmd/command.h"
 
 #include <mpivf/report.h>
@@ -107,8 +108,7 @@ run_all(struct mpivf_call *call)
     struct mpivf_truth_files files;
     struct mpivf_truth_options o = f->truth;
     mpivf_status status = read_prefixes(ctx, f->prefix, names, &o);
-    if (status == MPIVF_OK)
-        status = read_also(ctx, f->also, &o.also);
+    THEN(status, read_also(ctx, f->also, &o.also));
     if (status == MPIVF_OK && call->operands != (o.self ? 2 : 3))
         status = mpivf_fail(ctx, MPIVF_USAGE,
                             o.self ? "--self takes BASE and OUT only"
@@ -128,9 +128,8 @@ run_all(struct mpivf_call *call)
     struct mpivf_output *report = mpivf_outputs_report(
         &call->outputs, o.prefixes == 0 ? mpivf_output_path(files.output[0]) : out);
     status = mpivf_outputs_declare_all(&call->outputs, o.force);
-    if (status == MPIVF_OK)
-        status = mpivf_truth_all(call->par, call->operand[0], o.self ? NULL : call->operand[1],
-                                 &files, &o, &call->report, &made);
+    THEN(status, mpivf_truth_all(call->par, call->operand[0], o.self ? NULL : call->operand[1],
+                                 &files, &o, &call->report, &made));
     if (status)
         return status;
     mpivf_call_set(call, "queries", json_integer((json_int_t)made.queries));
@@ -144,7 +143,8 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "computed_per_neighbour", json_real(made.survivors));
     mpivf_call_set(call, "truth", json_string(out));
     status = mpivf_report_write_all(call->par, &call->report, report, call->line);
-    return status ? status : mpivf_truth_clean_all(call->par, &files);
+    THEN(status, mpivf_truth_clean_all(call->par, &files));
+    return status;
 }
 
 extern const struct mpivf_command mpivf_cmd_truth;

@@ -1,5 +1,6 @@
 #include "base/fault.h"
 #include "base/limit.h"
+#include "base/then.h"
 #include "cmd/command.h"
 #include "math/blas.h"
 #include "math/kernel.h"
@@ -214,11 +215,9 @@ run(const struct mpivf_command *command, void *fields, const char **operand, int
                               .result = json_object()};
     mpivf_outputs_init(&call.outputs, &par);
     mpivf_status status = set_memory(&par, common->memory);
-    if (status == MPIVF_OK)
-        status = mpivf_limit_files(&ctx, 0);
+    THEN(status, mpivf_limit_files(&ctx, 0));
     status = mpivf_agree_all(&par, status);
-    if (status == MPIVF_OK)
-        status = command->run_all(&call);
+    THEN(status, command->run_all(&call));
     status = mpivf_agree_all(&par, status);
     mpivf_outputs_end(&call.outputs);
     int code = mpivf_exit_code(status);

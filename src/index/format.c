@@ -1,5 +1,6 @@
 #include "index/format.h"
 
+#include "base/then.h"
 #include "io/hdf5.h"
 
 #include <string.h>
@@ -217,8 +218,7 @@ mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
     for (size_t i = 0; i < sizeof small / sizeof small[0] && status == MPIVF_OK; i++)
         status = mpivf_file_write(ctx, file, small[i].data, dataset_bytes(&d[small[i].dataset]),
                                   d[small[i].dataset].offset);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, file); /* others write the rows and sync those */
+    THEN(status, mpivf_file_sync(ctx, file)); /* others write the rows and sync those */
     if (status == MPIVF_OK)
         get_layout(d, layout);
     return status;
@@ -408,16 +408,12 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
         return MPIVF_MEMORY;
     strcpy(index->path, path);
     mpivf_status status = read_meta(ctx, path, a, d, &index->meta);
-    if (status == MPIVF_OK)
-        status = read_stamp(ctx, path, a, &index->meta);
-    if (status == MPIVF_OK)
-        status = check_datasets(ctx, path, &index->meta, d);
+    THEN(status, read_stamp(ctx, path, a, &index->meta));
+    THEN(status, check_datasets(ctx, path, &index->meta, d));
     struct mpivf_file file = {.fd = -1};
-    if (status == MPIVF_OK)
-        status = mpivf_file_open(ctx, index->path, &file);
+    THEN(status, mpivf_file_open(ctx, index->path, &file));
     index->fd = file.fd;
-    if (status == MPIVF_OK)
-        status = read_small(index, d);
+    THEN(status, read_small(index, d));
     if (status)
         return status;
     get_layout(d, &index->layout);

@@ -1,4 +1,5 @@
 /* The collective side of format.c: one rank reads, all know. */
+#include "base/then.h"
 #include "index/format.h"
 #include "io/inputs.h"
 
@@ -16,7 +17,8 @@ look_all(const struct mpivf_par *par, const char *path, struct mpivf_inputs **in
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_inputs_add(ctx, *inputs, path);
     status = mpivf_agree_all(par, status);
-    return status ? status : mpivf_inputs_share_all(par, *inputs);
+    THEN(status, mpivf_inputs_share_all(par, *inputs));
+    return status;
 }
 
 /* A mark of all rows: the checksums of the lists, which are read piece by piece. */
@@ -47,7 +49,8 @@ check_content_all(const struct mpivf_par *par, const struct mpivf_index *index)
 {
     uint64_t mark;
     mpivf_status status = mpivf_agree_all(par, mark_content(index, &mark));
-    return status ? status : mpivf_inputs_content_all(par, index->path, mark);
+    THEN(status, mpivf_inputs_content_all(par, index->path, mark));
+    return status;
 }
 
 mpivf_status

@@ -1,6 +1,7 @@
 /*
  * What is asked of an open index: its file and centroids, where to cut it, whether it fits another.
  */
+#include "base/then.h"
 #include "index/format.h"
 #include "io/inputs.h"
 
@@ -63,9 +64,8 @@ mpivf_index_coarse(struct mpivf_index *index, struct mpivf_coarse *coarse)
     if (meta->centroids == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is a shard without centroids", index->path);
     mpivf_status status = mpivf_coarse_init(ctx, coarse, meta->metric, meta->lists, meta->dim);
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, coarse->centroid,
-                                 meta->lists * meta->dim * sizeof(float), index->layout.centroid);
+    THEN(status, mpivf_file_read(ctx, &file, coarse->centroid,
+                                 meta->lists * meta->dim * sizeof(float), index->layout.centroid));
     if (status)
         return status;
     if (mpivf_coarse_fingerprint(coarse) != meta->model_fingerprint)

@@ -1,6 +1,7 @@
 #include "io/claim.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 #include "io/claim_identity.h"
 #include "io/folder.h"
 
@@ -126,7 +127,8 @@ clear_entry(struct mpivf_context *ctx, void *arg, const char *name)
     if (clearing->ours == NULL || !clearing->ours(name))
         return MPIVF_OK;
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", clearing->folder, name);
-    return status ? status : mpivf_file_remove(ctx, path);
+    THEN(status, mpivf_file_remove(ctx, path));
+    return status;
 }
 
 /*
@@ -140,8 +142,7 @@ clear_own(struct mpivf_context *ctx, const char *folder)
     mpivf_status status = MPIVF_OK;
     for (size_t i = 0; i < sizeof own / sizeof own[0] && status == MPIVF_OK; i++) {
         status = mpivf_path(ctx, path, "%s/%s", folder, own[i]);
-        if (status == MPIVF_OK)
-            status = mpivf_file_remove(ctx, path);
+        THEN(status, mpivf_file_remove(ctx, path));
     }
     return status;
 }
@@ -152,9 +153,9 @@ remove_held(struct mpivf_context *ctx, const char *folder, bool (*ours)(const ch
 {
     struct clearing clearing = {folder, ours};
     mpivf_status status = mpivf_folder_list(ctx, folder, clear_entry, &clearing);
-    if (status == MPIVF_OK)
-        status = clear_own(ctx, folder);
-    return status ? status : mpivf_folder_remove(ctx, folder);
+    THEN(status, clear_own(ctx, folder));
+    THEN(status, mpivf_folder_remove(ctx, folder));
+    return status;
 }
 
 mpivf_status
@@ -374,15 +375,13 @@ enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
         status = MPIVF_OK;
         over = true;
     }
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, path, "%s/manifest.json.partial", claim->folder);
-    if (status == MPIVF_OK)
-        status = mpivf_file_remove(ctx, path);
-    if (status == MPIVF_OK)
-        status = tidy_outputs(claim->folder, claim->outputs);
+    THEN(status, mpivf_path(ctx, path, "%s/manifest.json.partial", claim->folder));
+    THEN(status, mpivf_file_remove(ctx, path));
+    THEN(status, tidy_outputs(claim->folder, claim->outputs));
     if (status == MPIVF_OK && over)
         status = mpivf_claim_empty(claim);
-    return status ? status : mpivf_claim_write(claim, json_object());
+    THEN(status, mpivf_claim_write(claim, json_object()));
+    return status;
 }
 
 mpivf_status
@@ -403,10 +402,8 @@ mpivf_claim_open_all(struct mpivf_claim *claim, const struct mpivf_par *par, con
     else
         status = MPIVF_MEMORY;
     if (par->rank == 0) {
-        if (status == MPIVF_OK)
-            status = lock_folder(claim);
-        if (status == MPIVF_OK)
-            status = enter(claim, rules);
+        THEN(status, lock_folder(claim));
+        THEN(status, enter(claim, rules));
         if (status && claim->lock.fd >= 0 && !mpivf_claim_exists(folder)) /* we have just made it */
             (void)remove_held(ctx, folder, NULL);
     }

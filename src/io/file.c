@@ -2,6 +2,7 @@
 #include "io/file.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 #include "io/folder.h"
 
 #include <errno.h>
@@ -275,8 +276,7 @@ mpivf_file_copy(struct mpivf_context *ctx, const struct mpivf_file *from,
         while (at < end && status == MPIVF_OK) {
             size_t n = end - at < (off_t)sizeof piece ? (size_t)(end - at) : sizeof piece;
             status = mpivf_file_read(ctx, from, piece, n, (uint64_t)at);
-            if (status == MPIVF_OK)
-                status = mpivf_file_write(ctx, to, piece, n, (uint64_t)at);
+            THEN(status, mpivf_file_write(ctx, to, piece, n, (uint64_t)at));
             at += (off_t)n;
         }
     }
@@ -330,12 +330,10 @@ mpivf_file_finish(struct mpivf_context *ctx, struct mpivf_file *file, const char
                   mpivf_status status)
 {
     const char *partial = file->path;
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, file);
+    THEN(status, mpivf_file_sync(ctx, file));
     mpivf_status closed = mpivf_file_close(ctx, file);
     status = status ? status : closed;
-    if (status == MPIVF_OK)
-        status = mpivf_file_commit(ctx, partial, path);
+    THEN(status, mpivf_file_commit(ctx, partial, path));
     if (status)
         (void)mpivf_file_remove(ctx, partial);
     return status;
@@ -350,8 +348,7 @@ mpivf_file_save(struct mpivf_context *ctx, const char *path, const void *data, s
     if (status)
         return status;
     status = mpivf_file_create(ctx, partial, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &file, data, bytes, 0);
+    THEN(status, mpivf_file_write(ctx, &file, data, bytes, 0));
     return mpivf_file_finish(ctx, &file, path, status);
 }
 

@@ -1,5 +1,6 @@
 #include "io/foreign.h"
 
+#include "base/then.h"
 #include "io/file.h"
 
 #include <stdarg.h>
@@ -291,11 +292,10 @@ mpivf_foreign_refuse(struct mpivf_context *ctx, const char *path, const char *ob
         return refuse_folder(&f);
     struct mpivf_file file;
     mpivf_status status = mpivf_file_open(ctx, path, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_size(ctx, path, &f.bytes);
+    THEN(status, mpivf_file_size(ctx, path, &f.bytes));
     f.known = f.bytes < HEAD ? f.bytes : HEAD;
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, f.head, f.known, 0);
+    THEN(status, mpivf_file_read(ctx, &file, f.head, f.known, 0));
     mpivf_file_drop(&file);
-    return status ? status : refuse_file(&f);
+    THEN(status, refuse_file(&f));
+    return status;
 }

@@ -1,6 +1,7 @@
 #include "io/hdf5_internal.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -120,12 +121,9 @@ mpivf_h5_create(struct mpivf_context *ctx, const struct mpivf_file *file,
     char temporary[MPIVF_PATH];
     struct mpivf_file memory = {.fd = -1};
     mpivf_status status = mpivf_file_allowed(ctx, file->path, total_bytes(dataset, datasets));
-    if (status == MPIVF_OK)
-        status = mpivf_file_memory(ctx, temporary, &memory);
-    if (status == MPIVF_OK)
-        status = create_in(ctx, temporary, file->path, attribute, attributes, dataset, datasets);
-    if (status == MPIVF_OK)
-        status = mpivf_file_copy(ctx, &memory, file);
+    THEN(status, mpivf_file_memory(ctx, temporary, &memory));
+    THEN(status, create_in(ctx, temporary, file->path, attribute, attributes, dataset, datasets));
+    THEN(status, mpivf_file_copy(ctx, &memory, file));
     mpivf_file_drop(&memory);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "io/hdf5_survey.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 
 #include <string.h>
 
@@ -21,8 +22,7 @@ describing_open(struct describing *d, struct mpivf_context *ctx, const char *pat
     *d = (struct describing){.ctx = ctx, .path = path, .object = object, .dim = {0, 1}};
     d->file = d->dataset = d->type = d->space = -1;
     mpivf_status status = mpivf_h5_open_file(ctx, path, false, &d->file);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_open_object(ctx, d->file, path, object, &d->dataset);
+    THEN(status, mpivf_h5_open_object(ctx, d->file, path, object, &d->dataset));
     if (status)
         return status;
     d->space = H5Dget_space(d->dataset);
@@ -152,12 +152,9 @@ mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
     struct describing d;
     struct mpivf_h5_shape found = {0};
     mpivf_status status = describing_open(&d, ctx, path, object);
-    if (status == MPIVF_OK)
-        status = check_kind(&d, &found);
-    if (status == MPIVF_OK)
-        status = survey(&d, d.type, true, visit, arg);
-    if (status == MPIVF_OK)
-        status = set_shape(&d, &found);
+    THEN(status, check_kind(&d, &found));
+    THEN(status, survey(&d, d.type, true, visit, arg));
+    THEN(status, set_shape(&d, &found));
     if (status == MPIVF_OK) {
         note_more(&d);
         *shape = found;

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "io/hdf5_internal.h"
 
 #include <string.h>
@@ -165,14 +166,10 @@ mpivf_h5_layout_spread_all(const struct mpivf_par *par, struct mpivf_h5_layout *
         *l = whole;
         l->leaf = NULL, l->piece = NULL, l->name = NULL, l->unwritten = NULL;
     }
-    if (status == MPIVF_OK)
-        status = spread_array_all(par, &l->leaf, l->leaves, sizeof *l->leaf);
-    if (status == MPIVF_OK)
-        status = spread_array_all(par, &l->piece, l->pieces, sizeof *l->piece);
-    if (status == MPIVF_OK)
-        status = spread_array_all(par, &l->name, l->names, sizeof *l->name);
-    if (status == MPIVF_OK)
-        status = spread_array_all(par, &l->unwritten, l->unwrittens, sizeof *l->unwritten);
+    THEN(status, spread_array_all(par, &l->leaf, l->leaves, sizeof *l->leaf));
+    THEN(status, spread_array_all(par, &l->piece, l->pieces, sizeof *l->piece));
+    THEN(status, spread_array_all(par, &l->name, l->names, sizeof *l->name));
+    THEN(status, spread_array_all(par, &l->unwritten, l->unwrittens, sizeof *l->unwritten));
     return status;
 }
 

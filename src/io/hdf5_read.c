@@ -1,6 +1,7 @@
 #include "io/hdf5_reader.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 
 #include <string.h>
 
@@ -275,8 +276,7 @@ mpivf_h5_read_local(struct mpivf_context *ctx, const struct mpivf_h5_layout *lay
     if (r == NULL)
         return MPIVF_MEMORY;
     mpivf_status status = reader_init(r, ctx, layout, H5Tcopy(type), columns);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_read_each(ctx, r, &rows, rows.rows > 0, data);
+    THEN(status, mpivf_h5_read_each(ctx, r, &rows, rows.rows > 0, data));
     mpivf_h5_close_all(ctx, &r);
     return status;
 }

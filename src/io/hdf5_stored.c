@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "io/hdf5_survey.h"
 
 #include <errno.h>
@@ -159,11 +160,10 @@ add_leaf(struct mpivf_h5_level *l, struct mpivf_h5_leaf *leaf, int64_t *number)
             return MPIVF_OK;
     }
     mpivf_status status = mpivf_h5_layout_name(l->survey->ctx, layout, l->path, &leaf->path);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_layout_name(l->survey->ctx, layout, l->object, &leaf->object);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_layout_name(l->survey->ctx, layout, l->holder, &leaf->holder);
-    return status ? status : mpivf_h5_layout_leaf(l->survey->ctx, layout, leaf, number);
+    THEN(status, mpivf_h5_layout_name(l->survey->ctx, layout, l->object, &leaf->object));
+    THEN(status, mpivf_h5_layout_name(l->survey->ctx, layout, l->holder, &leaf->holder));
+    THEN(status, mpivf_h5_layout_leaf(l->survey->ctx, layout, leaf, number));
+    return status;
 }
 
 /* Rows of what is wanted of a dataset, as rows of the whole. */
@@ -193,8 +193,7 @@ mpivf_h5_stored_add(struct mpivf_h5_level *l, hid_t create)
                                    .from_column = l->want->column};
     set_leaf(l, create, &leaf);
     mpivf_status status = add_leaf(l, &leaf, &piece.leaf);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_layout_piece(l->survey->ctx, l->survey->layout, &piece);
+    THEN(status, mpivf_h5_layout_piece(l->survey->ctx, l->survey->layout, &piece));
     if (status == MPIVF_OK && H5Pget_layout(create) != H5D_VIRTUAL && l->survey->unwritten)
         status = mpivf_h5_unwritten_chunks(l->survey->ctx, l->id, &leaf, l->want,
                                            mpivf_h5_stored_unwritten, l);

@@ -1,6 +1,7 @@
 #include "io/hdf5_survey.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 
 #include <string.h>
 
@@ -196,8 +197,7 @@ add_pieces(struct mpivf_h5_level *l, hid_t create)
         return mpivf_h5_fail(l->survey->ctx, MPIVF_CORRUPT, "cannot read the fill value of '%s:%s'",
                              l->path, l->object);
     mpivf_status status = mpivf_h5_layout_piece(l->survey->ctx, layout, &fill);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_virtual_list(l->survey->ctx, l->id, visit_wanted, l, NULL);
+    THEN(status, mpivf_h5_virtual_list(l->survey->ctx, l->id, visit_wanted, l, NULL));
     bool holes = false;
     if (status == MPIVF_OK)
         status =
@@ -240,8 +240,7 @@ survey_virtual(struct mpivf_h5_level *l, hid_t create)
         bool holes;
         l->surprised = false;
         status = mpivf_h5_virtual_list(ctx, l->id, visit_checked, l, NULL);
-        if (status == MPIVF_OK)
-            status = mpivf_h5_stored_add(l, create);
+        THEN(status, mpivf_h5_stored_add(l, create));
         if (status == MPIVF_OK && !l->lying)
             status = mpivf_h5_cover_holes(ctx, &l->cover, mpivf_h5_stored_unwritten, l, &holes);
     }
@@ -278,8 +277,7 @@ survey_level(struct mpivf_h5_level *l)
     l->file = info.fileno;
     l->address = info.addr;
     mpivf_status status = check_circle(l);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_holder(s->ctx, l->id, l->holder);
+    THEN(status, mpivf_h5_holder(s->ctx, l->id, l->holder));
     if (status == MPIVF_OK && s->visit)
         status = s->visit(s->ctx, s->arg, l->path);
     if (status == MPIVF_OK && s->visit)

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "io/hdf5_internal.h"
 
 /* Does the chunk that begins here exist? Negative on failure. */
@@ -128,8 +129,8 @@ find_holes(struct mpivf_context *ctx, const struct mpivf_h5_cover *cover, hsize_
     if (n == 0 || rows == 1)
         return visit(arg, row, rows);
     mpivf_status status = find_holes(ctx, cover, row, rows / 2, visit, arg, holes);
-    return status ? status
-                  : find_holes(ctx, cover, row + rows / 2, rows - rows / 2, visit, arg, holes);
+    THEN(status, find_holes(ctx, cover, row + rows / 2, rows - rows / 2, visit, arg, holes));
+    return status;
 }
 
 mpivf_status

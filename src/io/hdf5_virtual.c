@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "io/hdf5_internal.h"
 
 #include <string.h>
@@ -135,9 +136,9 @@ visit_block(struct listing *l, const char *file, const char *object, uint64_t bl
             const struct selection *here, const struct selection *there)
 {
     mpivf_status status = mpivf_h5_resolve_block(l->ctx, file, block, l->mapping->file);
-    if (status == MPIVF_OK)
-        status = mpivf_h5_resolve_block(l->ctx, object, block, l->mapping->object);
-    return status ? status : visit_one(l, here, there);
+    THEN(status, mpivf_h5_resolve_block(l->ctx, object, block, l->mapping->object));
+    THEN(status, visit_one(l, here, there));
+    return status;
 }
 
 /* Blocks without an end, each from a file or object of its own. */

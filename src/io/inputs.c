@@ -1,6 +1,7 @@
 #include "io/inputs.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,8 +88,8 @@ refuse(struct mpivf_context *ctx, const char *path)
     struct mpivf_file file;
     mpivf_status status = mpivf_file_open(ctx, path, &file);
     mpivf_file_drop(&file);
-    return status ? status
-                  : mpivf_fail(ctx, MPIVF_IO, "cannot open '%s': %s", path, strerror(cause));
+    THEN(status, mpivf_fail(ctx, MPIVF_IO, "cannot open '%s': %s", path, strerror(cause)));
+    return status;
 }
 
 mpivf_status

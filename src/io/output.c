@@ -2,6 +2,7 @@
 #include "io/output.h"
 
 #include "base/fault.h"
+#include "base/then.h"
 #include "io/claim.h"
 #include "io/folder.h"
 #include "io/hdf5.h"
@@ -150,8 +151,7 @@ add_files(struct mpivf_outputs *outputs, const char *name)
     struct standing standing = {outputs, name};
     size_t length = mpivf_path_file(name);
     mpivf_status status = mpivf_path(ctx, path, "%.*s", (int)length, name);
-    if (status == MPIVF_OK)
-        status = add_input(outputs, name, path);
+    THEN(status, add_input(outputs, name, path));
     if (status || !mpivf_h5_is(path))
         return status;
     const char *given = name[length] ? name + length + 1 : NULL;
@@ -185,8 +185,7 @@ make_partial(struct mpivf_context *ctx, struct mpivf_output *output)
         return mpivf_fail(ctx, MPIVF_IO, "cannot draw a name: %s", strerror(errno));
     mpivf_status status = mpivf_path(ctx, output->partial, "%s.%016llx.partial", output->path,
                                      (unsigned long long)digits);
-    if (status == MPIVF_OK)
-        status = mpivf_file_create(ctx, output->partial, &output->file);
+    THEN(status, mpivf_file_create(ctx, output->partial, &output->file));
     if (status)
         return status;
     (void)mpivf_file_hold(&output->file); /* without locks the commit is what refuses */
@@ -309,7 +308,8 @@ mpivf_status
 mpivf_outputs_declare(struct mpivf_outputs *outputs, bool force)
 {
     mpivf_status status = outputs->status ? outputs->status : mpivf_outputs_check(outputs, force);
-    return status ? status : hold(outputs, force);
+    THEN(status, hold(outputs, force));
+    return status;
 }
 
 mpivf_status

@@ -1,6 +1,7 @@
 /* What can be known of the names of inputs and outputs before anything is written. */
 #include "io/output.h"
 
+#include "base/then.h"
 #include "io/claim.h"
 
 #include <errno.h>
@@ -120,7 +121,8 @@ mpivf_output_again(struct mpivf_context *ctx, struct mpivf_output *output, bool 
         return MPIVF_OK;
     mpivf_place_look(&output->place, output->given, output->path);
     mpivf_status status = check_target(ctx, output, force);
-    return status ? status : mpivf_output_check(ctx, output);
+    THEN(status, mpivf_output_check(ctx, output));
+    return status;
 }
 
 /* A work folder is a folder or nothing. A link to one could not be removed as a folder is. */
@@ -152,8 +154,7 @@ mpivf_outputs_check(struct mpivf_outputs *outputs, bool force)
     for (struct mpivf_output *o = outputs->first; o && status == MPIVF_OK; o = o->next) {
         bool folder = o->kind == MPIVF_OUTPUT_FOLDER;
         status = folder ? check_work(ctx, o) : check_target(ctx, o, force);
-        if (status == MPIVF_OK)
-            status = check_folder(ctx, o);
+        THEN(status, check_folder(ctx, o));
         if (status == MPIVF_OK && !folder && (!again || o->kind == MPIVF_OUTPUT_REPORT))
             status = mpivf_output_check(ctx, o);
     }

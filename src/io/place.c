@@ -1,5 +1,7 @@
 #include "io/place.h"
 
+#include "base/then.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +71,6 @@ mpivf_place_follow(struct mpivf_context *ctx, const char *path, char *target)
         status = link[0] == '/' ? mpivf_path(ctx, target, "%s", link)
                                 : mpivf_path(ctx, target, "%s/%s", folder, link);
     }
-    return status ? status
-                  : mpivf_fail(ctx, MPIVF_IO, "'%s' cannot be written: %s", path, strerror(ELOOP));
+    THEN(status, mpivf_fail(ctx, MPIVF_IO, "'%s' cannot be written: %s", path, strerror(ELOOP)));
+    return status;
 }

@@ -1,5 +1,6 @@
 #include "io/result.h"
 
+#include "base/then.h"
 #include "io/convention.h"
 #include "io/file.h"
 #include "io/hdf5.h"
@@ -120,8 +121,7 @@ mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *write
             mpivf_alloc(ctx, "the result's files", MPIVF_CONVENTION_WORDS, sizeof *writer->word);
         status = writer->word ? MPIVF_OK : MPIVF_MEMORY;
     }
-    if (status == MPIVF_OK)
-        status = create_hdf5(ctx, writer);
+    THEN(status, create_hdf5(ctx, writer));
     for (int i = 1; i < writer->files && status == MPIVF_OK; i++)
         status =
             mpivf_convention_begin(ctx, &output[i]->file, convention_of(also, i), &writer->about);
@@ -177,8 +177,7 @@ mpivf_result_finish(struct mpivf_context *ctx, struct mpivf_result_writer *write
 {
     for (int i = 0; i < writer->files && status == MPIVF_OK; i++)
         status = mpivf_file_sync(ctx, &writer->output[i]->file);
-    if (status == MPIVF_OK)
-        status = commit_files(ctx, writer);
+    THEN(status, commit_files(ctx, writer));
     mpivf_free(ctx, writer->word);
     *writer = (struct mpivf_result_writer){.files = 0};
     return status;
@@ -198,7 +197,6 @@ mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *outpu
     struct mpivf_result_rows rows = {.neighbor = result->neighbor, .shown = result->distance};
     struct mpivf_result_writer writer;
     mpivf_status status = mpivf_result_create(result->ctx, &writer, &output, &about, 0);
-    if (status == MPIVF_OK)
-        status = mpivf_result_put(result->ctx, &writer, 0, result->queries, &rows);
+    THEN(status, mpivf_result_put(result->ctx, &writer, 0, result->queries, &rows));
     return mpivf_result_finish(result->ctx, &writer, status);
 }

@@ -1,5 +1,6 @@
 #include <mpivf/eval.h>
 
+#include "base/then.h"
 #include "measure/terms.h"
 
 #include <math.h>
@@ -63,7 +64,8 @@ read_block(struct comparison *c, uint64_t first, uint64_t *n)
     uint64_t left = c->truth.reader.queries - first;
     *n = left < c->block ? left : c->block;
     mpivf_status status = mpivf_side_read(c->ctx, &c->result, first, *n);
-    return status ? status : mpivf_side_read(c->ctx, &c->truth, first, *n);
+    THEN(status, mpivf_side_read(c->ctx, &c->truth, first, *n));
+    return status;
 }
 
 static mpivf_status
@@ -334,7 +336,8 @@ comparison_init(struct comparison *c)
     c->block = room / row < truth->queries ? room / row : truth->queries;
     c->block = c->block > 0 ? c->block : 1;
     status = mpivf_side_init(ctx, &c->result, c->block);
-    return status ? status : mpivf_side_init(ctx, &c->truth, c->block);
+    THEN(status, mpivf_side_init(ctx, &c->truth, c->block));
+    return status;
 }
 
 static void
@@ -356,18 +359,15 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *trut
     struct comparison c = {.ctx = ctx, .truth.truth = true, .eval = eval};
     memset(eval, 0, sizeof *eval);
     mpivf_status status = mpivf_result_open(ctx, result, &c.result.reader);
-    if (status == MPIVF_OK)
-        status = mpivf_result_open(ctx, truth, &c.truth.reader);
-    if (status == MPIVF_OK)
-        status = check_pair(ctx, &c.result.reader, &c.truth.reader);
+    THEN(status, mpivf_result_open(ctx, truth, &c.truth.reader));
+    THEN(status, check_pair(ctx, &c.result.reader, &c.truth.reader));
     if (status == MPIVF_OK) {
         eval->queries = c.truth.reader.queries;
         eval->result_k = c.result.reader.k;
         eval->truth_k = c.truth.reader.k;
         status = comparison_init(&c);
     }
-    if (status == MPIVF_OK)
-        status = look(&c, &evidence);
+    THEN(status, look(&c, &evidence));
     if (status == MPIVF_OK) {
         mpivf_terms_find(&c.result, &c.truth, &evidence, &c.terms);
         int scale = c.terms.scale;

@@ -1,5 +1,6 @@
 #include "measure/inquiry.h"
 
+#include "base/then.h"
 #include "io/checksum.h"
 #include "io/inputs.h"
 #include "io/result.h"
@@ -201,17 +202,14 @@ mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *pa
         .par = par, .options = options, .asking = options->self ? base : queries};
     struct mpivf_reading reading = options->reading;
     mpivf_status status = mpivf_source_open_all(&inquiry->base, par, base, "train", reading);
-    if (status == MPIVF_OK)
-        status = mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
-                                       options->self ? "train" : "test", reading);
+    THEN(status, mpivf_source_open_all(&inquiry->query, par, inquiry->asking,
+                                       options->self ? "train" : "test", reading));
     inquiry->f64 = inquiry->base.type == MPIVF_F64 || inquiry->query.type == MPIVF_F64;
-    if (status == MPIVF_OK)
-        status = check_query(inquiry, base, queries);
-    if (status == MPIVF_OK)
-        status = open_ids_all(inquiry);
-    if (status == MPIVF_OK)
-        status = set_prefixes(inquiry);
-    return status ? status : check_also(inquiry);
+    THEN(status, check_query(inquiry, base, queries));
+    THEN(status, open_ids_all(inquiry));
+    THEN(status, set_prefixes(inquiry));
+    THEN(status, check_also(inquiry));
+    return status;
 }
 
 mpivf_status
@@ -247,9 +245,9 @@ mpivf_status
 mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry)
 {
     mpivf_status status = mpivf_source_unchanged_all(&inquiry->base);
-    if (status == MPIVF_OK)
-        status = mpivf_source_unchanged_all(&inquiry->query);
-    return status ? status : mpivf_source_unchanged_all(&inquiry->ids);
+    THEN(status, mpivf_source_unchanged_all(&inquiry->query));
+    THEN(status, mpivf_source_unchanged_all(&inquiry->ids));
+    return status;
 }
 
 mpivf_status
@@ -260,7 +258,8 @@ mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim 
                                       .over = inquiry->options->force,
                                       .outputs = inquiry->files->outputs};
     mpivf_status status = mpivf_claim_open_all(claim, inquiry->par, inquiry->folder, &rules);
-    return status ? status : mpivf_claim_seen_all(claim);
+    THEN(status, mpivf_claim_seen_all(claim));
+    return status;
 }
 
 size_t

@@ -1,5 +1,6 @@
 #include "measure/part.h"
 
+#include "base/then.h"
 #include "io/checksum.h"
 #include "io/file.h"
 
@@ -148,18 +149,14 @@ mpivf_part_write(struct mpivf_context *ctx, const char *folder, struct mpivf_par
     put_stamp(head + BASE, &part->base);
     put_stamp(head + QUERY, &part->query);
     status = mpivf_file_create(ctx, partial, &file);
-    if (status == MPIVF_OK)
-        status = write_body(ctx, &file, part, answers, &head[BODY_SUM]);
+    THEN(status, write_body(ctx, &file, part, answers, &head[BODY_SUM]));
     head[HEAD_SUM] = head_sum(head, part->range);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &file, head, sizeof head, 0);
-    if (status == MPIVF_OK)
-        status = mpivf_file_write(ctx, &file, part->range, part->ranges * sizeof *part->range,
-                                  sizeof head);
+    THEN(status, mpivf_file_write(ctx, &file, head, sizeof head, 0));
+    THEN(status, mpivf_file_write(ctx, &file, part->range, part->ranges * sizeof *part->range,
+                                  sizeof head));
     snprintf(part->name, sizeof part->name, whole_name, part->first, part->first + part->queries,
              head[HEAD_SUM]);
-    if (status == MPIVF_OK)
-        status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
+    THEN(status, mpivf_path(ctx, path, "%s/%s", folder, part->name));
     return mpivf_file_finish(ctx, &file, path, status);
 }
 
@@ -187,10 +184,8 @@ mpivf_part_head(struct mpivf_context *ctx, const char *path, struct mpivf_part *
     *good = false;
     uint64_t bytes = 0;
     mpivf_status status = mpivf_file_open(ctx, path, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_size(ctx, path, &bytes);
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, head, sizeof head, 0);
+    THEN(status, mpivf_file_size(ctx, path, &bytes));
+    THEN(status, mpivf_file_read(ctx, &file, head, sizeof head, 0));
     if (status == MPIVF_OK && head[MAGIC] == MARK && head[VERSION] == FORMAT && fits(head, bytes)) {
         part->first = head[FIRST];
         part->queries = head[QUERIES];
@@ -279,12 +274,9 @@ mpivf_part_read(struct mpivf_context *ctx, const char *folder, const struct mpiv
     struct mpivf_file file = {.fd = -1};
     *damaged = false;
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", folder, part->name);
-    if (status == MPIVF_OK)
-        status = mpivf_file_open(ctx, path, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, head, sizeof head, 0);
-    if (status == MPIVF_OK)
-        status = read_body(ctx, &file, part, first, first + n, answers, &sum);
+    THEN(status, mpivf_file_open(ctx, path, &file));
+    THEN(status, mpivf_file_read(ctx, &file, head, sizeof head, 0));
+    THEN(status, read_body(ctx, &file, part, first, first + n, answers, &sum));
     mpivf_file_drop(&file);
     if (status == MPIVF_CORRUPT) { /* shorter than it says */
         mpivf_forgive(ctx);
@@ -308,5 +300,6 @@ mpivf_part_remove(struct mpivf_context *ctx, const char *folder, const char *nam
 {
     char path[MPIVF_PATH];
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", folder, name);
-    return status ? status : mpivf_file_remove(ctx, path);
+    THEN(status, mpivf_file_remove(ctx, path));
+    return status;
 }

@@ -1,5 +1,6 @@
 #include "measure/parts.h"
 
+#include "base/then.h"
 #include "io/folder.h"
 
 #include <stdlib.h>
@@ -52,8 +53,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         mpivf_free(ctx, part.range);
         return mpivf_file_remove(ctx, path);
     }
-    if (status == MPIVF_OK)
-        status = keep(ctx, listing->parts, &part);
+    THEN(status, keep(ctx, listing->parts, &part));
     if (status)
         mpivf_free(ctx, part.range);
     return status;

@@ -1,5 +1,6 @@
 #include "measure/pass.h"
 
+#include "base/then.h"
 #include "math/centre.h"
 
 #include <string.h>
@@ -58,9 +59,8 @@ mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
         status = mpivf_tile_init(ctx, &pass->tile[t], shape->dim);
     for (size_t s = 0; s < shape->segments && status == MPIVF_OK; s++)
         status = mpivf_topk_init(ctx, &pass->topk[s], shape->capacity, shape->k);
-    if (status == MPIVF_OK)
-        status = mpivf_duplicates_init(ctx, &pass->duplicates, mpivf_pass_raw_bytes(shape),
-                                       shape->capacity, shape->segments);
+    THEN(status, mpivf_duplicates_init(ctx, &pass->duplicates, mpivf_pass_raw_bytes(shape),
+                                       shape->capacity, shape->segments));
     return status;
 }
 
@@ -125,12 +125,10 @@ choose(struct mpivf_pass *pass, const void *row, size_t rows)
                                   .queries = pass->n,
                                   .rows = rows < some ? rows : some};
     mpivf_status status = mpivf_filter_choose(pass->ctx, &choose, &pass->choice);
-    if (status == MPIVF_OK)
-        status = mpivf_queries_init(pass->ctx, &pass->queries, shape->metric, pass->choice.filter,
-                                    shape->dim, shape->capacity);
-    if (status == MPIVF_OK)
-        status = mpivf_base_init(pass->ctx, &pass->base, shape->metric, pass->choice.filter,
-                                 shape->dim, shape->batch);
+    THEN(status, mpivf_queries_init(pass->ctx, &pass->queries, shape->metric, pass->choice.filter,
+                                    shape->dim, shape->capacity));
+    THEN(status, mpivf_base_init(pass->ctx, &pass->base, shape->metric, pass->choice.filter,
+                                 shape->dim, shape->batch));
     pass->chosen = status == MPIVF_OK;
     return status;
 }

@@ -1,5 +1,6 @@
 #include "measure/publish.h"
 
+#include "base/then.h"
 #include "io/result.h"
 #include "math/distance.h"
 #include "measure/parts.h"
@@ -133,8 +134,7 @@ publish_piece(struct publishing *p, const struct mpivf_file *file, const struct 
         }
         if (s > 0 && status == MPIVF_OK)
             mpivf_topk_join(&shape, p->best, p->other);
-        if (status == MPIVF_OK)
-            status = put_piece(p, s, part->first + at, n);
+        THEN(status, put_piece(p, s, part->first + at, n));
     }
     return status;
 }
@@ -145,8 +145,7 @@ publish_part(struct publishing *p, const struct mpivf_part *part)
     char path[MPIVF_PATH];
     struct mpivf_file file = {.fd = -1};
     mpivf_status status = mpivf_path(p->ctx, path, "%s/%s", p->inquiry->folder, part->name);
-    if (status == MPIVF_OK)
-        status = mpivf_file_open(p->ctx, path, &file);
+    THEN(status, mpivf_file_open(p->ctx, path, &file));
     for (uint64_t at = 0; at < part->queries && status == MPIVF_OK; at += p->piece)
         status = publish_piece(p, &file, part, at,
                                part->queries - at < p->piece ? part->queries - at : p->piece);
@@ -207,8 +206,7 @@ publish_parts(struct publishing *p, const struct mpivf_parts *parts)
             memcpy(p->rejected, next->rejected, sizeof p->rejected);
             status = create_outputs(p);
         }
-        if (status == MPIVF_OK)
-            status = publish_part(p, next);
+        THEN(status, publish_part(p, next));
         first += next->queries;
     }
     return status;
@@ -221,10 +219,8 @@ mpivf_publish(const struct mpivf_inquiry *inquiry, struct mpivf_published *publi
     struct publishing p = {.inquiry = inquiry, .ctx = ctx, .k = inquiry->options->k};
     struct mpivf_parts parts;
     mpivf_status status = mpivf_parts_list(ctx, inquiry->folder, p.k, inquiry->segments, &parts);
-    if (status == MPIVF_OK)
-        status = publishing_init(&p);
-    if (status == MPIVF_OK)
-        status = publish_parts(&p, &parts);
+    THEN(status, publishing_init(&p));
+    THEN(status, publish_parts(&p, &parts));
     uint64_t rejected = 0;
     for (size_t s = 0; s < inquiry->segments; s++)
         rejected += p.rejected[s];

@@ -1,6 +1,7 @@
 #include <mpivf/report.h>
 
 #include "base/fault.h"
+#include "base/then.h"
 #include "io/output.h"
 
 #include <jansson.h>
@@ -86,7 +87,8 @@ write_json(struct mpivf_context *ctx, struct mpivf_output *output, bool worked, 
         return mpivf_fail(ctx, MPIVF_MEMORY, "the machine has no memory for '%s'", output->given);
     mpivf_status status = mpivf_file_write(ctx, &output->file, text, strlen(text), 0);
     free(text);
-    return status ? status : mpivf_output_commit(ctx, output);
+    THEN(status, mpivf_output_commit(ctx, output));
+    return status;
 }
 
 mpivf_status

@@ -1,5 +1,7 @@
 #include "measure/resume.h"
 
+#include "base/then.h"
+#include "par/root.h"
 #include "source/rowsum.h"
 #include "source/stamp.h"
 
@@ -141,13 +143,10 @@ mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, const struct mpivf_claim
     struct mpivf_parts parts = {.part = NULL};
     struct mpivf_progress progress;
     uint64_t rows = 0;
-    mpivf_status status = MPIVF_OK;
-    if (par->rank == 0)
-        status = mpivf_parts_list(par->ctx, inquiry->folder, inquiry->options->k, inquiry->segments,
-                                  &parts);
-    status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = share_list_all(par, &parts);
+    mpivf_status status =
+        ROOT_ALL(par, mpivf_parts_list(par->ctx, inquiry->folder, inquiry->options->k,
+                                       inquiry->segments, &parts));
+    THEN(status, share_list_all(par, &parts));
     for (size_t i = 0; i < parts.parts && status == MPIVF_OK; i++)
         rows += (parts.part[i].base.version != base.version ? parts.part[i].rows : 0) +
                 (parts.part[i].query.version != query.version ? parts.part[i].queries : 0);
@@ -166,7 +165,7 @@ mpivf_resume_recheck_all(struct mpivf_inquiry *inquiry, const struct mpivf_claim
     if (status != MPIVF_MISMATCH || !inquiry->options->force)
         return status;
     mpivf_forgive(par->ctx);
-    return mpivf_agree_all(par, par->rank == 0 ? mpivf_claim_empty(claim) : MPIVF_OK);
+    return ROOT_ALL(par, mpivf_claim_empty(claim));
 }
 
 /* ---- going on ---- */
@@ -191,9 +190,8 @@ plan(struct mpivf_resume *r, uint64_t first, bool *again)
     *again = false;
     mpivf_status status = mpivf_parts_list(ctx, inquiry->folder, r->pass->shape.k,
                                            r->pass->shape.segments, &r->parts);
-    if (status == MPIVF_OK)
-        status = mpivf_parts_plan(ctx, &r->parts, first, inquiry->queries, r->pass->shape.capacity,
-                                  inquiry->prefix[inquiry->segments - 1], &r->chosen);
+    THEN(status, mpivf_parts_plan(ctx, &r->parts, first, inquiry->queries, r->pass->shape.capacity,
+                                  inquiry->prefix[inquiry->segments - 1], &r->chosen));
     if (status == MPIVF_OK && r->chosen.complete) /* nobody reads it before it is published */
         status = mpivf_part_check(ctx, inquiry->folder, &r->parts.part[r->chosen.chosen[0]], again);
     return *again ? drop_damaged(r, &r->parts.part[r->chosen.chosen[0]]) : status;
@@ -211,7 +209,8 @@ mpivf_resume_plan_all(struct mpivf_resume *r, uint64_t first)
     while (again && status == MPIVF_OK)
         status = plan(r, first, &again);
     status = mpivf_agree_all(r->inquiry->par, status);
-    return status ? status : share_parts_all(r);
+    THEN(status, share_parts_all(r));
+    return status;
 }
 
 /* Take this rank's share of the parts over. A damaged one is removed: *damaged. */
@@ -232,8 +231,7 @@ take_over(struct mpivf_resume *r, bool *damaged)
             *damaged = true;
             status = drop_damaged(r, part);
         }
-        if (status == MPIVF_OK)
-            status = mpivf_pass_cover(r->pass, part->range, part->ranges, part->base.rows);
+        THEN(status, mpivf_pass_cover(r->pass, part->range, part->ranges, part->base.rows));
         for (size_t s = 0; s < r->pass->shape.segments; s++)
             r->pass->rejected[s] += part->rejected[s];
     }
@@ -286,7 +284,7 @@ mpivf_resume_look_all(struct mpivf_resume *r, struct mpivf_ahead *ahead)
 {
     const struct mpivf_par *par = r->inquiry->par;
     *ahead = (struct mpivf_ahead){.rows = 0};
-    mpivf_status status = mpivf_agree_all(par, par->rank == 0 ? look(r, ahead) : MPIVF_OK);
+    mpivf_status status = ROOT_ALL(par, look(r, ahead));
     mpivf_bcast_all(par, ahead, sizeof *ahead);
     return status;
 }
@@ -361,8 +359,7 @@ mpivf_resume_complete(struct mpivf_resume *r)
     uint64_t rowsum = r->pass->rowsum; /* of all ranks */
     r->pass->rowsum = 0;
     mpivf_status status = mpivf_pass_cover(r->pass, &all, 1, rowsum);
-    if (status == MPIVF_OK)
-        status = mpivf_resume_keep(r);
+    THEN(status, mpivf_resume_keep(r));
     if (status)
         return status;
     status = mpivf_parts_list(ctx, r->inquiry->folder, r->pass->shape.k, r->pass->shape.segments,

@@ -1,11 +1,13 @@
 #include <mpivf/truth.h>
 
+#include "base/then.h"
 #include "build/ids.h"
 #include "io/claim.h"
 #include "math/distance.h"
 #include "measure/inquiry.h"
 #include "measure/publish.h"
 #include "measure/resume.h"
+#include "par/root.h"
 #include "search/gather.h"
 #include "source/rowsum.h"
 #include "source/slab.h"
@@ -176,10 +178,8 @@ batch_each(struct truth *t, uint64_t *read)
         size_t next = mpivf_slab_peek(&t->slab, t->shape.batch, t->ahead, RANGES);
         mpivf_source_ahead(&inquiry->base, t->ahead, next); /* the disk works while we compare */
     }
-    if (status == MPIVF_OK)
-        status = mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows);
-    if (status == MPIVF_OK)
-        status = mpivf_pass_cover(&t->pass, t->range, t->ranges, rowsum);
+    THEN(status, mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows));
+    THEN(status, mpivf_pass_cover(&t->pass, t->range, t->ranges, rowsum));
     return status;
 }
 
@@ -282,10 +282,8 @@ static mpivf_status
 pass_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = scan_all(t, progress);
-    if (status == MPIVF_OK)
-        status = mpivf_inquiry_unchanged_all(&t->inquiry);
-    if (status == MPIVF_OK)
-        status = join_all(t);
+    THEN(status, mpivf_inquiry_unchanged_all(&t->inquiry));
+    THEN(status, join_all(t));
     if (status == MPIVF_OK && t->par->rank == 0)
         status = mpivf_resume_complete(&t->resume);
     return mpivf_agree_all(t->par, status);
@@ -336,8 +334,7 @@ open_all(struct truth *t, const char *base, const char *queries,
         status = mpivf_agree_all(par, plan_memory(t));
     }
     mpivf_memory_settle(par->ctx);
-    if (status == MPIVF_OK)
-        status = mpivf_inquiry_look_all(&t->inquiry, files);
+    THEN(status, mpivf_inquiry_look_all(&t->inquiry, files));
     if (status || t->inquiry.answered)
         return status;
     if (t->options->ids) /* a negative one would stand for none; now, while there is memory */
@@ -345,11 +342,11 @@ open_all(struct truth *t, const char *base, const char *queries,
     if (status)
         return status;
     t->shape.capacity = mpivf_min_u64_all(par, t->shape.capacity); /* the smallest */
-    if (status == MPIVF_OK)
-        status = mpivf_inquiry_claim_all(&t->inquiry, &t->claim);
-    if (status == MPIVF_OK) /* while there is memory */
-        status = mpivf_resume_recheck_all(&t->inquiry, &t->claim, report);
-    return status ? status : mpivf_agree_all(par, allocate(t));
+    THEN(status, mpivf_inquiry_claim_all(&t->inquiry, &t->claim));
+    /* while there is memory */
+    THEN(status, mpivf_resume_recheck_all(&t->inquiry, &t->claim, report));
+    THEN(status, mpivf_agree_all(par, allocate(t)));
+    return status;
 }
 
 mpivf_status
@@ -365,8 +362,7 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
     if (status == MPIVF_OK && !t.inquiry.answered)
         status = answer_all(&t, report, made);
     if (status == MPIVF_OK && !t.inquiry.answered)
-        status =
-            mpivf_agree_all(par, par->rank == 0 ? mpivf_publish(&t.inquiry, &published) : MPIVF_OK);
+        status = ROOT_ALL(par, mpivf_publish(&t.inquiry, &published));
     mpivf_bcast_all(par, &published, sizeof published);
     made->queries = t.inquiry.queries;
     made->rows = published.rows;
@@ -383,8 +379,6 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
 mpivf_status
 mpivf_truth_clean_all(const struct mpivf_par *par, const struct mpivf_truth_files *files)
 {
-    mpivf_status status = MPIVF_OK;
-    if (par->rank == 0)
-        status = mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns);
-    return mpivf_agree_all(par, status);
+    return ROOT_ALL(par,
+                    mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns));
 }

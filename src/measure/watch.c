@@ -1,5 +1,6 @@
 #include "measure/watch.h"
 
+#include "base/then.h"
 #include "io/claim.h"
 #include "math/distance.h"
 #include "measure/resume.h"
@@ -75,8 +76,7 @@ compare_range(struct mpivf_watch_state *w, const struct mpivf_watched *seen, siz
             uint64_t rowsum = mpivf_rowsum((const char *)seen->row + place * row, row,
                                            seen->id + place, part[i].rows, w->pass.ctx->threads);
             status = compare_good(w, seen, place, part[i]);
-            if (status == MPIVF_OK)
-                status = mpivf_pass_cover(&w->pass, &part[i], 1, rowsum);
+            THEN(status, mpivf_pass_cover(&w->pass, &part[i], 1, rowsum));
         }
         if (parts < PIECES)
             break;
@@ -174,16 +174,14 @@ open_all(struct mpivf_watch_state *w, const struct mpivf_par *par, const char *b
         status = mpivf_agree_all(par, plan_memory(w));
     }
     mpivf_memory_settle(par->ctx);
-    if (status == MPIVF_OK)
-        status = mpivf_inquiry_look_all(&w->inquiry, files);
+    THEN(status, mpivf_inquiry_look_all(&w->inquiry, files));
     w->idle = w->inquiry.answered;
     if (status || w->idle)
         return status;
-    if (status == MPIVF_OK)
-        status = mpivf_inquiry_claim_all(&w->inquiry, &w->claim);
-    if (status == MPIVF_OK)
-        status = mpivf_resume_recheck_all(&w->inquiry, &w->claim, report);
-    return status ? status : start_all(w);
+    THEN(status, mpivf_inquiry_claim_all(&w->inquiry, &w->claim));
+    THEN(status, mpivf_resume_recheck_all(&w->inquiry, &w->claim, report));
+    THEN(status, start_all(w));
+    return status;
 }
 
 mpivf_status

@@ -1,3 +1,4 @@
+#include "base/then.h"
 #include "search/scan.h"
 
 #include <string.h>
@@ -33,9 +34,8 @@ mpivf_probes_choose_all(const struct mpivf_par *par, struct mpivf_coarse *coarse
     chosen->first = mpivf_alloc(ctx, "the probes", coarse->lists + 1, sizeof *chosen->first);
     mpivf_status status = chosen->list && chosen->query && chosen->first ? MPIVF_OK : MPIVF_MEMORY;
     /* this rank's share is made where the queries by list will be, then gathered */
-    if (status == MPIVF_OK)
-        status = mpivf_coarse_probe(coarse, row + mine * coarse->dim, end - mine, probes,
-                                    chosen->query, NULL);
+    THEN(status, mpivf_coarse_probe(coarse, row + mine * coarse->dim, end - mine, probes,
+                                    chosen->query, NULL));
     status = mpivf_agree_all(par, status);
     if (status)
         return status;

@@ -1,5 +1,6 @@
 #include "search/query.h"
 
+#include "base/then.h"
 #include "math/distance.h"
 #include "source/decode.h"
 
@@ -52,8 +53,7 @@ mpivf_query_load_all(struct mpivf_query *query)
         source->type == MPIVF_F64
             ? load_wide_all(source, query)
             : mpivf_source_load_all(source, query->rows, 0, query->rows, &query->row);
-    if (status == MPIVF_OK)
-        status = mpivf_source_unchanged_all(source);
+    THEN(status, mpivf_source_unchanged_all(source));
     mpivf_source_close_all(source);
     for (uint64_t q = 0; q < query->rows && status == MPIVF_OK; q++)
         if (!mpivf_finite(query->row + q * dim, dim))

@@ -1,5 +1,6 @@
 #include "search/rerank.h"
 
+#include "base/then.h"
 #include "math/distance.h"
 #include "search/gather.h"
 
@@ -61,9 +62,8 @@ compare(struct reranking *r, const struct pair *pair, size_t n)
     uint64_t first = pair[0].place, rows = pair[n - 1].place - first + 1;
     mpivf_status status =
         mpivf_file_read(ctx, &file, r->buffer, rows * bytes, r->plane[2].offset + first * bytes);
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, r->id, rows * sizeof *r->id,
-                                 r->plane[0].offset + first * sizeof *r->id);
+    THEN(status, mpivf_file_read(ctx, &file, r->id, rows * sizeof *r->id,
+                                 r->plane[0].offset + first * sizeof *r->id));
     r->bytes += rows * (bytes + sizeof *r->id);
     for (size_t i = 0; i < n && status == MPIVF_OK; i++) {
         size_t q = pair[i].query, at = pair[i].place - first;

@@ -1,5 +1,6 @@
 #include "search/scan.h"
 
+#include "base/then.h"
 #include "io/checksum.h"
 
 #include <string.h>
@@ -86,10 +87,8 @@ scanning_init(struct scanning *s, const float *row)
     mpivf_index_planes(meta, &s->scan->index->layout, s->plane);
     mpivf_status status = mpivf_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim,
                                              s->chosen->queries);
-    if (status == MPIVF_OK)
-        status = mpivf_base_init(ctx, &s->base, meta->metric, s->filter, meta->dim, s->capacity);
-    if (status == MPIVF_OK)
-        status = checksums_init(s);
+    THEN(status, mpivf_base_init(ctx, &s->base, meta->metric, s->filter, meta->dim, s->capacity));
+    THEN(status, checksums_init(s));
     if (status)
         return status;
     s->code = mpivf_alloc(ctx, "the scan buffer", s->capacity, s->plane[1].row_bytes);
@@ -122,9 +121,8 @@ read_rows(struct scanning *s, uint64_t first, uint64_t rows)
     struct mpivf_file file = mpivf_index_file(index);
     mpivf_status status = mpivf_file_read(ctx, &file, s->id, rows * sizeof *s->id,
                                           s->plane[0].offset + first * sizeof *s->id);
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, s->code, rows * s->plane[1].row_bytes,
-                                 s->plane[1].offset + first * s->plane[1].row_bytes);
+    THEN(status, mpivf_file_read(ctx, &file, s->code, rows * s->plane[1].row_bytes,
+                                 s->plane[1].offset + first * s->plane[1].row_bytes));
     if (status == MPIVF_OK)
         index->meta.codec->decode(s->code, rows, index->meta.dim, s->row);
     return status;

@@ -1,5 +1,6 @@
 #include <mpivf/search.h>
 
+#include "base/then.h"
 #include "codec/loss.h"
 #include "search/gather.h"
 #include "search/query.h"
@@ -121,16 +122,13 @@ search_block_all(struct searching *s, uint64_t first, uint64_t n)
     if (status == MPIVF_OK && rerank)
         status = mpivf_topk_init(ctx, &final, n, s->options->k);
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_probes_choose_all(par, &s->coarse, row, n, s->probes, &chosen);
-    if (status == MPIVF_OK)
-        status = mpivf_scan_all(&s->scan, row, &chosen, &found, &s->progress);
+    THEN(status, mpivf_probes_choose_all(par, &s->coarse, row, n, s->probes, &chosen));
+    THEN(status, mpivf_scan_all(&s->scan, row, &chosen, &found, &s->progress));
     mpivf_probes_clear(&chosen);
     if (status == MPIVF_OK && rerank)
         status = mpivf_rerank_all(par, &s->index, row, &found, &final, &s->progress);
-    if (status == MPIVF_OK)
-        status = mpivf_gather_result_all(par, rerank ? &final : &found, &s->result, first,
-                                         s->index.meta.metric);
+    THEN(status, mpivf_gather_result_all(par, rerank ? &final : &found, &s->result, first,
+                                         s->index.meta.metric));
     mpivf_topk_clear(ctx, &found);
     mpivf_topk_clear(ctx, &final);
     return status;
@@ -156,18 +154,13 @@ open_all(struct searching *s, const char *index, const char *queries,
     struct mpivf_context *ctx = par->ctx;
     mpivf_memory_credit(ctx);
     mpivf_status status = mpivf_index_open_all(par, index, &s->index);
-    if (status == MPIVF_OK)
-        status = check_options(s);
-    if (status == MPIVF_OK)
-        status = mpivf_query_open_all(par, queries, s->index.meta.dim, index, s->options->reading,
-                                      s->options->queries, &s->query);
-    if (status == MPIVF_OK)
-        status = choose_shape_all(s);
+    THEN(status, check_options(s));
+    THEN(status, mpivf_query_open_all(par, queries, s->index.meta.dim, index, s->options->reading,
+                                      s->options->queries, &s->query));
+    THEN(status, choose_shape_all(s));
     mpivf_memory_settle(ctx);
-    if (status == MPIVF_OK)
-        status = mpivf_index_coarse_all(par, &s->index, &s->coarse);
-    if (status == MPIVF_OK)
-        status = mpivf_query_load_all(&s->query);
+    THEN(status, mpivf_index_coarse_all(par, &s->index, &s->coarse));
+    THEN(status, mpivf_query_load_all(&s->query));
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_output_space(ctx, out, mpivf_result_bytes(s->query.rows, s->options->k, 0),
                                     "the result");
@@ -215,8 +208,7 @@ run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *repo
     s->scan.pairs = 0;
     mpivf_phase_begin(&s->progress, par, report, "search", "rows", 0);
     uint64_t block = 0;
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, block_queries(s, &block));
+    THEN(status, mpivf_agree_all(par, block_queries(s, &block)));
     /* the smallest block of all ranks */
     block = mpivf_min_u64_all(par, block);
     for (uint64_t first = 0; first < s->query.rows && status == MPIVF_OK; first += block) {
@@ -225,8 +217,7 @@ run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *repo
     }
     mpivf_phase_end(&s->progress);
     searched->rows_scanned = mpivf_sum_u64_all(par, s->scan.pairs);
-    if (status == MPIVF_OK)
-        status = mpivf_index_unchanged_all(par, &s->index);
+    THEN(status, mpivf_index_unchanged_all(par, &s->index));
     if (status == MPIVF_OK && par->rank == 0) {
         s->result.metric = meta->metric;
         s->result.rows = meta->rows;
@@ -248,8 +239,7 @@ mpivf_search_all(const struct mpivf_par *par, const char *index, const char *que
     struct searching s = {.par = par, .options = options};
     memset(searched, 0, sizeof *searched);
     mpivf_status status = open_all(&s, index, queries, out);
-    if (status == MPIVF_OK)
-        status = run_all(&s, out, report, searched);
+    THEN(status, run_all(&s, out, report, searched));
     mpivf_result_clear(&s.result);
     mpivf_query_clear_all(&s.query);
     mpivf_coarse_clear(&s.coarse);

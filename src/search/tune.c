@@ -1,5 +1,6 @@
 #include "search/tune.h"
 
+#include "base/then.h"
 #include "search/gather.h"
 
 #include <string.h>
@@ -74,15 +75,13 @@ mpivf_tune_probes_all(struct mpivf_scan *scan, const struct mpivf_query *query, 
         memcpy(row + i * query->dim, query->row + i * query->rows / n * query->dim,
                query->dim * sizeof *row);
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_probes_choose_all(par, scan->coarse, row, n, lists, &chosen);
+    THEN(status, mpivf_probes_choose_all(par, scan->coarse, row, n, lists, &chosen));
     if (status == MPIVF_OK) {
         scan->positions = true;
         status = mpivf_scan_all(scan, row, &chosen, &topk, progress);
         scan->positions = false;
     }
-    if (status == MPIVF_OK)
-        status = mpivf_gather_block_all(par, &topk, true, &block);
+    THEN(status, mpivf_gather_block_all(par, &topk, true, &block));
     if (status == MPIVF_OK) {
         uint64_t total = count_by_probe(scan->index, &chosen, block, k, place, count);
         read_curve(count, lists, total, recall, probes, reached);

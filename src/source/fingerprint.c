@@ -2,6 +2,7 @@
 
 #include "base/compare.h"
 #include "base/rng.h"
+#include "base/then.h"
 #include "io/checksum.h"
 #include "io/inputs.h"
 
@@ -56,9 +57,9 @@ mpivf_fingerprint_all(struct mpivf_source *source, const char *name)
     qsort(start, PRINT_RUNS, sizeof *start, mpivf_compare_u64); /* each chunk once */
     void *buffer = mpivf_alloc(ctx, "the read buffer", rows, row_bytes);
     mpivf_status status = mpivf_agree_all(source->par, buffer ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK)
-        status = print_runs_all(source, whole ? NULL : start, runs, rows, buffer);
+    THEN(status, print_runs_all(source, whole ? NULL : start, runs, rows, buffer));
     mpivf_free(ctx, buffer);
     status = mpivf_agree_all(source->par, status);
-    return status ? status : mpivf_inputs_content_all(source->par, name, source->fingerprint);
+    THEN(status, mpivf_inputs_content_all(source->par, name, source->fingerprint));
+    return status;
 }

@@ -1,8 +1,10 @@
 #include <mpivf/generate.h>
 
 #include "base/rng.h"
+#include "base/then.h"
 #include "io/hdf5.h"
 #include "io/output.h"
+#include "par/root.h"
 #include "source/decode.h"
 
 #include <string.h>
@@ -146,7 +148,8 @@ create(struct generating *g, const struct mpivf_output *output)
     uint64_t bytes = (g->options->rows + g->options->queries) * g->options->dim *
                      mpivf_type_size(g->options->type);
     mpivf_status status = mpivf_output_space(ctx, output, bytes, "the file");
-    return status ? status : mpivf_h5_create(ctx, &output->file, attribute, 4, g->dataset, 2);
+    THEN(status, mpivf_h5_create(ctx, &output->file, attribute, 4, g->dataset, 2));
+    return status;
 }
 
 static mpivf_status
@@ -155,20 +158,17 @@ write_all(struct generating *g, const struct mpivf_output *output, struct mpivf_
     const struct mpivf_par *par = g->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_file file = {.fd = -1};
-    mpivf_status status = mpivf_agree_all(par, par->rank == 0 ? create(g, output) : MPIVF_OK);
+    mpivf_status status = ROOT_ALL(par, create(g, output));
     if (status)
         return status;
     mpivf_bcast_all(par, g->dataset, sizeof g->dataset);
     g->dataset[0].name = "train"; /* pointers of rank 0 mean nothing here */
     g->dataset[1].name = "test";
     status = generating_init(g);
-    if (status == MPIVF_OK)
-        status = mpivf_file_update(ctx, output->partial, &file);
+    THEN(status, mpivf_file_update(ctx, output->partial, &file));
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = write_shares_all(g, &file, progress);
-    if (status == MPIVF_OK)
-        status = mpivf_file_sync(ctx, &file);
+    THEN(status, write_shares_all(g, &file, progress));
+    THEN(status, mpivf_file_sync(ctx, &file));
     mpivf_status closed = mpivf_file_close(ctx, &file);
     return mpivf_agree_all(par, status ? status : closed);
 }
@@ -185,8 +185,7 @@ mpivf_generate_all(const struct mpivf_par *par, struct mpivf_output *output,
     struct mpivf_progress progress;
     mpivf_phase_begin(&progress, par, report, "generate", "rows", options->rows + options->queries);
     mpivf_status status = mpivf_agree_all(par, plan_memory(&g));
-    if (status == MPIVF_OK)
-        status = write_all(&g, output, &progress);
+    THEN(status, write_all(&g, output, &progress));
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_output_commit(par->ctx, output);
     generating_clear(&g);

@@ -1,4 +1,5 @@
 /* The .npy format of NumPy (numpy.lib.format, versions 1 to 3). */
+#include "base/then.h"
 #include "source/backend.h"
 
 #include <ctype.h>
@@ -80,10 +81,8 @@ read_header(struct mpivf_context *ctx, const char *path, char text[HEADER], uint
     unsigned char start[12];
     struct mpivf_file file;
     mpivf_status status = mpivf_file_open(ctx, path, &file);
-    if (status == MPIVF_OK)
-        status = mpivf_file_size(ctx, path, file_bytes);
-    if (status == MPIVF_OK)
-        status = mpivf_file_read(ctx, &file, start, sizeof start, 0);
+    THEN(status, mpivf_file_size(ctx, path, file_bytes));
+    THEN(status, mpivf_file_read(ctx, &file, start, sizeof start, 0));
     if (status == MPIVF_OK) {
         bool wide = start[6] >= 2;
         uint64_t length = start[8] | (uint64_t)start[9] << 8;

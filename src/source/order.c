@@ -1,5 +1,7 @@
 #include "source/order.h"
 
+#include "base/then.h"
+
 #include <string.h>
 
 enum { FEW = 1024, BLOCK = 256 }; /* rows not worth a second thread; rows of a step of one */
@@ -138,8 +140,7 @@ order_bucket(struct ordering *w, uint64_t next)
     size_t most = w->s->buckets.piece_rows;
     mpivf_status status = read_bucket(w);
     fetch_bucket(w->s, next); /* the disk works while we do */
-    if (status == MPIVF_OK)
-        status = find_order(w);
+    THEN(status, find_order(w));
     for (uint64_t at = 0; at < w->places.rows && status == MPIVF_OK; at += most) {
         uint64_t left = w->places.rows - at;
         status = write_piece(w, at, left < most ? left : most);

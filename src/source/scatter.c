@@ -1,5 +1,6 @@
 #include "source/scatter.h"
 
+#include "base/then.h"
 #include "source/decode.h"
 
 #include <string.h>
@@ -194,13 +195,11 @@ scatter_batch(struct scattering *w, struct mpivf_range batch)
     for (uint64_t i = 0; i < batch.rows && status == MPIVF_OK; i++) {
         int64_t id = (int64_t)(batch.row + i);
         status = put(w, &w->rows, w->bucket[i], w->row + i * b->row_bytes);
-        if (status == MPIVF_OK)
-            status = put(w, &w->ids, w->bucket[i], &id);
+        THEN(status, put(w, &w->ids, w->bucket[i], &id));
     }
     for (uint64_t i = 0; w->left.rows == 0 && i < b->count && status == MPIVF_OK; i++) {
         status = flush(w, &w->rows, i);
-        if (status == MPIVF_OK)
-            status = flush(w, &w->ids, i);
+        THEN(status, flush(w, &w->ids, i));
     }
     return status;
 }
@@ -219,8 +218,7 @@ mpivf_scatter_all(const struct mpivf_shuffling *shuffling, struct mpivf_source *
     for (bool more = status == MPIVF_OK; more;) {
         struct mpivf_range batch;
         status = read_batch_each(&w, &batch);
-        if (status == MPIVF_OK)
-            status = scatter_batch(&w, batch);
+        THEN(status, scatter_batch(&w, batch));
         progress->phase->rows += batch.rows;
         status = mpivf_round_all(progress, status, batch.rows, w.left.rows > 0, &more);
     }

@@ -1,7 +1,9 @@
 #include <mpivf/shuffle.h>
 
+#include "base/then.h"
 #include "io/hdf5.h"
 #include "io/output.h"
+#include "par/root.h"
 #include "source/order.h"
 #include "source/scatter.h"
 
@@ -57,8 +59,7 @@ create(struct shuffle *x, uint64_t offset[2])
     struct mpivf_context *ctx = x->s.par->ctx;
     mpivf_status status =
         mpivf_output_space(ctx, x->output, rows * (row_bytes + sizeof(int64_t)), "the file");
-    if (status == MPIVF_OK)
-        status = mpivf_h5_create(ctx, &x->output->file, attribute, 4, dataset, 2);
+    THEN(status, mpivf_h5_create(ctx, &x->output->file, attribute, 4, dataset, 2));
     offset[0] = dataset[0].offset;
     offset[1] = dataset[1].offset;
     return status;
@@ -86,14 +87,12 @@ begin_all(struct shuffle *x)
     status = mpivf_agree_all(par, status);
     mpivf_memory_settle(par->ctx);
     uint64_t offset[2] = {0, 0};
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, par->rank == 0 ? create(x, offset) : MPIVF_OK);
+    THEN(status, ROOT_ALL(par, create(x, offset)));
     mpivf_bcast_all(par, offset, sizeof offset);
     s->row_offset = offset[0];
     s->id_offset = offset[1];
     mpivf_random_order_init(&s->order, x->options->seed, MPIVF_FOR_SHUFFLE, source->rows);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->output->partial, &s->file));
+    THEN(status, mpivf_agree_all(par, mpivf_file_update(par->ctx, x->output->partial, &s->file)));
     return status;
 }
 
@@ -103,8 +102,7 @@ scatter_all(struct shuffle *x, struct mpivf_report *report)
     struct mpivf_progress progress;
     mpivf_phase_begin(&progress, x->s.par, report, "scatter", "rows", x->source.rows);
     mpivf_status status = mpivf_scatter_all(&x->s, &x->source, &progress);
-    if (status == MPIVF_OK)
-        status = mpivf_source_unchanged_all(&x->source);
+    THEN(status, mpivf_source_unchanged_all(&x->source));
     mpivf_phase_end(&progress);
     return status;
 }
@@ -120,8 +118,7 @@ reopen_all(struct shuffle *x)
     mpivf_status status = mpivf_file_sync(par->ctx, file);
     mpivf_status closed = mpivf_file_close(par->ctx, file);
     status = mpivf_agree_all(par, status ? status : closed);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_update(par->ctx, x->output->partial, file));
+    THEN(status, mpivf_agree_all(par, mpivf_file_update(par->ctx, x->output->partial, file)));
     return status;
 }
 
@@ -132,8 +129,7 @@ order_all(struct shuffle *x, struct mpivf_report *report)
     struct mpivf_progress progress;
     mpivf_phase_begin(&progress, par, report, "order", "rows", x->s.buckets.total);
     mpivf_status status = mpivf_order_all(&x->s, &progress);
-    if (status == MPIVF_OK)
-        status = mpivf_agree_all(par, mpivf_file_sync(par->ctx, &x->s.file));
+    THEN(status, mpivf_agree_all(par, mpivf_file_sync(par->ctx, &x->s.file)));
     mpivf_phase_end(&progress);
     return status;
 }
@@ -160,13 +156,10 @@ mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_o
                         .input = input,
                         .output = output};
     mpivf_status status = begin_all(&x);
-    if (status == MPIVF_OK)
-        status = scatter_all(&x, report);
+    THEN(status, scatter_all(&x, report));
     mpivf_source_close_all(&x.source); /* what it holds of the budget is for the second pass */
-    if (status == MPIVF_OK)
-        status = reopen_all(&x);
-    if (status == MPIVF_OK)
-        status = order_all(&x, report);
+    THEN(status, reopen_all(&x));
+    THEN(status, order_all(&x, report));
     status = end_all(&x, status);
     if (status == MPIVF_OK) {
         *made = (struct mpivf_shuffle_made){.rows = x.source.rows,

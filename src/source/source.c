@@ -1,5 +1,6 @@
 #include <mpivf/source.h>
 
+#include "base/then.h"
 #include "io/foreign.h"
 #include "io/inputs.h"
 #include "source/backend.h"
@@ -31,8 +32,7 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     size_t length = mpivf_path_file(name);
     const char *object = name[length] == ':' ? name + length + 1 : "";
     mpivf_status status = mpivf_path(ctx, plan->path, "%.*s", (int)length, name);
-    if (status == MPIVF_OK)
-        status = mpivf_file_expect(ctx, plan->path);
+    THEN(status, mpivf_file_expect(ctx, plan->path));
     if (status)
         return status;
     if (strlen(object) >= sizeof plan->object)
@@ -91,8 +91,7 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool
          struct mpivf_source_plan *plan, struct mpivf_inputs *inputs)
 {
     mpivf_status status = split_name(ctx, name, fallback, plan);
-    if (status == MPIVF_OK)
-        status = mpivf_inputs_add(ctx, inputs, plan->path); /* as it is before anybody reads it */
+    THEN(status, mpivf_inputs_add(ctx, inputs, plan->path)); /* as it is before anybody reads it */
     if (status)
         return status;
     while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
@@ -100,8 +99,7 @@ describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool
     if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
         return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS);
     status = backends[plan->ops]->describe(ctx, plan, add_file, inputs);
-    if (status == MPIVF_OK)
-        status = check_shape(ctx, name, &plan->shape, ids);
+    THEN(status, check_shape(ctx, name, &plan->shape, ids));
     if (status == MPIVF_OK && !ids && plan->shape.dim == 1)
         mpivf_note(ctx, "'%s' has one column: %llu rows of a single number", name,
                    (unsigned long long)plan->shape.rows);
@@ -156,8 +154,7 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
         status = describe(ctx, name, fallback, ids, plan, source->inputs);
     }
     status = mpivf_agree_all(par, status);
-    if (status == MPIVF_OK)
-        status = mpivf_inputs_share_all(par, source->inputs);
+    THEN(status, mpivf_inputs_share_all(par, source->inputs));
     if (status == MPIVF_OK) {
         struct mpivf_h5_layout *mine = plan->layout;
         mpivf_bcast_all(par, plan, sizeof *plan);
