@@ -19,8 +19,8 @@
 MPIVF_API_BEGIN
 
 /* Rows as they were read, good or bad, before they are filed. */
-struct mpivf_watched {
-    const void *row;                 /* [rows, dim], float64 or float32 as the watch has it */
+struct mpivf_observed {
+    const void *row;                 /* [rows, dim], float64 or float32 as the observer has it */
     const int64_t *id;               /* [rows] */
     const struct mpivf_range *range; /* their places in the input, one range after the other */
     size_t ranges;
@@ -31,10 +31,10 @@ struct mpivf_watched {
  * before rows that were seen become a shard, after which they are not read again. Called on each
  * rank by itself.
  */
-struct mpivf_watch {
+struct mpivf_observer {
     void *arg;
     bool f64; /* wants rows as float64 */
-    mpivf_status (*rows)(void *arg, const struct mpivf_watched *seen);
+    mpivf_status (*rows)(void *arg, const struct mpivf_observed *seen);
     mpivf_status (*keep)(void *arg);
 };
 
@@ -48,7 +48,7 @@ struct mpivf_build_options {
     int64_t part, parts; /* 1 <= part <= parts: add only this share of the rows; 0, 0 = all */
     uint64_t fan_in;     /* shards joined at once, >= 2 */
     struct mpivf_reading reading;
-    const struct mpivf_watch *watch; /* NULL = nobody */
+    const struct mpivf_observer *observer; /* NULL = nobody */
 };
 
 /* The defaults, those of the command line. Local. */

@@ -29,11 +29,11 @@ struct adding {
     struct mpivf_loss loss;
 };
 
-/* Are rows read as float64, for the one who watches? */
+/* Are rows read as float64, for the observer? */
 static bool
 wide(const struct adding *a)
 {
-    return a->add->watch && a->add->watch->f64;
+    return a->add->observer && a->add->observer->f64;
 }
 
 /* Bytes of buffers beside the rows. */
@@ -173,13 +173,13 @@ file_batch(struct adding *a)
     return MPIVF_OK;
 }
 
-/* Whoever watches keeps what it has first: rows of a shard are not read again. */
+/* The observer keeps what it has first: rows of a shard are not read again. */
 static mpivf_status
 write_shard(struct adding *a)
 {
-    const struct mpivf_watch *watch = a->add->watch;
+    const struct mpivf_observer *observer = a->add->observer;
     (void)mpivf_reader_wait(&a->reader); /* what is here is whole even if the next rows are not */
-    mpivf_status status = watch ? watch->keep(watch->arg) : MPIVF_OK;
+    mpivf_status status = observer ? observer->keep(observer->arg) : MPIVF_OK;
     if (status)
         return status;
     if (a->add->ranges == 0 && a->add->par->rank == 0) /* no rank has a row: one empty shard */
@@ -191,10 +191,10 @@ write_shard(struct adding *a)
 static mpivf_status
 show_batch(struct adding *a)
 {
-    const struct mpivf_watch *watch = a->add->watch;
+    const struct mpivf_observer *observer = a->add->observer;
     const struct mpivf_batch *batch = a->batch;
-    struct mpivf_watched seen = {batch->row, batch->id, batch->range, batch->ranges};
-    mpivf_status status = watch ? watch->rows(watch->arg, &seen) : MPIVF_OK;
+    struct mpivf_observed seen = {batch->row, batch->id, batch->range, batch->ranges};
+    mpivf_status status = observer ? observer->rows(observer->arg, &seen) : MPIVF_OK;
     if (wide(a))
         mpivf_reader_narrow(&a->reader);
     return status;

@@ -27,8 +27,8 @@ struct mpivf_add {
     const struct mpivf_range *set; /* rows still to be added; not owned */
     size_t ranges;
     enum mpivf_bad_rows bad_rows;
-    const char *folder;              /* for the shards; not owned */
-    const struct mpivf_watch *watch; /* not owned; NULL = nobody */
+    const char *folder;                    /* for the shards; not owned */
+    const struct mpivf_observer *observer; /* not owned; NULL = nobody */
 };
 
 /*
@@ -41,7 +41,7 @@ struct mpivf_added {
 
 /*
  * The least that adding rows to shards of this shape needs, the quantizer in it: what mpivf_add_all
- * does with; f64: rows come as float64, for a watch.
+ * does with; f64: rows come as float64, for an observer.
  */
 size_t
 mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,

@@ -160,7 +160,7 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
                             .meta = shard_meta(b),
                             .bad_rows = b->options->train.bad_rows,
                             .folder = b->work.claim.folder,
-                            .watch = b->options->watch};
+                            .observer = b->options->observer};
     size_t most = b->work.ranges + 1;
     struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", most, sizeof *gap);
     struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", most, sizeof *set);

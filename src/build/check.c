@@ -90,7 +90,7 @@ mpivf_build_check_memory(const struct mpivf_building *b)
         {"training", "ask for fewer --lists",
          trained ? 0 : mpivf_train_bytes(b->par, &b->source, &o->train)},
         {"adding rows", NULL,
-         mpivf_add_bytes(&b->source, ids, o->watch && o->watch->f64, &meta, ctx->threads)},
+         mpivf_add_bytes(&b->source, ids, o->observer && o->observer->f64, &meta, ctx->threads)},
         {"merging shards", "ask for a smaller --fan-in",
          mpivf_join_bytes(&meta, o->fan_in, ctx->threads)},
     };

@@ -3,7 +3,7 @@
 #include "base/then.h"
 #include "codec/codec.h"
 #include "io/file.h"
-#include "measure/watch.h"
+#include "measure/observer.h"
 
 #include <mpivf/report.h>
 
@@ -85,8 +85,8 @@ struct truth {
     const char *out;
     struct mpivf_truth_files files;
     struct mpivf_truth_options options;
-    struct mpivf_watch watch;
-    struct mpivf_watch_state *state; /* owned */
+    struct mpivf_observer observer;
+    struct mpivf_observer_state *state; /* owned */
     struct mpivf_truth_made made;
 };
 
@@ -140,8 +140,9 @@ truth_begin_all(struct mpivf_call *call, struct truth *truth)
     mpivf_status status = mpivf_agree_all(call->par, metric_all(call, &truth->options.metric));
     if (status)
         return status;
-    return mpivf_watch_begin_all(call->par, call->operand[0], truth->queries, &truth->files,
-                                 &truth->options, &call->report, &truth->watch, &truth->state);
+    return mpivf_observer_begin_all(call->par, call->operand[0], truth->queries, &truth->files,
+                                    &truth->options, &call->report, &truth->observer,
+                                    &truth->state);
 }
 
 /* What the command reads and writes. */
@@ -188,9 +189,9 @@ run_all(struct mpivf_call *call)
     THEN(status, mpivf_call_check_fan_in_all(call, o.fan_in));
     if (status == MPIVF_OK && f->truth)
         status = truth_begin_all(call, &truth);
-    o.watch = truth.state ? &truth.watch : NULL;
+    o.observer = truth.state ? &truth.observer : NULL;
     THEN(status, mpivf_build_all(call->par, input, &files, &o, &call->report, &built));
-    mpivf_watch_end_all(&truth.state);
+    mpivf_observer_end_all(&truth.state);
     if (status == MPIVF_OK && f->truth)
         status = mpivf_truth_all(call->par, input, truth.queries, &truth.files, &truth.options,
                                  &call->report, &truth.made);

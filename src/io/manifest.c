@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 2 }; /* of the manifest and of what lies beside it */
+enum { VERSION = 3 }; /* of the manifest and of what lies beside it */
 
 static const char manifest_name[] = "manifest.json", format_name[] = "mpivf-work";
 

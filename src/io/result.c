@@ -89,7 +89,7 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {.name = "k", .kind = MPIVF_H5_U64, .number = about->k},
         {.name = "rows", .kind = MPIVF_H5_U64, .number = about->rows},
         {.name = "exact", .kind = MPIVF_H5_U64, .number = about->exact},
-        {.name = "inquiry", .kind = MPIVF_H5_U64, .number = about->inquiry},
+        {.name = "request", .kind = MPIVF_H5_U64, .number = about->request},
     };
     strcpy(attribute[0].text, mpivf_result_distance(about->metric));
     strcpy(attribute[1].text, about->kind);
@@ -100,7 +100,7 @@ create_hdf5(struct mpivf_context *ctx, struct mpivf_result_writer *writer)
         {"duplicates", MPIVF_I64, 1, {about->queries, 1}, 0},
     };
     mpivf_status status = mpivf_h5_create(ctx, &writer->output[0]->file, attribute,
-                                          about->inquiry ? 6 : 5, dataset, about->counts ? 4 : 2);
+                                          about->request ? 6 : 5, dataset, about->counts ? 4 : 2);
     for (int i = 0; i < 4; i++)
         writer->offset[i] = dataset[i].offset;
     return status;
@@ -129,13 +129,13 @@ mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *write
 }
 
 bool
-mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t inquiry)
+mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t request)
 {
-    struct mpivf_h5_attribute mark = {.name = "inquiry", .kind = MPIVF_H5_U64};
+    struct mpivf_h5_attribute mark = {.name = "request", .kind = MPIVF_H5_U64};
     if (!mpivf_file_exists(path) || !mpivf_h5_is(path))
         return false;
     bool answers =
-        mpivf_h5_describe(ctx, path, &mark, 1, NULL, 0) == MPIVF_OK && mark.number == inquiry;
+        mpivf_h5_describe(ctx, path, &mark, 1, NULL, 0) == MPIVF_OK && mark.number == request;
     mpivf_forgive(ctx);
     return answers;
 }

@@ -4,7 +4,7 @@
  *   /neighbors i64 [queries, k]   ids, nearest first; -1 where there are fewer than k
  *   /distances f32 or f64 [queries, k], as shown to users
  *   /ties, /duplicates i64 [queries], in a truth
- *   root attributes: distance ("euclidean", "angular", "ip"), k, rows, exact, kind, inquiry
+ *   root attributes: distance ("euclidean", "angular", "ip"), k, rows, exact, kind, request
  *
  * It is written in pieces, beside it the same neighbours in other conventions when asked
  * for (io/convention.h). All files are outputs (io/output.h) that get their names together,
@@ -53,7 +53,7 @@ struct mpivf_result_about {
     uint64_t most_id;          /* no id is larger; for the other conventions only */
     bool exact;
     bool counts;      /* also /ties and /duplicates */
-    uint64_t inquiry; /* a mark of everything that was asked; 0: the file does not tell */
+    uint64_t request; /* a mark of everything that was asked; 0: the file does not tell */
 };
 
 /* The other conventions, as bits. */
@@ -101,9 +101,9 @@ mpivf_result_create(struct mpivf_context *ctx, struct mpivf_result_writer *write
                     struct mpivf_output *const *output, const struct mpivf_result_about *about,
                     int also);
 
-/* Is there a whole result file at `path` that answers this very inquiry? Local. */
+/* Is there a whole result file at `path` that answers this very request? Local. */
 bool
-mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t inquiry);
+mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t request);
 
 /* Write rows [first, first + n): each row once, in any order and any pieces. Local. */
 mpivf_status

@@ -3,7 +3,7 @@
 #include "base/then.h"
 #include "io/result.h"
 #include "math/distance.h"
-#include "measure/parts.h"
+#include "measure/checkpoints.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ _Static_assert((int)MPIVF_TRUTH_XBIN == (int)MPIVF_ALSO_XBIN &&
 
 /* Writing the outputs, a piece of queries at a time. */
 struct publishing {
-    const struct mpivf_inquiry *inquiry;
+    const struct mpivf_request *request;
     struct mpivf_context *ctx;
     uint64_t k, piece; /* queries */
     uint64_t rejected[MPIVF_PREFIXES];
@@ -40,7 +40,7 @@ publishing_init(struct publishing *p)
     uint64_t k = p->k;
     size_t each = 3 * (k + 2) * sizeof *p->row + k * 24 + 16;
     p->piece = PIECE_BYTES / each > 0 ? PIECE_BYTES / each : 1;
-    p->writer = mpivf_alloc_zero(ctx, what, p->inquiry->segments, sizeof *p->writer);
+    p->writer = mpivf_alloc_zero(ctx, what, p->request->segments, sizeof *p->writer);
     p->row = mpivf_alloc(ctx, what, p->piece * (k + 2), sizeof *p->row);
     p->best = mpivf_alloc(ctx, what, p->piece * (k + 1), sizeof *p->best);
     p->other = mpivf_alloc(ctx, what, p->piece * (k + 1), sizeof *p->other);
@@ -87,7 +87,7 @@ ties_of(const struct mpivf_candidate *best, uint64_t k)
 static mpivf_status
 put_piece(struct publishing *p, size_t s, uint64_t first, uint64_t n)
 {
-    enum mpivf_metric metric = p->inquiry->options->metric;
+    enum mpivf_metric metric = p->request->options->metric;
     uint64_t k = p->k;
     for (uint64_t q = 0; q < n; q++) {
         const struct mpivf_candidate *best = p->best + q * (k + 1);
@@ -108,47 +108,48 @@ put_piece(struct publishing *p, size_t s, uint64_t first, uint64_t n)
 static int64_t
 own_rows(const struct publishing *p, size_t s, uint64_t query)
 {
-    const struct mpivf_inquiry *inquiry = p->inquiry;
-    return inquiry->options->self && mpivf_inquiry_place(inquiry, query) < inquiry->prefix[s];
+    const struct mpivf_request *request = p->request;
+    return request->options->self && mpivf_request_place(request, query) < request->prefix[s];
 }
 
-/* The rows [at, at + n) of a part into every output. */
+/* The rows [at, at + n) of a checkpoint into every output. */
 static mpivf_status
-publish_piece(struct publishing *p, const struct mpivf_file *file, const struct mpivf_part *part,
-              uint64_t at, uint64_t n)
+publish_piece(struct publishing *p, const struct mpivf_file *file,
+              const struct mpivf_checkpoint *checkpoint, uint64_t at, uint64_t n)
 {
     struct mpivf_topk_block shape = {.queries = n, .k = p->k, .scratch = p->scratch};
     mpivf_status status = MPIVF_OK;
     uint64_t k = p->k;
-    for (size_t s = 0; s < part->segments && status == MPIVF_OK; s++) {
+    for (size_t s = 0; s < checkpoint->segments && status == MPIVF_OK; s++) {
         struct mpivf_candidate *to = s == 0 ? p->best : p->other;
-        status = mpivf_part_rows(p->ctx, file, part, s, at, n, p->row);
+        status = mpivf_checkpoint_rows(p->ctx, file, checkpoint, s, at, n, p->row);
         for (uint64_t q = 0; q < n && status == MPIVF_OK; q++) {
             const struct mpivf_candidate *row = p->row + q * (k + 2);
             memcpy(to + q * (k + 1), row, (k + 1) * sizeof *to);
-            uint64_t query = part->first + at + q;
+            uint64_t query = checkpoint->first + at + q;
             int64_t before = s == 0 ? 0 : p->duplicates[q] + own_rows(p, s - 1, query);
             p->duplicates[q] = before + row[k + 1].id - own_rows(p, s, query);
-            if (s + 1 == part->segments)
+            if (s + 1 == checkpoint->segments)
                 p->duplicated += p->duplicates[q] > 0;
         }
         if (s > 0 && status == MPIVF_OK)
             mpivf_topk_join(&shape, p->best, p->other);
-        THEN(status, put_piece(p, s, part->first + at, n));
+        THEN(status, put_piece(p, s, checkpoint->first + at, n));
     }
     return status;
 }
 
 static mpivf_status
-publish_part(struct publishing *p, const struct mpivf_part *part)
+publish_checkpoint(struct publishing *p, const struct mpivf_checkpoint *checkpoint)
 {
     char path[MPIVF_PATH];
     struct mpivf_file file = {.fd = -1};
-    mpivf_status status = mpivf_path(p->ctx, path, "%s/%s", p->inquiry->folder, part->name);
+    mpivf_status status = mpivf_path(p->ctx, path, "%s/%s", p->request->folder, checkpoint->name);
     THEN(status, mpivf_file_open(p->ctx, path, &file));
-    for (uint64_t at = 0; at < part->queries && status == MPIVF_OK; at += p->piece)
-        status = publish_piece(p, &file, part, at,
-                               part->queries - at < p->piece ? part->queries - at : p->piece);
+    for (uint64_t at = 0; at < checkpoint->queries && status == MPIVF_OK; at += p->piece)
+        status = publish_piece(p, &file, checkpoint, at,
+                               checkpoint->queries - at < p->piece ? checkpoint->queries - at
+                                                                   : p->piece);
     mpivf_file_drop(&file);
     return status;
 }
@@ -156,88 +157,90 @@ publish_part(struct publishing *p, const struct mpivf_part *part)
 static mpivf_status
 create_outputs(struct publishing *p)
 {
-    const struct mpivf_inquiry *inquiry = p->inquiry;
-    const struct mpivf_truth_options *options = inquiry->options;
+    const struct mpivf_request *request = p->request;
+    const struct mpivf_truth_options *options = request->options;
     mpivf_status status = MPIVF_OK;
     uint64_t rejected = 0;
-    for (size_t s = 0; s < inquiry->segments && status == MPIVF_OK; s++) {
+    for (size_t s = 0; s < request->segments && status == MPIVF_OK; s++) {
         rejected += p->rejected[s];
-        p->in_vain = rejected == inquiry->prefix[s];
+        p->in_vain = rejected == request->prefix[s];
         if (p->in_vain)
             return mpivf_fail(p->ctx, MPIVF_INPUT,
                               "each of the %s%llu rows has a value that is "
                               "not finite%s: no query has a neighbour",
-                              s + 1 < inquiry->segments ? "first " : "",
-                              (unsigned long long)rejected, mpivf_inquiry_or_large(inquiry));
+                              s + 1 < request->segments ? "first " : "",
+                              (unsigned long long)rejected, mpivf_request_or_large(request));
         struct mpivf_result_about about = {.kind = "truth",
                                            .metric = options->metric,
-                                           .queries = inquiry->queries,
+                                           .queries = request->queries,
                                            .k = options->k,
-                                           .rows = inquiry->prefix[s] - rejected,
-                                           .most_id = inquiry->base.rows - 1,
+                                           .rows = request->prefix[s] - rejected,
+                                           .most_id = request->base.rows - 1,
                                            .exact = true,
                                            .counts = true,
-                                           .inquiry = mpivf_inquiry_mark(inquiry)};
-        status = mpivf_result_create(p->ctx, &p->writer[s], mpivf_inquiry_outputs(inquiry, s),
+                                           .request = mpivf_request_mark(request)};
+        status = mpivf_result_create(p->ctx, &p->writer[s], mpivf_request_outputs(request, s),
                                      &about, options->also);
         p->writers += status == MPIVF_OK;
     }
     return status;
 }
 
-/* Go through the parts in the order of their queries. */
+/* Go through the checkpoints in the order of their queries. */
 static mpivf_status
-publish_parts(struct publishing *p, const struct mpivf_parts *parts)
+publish_checkpoints(struct publishing *p, const struct mpivf_checkpoints *checkpoints)
 {
-    const struct mpivf_inquiry *inquiry = p->inquiry;
-    uint64_t first = 0, rows = inquiry->prefix[inquiry->segments - 1];
+    const struct mpivf_request *request = p->request;
+    uint64_t first = 0, rows = request->prefix[request->segments - 1];
     mpivf_status status = MPIVF_OK;
-    while (first < inquiry->queries && status == MPIVF_OK) {
-        const struct mpivf_part *next = NULL;
-        for (size_t i = 0; i < parts->parts && next == NULL; i++)
-            if (parts->part[i].first == first && parts->part[i].rows == rows)
-                next = &parts->part[i];
+    while (first < request->queries && status == MPIVF_OK) {
+        const struct mpivf_checkpoint *next = NULL;
+        for (size_t i = 0; i < checkpoints->checkpoints && next == NULL; i++)
+            if (checkpoints->checkpoint[i].first == first &&
+                checkpoints->checkpoint[i].rows == rows)
+                next = &checkpoints->checkpoint[i];
         if (next == NULL)
             return mpivf_fail(p->ctx, MPIVF_CORRUPT,
                               "'%s' has no answers for query %llu; remove the "
                               "folder to start over",
-                              inquiry->folder, (unsigned long long)first);
-        if (first == 0) { /* every row was seen for every query: any part tells */
+                              request->folder, (unsigned long long)first);
+        if (first == 0) { /* every row was seen for every query: any checkpoint tells */
             memcpy(p->rejected, next->rejected, sizeof p->rejected);
             status = create_outputs(p);
         }
-        THEN(status, publish_part(p, next));
+        THEN(status, publish_checkpoint(p, next));
         first += next->queries;
     }
     return status;
 }
 
 mpivf_status
-mpivf_publish(const struct mpivf_inquiry *inquiry, struct mpivf_published *published)
+mpivf_publish(const struct mpivf_request *request, struct mpivf_published *published)
 {
-    struct mpivf_context *ctx = inquiry->par->ctx;
-    struct publishing p = {.inquiry = inquiry, .ctx = ctx, .k = inquiry->options->k};
-    struct mpivf_parts parts;
-    mpivf_status status = mpivf_parts_list(ctx, inquiry->folder, p.k, inquiry->segments, &parts);
+    struct mpivf_context *ctx = request->par->ctx;
+    struct publishing p = {.request = request, .ctx = ctx, .k = request->options->k};
+    struct mpivf_checkpoints checkpoints;
+    mpivf_status status =
+        mpivf_checkpoints_list(ctx, request->folder, p.k, request->segments, &checkpoints);
     THEN(status, publishing_init(&p));
-    THEN(status, publish_parts(&p, &parts));
+    THEN(status, publish_checkpoints(&p, &checkpoints));
     uint64_t rejected = 0;
-    for (size_t s = 0; s < inquiry->segments; s++)
+    for (size_t s = 0; s < request->segments; s++)
         rejected += p.rejected[s];
-    if (status == MPIVF_OK && rejected > 0 && inquiry->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
+    if (status == MPIVF_OK && rejected > 0 && request->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
         status = mpivf_fail(ctx, MPIVF_INPUT,
                             "an earlier run with --bad-rows skip left %llu rows out; "
                             "go on with skip, or remove the folder '%s'",
-                            (unsigned long long)rejected, inquiry->folder);
+                            (unsigned long long)rejected, request->folder);
     for (size_t s = 0; s < p.writers; s++)
         status = mpivf_result_finish(ctx, &p.writer[s], status);
     published->in_vain = p.in_vain;
     if (status == MPIVF_OK) {
         published->rejected = rejected;
-        published->rows = inquiry->prefix[inquiry->segments - 1] - rejected;
+        published->rows = request->prefix[request->segments - 1] - rejected;
         published->duplicates = p.duplicated;
     }
     publishing_clear(&p);
-    mpivf_parts_clear(ctx, &parts);
+    mpivf_checkpoints_clear(ctx, &checkpoints);
     return status;
 }

@@ -4,7 +4,7 @@
 #include "build/ids.h"
 #include "io/claim.h"
 #include "math/distance.h"
-#include "measure/inquiry.h"
+#include "measure/request.h"
 #include "measure/publish.h"
 #include "measure/resume.h"
 #include "par/root.h"
@@ -31,10 +31,10 @@ static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without 
 struct truth {
     const struct mpivf_par *par;
     const struct mpivf_truth_options *options;
-    struct mpivf_inquiry inquiry;
+    struct mpivf_request request;
     struct mpivf_claim claim;
-    struct mpivf_pass_shape shape;
-    struct mpivf_pass pass;
+    struct mpivf_accumulator_shape shape;
+    struct mpivf_accumulator accumulator;
     struct mpivf_slab slab;
     size_t ranges;             /* of the batch */
     struct mpivf_range *range; /* owned, [RANGES] */
@@ -53,8 +53,8 @@ struct truth {
 static size_t
 batch_row_bytes(const struct truth *t)
 {
-    return mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base) +
-           mpivf_pass_row_bytes(&t->shape) + 2 * sizeof(int64_t);
+    return mpivf_request_row_bytes(&t->request, &t->request.base) +
+           mpivf_accumulator_row_bytes(&t->shape) + 2 * sizeof(int64_t);
 }
 
 /* Share the budget between the rows at a time and the queries at a time. */
@@ -62,13 +62,13 @@ static mpivf_status
 plan_memory(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
-    uint64_t rows = t->inquiry.prefix[t->inquiry.segments - 1];
-    size_t each = mpivf_pass_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
-                  mpivf_inquiry_query_bytes(&t->inquiry);
-    size_t pieces = t->inquiry.base.blocks + 2; /* going on, a rank may have ranges of all */
-    size_t fixed = mpivf_pass_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
+    uint64_t rows = t->request.prefix[t->request.segments - 1];
+    size_t each = mpivf_accumulator_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
+                  mpivf_request_query_bytes(&t->request);
+    size_t pieces = t->request.base.blocks + 2; /* going on, a rank may have ranges of all */
+    size_t fixed = mpivf_accumulator_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
-    size_t row = batch_row_bytes(t), left, queries = t->inquiry.queries;
+    size_t row = batch_row_bytes(t), left, queries = t->request.queries;
     size_t least = (queries < LEAST ? queries : LEAST) * each + (rows < LEAST ? rows : LEAST) * row;
     mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + least, NO_LIMIT, NULL, &left);
     if (status)
@@ -78,8 +78,8 @@ plan_memory(struct truth *t)
     if (t->shape.batch > rows)
         t->shape.batch = rows;
     t->shape.capacity = (left - fixed - t->shape.batch * row) / each;
-    if (t->shape.capacity > t->inquiry.queries)
-        t->shape.capacity = t->inquiry.queries;
+    if (t->shape.capacity > t->request.queries)
+        t->shape.capacity = t->request.queries;
     return MPIVF_OK;
 }
 
@@ -91,13 +91,13 @@ allocate(struct truth *t)
     t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
     t->ahead = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->ahead);
     t->row =
-        mpivf_alloc(ctx, "the slab", batch, mpivf_inquiry_row_bytes(&t->inquiry, &t->inquiry.base));
+        mpivf_alloc(ctx, "the slab", batch, mpivf_request_row_bytes(&t->request, &t->request.base));
     t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
     t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
                             : (int64_t *)(void *)t->number;
     t->own = mpivf_alloc(ctx, "the queries", t->shape.capacity, sizeof *t->own);
     return t->range && t->ahead && t->row && t->number && t->id && t->own
-               ? mpivf_pass_init(ctx, &t->pass, &t->shape)
+               ? mpivf_accumulator_init(ctx, &t->accumulator, &t->shape)
                : MPIVF_MEMORY;
 }
 
@@ -105,7 +105,7 @@ static void
 clear(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
-    mpivf_pass_clear(&t->pass);
+    mpivf_accumulator_clear(&t->accumulator);
     mpivf_slab_clear(&t->slab);
     mpivf_resume_clear(&t->resume);
     mpivf_free(ctx, t->range);
@@ -116,7 +116,7 @@ clear(struct truth *t)
     mpivf_free(ctx, t->own);
     mpivf_free(ctx, t->query);
     mpivf_claim_clear(&t->claim);
-    mpivf_inquiry_close_all(&t->inquiry);
+    mpivf_request_close_all(&t->request);
 }
 
 /* ---- one batch of rows ---- */
@@ -125,17 +125,17 @@ clear(struct truth *t)
 static mpivf_status
 drop_bad_rows(struct truth *t, uint64_t *rows)
 {
-    size_t bytes = mpivf_pass_raw_bytes(&t->shape), kept = 0;
+    size_t bytes = mpivf_accumulator_raw_bytes(&t->shape), kept = 0;
     char *row = t->row;
     for (uint64_t i = 0; i < *rows; i++) {
-        if (!mpivf_raw_good(mpivf_pass_raw(&t->shape, row, i), t->shape.dim)) {
+        if (!mpivf_raw_good(mpivf_accumulator_raw(&t->shape, row, i), t->shape.dim)) {
             if (t->options->bad_rows == MPIVF_BAD_ROWS_FAIL)
                 return mpivf_fail(t->par->ctx, MPIVF_INPUT,
                                   "row %llu has a value that is not finite%s; "
                                   "--bad-rows skip leaves such rows out",
                                   (unsigned long long)t->number[i],
-                                  mpivf_inquiry_or_large(&t->inquiry));
-            t->pass.rejected[mpivf_pass_segment(&t->shape, t->number[i])]++;
+                                  mpivf_request_or_large(&t->request));
+            t->accumulator.rejected[mpivf_accumulator_segment(&t->shape, t->number[i])]++;
             continue;
         }
         if (kept != i)
@@ -150,7 +150,7 @@ drop_bad_rows(struct truth *t, uint64_t *rows)
 static mpivf_status
 read_rows_each(struct truth *t)
 {
-    struct mpivf_source *base = &t->inquiry.base;
+    struct mpivf_source *base = &t->request.base;
     return t->shape.f64 ? mpivf_source_read_f64_each(base, t->range, t->ranges, t->row)
                         : mpivf_source_read_each(base, t->range, t->ranges, t->row);
 }
@@ -159,27 +159,27 @@ read_rows_each(struct truth *t)
 static mpivf_status
 batch_each(struct truth *t, uint64_t *read)
 {
-    struct mpivf_inquiry *inquiry = &t->inquiry;
+    struct mpivf_request *request = &t->request;
     uint64_t rows, rowsum = 0;
     t->ranges = mpivf_slab_next(&t->slab, t->shape.batch, t->range, RANGES, &rows);
     *read = rows;
     mpivf_slab_rows(t->range, t->ranges, t->number);
     mpivf_status status = read_rows_each(t);
     if (t->options->ids) {
-        mpivf_status ids = mpivf_source_read_ids_each(&inquiry->ids, t->range, t->ranges, t->id);
+        mpivf_status ids = mpivf_source_read_ids_each(&request->ids, t->range, t->ranges, t->id);
         status = status ? status : ids;
     }
     if (status == MPIVF_OK) {
-        rowsum = mpivf_rowsum(t->row, mpivf_pass_raw_bytes(&t->shape), t->id, rows,
+        rowsum = mpivf_rowsum(t->row, mpivf_accumulator_raw_bytes(&t->shape), t->id, rows,
                               t->par->ctx->threads);
         status = drop_bad_rows(t, &rows);
     }
     if (status == MPIVF_OK) {
         size_t next = mpivf_slab_peek(&t->slab, t->shape.batch, t->ahead, RANGES);
-        mpivf_source_ahead(&inquiry->base, t->ahead, next); /* the disk works while we compare */
+        mpivf_source_ahead(&request->base, t->ahead, next); /* the disk works while we compare */
     }
-    THEN(status, mpivf_pass_rows(&t->pass, t->row, t->number, t->id, rows));
-    THEN(status, mpivf_pass_cover(&t->pass, t->range, t->ranges, rowsum));
+    THEN(status, mpivf_accumulator_rows(&t->accumulator, t->row, t->number, t->id, rows));
+    THEN(status, mpivf_accumulator_cover(&t->accumulator, t->range, t->ranges, rowsum));
     return status;
 }
 
@@ -191,30 +191,30 @@ begin_all(struct truth *t, bool *again)
     uint64_t first = t->resume.chosen.first, n = t->resume.chosen.end - first;
     mpivf_free(ctx, t->query);
     t->query = NULL;
-    mpivf_status status = mpivf_inquiry_load_all(&t->inquiry, first, n, &t->query);
+    mpivf_status status = mpivf_request_load_all(&t->request, first, n, &t->query);
     if (status)
         return status;
     for (uint64_t i = 0; i < n; i++)
-        t->own[i] = (int64_t)mpivf_inquiry_place(&t->inquiry, first + i);
-    mpivf_pass_begin(&t->pass, first, n, t->query, t->options->self ? t->own : NULL);
+        t->own[i] = (int64_t)mpivf_request_place(&t->request, first + i);
+    mpivf_accumulator_begin(&t->accumulator, first, n, t->query, t->options->self ? t->own : NULL);
     return mpivf_resume_take_over_all(&t->resume, again);
 }
 
 /* ---- one pass ---- */
 
-/* Deal the rows that no part has. */
+/* Deal the rows that no checkpoint has. */
 static mpivf_status
 deal(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
-    const struct mpivf_parts_chosen *chosen = &t->resume.chosen;
-    uint64_t rows = t->inquiry.prefix[t->inquiry.segments - 1];
+    const struct mpivf_checkpoints_chosen *chosen = &t->resume.chosen;
+    uint64_t rows = t->request.prefix[t->request.segments - 1];
     mpivf_slab_clear(&t->slab);
     struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", chosen->ranges + 1, sizeof *gap);
     if (gap == NULL)
         return MPIVF_MEMORY;
     size_t gaps = mpivf_range_gaps(chosen->covered, chosen->ranges, rows, gap);
-    mpivf_status status = mpivf_slab_init(&t->slab, &t->inquiry.base, DEAL_SEED, gap, gaps);
+    mpivf_status status = mpivf_slab_init(&t->slab, &t->request.base, DEAL_SEED, gap, gaps);
     mpivf_free(ctx, gap);
     return status;
 }
@@ -225,7 +225,7 @@ set_peak_all(struct truth *t, struct mpivf_progress *progress)
 {
     double rate = 0;
     const struct mpivf_filter *filter =
-        t->pass.chosen ? t->pass.choice.filter : mpivf_filter_best(t->shape.dim);
+        t->accumulator.chosen ? t->accumulator.choice.filter : mpivf_filter_best(t->shape.dim);
     mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
     progress->peak = (double)mpivf_sum_u64_all(t->par, (uint64_t)all);
@@ -236,7 +236,7 @@ static mpivf_status
 scan_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = mpivf_agree_all(t->par, deal(t));
-    progress->work = 2.0 * (double)t->shape.dim * (double)t->pass.n;
+    progress->work = 2.0 * (double)t->shape.dim * (double)t->accumulator.n;
     for (bool more = status == MPIVF_OK; more;) {
         uint64_t read;
         status = batch_each(t, &read);
@@ -258,23 +258,23 @@ static mpivf_status
 join_all(struct truth *t)
 {
     const struct mpivf_par *par = t->par;
-    struct mpivf_pass *pass = &t->pass;
+    struct mpivf_accumulator *accumulator = &t->accumulator;
     for (size_t s = 0; s < t->shape.segments; s++) {
         struct mpivf_candidate *block = NULL;
-        mpivf_status status = mpivf_gather_block_all(par, &pass->topk[s], false, &block);
+        mpivf_status status = mpivf_gather_block_all(par, &accumulator->topk[s], false, &block);
         if (status)
             return status;
         if (block) {
-            mpivf_topk_reset(&pass->topk[s]);
-            for (uint64_t q = 0; q < pass->n; q++)
-                mpivf_topk_import(&pass->topk[s], q, block + q * (t->shape.k + 1));
+            mpivf_topk_reset(&accumulator->topk[s]);
+            for (uint64_t q = 0; q < accumulator->n; q++)
+                mpivf_topk_import(&accumulator->topk[s], q, block + q * (t->shape.k + 1));
         }
         mpivf_free(par->ctx, block);
     }
-    mpivf_sum_to_root_all(par, pass->duplicates.count,
-                          pass->duplicates.segments * pass->duplicates.capacity);
-    mpivf_sum_to_root_all(par, (int64_t *)(void *)pass->rejected, MPIVF_PREFIXES);
-    mpivf_sum_to_root_all(par, (int64_t *)(void *)&pass->rowsum, 1);
+    mpivf_sum_to_root_all(par, accumulator->duplicates.count,
+                          accumulator->duplicates.segments * accumulator->duplicates.capacity);
+    mpivf_sum_to_root_all(par, (int64_t *)(void *)accumulator->rejected, MPIVF_PREFIXES);
+    mpivf_sum_to_root_all(par, (int64_t *)(void *)&accumulator->rowsum, 1);
     return MPIVF_OK;
 }
 
@@ -282,7 +282,7 @@ static mpivf_status
 pass_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = scan_all(t, progress);
-    THEN(status, mpivf_inquiry_unchanged_all(&t->inquiry));
+    THEN(status, mpivf_request_unchanged_all(&t->request));
     THEN(status, join_all(t));
     if (status == MPIVF_OK && t->par->rank == 0)
         status = mpivf_resume_complete(&t->resume);
@@ -294,7 +294,7 @@ pass_all(struct truth *t, struct mpivf_progress *progress)
 static mpivf_status
 answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made *made)
 {
-    struct mpivf_inquiry *inquiry = &t->inquiry;
+    struct mpivf_request *request = &t->request;
     struct mpivf_progress progress;
     struct mpivf_ahead ahead;
     mpivf_status status = mpivf_resume_look_all(&t->resume, &ahead);
@@ -303,7 +303,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
     made->passes = ahead.passes;
     made->reused_rows = ahead.reused;
     mpivf_phase_begin(&progress, t->par, report, "truth", "rows", ahead.rows);
-    for (uint64_t first = 0; first < inquiry->queries && status == MPIVF_OK;) {
+    for (uint64_t first = 0; first < request->queries && status == MPIVF_OK;) {
         bool again = false;
         status = mpivf_resume_plan_all(&t->resume, first);
         if (status == MPIVF_OK && !t->resume.chosen.complete)
@@ -314,11 +314,12 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
             status = pass_all(t, &progress);
         first = t->resume.chosen.end;
     }
-    progress.phase->bytes_read = inquiry->base.bytes_read;
+    progress.phase->bytes_read = request->base.bytes_read;
     mpivf_phase_end(&progress);
-    made->survivors = (double)mpivf_sum_u64_all(t->par, mpivf_pass_computed(&t->pass)) /
-                      ((double)inquiry->queries * (double)t->shape.k);
-    made->filter = t->pass.chosen ? t->pass.choice.filter->name : "none";
+    made->survivors =
+        (double)mpivf_sum_u64_all(t->par, mpivf_accumulator_computed(&t->accumulator)) /
+        ((double)request->queries * (double)t->shape.k);
+    made->filter = t->accumulator.chosen ? t->accumulator.choice.filter->name : "none";
     return status;
 }
 
@@ -328,23 +329,23 @@ open_all(struct truth *t, const char *base, const char *queries,
 {
     const struct mpivf_par *par = t->par;
     mpivf_memory_credit(par->ctx);
-    mpivf_status status = mpivf_inquiry_open_all(&t->inquiry, par, base, queries, t->options);
+    mpivf_status status = mpivf_request_open_all(&t->request, par, base, queries, t->options);
     if (status == MPIVF_OK) {
-        t->shape = mpivf_resume_shape(&t->inquiry);
+        t->shape = mpivf_resume_shape(&t->request);
         status = mpivf_agree_all(par, plan_memory(t));
     }
     mpivf_memory_settle(par->ctx);
-    THEN(status, mpivf_inquiry_look_all(&t->inquiry, files));
-    if (status || t->inquiry.answered)
+    THEN(status, mpivf_request_look_all(&t->request, files));
+    if (status || t->request.answered)
         return status;
     if (t->options->ids) /* a negative one would stand for none; now, while there is memory */
-        status = mpivf_ids_check_all(par, &t->inquiry.ids, report);
+        status = mpivf_ids_check_all(par, &t->request.ids, report);
     if (status)
         return status;
     t->shape.capacity = mpivf_min_u64_all(par, t->shape.capacity); /* the smallest */
-    THEN(status, mpivf_inquiry_claim_all(&t->inquiry, &t->claim));
+    THEN(status, mpivf_request_claim_all(&t->request, &t->claim));
     /* while there is memory */
-    THEN(status, mpivf_resume_recheck_all(&t->inquiry, &t->claim, report));
+    THEN(status, mpivf_resume_recheck_all(&t->request, &t->claim, report));
     THEN(status, mpivf_agree_all(par, allocate(t)));
     return status;
 }
@@ -355,16 +356,16 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
                 struct mpivf_report *report, struct mpivf_truth_made *made)
 {
     struct truth t = {.par = par, .options = options};
-    t.resume = (struct mpivf_resume){.inquiry = &t.inquiry, .pass = &t.pass};
+    t.resume = (struct mpivf_resume){.request = &t.request, .accumulator = &t.accumulator};
     struct mpivf_published published = {0};
     memset(made, 0, sizeof *made);
     mpivf_status status = open_all(&t, base, queries, files, report);
-    if (status == MPIVF_OK && !t.inquiry.answered)
+    if (status == MPIVF_OK && !t.request.answered)
         status = answer_all(&t, report, made);
-    if (status == MPIVF_OK && !t.inquiry.answered)
-        status = ROOT_ALL(par, mpivf_publish(&t.inquiry, &published));
+    if (status == MPIVF_OK && !t.request.answered)
+        status = ROOT_ALL(par, mpivf_publish(&t.request, &published));
     mpivf_bcast_all(par, &published, sizeof published);
-    made->queries = t.inquiry.queries;
+    made->queries = t.request.queries;
     made->rows = published.rows;
     made->rejected = published.rejected;
     made->duplicates = published.duplicates;
@@ -372,13 +373,13 @@ mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queri
         mpivf_claim_abandon(&t.claim);
     clear(&t);
     if (published.in_vain && par->rank == 0)
-        (void)mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns);
+        (void)mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_checkpoint_owns);
     return status;
 }
 
 mpivf_status
 mpivf_truth_clean_all(const struct mpivf_par *par, const struct mpivf_truth_files *files)
 {
-    return ROOT_ALL(par,
-                    mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_part_owns));
+    return ROOT_ALL(
+        par, mpivf_claim_remove(par->ctx, mpivf_output_path(files->work), mpivf_checkpoint_owns));
 }

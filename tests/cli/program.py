@@ -149,7 +149,7 @@ def same_answers(a, b):
     """Have two results the same datasets and attributes, but for the mark of what was asked?"""
     import h5py
     with h5py.File(a) as x, h5py.File(b) as y:
-        attributes = [{k: v for k, v in f.attrs.items() if k != "inquiry"} for f in (x, y)]
+        attributes = [{k: v for k, v in f.attrs.items() if k != "request"} for f in (x, y)]
         return (set(x) == set(y) and attributes[0] == attributes[1]
                 and all(x[name].dtype == y[name].dtype and (x[name][:] == y[name][:]).all() for name in x))
 

@@ -390,10 +390,10 @@ def test_a_model_in_the_work_folder_is_of_the_same_sample(many, tmp_path):
 
 
 def compared(work):
-    """The rows that the parts a truth has kept were compared with."""
+    """The rows that the checkpoints a truth has kept were compared with."""
     inside = numpy.zeros(MANY, bool)
     for name in os.listdir(work):
-        if name.startswith("part-") and not name.endswith(".partial"):
+        if name.startswith("checkpoint-") and not name.endswith(".partial"):
             words = numpy.fromfile(work / name, "<u8")
             for first, count in words[33:33 + 2 * int(words[6])].reshape(-1, 2):
                 inside[int(first):int(first + count)] = True

@@ -230,7 +230,7 @@ def test_a_name_that_is_too_long_is_refused_at_once(given, tmp_path, name):
 # ---- work folders ----
 
 MINE = ["notes.txt", "download.h5.partial", "joined-tables.csv", "shard-notes.txt", "shard-0-1.h5", "model.h5",
-        "shard-0000000000000000-10.h5", "part-0-10-0123456789abcdef", "lock"]
+        "shard-0000000000000000-10.h5", "checkpoint-0-10-0123456789abcdef", "lock"]
 
 
 @pytest.mark.parametrize("name", WORK)

@@ -174,12 +174,12 @@ def test_going_on_after_a_kill(tmp_path, large):
 def test_work_on_float32_values_is_not_gone_on_with(tmp_path, large):
     """What is asked is told apart by the type that it is computed in."""
     with h5py.File(large / "right-9K") as file:
-        wide = file.attrs["inquiry"]
+        wide = file.attrs["request"]
     with h5py.File(large / "in.h5") as file:
         source = save(tmp_path / "in.h5", train=file["train"][:].astype("f4"), test=file["test"][:].astype("f4"))
     run("truth", source, source, tmp_path / "t", "-k", K, "--prefix", "1K,9K", ranks=0)
     with h5py.File(tmp_path / "t-9K") as file:
-        assert file.attrs["inquiry"] != wide
+        assert file.attrs["request"] != wide
 
 
 def test_self(tmp_path):

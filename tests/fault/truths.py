@@ -54,10 +54,10 @@ def all_done(folder, right):
     return names(folder) == set(right)
 
 
-def parts(folder, work):
-    """The whole part files of a truth."""
+def checkpoints(folder, work):
+    """The whole checkpoints of a truth."""
     return sorted(name for name in os.listdir(f"{folder}/{work}")
-                  if name.startswith("part-") and not name.endswith(".partial"))
+                  if name.startswith("checkpoint-") and not name.endswith(".partial"))
 
 
 def assert_right_or_absent(folder, right, case):

@@ -9,7 +9,7 @@ import numpy
 import pytest
 from faults import contents, launch
 from program import fails, run, save
-from truths import WORK, K, Job, assert_done, finish, names, parts, works
+from truths import WORK, K, Job, assert_done, checkpoints, finish, names, works
 
 # The sixth look into the folder: some queries have all rows, and the next pass or the end begins.
 ANSWERED = "folder-list:0:6"
@@ -21,7 +21,7 @@ def stopped(jobs, root, clean_truth):
     def get(name="truth", ranks=2, fault=None):
         folder = f"{root}/out"
         os.makedirs(folder)
-        if fault is None:  # amid the rows: the parts of several reads are there
+        if fault is None:  # amid the rows: the checkpoints of several reads are there
             fault = f"file-rename:{ranks - 1}:3"
         done = run(*jobs[name].words(folder), ranks=ranks, check=False,
                    env={"MPIVF_FAULT": fault + ":kill"})
@@ -37,12 +37,12 @@ def reused(done):
 
 def test_work_is_not_done_twice(stopped):
     job, folder, right = stopped()
-    assert parts(folder, WORK)
+    assert checkpoints(folder, WORK)
     assert reused(finish(job, folder, 3, right)) > 0
 
 
 def test_work_of_other_ranks_memory_and_threads_goes_on(stopped):
-    """A part of more queries than fit now, and the other way round."""
+    """A checkpoint of more queries than fit now, and the other way round."""
     job, folder, right = stopped(ranks=3)
     more = job.words(folder) + ["--memory", "2G", "--threads", 2]
     assert run(*more, "--json", ranks=1, env={"MPIVF_FAULT": "file-rename:0:3:kill"}, check=False).code != 0
@@ -50,18 +50,18 @@ def test_work_of_other_ranks_memory_and_threads_goes_on(stopped):
 
 
 def head_bytes(path):
-    """Of a part: 7 words, rejected rows of 16 segments, two stamps of 4, two sums; 16 bytes a range."""
+    """Of a checkpoint: 7 words, rejected rows of 16 segments, two stamps of 4, two sums; 16 bytes a range."""
     ranges = int(numpy.fromfile(path, "<u8", count=7)[6])
     return 33 * 8, 16 * ranges
 
 
 def largest(folder):
-    """The part of the most rows: it is read whatever else a kill left. Others may be parts of it."""
+    """The checkpoint of the most rows: it is read whatever else a kill left. Others may be contained in it."""
     def rows(name):
         path = f"{folder}/{WORK}/{name}"
         head, ranges = head_bytes(path)
         return numpy.fromfile(path, "<u8", offset=head, count=ranges // 8)[1::2].sum()
-    return max(parts(folder, WORK), key=rows)
+    return max(checkpoints(folder, WORK), key=rows)
 
 
 def damage_part(path, how):
@@ -70,7 +70,7 @@ def damage_part(path, how):
     if how == "empty":
         os.truncate(path, 0)
     elif how == "text":
-        open(path, "w").write("no part at all\n" * 1000)
+        open(path, "w").write("no checkpoint at all\n" * 1000)
     elif how.startswith("cut"):
         os.truncate(path, {"cut head": head // 2, "cut ranges": head + ranges // 2,
                            "cut": (head + ranges + size) // 2, "cut end": size - 1}[how])
@@ -95,7 +95,7 @@ def one_stop(jobs, clean_truth, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("stop"))
     fault = "file-rename:2:3"
     assert run(*jobs["truth"].words(folder), ranks=3, check=False, env={"MPIVF_FAULT": fault + ":kill"}).code
-    assert works(folder) and parts(folder, WORK)
+    assert works(folder) and checkpoints(folder, WORK)
     return folder
 
 
@@ -116,8 +116,8 @@ def test_a_damaged_part_is_noticed(jobs, root, clean_truth, one_stop, how):
 def test_a_damaged_part_with_all_rows_is_noticed(stopped, name, how):
     """One whose queries were answered, so that it only waited for the end."""
     job, folder, right = stopped(name, fault=ANSWERED)
-    first = [part for part in parts(folder, WORK) if part.startswith("part-0-")]
-    assert len(first) == 1, parts(folder, WORK)
+    first = [one for one in checkpoints(folder, WORK) if one.startswith("checkpoint-0-")]
+    assert len(first) == 1, checkpoints(folder, WORK)
     damage_part(f"{folder}/{WORK}/{first[0]}", how)
     words = [word for word in job.words(folder) if word != "-q"]
     done = run(*words, ranks=3)
@@ -125,7 +125,7 @@ def test_a_damaged_part_with_all_rows_is_noticed(stopped, name, how):
     assert f"{first[0]}' is damaged" in done.err, done.err
 
 
-def test_parts_of_another_k(jobs, root, clean_truth, one_stop):
+def test_checkpoints_of_another_k(jobs, root, clean_truth, one_stop):
     job, folder, other = jobs["truth"], f"{root}/out", f"{root}/other"
     shutil.copytree(one_stop, folder)
     os.makedirs(other)
@@ -133,7 +133,7 @@ def test_parts_of_another_k(jobs, root, clean_truth, one_stop):
     words[words.index("-k") + 1] = K + 1
     fault = "file-rename:2:3"
     assert run(*words, ranks=3, check=False, env={"MPIVF_FAULT": fault + ":kill"}).code != 0
-    foreign = parts(other, WORK)
+    foreign = checkpoints(other, WORK)
     assert foreign
     for name in foreign:
         shutil.copy(f"{other}/{WORK}/{name}", f"{folder}/{WORK}/{name}")
@@ -142,28 +142,28 @@ def test_parts_of_another_k(jobs, root, clean_truth, one_stop):
     assert_done(folder, clean_truth("truth", 2)[0])
 
 
-def test_a_lost_part_and_a_half_written_one(jobs, root, clean_truth, one_stop):
+def test_a_lost_checkpoint_and_a_half_written_one(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    os.rename(f"{folder}/{WORK}/{parts(folder, WORK)[0]}", f"{folder}/{WORK}/part-0-77.partial")
+    os.rename(f"{folder}/{WORK}/{checkpoints(folder, WORK)[0]}", f"{folder}/{WORK}/checkpoint-0-77.partial")
     finish(job, folder, 3, clean_truth("truth", 2)[0])
 
 
-def test_all_parts_lost(jobs, root, clean_truth, one_stop):
+def test_all_checkpoints_lost(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    for name in parts(folder, WORK):
+    for name in checkpoints(folder, WORK):
         os.remove(f"{folder}/{WORK}/{name}")
     assert reused(finish(job, folder, 2, clean_truth("truth", 2)[0])) == 0
 
 
-def test_parts_without_a_manifest_are_nobodys(jobs, root, clean_truth, one_stop):
+def test_checkpoints_without_a_manifest_are_nobodys(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    before = parts(folder, WORK)
+    before = checkpoints(folder, WORK)
     os.rename(f"{folder}/{WORK}/manifest.json", f"{folder}/kept")
     fails(*job.words(folder), says="no manifest.json", ranks=2)
-    assert parts(folder, WORK) == before
+    assert checkpoints(folder, WORK) == before
     os.rename(f"{folder}/kept", f"{folder}/{WORK}/manifest.json")
     finish(job, folder, 2, clean_truth("truth", 2)[0])
 
@@ -171,8 +171,8 @@ def test_parts_without_a_manifest_are_nobodys(jobs, root, clean_truth, one_stop)
 def test_files_of_others_stay(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    mine = ["notes.txt", "part-1", "part-0-7.txt", "part-0-+7-0123456789abcdef", "part-00-7-0123456789abcdef",
-            "part-0-7.partial.gz", "part-0-7-0123456789ABCDEF"]
+    mine = ["notes.txt", "checkpoint-1", "checkpoint-0-7.txt", "checkpoint-0-+7-0123456789abcdef",
+            "checkpoint-00-7-0123456789abcdef", "checkpoint-0-7.partial.gz", "checkpoint-0-7-0123456789ABCDEF"]
     for name in mine:
         open(f"{folder}/{WORK}/{name}", "w").write("mine")
     run(*job.words(folder), ranks=2)
@@ -184,7 +184,7 @@ def test_files_of_others_stay(jobs, root, clean_truth, one_stop):
 def test_another_command_is_refused_and_the_difference_named(jobs, root, clean_truth, one_stop):
     job, folder = jobs["truth"], f"{root}/out"
     shutil.copytree(one_stop, folder)
-    before = {name: contents(f"{folder}/{WORK}/{name}") for name in parts(folder, WORK)}
+    before = {name: contents(f"{folder}/{WORK}/{name}") for name in checkpoints(folder, WORK)}
     for change, says in ((["-k", 7], f"k is {K} there and 7 here"),
                          (["--metric", "ip"], 'metric is "l2" there and "ip" here'),
                          (["--queries", 899], "number of queries is 900 there and 899 here"),
@@ -196,7 +196,7 @@ def test_another_command_is_refused_and_the_difference_named(jobs, root, clean_t
     fails("truth", other, *rest, says=f"not on '{other}:train' (", ranks=2)
     plain = [word for word in rest[1:] if word != "--self"]
     fails("truth", rows, rows, rest[0], *plain, says=f"not on '{rows}:test' (", ranks=2)
-    assert {name: contents(f"{folder}/{WORK}/{name}") for name in parts(folder, WORK)} == before
+    assert {name: contents(f"{folder}/{WORK}/{name}") for name in checkpoints(folder, WORK)} == before
     finish(job, folder, 1, clean_truth("truth", 2)[0])
 
 
@@ -230,14 +230,14 @@ def test_rows_left_out_do_not_come_back_with_fail(root, command):
         os.makedirs(f"{root}/{name}")
     run(*words(f"{root}/plain", "skip"), ranks=2)
     folder = f"{root}/other"
-    for nth in range(9, 0, -1):  # as late as can be: all rows are in the parts
+    for nth in range(9, 0, -1):  # as late as can be: all rows are in the checkpoints
         done = run(*words(folder, "skip"), ranks=2, check=False,
                    env={"MPIVF_FAULT": f"folder-list:0:{nth}:kill"})
-        if done.code and os.path.exists(f"{folder}/{WORK}") and parts(folder, WORK):
+        if done.code and os.path.exists(f"{folder}/{WORK}") and checkpoints(folder, WORK):
             break
         shutil.rmtree(folder)
         os.makedirs(folder)
-    assert parts(folder, WORK)
+    assert checkpoints(folder, WORK)
     fails(*words(folder, "fail"), says="skip left 4 rows out", ranks=3, output=f"{folder}/out.h5")
     run(*words(folder, "skip"), ranks=3)
     assert contents(f"{folder}/out.h5") == contents(f"{root}/plain/out.h5")
@@ -269,7 +269,7 @@ def disk(tmp_path):
 @pytest.mark.parametrize("kib", [8, 40, 200, 500])
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_a_full_disk(jobs, clean_truth, disk, kib, ranks):
-    """No room for the parts and the outputs is told before the work; with room the same command works."""
+    """No room for the checkpoints and the outputs is told before the work; with room the same command works."""
     job, (right, _) = jobs["truth-all"], clean_truth("truth-all", 2)
     folder = disk(kib << 10)
     fails(*job.words(folder), says="the truth needs", ranks=ranks, output=f"{folder}/out-12K.h5")

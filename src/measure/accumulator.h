@@ -1,19 +1,19 @@
 /*
- * pass: what one rank knows of the answers to a range of queries while base rows go by.
+ * accumulator: what one rank knows of the answers to a range of queries while base rows go by.
  *
  * Rows are cut into segments by their number, segment s ending before row prefix[s], and each
  * segment has its own k best: the truth of a prefix is the join of its segments, and every row is
  * compared once.
  */
-#ifndef MPIVF_MEASURE_PASS_H
-#define MPIVF_MEASURE_PASS_H
+#ifndef MPIVF_MEASURE_ACCUMULATOR_H
+#define MPIVF_MEASURE_ACCUMULATOR_H
 
 #include "math/choose.h"
 #include "math/distance.h"
 #include "math/nearest.h"
-#include "measure/part.h"
+#include "measure/checkpoint.h"
 
-struct mpivf_pass_shape {
+struct mpivf_accumulator_shape {
     enum mpivf_metric metric;
     bool f64; /* rows and queries are float64, else float32 */
     size_t dim, k;
@@ -23,9 +23,9 @@ struct mpivf_pass_shape {
     size_t batch;           /* rows at a time, at most */
 };
 
-struct mpivf_pass {
+struct mpivf_accumulator {
     struct mpivf_context *ctx; /* not owned */
-    struct mpivf_pass_shape shape;
+    struct mpivf_accumulator_shape shape;
     struct mpivf_choice choice;
     struct mpivf_topk topk[MPIVF_PREFIXES]; /* of each segment */
     struct mpivf_duplicates duplicates;
@@ -42,43 +42,43 @@ struct mpivf_pass {
     uint64_t rejected[MPIVF_PREFIXES];
     bool chosen; /* the filter, by the first rows */
     bool ready;  /* the queries are prepared */
-    bool kept;   /* all of this is in parts */
+    bool kept;   /* all of this is in checkpoints */
 };
 
 /* Bytes of buffers: for each query at a time, for each row of a batch, and beside them. */
 size_t
-mpivf_pass_query_bytes(const struct mpivf_pass_shape *shape);
+mpivf_accumulator_query_bytes(const struct mpivf_accumulator_shape *shape);
 size_t
-mpivf_pass_row_bytes(const struct mpivf_pass_shape *shape);
+mpivf_accumulator_row_bytes(const struct mpivf_accumulator_shape *shape);
 size_t
-mpivf_pass_fixed_bytes(const struct mpivf_pass_shape *shape, int threads);
+mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int threads);
 
 /* Those of them that the first rows make, for a shape with its capacity and batch. */
 size_t
-mpivf_pass_later_bytes(const struct mpivf_pass_shape *shape, int threads);
+mpivf_accumulator_later_bytes(const struct mpivf_accumulator_shape *shape, int threads);
 
-/* Release with mpivf_pass_clear, also after failure. Local. */
+/* Release with mpivf_accumulator_clear, also after failure. Local. */
 mpivf_status
-mpivf_pass_init(struct mpivf_context *ctx, struct mpivf_pass *pass,
-                const struct mpivf_pass_shape *shape);
+mpivf_accumulator_init(struct mpivf_context *ctx, struct mpivf_accumulator *accumulator,
+                       const struct mpivf_accumulator_shape *shape);
 void
-mpivf_pass_clear(struct mpivf_pass *pass);
+mpivf_accumulator_clear(struct mpivf_accumulator *accumulator);
 
 /* Begin with queries [first, first + n), whose rows the caller keeps, and no base rows. */
 void
-mpivf_pass_begin(struct mpivf_pass *pass, uint64_t first, uint64_t n, const void *query,
-                 const int64_t *own);
+mpivf_accumulator_begin(struct mpivf_accumulator *accumulator, uint64_t first, uint64_t n,
+                        const void *query, const int64_t *own);
 
 /* Bytes of a raw row or query, which the caller keeps. */
 static inline size_t
-mpivf_pass_raw_bytes(const struct mpivf_pass_shape *shape)
+mpivf_accumulator_raw_bytes(const struct mpivf_accumulator_shape *shape)
 {
     return shape->dim * (shape->f64 ? sizeof(double) : sizeof(float));
 }
 
 /* Row i of raw rows or queries. */
 static inline struct mpivf_raw
-mpivf_pass_raw(const struct mpivf_pass_shape *shape, const void *rows, size_t i)
+mpivf_accumulator_raw(const struct mpivf_accumulator_shape *shape, const void *rows, size_t i)
 {
     return mpivf_raw_at(mpivf_raw_of(shape->f64, rows), i * shape->dim);
 }
@@ -88,24 +88,24 @@ mpivf_pass_raw(const struct mpivf_pass_shape *shape, const void *rows, size_t i)
  * in the base and id[i] what is to be found. Local.
  */
 mpivf_status
-mpivf_pass_rows(struct mpivf_pass *pass, const void *row, const uint64_t *number, const int64_t *id,
-                size_t rows);
+mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
+                       const uint64_t *number, const int64_t *id, size_t rows);
 
 /* Remember that these rows, which have this checksum, were compared. Local. */
 mpivf_status
-mpivf_pass_cover(struct mpivf_pass *pass, const struct mpivf_range *range, size_t ranges,
-                 uint64_t rowsum);
+mpivf_accumulator_cover(struct mpivf_accumulator *accumulator, const struct mpivf_range *range,
+                        size_t ranges, uint64_t rowsum);
 
 /* The segment of a row; `segments` when it is in none. */
 size_t
-mpivf_pass_segment(const struct mpivf_pass_shape *shape, uint64_t number);
+mpivf_accumulator_segment(const struct mpivf_accumulator_shape *shape, uint64_t number);
 
 /* The answers, to be written or read. */
 struct mpivf_answers
-mpivf_pass_answers(struct mpivf_pass *pass);
+mpivf_accumulator_answers(struct mpivf_accumulator *accumulator);
 
 /* Canonical distances computed so far. */
 uint64_t
-mpivf_pass_computed(const struct mpivf_pass *pass);
+mpivf_accumulator_computed(const struct mpivf_accumulator *accumulator);
 
 #endif

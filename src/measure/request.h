@@ -1,15 +1,15 @@
 /*
- * inquiry: what a truth is asked of: the base, the queries, the prefixes, and the names of the
+ * request: what a truth is asked of: the base, the queries, the prefixes, and the names of the
  * files that tell it.
  */
-#ifndef MPIVF_MEASURE_INQUIRY_H
-#define MPIVF_MEASURE_INQUIRY_H
+#ifndef MPIVF_MEASURE_REQUEST_H
+#define MPIVF_MEASURE_REQUEST_H
 
 #include "io/claim.h"
 
 #include <mpivf/truth.h>
 
-struct mpivf_inquiry {
+struct mpivf_request {
     const struct mpivf_par *par;               /* not owned */
     const struct mpivf_truth_options *options; /* not owned */
     const struct mpivf_truth_files *files;     /* not owned */
@@ -26,70 +26,70 @@ struct mpivf_inquiry {
 };
 
 /*
- * Open base, queries and ids and check that they fit. Release with mpivf_inquiry_close_all, also
+ * Open base, queries and ids and check that they fit. Release with mpivf_request_close_all, also
  * after failure. Collective, agreed.
  */
 mpivf_status
-mpivf_inquiry_open_all(struct mpivf_inquiry *inquiry, const struct mpivf_par *par, const char *base,
+mpivf_request_open_all(struct mpivf_request *request, const struct mpivf_par *par, const char *base,
                        const char *queries, const struct mpivf_truth_options *options);
 
 /*
  * Then, once memory is planned: are the outputs there, or may they be written? Collective, agreed.
  */
 mpivf_status
-mpivf_inquiry_look_all(struct mpivf_inquiry *inquiry, const struct mpivf_truth_files *files);
+mpivf_request_look_all(struct mpivf_request *request, const struct mpivf_truth_files *files);
 
 void
-mpivf_inquiry_close_all(struct mpivf_inquiry *inquiry);
+mpivf_request_close_all(struct mpivf_request *request);
 
 /*
  * MPIVF_INPUT when base, queries or ids were modified since they were opened. Collective, agreed.
  */
 mpivf_status
-mpivf_inquiry_unchanged_all(const struct mpivf_inquiry *inquiry);
+mpivf_request_unchanged_all(const struct mpivf_request *request);
 
 /*
  * Claim the folder of the work. Release with mpivf_claim_clear, also after failure. Collective,
  * agreed.
  */
 mpivf_status
-mpivf_inquiry_claim_all(const struct mpivf_inquiry *inquiry, struct mpivf_claim *claim);
+mpivf_request_claim_all(const struct mpivf_request *request, struct mpivf_claim *claim);
 
 /*
  * Queries [first, first + n) on every rank, all good (mpivf_raw_good), float64 or float32 as
- * inquiry->f64 tells; owned by the caller. Collective, agreed.
+ * request->f64 tells; owned by the caller. Collective, agreed.
  */
 mpivf_status
-mpivf_inquiry_load_all(struct mpivf_inquiry *inquiry, uint64_t first, uint64_t n, void **query);
+mpivf_request_load_all(struct mpivf_request *request, uint64_t first, uint64_t n, void **query);
 
 /* What the value of a row that is not good can be beside not finite, for messages. */
 static inline const char *
-mpivf_inquiry_or_large(const struct mpivf_inquiry *inquiry)
+mpivf_request_or_large(const struct mpivf_request *request)
 {
-    return inquiry->f64 ? " or is beyond 1e150" : "";
+    return request->f64 ? " or is beyond 1e150" : "";
 }
 
 /* Bytes of a row of `source`, of the base or the queries, as it is read. */
 size_t
-mpivf_inquiry_row_bytes(const struct mpivf_inquiry *inquiry, const struct mpivf_source *source);
+mpivf_request_row_bytes(const struct mpivf_request *request, const struct mpivf_source *source);
 
 /* A 64-bit mark of everything that is asked; in the outputs. Never 0. */
 uint64_t
-mpivf_inquiry_mark(const struct mpivf_inquiry *inquiry);
+mpivf_request_mark(const struct mpivf_request *request);
 
 /* The row of its source that query i is; with options->self a row of the base. */
 static inline uint64_t
-mpivf_inquiry_place(const struct mpivf_inquiry *inquiry, uint64_t i)
+mpivf_request_place(const struct mpivf_request *request, uint64_t i)
 {
-    return mpivf_source_spread(inquiry->query.rows, inquiry->queries, i);
+    return mpivf_source_spread(request->query.rows, request->queries, i);
 }
 
 /* The outputs for prefix s, the HDF5 file first. */
 struct mpivf_output *const *
-mpivf_inquiry_outputs(const struct mpivf_inquiry *inquiry, size_t s);
+mpivf_request_outputs(const struct mpivf_request *request, size_t s);
 
-/* What mpivf_inquiry_load_all takes for a query. */
+/* What mpivf_request_load_all takes for a query. */
 size_t
-mpivf_inquiry_query_bytes(const struct mpivf_inquiry *inquiry);
+mpivf_request_query_bytes(const struct mpivf_request *request);
 
 #endif

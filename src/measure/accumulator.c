@@ -1,0 +1,219 @@
+#include "measure/accumulator.h"
+
+#include "base/then.h"
+#include "math/centre.h"
+
+#include <string.h>
+
+enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20, SMALL_BYTES = 1 << 20 };
+
+/* Rows of the sample that a filter is chosen by, at most. */
+static size_t
+sampled(size_t dim)
+{
+    return SAMPLE_BYTES / (dim * sizeof(float));
+}
+
+size_t
+mpivf_accumulator_query_bytes(const struct mpivf_accumulator_shape *shape)
+{
+    return shape->segments * mpivf_topk_query_bytes(shape->k) +
+           mpivf_prepare_row_bytes(shape->dim) + mpivf_duplicates_query_bytes(shape->segments) +
+           2 * sizeof(uint32_t);
+}
+
+size_t
+mpivf_accumulator_row_bytes(const struct mpivf_accumulator_shape *shape)
+{
+    return mpivf_prepare_row_bytes(shape->dim);
+}
+
+size_t
+mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int threads)
+{
+    size_t choose = mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads);
+    size_t peak = mpivf_filter_peak_bytes(shape->dim, threads); /* later */
+    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) +
+           (choose > peak ? choose : peak) + mpivf_accumulator_raw_bytes(shape) +
+           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + SMALL_BYTES;
+}
+
+size_t
+mpivf_accumulator_later_bytes(const struct mpivf_accumulator_shape *shape, int threads)
+{
+    return shape->batch * mpivf_accumulator_row_bytes(shape) +
+           shape->capacity * mpivf_prepare_row_bytes(shape->dim) +
+           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads) + SMALL_BYTES;
+}
+
+mpivf_status
+mpivf_accumulator_init(struct mpivf_context *ctx, struct mpivf_accumulator *accumulator,
+                       const struct mpivf_accumulator_shape *shape)
+{
+    *accumulator = (struct mpivf_accumulator){.ctx = ctx, .shape = *shape};
+    accumulator->centre =
+        mpivf_alloc_zero(ctx, "the centre", 1, mpivf_accumulator_raw_bytes(shape));
+    accumulator->tile =
+        mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *accumulator->tile);
+    mpivf_status status = accumulator->centre && accumulator->tile ? MPIVF_OK : MPIVF_MEMORY;
+    for (int t = 0; t < ctx->threads && status == MPIVF_OK; t++)
+        status = mpivf_tile_init(ctx, &accumulator->tile[t], shape->dim);
+    for (size_t s = 0; s < shape->segments && status == MPIVF_OK; s++)
+        status = mpivf_topk_init(ctx, &accumulator->topk[s], shape->capacity, shape->k);
+    THEN(status,
+         mpivf_duplicates_init(ctx, &accumulator->duplicates, mpivf_accumulator_raw_bytes(shape),
+                               shape->capacity, shape->segments));
+    return status;
+}
+
+void
+mpivf_accumulator_clear(struct mpivf_accumulator *accumulator)
+{
+    struct mpivf_context *ctx = accumulator->ctx;
+    if (ctx == NULL)
+        return;
+    for (size_t s = 0; s < accumulator->shape.segments; s++)
+        mpivf_topk_clear(ctx, &accumulator->topk[s]);
+    for (int t = 0; accumulator->tile && t < ctx->threads; t++)
+        mpivf_tile_clear(ctx, &accumulator->tile[t]);
+    mpivf_duplicates_clear(ctx, &accumulator->duplicates);
+    mpivf_queries_clear(ctx, &accumulator->queries);
+    mpivf_base_clear(ctx, &accumulator->base);
+    mpivf_free(ctx, accumulator->tile);
+    mpivf_free(ctx, accumulator->centre);
+    mpivf_free(ctx, accumulator->covered);
+    memset(accumulator, 0, sizeof *accumulator);
+}
+
+void
+mpivf_accumulator_begin(struct mpivf_accumulator *accumulator, uint64_t first, uint64_t n,
+                        const void *query, const int64_t *own)
+{
+    accumulator->first = first;
+    accumulator->n = n;
+    accumulator->query = query;
+    accumulator->own = own;
+    accumulator->ranges = 0;
+    accumulator->rowsum = 0;
+    accumulator->ready = false;
+    accumulator->kept = true;
+    memset(accumulator->rejected, 0, sizeof accumulator->rejected);
+    for (size_t s = 0; s < accumulator->shape.segments; s++) {
+        accumulator->topk[s].queries = n;
+        mpivf_topk_reset(&accumulator->topk[s]);
+    }
+    mpivf_duplicates_reset(&accumulator->duplicates, query, n);
+}
+
+/* Any centre and any filter are right; these are fast for rows like the first ones. */
+static mpivf_status
+choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
+{
+    const struct mpivf_accumulator_shape *shape = &accumulator->shape;
+    size_t some = sampled(shape->dim);
+    size_t few = rows < CENTRE_ROWS ? rows : CENTRE_ROWS;
+    if (shape->f64)
+        mpivf_centre_mean64(shape->metric, row, few, shape->dim, accumulator->centre);
+    else
+        mpivf_centre_mean(shape->metric, row, few, shape->dim, accumulator->centre);
+    struct mpivf_choose choose = {.metric = shape->metric,
+                                  .dim = shape->dim,
+                                  .k = shape->k,
+                                  .total_rows = shape->prefix[shape->segments - 1],
+                                  .total_queries = shape->capacity,
+                                  .query = mpivf_accumulator_raw(shape, accumulator->query, 0),
+                                  .row = mpivf_accumulator_raw(shape, row, 0),
+                                  .centre = mpivf_accumulator_raw(shape, accumulator->centre, 0),
+                                  .queries = accumulator->n,
+                                  .rows = rows < some ? rows : some};
+    mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->choice);
+    THEN(status, mpivf_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,
+                                    accumulator->choice.filter, shape->dim, shape->capacity));
+    THEN(status, mpivf_base_init(accumulator->ctx, &accumulator->base, shape->metric,
+                                 accumulator->choice.filter, shape->dim, shape->batch));
+    accumulator->chosen = status == MPIVF_OK;
+    return status;
+}
+
+size_t
+mpivf_accumulator_segment(const struct mpivf_accumulator_shape *shape, uint64_t number)
+{
+    size_t s = 0;
+    while (s < shape->segments && number >= shape->prefix[s])
+        s++;
+    return s;
+}
+
+mpivf_status
+mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
+                       const uint64_t *number, const int64_t *id, size_t rows)
+{
+    const struct mpivf_accumulator_shape *shape = &accumulator->shape;
+    mpivf_status status =
+        accumulator->chosen || rows == 0 ? MPIVF_OK : choose(accumulator, row, rows);
+    if (status || rows == 0)
+        return status;
+    struct mpivf_raw centre = mpivf_accumulator_raw(shape, accumulator->centre, 0);
+    if (!accumulator->ready)
+        mpivf_queries_fill_raw(&accumulator->queries,
+                               mpivf_accumulator_raw(shape, accumulator->query, 0), accumulator->n,
+                               centre);
+    accumulator->ready = true;
+    for (size_t from = 0, to; from < rows; from = to) {
+        size_t s = mpivf_accumulator_segment(shape, number[from]);
+        for (to = from + 1; to < rows && number[to] < shape->prefix[s];)
+            to++;
+        struct mpivf_scan_of all = {.n = accumulator->n, .own = accumulator->own};
+        mpivf_base_fill_raw(&accumulator->base, mpivf_accumulator_raw(shape, row, from), to - from,
+                            centre, id + from, 0);
+        mpivf_nearest_scan_threads(&accumulator->queries, &all, &accumulator->base,
+                                   &accumulator->topk[s], accumulator->tile,
+                                   accumulator->ctx->threads);
+        mpivf_duplicates_rows(&accumulator->duplicates, s,
+                              (const char *)row + from * mpivf_accumulator_raw_bytes(shape),
+                              to - from, accumulator->ctx->threads);
+    }
+    return MPIVF_OK;
+}
+
+mpivf_status
+mpivf_accumulator_cover(struct mpivf_accumulator *accumulator, const struct mpivf_range *range,
+                        size_t ranges, uint64_t rowsum)
+{
+    if (ranges == 0)
+        return MPIVF_OK;
+    accumulator->kept = false;
+    accumulator->rowsum += rowsum;
+    if (accumulator->ranges + ranges > accumulator->room) {
+        size_t room = 2 * (accumulator->ranges + ranges);
+        struct mpivf_range *more = mpivf_alloc(accumulator->ctx, "row ranges", room, sizeof *more);
+        if (more == NULL)
+            return MPIVF_MEMORY;
+        if (accumulator->ranges > 0)
+            memcpy(more, accumulator->covered, accumulator->ranges * sizeof *more);
+        mpivf_free(accumulator->ctx, accumulator->covered);
+        accumulator->covered = more;
+        accumulator->room = room;
+    }
+    memcpy(accumulator->covered + accumulator->ranges, range, ranges * sizeof *range);
+    accumulator->ranges =
+        mpivf_range_normalise(accumulator->covered, accumulator->ranges + ranges, NULL);
+    return MPIVF_OK;
+}
+
+struct mpivf_answers
+mpivf_accumulator_answers(struct mpivf_accumulator *accumulator)
+{
+    return (struct mpivf_answers){accumulator->topk, &accumulator->duplicates,
+                                  accumulator->shape.segments};
+}
+
+uint64_t
+mpivf_accumulator_computed(const struct mpivf_accumulator *accumulator)
+{
+    uint64_t computed = 0;
+    for (int t = 0; accumulator->tile && t < accumulator->ctx->threads; t++)
+        computed += accumulator->tile[t].computed;
+    return computed;
+}
