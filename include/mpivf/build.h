@@ -64,7 +64,7 @@ struct mpivf_build_files {
 /* What a build came to. */
 struct mpivf_built {
     struct mpivf_trained trained; /* lists = 0 when nothing was trained */
-    struct mpivf_spread spread;
+    struct mpivf_list_sizes list_sizes;
     uint64_t rows, rejected, reused_rows; /* reused: found in shards of an earlier run */
     uint64_t shards, rounds;
     uint64_t versions; /* of the source, among the shards merged; 0 = they do not tell */

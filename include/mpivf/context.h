@@ -78,7 +78,7 @@ mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, .
 
 /* Forget a failure that the caller has dealt with. */
 void
-mpivf_forgive(struct mpivf_context *ctx);
+mpivf_clear_error(struct mpivf_context *ctx);
 
 /* Hand a line to the context's note function, if it has one. */
 void

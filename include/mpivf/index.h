@@ -116,15 +116,15 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
                        struct mpivf_verdict *verdict);
 
 /* How rows spread over lists. */
-struct mpivf_spread {
+struct mpivf_list_sizes {
     uint64_t lists, empty, smallest, median, p99, largest;
     double mean, max_over_mean;
 };
 
 /* Of the sizes offset[l+1] - offset[l]. MPIVF_MEMORY. Local. */
 mpivf_status
-mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
-                   struct mpivf_spread *spread);
+mpivf_index_list_sizes(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
+                       struct mpivf_list_sizes *list_sizes);
 
 MPIVF_API_END
 

@@ -30,7 +30,7 @@ mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, .
 }
 
 void
-mpivf_forgive(struct mpivf_context *ctx)
+mpivf_clear_error(struct mpivf_context *ctx)
 {
     pthread_mutex_lock(&ctx->lock);
     ctx->error[0] = '\0';

@@ -25,7 +25,7 @@ struct adding {
     uint32_t *list;            /* owned, of the batch's rows */
     uint64_t rowsum;           /* of them */
     float *stored;             /* owned, [threads, dim]: what a code stands for */
-    struct mpivf_occupancy occupancy;
+    struct mpivf_skew skew;
     struct mpivf_loss loss;
 };
 
@@ -107,7 +107,7 @@ adding_init(struct adding *a)
     size_t batch_rows = 0, spill_rows = 0;
     mpivf_status status =
         mpivf_slab_init(&a->slab, add->source, add->meta.seed, add->set, add->ranges);
-    THEN(status, mpivf_occupancy_init(ctx, &a->occupancy, add->meta.lists));
+    THEN(status, mpivf_skew_init(ctx, &a->skew, add->meta.lists));
     THEN(status, plan_memory(a, &batch_rows, &spill_rows));
     THEN(status, mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows));
     if (status == MPIVF_OK)
@@ -155,7 +155,7 @@ mark_bad_rows(struct adding *a)
 
 /* Give good rows their list. */
 static mpivf_status
-file_batch(struct adding *a)
+assign_batch(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     const struct mpivf_batch *batch = a->batch;
@@ -244,7 +244,7 @@ keep_batch(struct adding *a)
     size_t first = spill->rows;
     mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
     measure(a, first);
-    mpivf_occupancy_count(&a->occupancy, a->list, batch->rows);
+    mpivf_skew_count(&a->skew, a->list, batch->rows);
     return MPIVF_OK;
 }
 
@@ -257,7 +257,7 @@ add_batch_each(struct adding *a)
         mpivf_reader_ahead(&a->reader);
         status = show_batch(a);
     }
-    THEN(status, file_batch(a));
+    THEN(status, assign_batch(a));
     THEN(status, keep_batch(a));
     mpivf_status ahead = mpivf_reader_wait(&a->reader);
     return status ? status : ahead;
@@ -267,7 +267,7 @@ static mpivf_status
 compare_slabs_all(const struct adding *a, struct mpivf_difference *difference)
 {
     const struct mpivf_par *par = a->add->par;
-    mpivf_status status = mpivf_occupancy_compare_all(par, &a->occupancy, difference);
+    mpivf_status status = mpivf_skew_compare_all(par, &a->skew, difference);
     if (status == MPIVF_OK && difference->large && par->rank == 0)
         mpivf_note(
             par->ctx,
@@ -306,6 +306,6 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
     THEN(status, compare_slabs_all(&a, &added->difference));
     mpivf_loss_sum_all(par, &a.loss);
     added->loss = a.loss;
-    mpivf_occupancy_clear(&a.occupancy);
+    mpivf_skew_clear(&a.skew);
     return status;
 }

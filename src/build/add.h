@@ -8,7 +8,7 @@
 #ifndef MPIVF_BUILD_ADD_H
 #define MPIVF_BUILD_ADD_H
 
-#include "build/occupancy.h"
+#include "build/skew.h"
 #include "build/shard.h"
 #include "codec/loss.h"
 #include "index/coarse.h"

@@ -341,8 +341,8 @@ describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *
     if (status == MPIVF_OK) {
         built->rows = index.meta.rows;
         built->rejected = index.meta.rejected;
-        status = mpivf_agree_all(
-            par, mpivf_index_spread(par->ctx, index.list_offset, index.meta.lists, &built->spread));
+        status = mpivf_agree_all(par, mpivf_index_list_sizes(par->ctx, index.list_offset,
+                                                             index.meta.lists, &built->list_sizes));
     }
     mpivf_index_close(&index);
     return status;
@@ -351,20 +351,20 @@ describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *
 /* Lists that did not come out as they were asked for. */
 static void
 note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
-           const struct mpivf_spread *spread)
+           const struct mpivf_list_sizes *list_sizes)
 {
-    unsigned long long most = options->train.max_list, empty = spread->empty;
-    if (most > 0 && spread->largest > most)
+    unsigned long long most = options->train.max_list, empty = list_sizes->empty;
+    if (most > 0 && list_sizes->largest > most)
         mpivf_note(ctx,
                    "the largest list has %llu rows, more than --max-list %llu: its rows are "
                    "equal, or the sample did not show them all",
-                   (unsigned long long)spread->largest, most);
-    if (options->model == NULL && empty > spread->lists / MANY_EMPTY)
+                   (unsigned long long)list_sizes->largest, most);
+    if (options->model == NULL && empty > list_sizes->lists / MANY_EMPTY)
         mpivf_note(ctx,
                    "%llu of %llu lists are empty, since too few rows differ; --lists %llu "
                    "would do",
-                   empty, (unsigned long long)spread->lists,
-                   (unsigned long long)(spread->lists - empty));
+                   empty, (unsigned long long)list_sizes->lists,
+                   (unsigned long long)(list_sizes->lists - empty));
 }
 
 mpivf_status
@@ -392,7 +392,7 @@ mpivf_build_all(const struct mpivf_par *par, const char *input,
     mpivf_free(ctx, b);
     THEN(status, describe_all(par, mpivf_output_path(files->index), built));
     if (status == MPIVF_OK && par->rank == 0)
-        note_lists(ctx, options, &built->spread);
+        note_lists(ctx, options, &built->list_sizes);
     return status;
 }
 

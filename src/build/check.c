@@ -56,7 +56,7 @@ mpivf_build_check_output(const struct mpivf_building *b, const char *identity, b
                     mpivf_build_covers(index.range, index.meta.ranges, b->want);
         mpivf_index_close(&index);
     }
-    mpivf_forgive(ctx);
+    mpivf_clear_error(ctx);
     return *finished ? MPIVF_OK : mpivf_output_check(ctx, output);
 }
 

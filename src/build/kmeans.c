@@ -69,7 +69,7 @@ mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threa
         return least + larger(seeds, sums);
     size_t top = mpivf_coarse_bytes(cells, dim, threads) + mpivf_lloyd_bytes(cells, dim, root) +
                  cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
-    size_t cut = sums + mpivf_coarse_picks_bytes(dim, threads);
+    size_t cut = sums + mpivf_coarse_subsets_bytes(dim, threads);
     size_t near = sums + mpivf_near_bytes(metric, lists, dim, threads);
     return least + larger(near, top + larger(seeds, cut)); /* one after the other */
 }
@@ -201,7 +201,7 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
         uint64_t at = first[*list], lists = first[cells];
         *list = (uint32_t)(at < lists ? at : lists - 1);
     }
-    mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_picks_init(km->coarse));
+    mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_subsets_init(km->coarse));
     double last = INFINITY;
     lloyd->level = MPIVF_SAMPLE_PART;
     for (int i = 0; i < FINE_ITERATIONS && status == MPIVF_OK; i++) {
@@ -220,7 +220,7 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
         status = mpivf_lloyd_among_all(lloyd, &candidates, cell_of, 0, &step);
         km->objective = step.objective;
     }
-    mpivf_coarse_picks_clear(km->coarse);
+    mpivf_coarse_subsets_clear(km->coarse);
     return status;
 }
 
@@ -308,7 +308,7 @@ static mpivf_status
 cap_all(struct kmeans *km, uint64_t most)
 {
     struct mpivf_balanced balanced;
-    km->lloyd.stretch = 1;
+    km->lloyd.relaxation = 1;
     mpivf_status status = mpivf_balance_all(&km->lloyd, km->options->seed, most, &balanced);
     if (status)
         return status;
@@ -383,7 +383,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                                     .coarse = coarse,
                                     .progress = progress,
                                     .level = MPIVF_SAMPLE_ALL,
-                                    .stretch = STRETCH,
+                                    .relaxation = STRETCH,
                                     .spherical = options->metric != MPIVF_L2};
     uint64_t lists = coarse->lists, cells = top_lists(lists), first[2] = {0, lists};
     uint64_t total = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));

@@ -303,9 +303,9 @@ objective_of(const struct mpivf_lloyd *lloyd, uint64_t rows)
     return total / (double)rows;
 }
 
-/* On rank 0: take each list that has rows `stretch` times the way to its mean. */
+/* On rank 0: take each list that has rows `relaxation` times the way to its mean. */
 static void
-move_centroids(struct mpivf_lloyd *lloyd, double stretch)
+move_centroids(struct mpivf_lloyd *lloyd, double relaxation)
 {
     size_t dim = lloyd->coarse->dim;
 #pragma omp parallel for num_threads(lloyd->coarse->threads)
@@ -318,7 +318,7 @@ move_centroids(struct mpivf_lloyd *lloyd, double stretch)
         size = lloyd->spherical ? sqrt(square) : size;
         for (size_t j = 0; j < dim && size > 0; j++) {
             double mean = (double)sum[j] / size;
-            double far = mean + (stretch - 1) * (mean - (double)centroid[j]);
+            double far = mean + (relaxation - 1) * (mean - (double)centroid[j]);
             centroid[j] = (float)(fabs(far) <= FLT_MAX ? far : mean);
         }
         if (lloyd->spherical && size > 0)
@@ -351,7 +351,7 @@ update_all(struct mpivf_lloyd *lloyd, bool repair, struct mpivf_lloyd_step *step
         for (size_t l = 0; l < lists; l++)
             step->empty += mpivf_lloyd_counts(lloyd)[l] == 0;
         if (!lloyd->still)
-            move_centroids(lloyd, lloyd->stretch);
+            move_centroids(lloyd, lloyd->relaxation);
         if (repair && !lloyd->still && step->empty > 0 && step->objective > 0)
             step->repaired = mpivf_repair_empty(lloyd);
     }
@@ -364,7 +364,7 @@ static void
 assign_block(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidates,
              const uint32_t *group_of, const struct mpivf_sample_block *block)
 {
-    const struct mpivf_queries *rows = block->rows;
+    const struct mpivf_packed_queries *rows = block->rows;
     uint32_t *list = lloyd->list + block->first;
     memcpy(lloyd->old, list, rows->rows * sizeof *list);
     for (size_t i = 0; i < rows->rows && (int)block->level >= lloyd->summed; i++)

@@ -6,10 +6,10 @@
  * Sums of integers are the same in any order, so centroids are the same on any number of ranks and
  * threads and with any memory.
  *
- * Centroids may go farther than to the mean of their rows, `stretch` times the way: the objective
- * of the rows where they are falls as long as that is between 0 and 2, and at 1.5 training needs
- * fewer iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for vector
- * quantizer design, IEEE Signal Processing Letters 4, 1997).
+ * Centroids may go farther than to the mean of their rows, `relaxation` times the way: the
+ * objective of the rows where they are falls as long as that is between 0 and 2, and at 1.5
+ * training needs fewer iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for
+ * vector quantizer design, IEEE Signal Processing Letters 4, 1997).
  *
  * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 4) bytes a list,
  * twice that on rank 0.
@@ -29,7 +29,7 @@ struct mpivf_lloyd {
     struct mpivf_progress *progress; /* not owned */
     enum mpivf_sample_level level;   /* rows up to here take part */
     bool spherical;                  /* centroids have unit length */
-    double stretch;                  /* 1: to the mean; at most 1.5 */
+    double relaxation;               /* 1: to the mean; at most 1.5 */
     double scale, coarse_scale, fine_scale;
     uint32_t *list;  /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
     uint32_t *order; /* owned, [block rows]: by group */
@@ -108,7 +108,7 @@ mpivf_lloyd_among_all(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *
                       const uint32_t *group_of, double work, struct mpivf_lloyd_step *step);
 
 /*
- * Bring the centroids to the means of what the last iteration summed, when those were stretched.
+ * Bring the centroids to the means of what the last iteration summed, when those were over-relaxed.
  * The mean distance of the rows to the centroids of the lists that it left them in. Collective,
  * agreed.
  */

@@ -9,7 +9,7 @@ size_t
 mpivf_near_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads)
 {
     return lists * (2 * MPIVF_NEAR * sizeof(uint32_t) + sizeof(uint64_t)) +
-           mpivf_coarse_picks_bytes(dim, threads) +
+           mpivf_coarse_subsets_bytes(dim, threads) +
            mpivf_coarse_scratch(metric, dim, threads, MPIVF_NEAR);
 }
 
@@ -23,7 +23,7 @@ mpivf_near_init_all(struct mpivf_near *near, const struct mpivf_par *par,
     near->start = mpivf_alloc(ctx, what, lists + 1, sizeof *near->start);
     near->list = mpivf_alloc(ctx, what, lists * each, sizeof *near->list);
     mpivf_status status = near->start && near->list ? MPIVF_OK : MPIVF_MEMORY;
-    THEN(status, mpivf_coarse_picks_init(coarse));
+    THEN(status, mpivf_coarse_subsets_init(coarse));
     for (size_t l = 0; l <= lists && status == MPIVF_OK; l++)
         near->start[l] = l * each;
     near->candidates = (struct mpivf_candidates){lists, near->start, near->list};
@@ -35,7 +35,7 @@ mpivf_near_clear(struct mpivf_near *near)
 {
     if (near->par == NULL)
         return;
-    mpivf_coarse_picks_clear(near->coarse);
+    mpivf_coarse_subsets_clear(near->coarse);
     mpivf_free(near->par->ctx, near->start);
     mpivf_free(near->par->ctx, near->list);
     *near = (struct mpivf_near){0};

@@ -98,7 +98,7 @@ mpivf_sample_clear(struct mpivf_sample *sample)
     if (ctx == NULL)
         return;
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
-        mpivf_queries_clear(ctx, &sample->prepared[l]);
+        mpivf_packed_queries_clear(ctx, &sample->prepared[l]);
     mpivf_file_drop(&sample->file);
     mpivf_free(ctx, sample->row);
     mpivf_free(ctx, sample->key);
@@ -201,7 +201,7 @@ mpivf_sample_blocks(const struct mpivf_sample *sample, enum mpivf_sample_level l
 }
 
 static mpivf_status
-prepare(struct mpivf_sample *sample, struct mpivf_queries *rows, const float *row, size_t n,
+prepare(struct mpivf_sample *sample, struct mpivf_packed_queries *rows, const float *row, size_t n,
         size_t room)
 {
     if (rows->capacity == 0) {
@@ -209,7 +209,7 @@ prepare(struct mpivf_sample *sample, struct mpivf_queries *rows, const float *ro
         if (status)
             return status;
     }
-    mpivf_queries_fill(rows, row, n, sample->centre);
+    mpivf_packed_queries_fill(rows, row, n, sample->centre);
     return MPIVF_OK;
 }
 
@@ -225,7 +225,7 @@ mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_bl
     block->level = (enum mpivf_sample_level)l;
     block->first = sample->first[l] + at;
     if (!streams(sample)) {
-        struct mpivf_queries *rows = &sample->prepared[l];
+        struct mpivf_packed_queries *rows = &sample->prepared[l];
         block->rows = rows;
         return rows->capacity > 0 || n == 0 /* once */
                    ? MPIVF_OK

@@ -35,16 +35,17 @@ struct mpivf_sample {
     struct mpivf_file file; /* the scratch file; fd -1 = in memory */
     char path[MPIVF_PATH];  /* of its folder, for messages */
     size_t block_rows;      /* of a block at most */
-    struct mpivf_queries prepared[MPIVF_SAMPLE_LEVELS]; /* owned; of a level, or [0] of a block */
-    size_t loaded;                                      /* the block in memory, SIZE_MAX = none */
-    uint64_t bytes_read, bytes_written;                 /* of the scratch file */
+    struct mpivf_packed_queries
+        prepared[MPIVF_SAMPLE_LEVELS];  /* owned; of a level, or [0] of a block */
+    size_t loaded;                      /* the block in memory, SIZE_MAX = none */
+    uint64_t bytes_read, bytes_written; /* of the scratch file */
 };
 
 /* A block of the sample, prepared. */
 struct mpivf_sample_block {
     enum mpivf_sample_level level;
     size_t first; /* its rows are places first, first + 1... */
-    const struct mpivf_queries *rows;
+    const struct mpivf_packed_queries *rows;
 };
 
 /*

@@ -250,7 +250,7 @@ mpivf_work_damaged(const struct mpivf_work *work)
     struct mpivf_context *ctx = work->claim.par->ctx;
     char cause[MPIVF_TEXT];
     strcpy(cause, ctx->error);
-    mpivf_forgive(ctx);
+    mpivf_clear_error(ctx);
     return mpivf_fail(ctx, MPIVF_CORRUPT,
                       "the work in '%s' is damaged; start over with --force "
                       "(%s)",
@@ -261,7 +261,7 @@ mpivf_status
 mpivf_work_restart_all(struct mpivf_work *work)
 {
     const struct mpivf_par *par = work->claim.par;
-    mpivf_forgive(par->ctx);
+    mpivf_clear_error(par->ctx);
     mpivf_status status = ROOT_ALL(par, mpivf_claim_empty(&work->claim));
     THEN(status, mpivf_work_scan_all(work));
     return status;

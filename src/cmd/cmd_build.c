@@ -70,7 +70,7 @@ show(struct mpivf_call *call, const struct mpivf_built *built)
     mpivf_call_set(call, "reused_rows", json_integer((json_int_t)built->reused_rows));
     mpivf_call_set(call, "shards", json_integer((json_int_t)built->shards));
     mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built->rounds));
-    mpivf_spread_show(call, &built->spread);
+    mpivf_list_sizes_show(call, &built->list_sizes);
     mpivf_call_set(call, "slab_difference", json_real(built->slab_difference));
     mpivf_call_set(call, "slab_difference_expected", json_real(built->slab_difference_expected));
     mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built->index_bytes));

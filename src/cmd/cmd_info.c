@@ -36,9 +36,9 @@ show(struct mpivf_call *call, struct mpivf_index *index)
 {
     const struct fields *f = call->fields;
     const struct mpivf_index_meta *meta = &index->meta;
-    struct mpivf_spread spread;
+    struct mpivf_list_sizes list_sizes;
     mpivf_status status =
-        mpivf_index_spread(call->par->ctx, index->list_offset, meta->lists, &spread);
+        mpivf_index_list_sizes(call->par->ctx, index->list_offset, meta->lists, &list_sizes);
     if (status)
         return status;
     mpivf_call_set(call, "kind",
@@ -59,7 +59,7 @@ show(struct mpivf_call *call, struct mpivf_index *index)
     mpivf_call_set(call, "seed", json_integer((json_int_t)meta->seed));
     mpivf_call_set(call, "sample", json_integer((json_int_t)meta->sample));
     mpivf_call_set(call, "objective", json_real(meta->objective));
-    mpivf_spread_show(call, &spread);
+    mpivf_list_sizes_show(call, &list_sizes);
     mpivf_call_set(call, "model_fingerprint", fingerprint(meta->model_fingerprint));
     mpivf_call_set(call, "source_fingerprint", fingerprint(meta->source_fingerprint));
     if (meta->stamped)

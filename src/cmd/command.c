@@ -51,14 +51,14 @@ mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in)
 }
 
 void
-mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread)
+mpivf_list_sizes_show(struct mpivf_call *call, const struct mpivf_list_sizes *list_sizes)
 {
-    mpivf_call_set(call, "list_size_mean", json_real(spread->mean));
-    mpivf_call_set(call, "list_size_median", json_integer((json_int_t)spread->median));
-    mpivf_call_set(call, "list_size_p99", json_integer((json_int_t)spread->p99));
-    mpivf_call_set(call, "list_size_largest", json_integer((json_int_t)spread->largest));
-    mpivf_call_set(call, "largest_over_mean", json_real(spread->max_over_mean));
-    mpivf_call_set(call, "empty_lists", json_integer((json_int_t)spread->empty));
+    mpivf_call_set(call, "list_size_mean", json_real(list_sizes->mean));
+    mpivf_call_set(call, "list_size_median", json_integer((json_int_t)list_sizes->median));
+    mpivf_call_set(call, "list_size_p99", json_integer((json_int_t)list_sizes->p99));
+    mpivf_call_set(call, "list_size_largest", json_integer((json_int_t)list_sizes->largest));
+    mpivf_call_set(call, "largest_over_mean", json_real(list_sizes->max_over_mean));
+    mpivf_call_set(call, "empty_lists", json_integer((json_int_t)list_sizes->empty));
 }
 
 void

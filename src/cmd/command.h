@@ -142,9 +142,9 @@ mpivf_status
 mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in);
 
 /* Add how rows spread over lists. */
-struct mpivf_spread;
+struct mpivf_list_sizes;
 void
-mpivf_spread_show(struct mpivf_call *call, const struct mpivf_spread *spread);
+mpivf_list_sizes_show(struct mpivf_call *call, const struct mpivf_list_sizes *list_sizes);
 
 /* Add what a shard tells of its source. */
 struct mpivf_stamp;

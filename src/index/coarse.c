@@ -41,11 +41,12 @@ mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum m
     coarse->centroid = mpivf_alloc(ctx, "the centroids", lists * dim, sizeof(float));
     coarse->centre = mpivf_alloc(ctx, "the centroids", dim, sizeof(float));
     coarse->tile = mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *coarse->tile);
-    coarse->reach = mpivf_alloc(ctx, "tiles", (size_t)ctx->threads * BATCH, sizeof *coarse->reach);
-    if (!coarse->centroid || !coarse->centre || !coarse->tile || !coarse->reach)
+    coarse->interval =
+        mpivf_alloc(ctx, "tiles", (size_t)ctx->threads * BATCH, sizeof *coarse->interval);
+    if (!coarse->centroid || !coarse->centre || !coarse->tile || !coarse->interval)
         return MPIVF_MEMORY;
     mpivf_status status =
-        mpivf_base_init(ctx, &coarse->base, MPIVF_L2, mpivf_filter_best(dim), dim, lists);
+        mpivf_packed_rows_init(ctx, &coarse->packed, MPIVF_L2, mpivf_filter_best(dim), dim, lists);
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
         status = mpivf_tile_init(ctx, &coarse->tile[t], dim);
     return status;
@@ -57,7 +58,7 @@ mpivf_coarse_bytes(size_t lists, size_t dim, int threads)
     size_t each = dim * sizeof(float) + mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
     return (lists + MPIVF_PANEL) * each + mpivf_prepare_fixed_bytes(dim, threads) +
            (size_t)threads * (mpivf_tile_bytes(dim) + sizeof(struct mpivf_tile) +
-                              BATCH * sizeof(struct mpivf_reach)) +
+                              BATCH * sizeof(struct mpivf_interval)) +
            dim * sizeof(float) + 4096;
 }
 
@@ -69,10 +70,10 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
         return;
     for (int t = 0; coarse->tile && t < coarse->threads; t++)
         mpivf_tile_clear(ctx, &coarse->tile[t]);
-    mpivf_base_clear(ctx, &coarse->base);
-    mpivf_coarse_picks_clear(coarse);
+    mpivf_packed_rows_clear(ctx, &coarse->packed);
+    mpivf_coarse_subsets_clear(coarse);
     mpivf_free(ctx, coarse->tile);
-    mpivf_free(ctx, coarse->reach);
+    mpivf_free(ctx, coarse->interval);
     mpivf_free(ctx, coarse->centre);
     mpivf_free(ctx, coarse->centroid);
     memset(coarse, 0, sizeof *coarse);
@@ -88,12 +89,13 @@ mpivf_coarse_ready(struct mpivf_coarse *coarse)
 void
 mpivf_coarse_refill(struct mpivf_coarse *coarse)
 {
-    mpivf_base_fill(&coarse->base, coarse->centroid, coarse->lists, coarse->centre, NULL, 0);
+    mpivf_packed_rows_fill(&coarse->packed, coarse->centroid, coarse->lists, coarse->centre, NULL,
+                           0);
 }
 
 /* What one thread needs to look up a batch of rows. */
 struct lookup {
-    struct mpivf_queries queries;
+    struct mpivf_packed_queries queries;
     struct mpivf_topk topk; /* more than one probe */
     float *unit;            /* owned, [batch, dim]: the rows in unit length; ip and cosine */
 };
@@ -128,8 +130,8 @@ lookup_init(struct mpivf_coarse *coarse, struct lookup *lookup, size_t batch, si
 {
     struct mpivf_context *ctx = coarse->ctx;
     size_t dim = coarse->dim, units = is_spherical(coarse) ? batch : 0;
-    mpivf_status status =
-        mpivf_queries_init(ctx, &lookup->queries, MPIVF_L2, coarse->base.filter, dim, batch);
+    mpivf_status status = mpivf_packed_queries_init(ctx, &lookup->queries, MPIVF_L2,
+                                                    coarse->packed.filter, dim, batch);
     lookup->unit = mpivf_alloc(ctx, "the prepared queries", units * dim, sizeof *lookup->unit);
     if (status == MPIVF_OK && lookup->unit == NULL)
         status = MPIVF_MEMORY;
@@ -144,21 +146,22 @@ lookup_fill(const struct mpivf_coarse *coarse, struct lookup *lookup, const floa
     size_t dim = coarse->dim;
     for (size_t i = 0; i < n && is_spherical(coarse); i++)
         mpivf_normalise(row + i * dim, dim, lookup->unit + i * dim);
-    mpivf_queries_fill(&lookup->queries, is_spherical(coarse) ? lookup->unit : row, n,
-                       coarse->centre);
+    mpivf_packed_queries_fill(&lookup->queries, is_spherical(coarse) ? lookup->unit : row, n,
+                              coarse->centre);
 }
 
 static void
 lookup_clear(struct mpivf_context *ctx, struct lookup *lookup)
 {
-    mpivf_queries_clear(ctx, &lookup->queries);
+    mpivf_packed_queries_clear(ctx, &lookup->queries);
     mpivf_topk_clear(ctx, &lookup->topk);
     mpivf_free(ctx, lookup->unit);
 }
 
 /* Is row i of these without a direction? It is then as near to every list. */
 static bool
-has_no_direction(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows, size_t i)
+has_no_direction(const struct mpivf_coarse *coarse, const struct mpivf_packed_queries *rows,
+                 size_t i)
 {
     return is_spherical(coarse) && is_zero(rows->raw.f32 + i * coarse->dim, coarse->dim);
 }
@@ -170,7 +173,7 @@ lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_til
     struct mpivf_topk *topk = &lookup->topk;
     struct mpivf_scan_of all = {.n = n};
     mpivf_topk_reset(topk);
-    mpivf_nearest_scan(&lookup->queries, &all, &coarse->base, topk, tile);
+    mpivf_nearest_scan(&lookup->queries, &all, &coarse->packed, topk, tile);
     for (size_t i = 0; i < n; i++) {
         struct mpivf_candidate *entry = topk->entry + i * topk->room;
         mpivf_topk_settle(topk, i);
@@ -188,9 +191,9 @@ lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_til
 static struct mpivf_best
 nothing_known(const struct mpivf_coarse *coarse, size_t n, uint32_t *list)
 {
-    struct mpivf_best best = {coarse->reach + (size_t)omp_get_thread_num() * BATCH, list};
+    struct mpivf_best best = {coarse->interval + (size_t)omp_get_thread_num() * BATCH, list};
     for (size_t i = 0; i < n; i++)
-        best.reach[i] = (struct mpivf_reach){-INFINITY, INFINITY, false};
+        best.interval[i] = (struct mpivf_interval){-INFINITY, INFINITY, false};
     return best;
 }
 
@@ -199,28 +202,28 @@ nothing_known(const struct mpivf_coarse *coarse, size_t n, uint32_t *list)
  * with each of the others would tell only how their lengths are rounded.
  */
 static bool
-settle_zero(const struct mpivf_coarse *coarse, const struct mpivf_queries *rows, size_t i,
-            uint32_t *list, struct mpivf_reach *reach)
+settle_zero(const struct mpivf_coarse *coarse, const struct mpivf_packed_queries *rows, size_t i,
+            uint32_t *list, struct mpivf_interval *interval)
 {
     if (!has_no_direction(coarse, rows, i))
         return false;
     if (*list == MPIVF_COARSE_NONE)
         *list = 0;
-    *reach = (struct mpivf_reach){NOTHING, NOTHING, true};
+    *interval = (struct mpivf_interval){NOTHING, NOTHING, true};
     return true;
 }
 
 static void
-lookup_one(struct mpivf_coarse *coarse, const struct mpivf_queries *queries,
+lookup_one(struct mpivf_coarse *coarse, const struct mpivf_packed_queries *queries,
            struct mpivf_tile *tile, size_t n, uint32_t *list)
 {
     struct mpivf_best best = nothing_known(coarse, n, list);
     struct mpivf_scan_of all = {.n = n};
     for (size_t i = 0; i < n; i++) {
         list[i] = MPIVF_COARSE_NONE;
-        (void)settle_zero(coarse, queries, i, &list[i], &best.reach[i]);
+        (void)settle_zero(coarse, queries, i, &list[i], &best.interval[i]);
     }
-    mpivf_nearest_one(queries, &all, &coarse->base, &best, tile);
+    mpivf_nearest_one(queries, &all, &coarse->packed, &best, tile);
 }
 
 mpivf_status
@@ -266,14 +269,15 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
 /* ---- rows that are prepared and have a list ---- */
 
 mpivf_status
-mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size_t dim,
+mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_packed_queries *rows, size_t dim,
                      size_t capacity)
 {
-    return mpivf_queries_init(ctx, rows, MPIVF_L2, mpivf_filter_best(dim), dim, capacity);
+    return mpivf_packed_queries_init(ctx, rows, MPIVF_L2, mpivf_filter_best(dim), dim, capacity);
 }
 
 void
-mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows, uint32_t *list)
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_packed_queries *rows,
+                      uint32_t *list)
 {
     size_t dim = coarse->dim;
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
@@ -283,57 +287,60 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *r
         struct mpivf_best best = nothing_known(coarse, batch.n, list);
         for (size_t i = first; i < first + batch.n;
              i++) /* lists that are farther than this are out */
-            if (!settle_zero(coarse, rows, i, &list[i], &best.reach[i - first]) &&
+            if (!settle_zero(coarse, rows, i, &list[i], &best.interval[i - first]) &&
                 list[i] != MPIVF_COARSE_NONE)
-                best.reach[i - first] = mpivf_nearest_reach(rows->raw.f32 + i * dim,
-                                                            coarse->centroid + list[i] * dim, dim);
-        mpivf_nearest_one(rows, &batch, &coarse->base, &best, &coarse->tile[omp_get_thread_num()]);
+                best.interval[i - first] = mpivf_nearest_interval(
+                    rows->raw.f32 + i * dim, coarse->centroid + list[i] * dim, dim);
+        mpivf_nearest_one(rows, &batch, &coarse->packed, &best,
+                          &coarse->tile[omp_get_thread_num()]);
     }
 }
 
 mpivf_status
-mpivf_coarse_picks_init(struct mpivf_coarse *coarse)
+mpivf_coarse_subsets_init(struct mpivf_coarse *coarse)
 {
     struct mpivf_context *ctx = coarse->ctx;
-    coarse->pick =
-        mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->pick);
-    mpivf_status status = coarse->pick ? MPIVF_OK : MPIVF_MEMORY;
+    coarse->subset =
+        mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->subset);
+    mpivf_status status = coarse->subset ? MPIVF_OK : MPIVF_MEMORY;
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
-        status = mpivf_base_init(ctx, &coarse->pick[t], MPIVF_L2, coarse->base.filter, coarse->dim,
-                                 PICKS);
+        status = mpivf_packed_rows_init(ctx, &coarse->subset[t], MPIVF_L2, coarse->packed.filter,
+                                        coarse->dim, PICKS);
     return status;
 }
 
 size_t
-mpivf_coarse_picks_bytes(size_t dim, int threads)
+mpivf_coarse_subsets_bytes(size_t dim, int threads)
 {
     return (size_t)threads * (PICKS * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
                               mpivf_prepare_fixed_bytes(dim, threads) + 2048);
 }
 
 void
-mpivf_coarse_picks_clear(struct mpivf_coarse *coarse)
+mpivf_coarse_subsets_clear(struct mpivf_coarse *coarse)
 {
-    for (int t = 0; coarse->pick && t < coarse->threads; t++)
-        mpivf_base_clear(coarse->ctx, &coarse->pick[t]);
-    mpivf_free(coarse->ctx, coarse->pick);
-    coarse->pick = NULL;
+    for (int t = 0; coarse->subset && t < coarse->threads; t++)
+        mpivf_packed_rows_clear(coarse->ctx, &coarse->subset[t]);
+    mpivf_free(coarse->ctx, coarse->subset);
+    coarse->subset = NULL;
 }
 
 /* At most BATCH rows of one group against its candidates, PICKS of them at a time. */
 static void
 reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t candidates,
-               const struct mpivf_queries *rows, const struct mpivf_scan_of *group, uint32_t *list)
+               const struct mpivf_packed_queries *rows, const struct mpivf_scan_of *group,
+               uint32_t *list)
 {
     int thread = omp_get_thread_num();
-    struct mpivf_base *pick = &coarse->pick[thread];
+    struct mpivf_packed_rows *subset = &coarse->subset[thread];
     struct mpivf_best best = nothing_known(coarse, group->n, list);
     for (size_t i = 0; i < group->n; i++)
-        (void)settle_zero(coarse, rows, group->subset[i], &list[group->subset[i]], &best.reach[i]);
+        (void)settle_zero(coarse, rows, group->subset[i], &list[group->subset[i]],
+                          &best.interval[i]);
     for (size_t at = 0; at < candidates; at += PICKS) {
         size_t n = candidates - at < PICKS ? candidates - at : PICKS;
-        mpivf_base_pick(pick, &coarse->base, candidate + at, n);
-        mpivf_nearest_one(rows, group, pick, &best, &coarse->tile[thread]);
+        mpivf_packed_rows_subset(subset, &coarse->packed, candidate + at, n);
+        mpivf_nearest_one(rows, group, subset, &best, &coarse->tile[thread]);
     }
 }
 
@@ -354,7 +361,7 @@ group_at(const uint64_t *start, size_t groups, uint64_t at)
 
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
-                            const struct mpivf_queries *rows, const uint32_t *order,
+                            const struct mpivf_packed_queries *rows, const uint32_t *order,
                             const uint64_t *start, uint32_t *list)
 {
     uint64_t n = start[candidates->groups];

@@ -19,10 +19,10 @@ struct mpivf_coarse {
     size_t lists, dim;
     float *centroid; /* owned, [lists, dim] */
     float *centre;   /* owned, [dim] */
-    struct mpivf_base base;
-    struct mpivf_base *pick;   /* owned, one a thread: candidates; NULL = none */
-    struct mpivf_tile *tile;   /* owned, one a thread */
-    struct mpivf_reach *reach; /* owned, a batch for each thread */
+    struct mpivf_packed_rows packed;
+    struct mpivf_packed_rows *subset; /* owned, one a thread: candidates; NULL = none */
+    struct mpivf_tile *tile;          /* owned, one a thread */
+    struct mpivf_interval *interval;  /* owned, a batch for each thread */
     int threads;
 };
 
@@ -66,11 +66,11 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
 #define MPIVF_COARSE_NONE UINT32_MAX
 
 /*
- * Room for rows to be prepared (mpivf_queries_fill), around the centre of the quantizer; of unit
- * length, or zeros, for ip and cosine.
+ * Room for rows to be prepared (mpivf_packed_queries_fill), around the centre of the quantizer; of
+ * unit length, or zeros, for ip and cosine.
  */
 mpivf_status
-mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size_t dim,
+mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_packed_queries *rows, size_t dim,
                      size_t capacity);
 
 /*
@@ -78,7 +78,7 @@ mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_queries *rows, size
  * a row of zeros keeps the one it has. All threads work.
  */
 void
-mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_queries *rows,
+mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_packed_queries *rows,
                       uint32_t *list);
 
 /* The lists that the rows of each group are compared with: different ones, in any order. */
@@ -90,11 +90,11 @@ struct mpivf_candidates {
 
 /* Room to compare with candidates, and its bytes. Cleared with the quantizer, or alone. */
 mpivf_status
-mpivf_coarse_picks_init(struct mpivf_coarse *coarse);
+mpivf_coarse_subsets_init(struct mpivf_coarse *coarse);
 size_t
-mpivf_coarse_picks_bytes(size_t dim, int threads);
+mpivf_coarse_subsets_bytes(size_t dim, int threads);
 void
-mpivf_coarse_picks_clear(struct mpivf_coarse *coarse);
+mpivf_coarse_subsets_clear(struct mpivf_coarse *coarse);
 
 /*
  * For each row the nearest of the list it has and the candidates of its group, ties to the smaller
@@ -102,7 +102,7 @@ mpivf_coarse_picks_clear(struct mpivf_coarse *coarse);
  */
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
-                            const struct mpivf_queries *rows, const uint32_t *order,
+                            const struct mpivf_packed_queries *rows, const uint32_t *order,
                             const uint64_t *start, uint32_t *list);
 
 /* Bytes of scratch while probing. */

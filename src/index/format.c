@@ -238,7 +238,7 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
     set_datasets(d, meta); /* for the names */
     status = mpivf_h5_describe(ctx, path, &a[A_FORMAT], 1, NULL, 0);
     if (status == MPIVF_INPUT && mpivf_h5_is(path)) {
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf",
                           path);
     }
@@ -297,7 +297,7 @@ read_stamp(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribut
         return MPIVF_OK;
     mpivf_status status = mpivf_h5_describe(ctx, path, a + PLAIN, STAMP, NULL, 0);
     if (status == MPIVF_INPUT) { /* a model, or a shard of a program that wrote none */
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         return MPIVF_OK;
     }
     meta->stamped = status == MPIVF_OK;

@@ -81,7 +81,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
         mpivf_coarse_clear(&coarse);
         bad_centroids = status == MPIVF_CORRUPT;
         if (bad_centroids) {
-            mpivf_forgive(ctx);
+            mpivf_clear_error(ctx);
             status = MPIVF_OK;
         }
     }

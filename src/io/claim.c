@@ -142,7 +142,7 @@ mpivf_claim_remove(struct mpivf_context *ctx, const char *folder, bool (*ours)(c
         status = mpivf_file_lock(ctx, path, &lock);
     if (status == MPIVF_EXISTS || status == MPIVF_CORRUPT) {
         if (fresh) /* it is not ours, or the next run has it already, and removes it */
-            mpivf_forgive(ctx);
+            mpivf_clear_error(ctx);
         return MPIVF_OK;
     }
     mpivf_status removed = is_ours ? remove_held(ctx, folder, ours) : MPIVF_OK;
@@ -175,7 +175,7 @@ lock_folder(struct mpivf_claim *claim)
         if (!gone || i == TIMES)
             break;
         mpivf_file_drop(&claim->lock);
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         status = MPIVF_OK;
     }
     claim->lock.path = claim->folder; /* the other does not outlive this function */
@@ -198,7 +198,7 @@ enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
     bool over = rules->no_work;
     mpivf_status status = mpivf_claim_check(ctx, claim->folder, rules->identity);
     if (status == MPIVF_MISMATCH && rules->over) {
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         status = MPIVF_OK;
         over = true;
     }

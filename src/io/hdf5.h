@@ -123,7 +123,7 @@ struct mpivf_h5_shape {
 
 /*
  * Where the rows of a dataset lie: pieces of other datasets, and rows that were never written.
- * Opaque; made by rank 0, spread to all. Memory: 96 bytes for each mapping of a virtual dataset,
+ * Opaque; made by rank 0, broadcast to all. Memory: 96 bytes for each mapping of a virtual dataset,
  * and its names.
  */
 struct mpivf_h5_layout;
@@ -141,7 +141,7 @@ mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
 
 /* Copy rank 0's layout to all. To be freed also after failure. Collective, agreed. */
 mpivf_status
-mpivf_h5_layout_spread_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout);
+mpivf_h5_layout_bcast_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout);
 
 /* NULL inside is fine. */
 void

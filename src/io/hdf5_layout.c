@@ -138,7 +138,7 @@ mpivf_h5_layout_free(struct mpivf_context *ctx, struct mpivf_h5_layout **layout)
 
 /* One array from rank 0, where it is, to all. */
 static mpivf_status
-spread_array_all(const struct mpivf_par *par, void *array, uint64_t count, size_t size)
+bcast_array_all(const struct mpivf_par *par, void *array, uint64_t count, size_t size)
 {
     void **mine = array;
     if (par->rank != 0)
@@ -151,7 +151,7 @@ spread_array_all(const struct mpivf_par *par, void *array, uint64_t count, size_
 }
 
 mpivf_status
-mpivf_h5_layout_spread_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout)
+mpivf_h5_layout_bcast_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout)
 {
     struct mpivf_h5_layout *l = *layout;
     if (par->rank != 0)
@@ -166,10 +166,10 @@ mpivf_h5_layout_spread_all(const struct mpivf_par *par, struct mpivf_h5_layout *
         *l = whole;
         l->leaf = NULL, l->piece = NULL, l->name = NULL, l->unwritten = NULL;
     }
-    THEN(status, spread_array_all(par, &l->leaf, l->leaves, sizeof *l->leaf));
-    THEN(status, spread_array_all(par, &l->piece, l->pieces, sizeof *l->piece));
-    THEN(status, spread_array_all(par, &l->name, l->names, sizeof *l->name));
-    THEN(status, spread_array_all(par, &l->unwritten, l->unwrittens, sizeof *l->unwritten));
+    THEN(status, bcast_array_all(par, &l->leaf, l->leaves, sizeof *l->leaf));
+    THEN(status, bcast_array_all(par, &l->piece, l->pieces, sizeof *l->piece));
+    THEN(status, bcast_array_all(par, &l->name, l->names, sizeof *l->name));
+    THEN(status, bcast_array_all(par, &l->unwritten, l->unwrittens, sizeof *l->unwritten));
     return status;
 }
 

@@ -88,7 +88,7 @@ mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, co
                   info.type != H5O_TYPE_DATASET;
         H5Eclear2(H5E_DEFAULT);
         if (is)
-            mpivf_forgive(ctx);
+            mpivf_clear_error(ctx);
         status = is ? tell_other(ctx, file, path, object) : damaged;
     }
     H5Pclose(access);

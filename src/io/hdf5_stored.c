@@ -55,7 +55,7 @@ check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t least)
     errno = 0;
     if (stat(path, &about) < 0 || mpivf_file_open(ctx, path, &probe)) {
         const char *why = errno ? strerror(errno) : "it is not a regular file";
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "'%s:%s' needs '%s', which cannot be opened: %s; "
                           "HDF5_EXTFILE_PREFIX is the folder of such files, ${ORIGIN} that of '%s'",

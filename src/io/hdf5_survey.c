@@ -109,7 +109,7 @@ open_source(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m, hid_t *s
         return MPIVF_OK;
     char cause[MPIVF_TEXT];
     memcpy(cause, ctx->error, sizeof cause);
-    mpivf_forgive(ctx);
+    mpivf_clear_error(ctx);
     return mpivf_fail(ctx, status, "'%s:%s' needs '%s:%s': %s", l->path, l->object, m->file,
                       m->object, cause);
 }

@@ -160,7 +160,7 @@ add_files(struct mpivf_outputs *outputs, const char *name)
         if (status == MPIVF_OK && mpivf_h5_has(path, object))
             status = mpivf_h5_stands_on(ctx, path, object, add_file, &standing);
         if (status == MPIVF_INPUT || status == MPIVF_CORRUPT) {
-            mpivf_forgive(ctx);
+            mpivf_clear_error(ctx);
             status = MPIVF_OK;
         }
     }

@@ -136,7 +136,7 @@ mpivf_result_answers(struct mpivf_context *ctx, const char *path, uint64_t reque
         return false;
     bool answers =
         mpivf_h5_describe(ctx, path, &mark, 1, NULL, 0) == MPIVF_OK && mark.number == request;
-    mpivf_forgive(ctx);
+    mpivf_clear_error(ctx);
     return answers;
 }
 

@@ -71,7 +71,7 @@ mpivf_result_open(struct mpivf_context *ctx, const char *path, struct mpivf_resu
     reader->exact = status == MPIVF_OK && exact.number != 0;
     if (status != MPIVF_INPUT)
         return status;
-    mpivf_forgive(ctx); /* a file of somebody else has no such attribute */
+    mpivf_clear_error(ctx); /* a file of somebody else has no such attribute */
     return MPIVF_OK;
 }
 

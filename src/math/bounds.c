@@ -26,32 +26,32 @@ round_up(double x)
  * float32 cannot hold can be.
  */
 static void
-bound_inner(struct mpivf_queries *queries, size_t i, const float *work, struct mpivf_raw centre,
-            double norm)
+bound_inner(struct mpivf_packed_queries *queries, size_t i, const float *work,
+            struct mpivf_raw centre, double norm)
 {
     size_t dim = queries->dim;
     bool cosine = queries->metric == MPIVF_COSINE;
     struct mpivf_bounds *bound = &queries->bound[i];
-    double reach = sqrt(mpivf_raw_square(centre, dim)), inner;
+    double length = sqrt(mpivf_raw_square(centre, dim)), inner;
     if (centre.f64) {
         struct mpivf_raw raw = mpivf_raw_at(queries->raw, i * dim);
         double scale = mpivf_centre_scale(queries->metric, raw, dim);
         double small = sqrt((double)dim) * 0x1p-149;
         inner = scale * mpivf_kernel()->dot64(raw.f64, centre.f64, dim);
-        bound->slope = round_up((double)bound->slope + small);
-        bound->pad += small * norm;
+        bound->per_norm = round_up((double)bound->per_norm + small);
+        bound->error += small * norm;
         norm = scale * sqrt(mpivf_raw_square(raw, dim)) * (1 + 0x1p-40);
     } else {
         inner = mpivf_kernel()->dot(work, centre.f32, dim);
-        bound->pad += cosine ? 4 * U : 0;
+        bound->error += cosine ? 4 * U : 0;
     }
     bound->shift = (cosine ? 1.0 : 0.0) - inner;
-    bound->bend = 0;
-    bound->pad += ((double)dim + 16) * 0x1p-51 * norm * (reach + 1);
+    bound->upper_error = 0;
+    bound->error += ((double)dim + 16) * 0x1p-51 * norm * (length + 1);
 }
 
 void
-mpivf_bounds_query(struct mpivf_queries *queries, size_t i, const float *work,
+mpivf_bounds_query(struct mpivf_packed_queries *queries, size_t i, const float *work,
                    struct mpivf_raw centre, double square, struct mpivf_rounded rounded)
 {
     size_t dim = queries->dim;
@@ -61,35 +61,36 @@ mpivf_bounds_query(struct mpivf_queries *queries, size_t i, const float *work,
     double k = filter->kappa(queries->metric, dim), norm = sqrt(square) * (1 + 0x1p-40);
     bound->start = filter->start ? filter->start(queries->word + i * queries->steps * 4, dim) : 0;
     bound->scale = (l2 ? 2 : 1) * rounded.unit;
-    bound->slope =
-        square > MPIVF_LARGEST ? NAN : round_up((l2 ? 2 : 1) * (rounded.rest + k * norm));
-    bound->rest = round_up((l2 ? 2 : 1) * (norm + rounded.rest));
-    bound->pad = tiny(dim);
+    bound->per_norm =
+        square > MPIVF_LARGEST ? NAN : round_up((l2 ? 2 : 1) * (rounded.residual + k * norm));
+    bound->per_residual = round_up((l2 ? 2 : 1) * (norm + rounded.residual));
+    bound->error = tiny(dim);
     bound->square = queries->metric == MPIVF_COSINE
                         ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim)
                         : 0;
     bound->shift = square * (1 - k);
-    bound->bend = k * square;
+    bound->upper_error = k * square;
     if (!l2)
         bound_inner(queries, i, work, centre, norm);
 }
 
 void
-mpivf_bounds_row(struct mpivf_base *base, size_t i, double square, struct mpivf_rounded rounded)
+mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
+                 struct mpivf_rounded rounded)
 {
-    double k = base->filter->kappa(base->metric, base->dim);
-    base->scale[i] = rounded.unit;
-    base->rest[i] = round_up(rounded.rest);
-    base->norm[i] = round_up(sqrt(square) * (1 + 0x1p-40));
-    base->term[i] = !(square <= MPIVF_LARGEST) ? NAN
-                    : base->metric != MPIVF_L2 ? 0.0f
-                                               : (float)(square * (1 - k));
+    double k = packed->filter->kappa(packed->metric, packed->dim);
+    packed->scale[i] = rounded.unit;
+    packed->residual[i] = round_up(rounded.residual);
+    packed->norm[i] = round_up(sqrt(square) * (1 + 0x1p-40));
+    packed->term[i] = !(square <= MPIVF_LARGEST)   ? NAN
+                      : packed->metric != MPIVF_L2 ? 0.0f
+                                                   : (float)(square * (1 - k));
 }
 
 float
-mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
+mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double limit)
 {
-    double shift = queries->bound[q].shift, value = limit - shift + queries->bound[q].pad;
+    double shift = queries->bound[q].shift, value = limit - shift + queries->bound[q].error;
     /* the subtraction's own rounding, and that to float */
     value += fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(limit) + fabs(shift)) * 0x1p-50 + 0x1p-149;
     return value < 3e38 ? (float)value
@@ -97,14 +98,14 @@ mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit)
 }
 
 double
-mpivf_prepare_upper(const struct mpivf_queries *queries, size_t q, const struct mpivf_base *base,
-                    size_t row, float value)
+mpivf_prepare_upper(const struct mpivf_packed_queries *queries, size_t q,
+                    const struct mpivf_packed_rows *packed, size_t row, float value)
 {
-    double norm = base->norm[row], k = base->filter->kappa(base->metric, base->dim);
-    double error = (double)queries->bound[q].slope * norm +
-                   (double)queries->bound[q].rest * base->rest[row] + queries->bound[q].bend +
-                   queries->bound[q].pad;
-    if (base->metric == MPIVF_L2)
+    double norm = packed->norm[row], k = packed->filter->kappa(packed->metric, packed->dim);
+    double error = (double)queries->bound[q].per_norm * norm +
+                   (double)queries->bound[q].per_residual * packed->residual[row] +
+                   queries->bound[q].upper_error + queries->bound[q].error;
+    if (packed->metric == MPIVF_L2)
         error += k * norm * norm;
     double upper = mpivf_prepare_lower(queries, q, value) + 2.01 * error;
     return isfinite(upper) ? upper : INFINITY;

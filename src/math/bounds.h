@@ -16,16 +16,17 @@ static const double MPIVF_LARGEST = 1e37; /* |x|^2 */
 /* What packing made of a row: the unit of its integers, 1 of floats, and what they leave out. */
 struct mpivf_rounded {
     float unit;
-    double rest; /* its length, at most */
+    double residual; /* its length, at most */
 };
 
 /* Those of query i, whose work row has this square. */
 void
-mpivf_bounds_query(struct mpivf_queries *queries, size_t i, const float *work,
+mpivf_bounds_query(struct mpivf_packed_queries *queries, size_t i, const float *work,
                    struct mpivf_raw centre, double square, struct mpivf_rounded rounded);
 
-/* Those of base row i. */
+/* Those of packed row i. */
 void
-mpivf_bounds_row(struct mpivf_base *base, size_t i, double square, struct mpivf_rounded rounded);
+mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
+                 struct mpivf_rounded rounded);
 
 #endif

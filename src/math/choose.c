@@ -53,22 +53,23 @@ static mpivf_status
 count_survivors(struct sample *s, const struct mpivf_filter *filter, double *survivors)
 {
     const struct mpivf_choose *of = s->of;
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows packed;
     filter = filter->alike;
     mpivf_compare compare = mpivf_filter_compare(filter);
     mpivf_status status =
-        mpivf_queries_init(s->ctx, &queries, of->metric, filter, of->dim, s->queries);
-    mpivf_status more = mpivf_base_init(s->ctx, &base, of->metric, filter, of->dim, s->rows);
+        mpivf_packed_queries_init(s->ctx, &queries, of->metric, filter, of->dim, s->queries);
+    mpivf_status more =
+        mpivf_packed_rows_init(s->ctx, &packed, of->metric, filter, of->dim, s->rows);
     status = status ? status : more;
     size_t kept = 0;
     if (status == MPIVF_OK) {
-        mpivf_queries_fill_raw(&queries, of->query, s->queries, of->centre);
-        mpivf_base_fill_raw(&base, of->row, s->rows, of->centre, NULL, 0);
-        struct mpivf_panels panels = {base.word,  base.term,
-                                      base.scale, base.norm,
-                                      base.rest,  (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
-                                      base.steps};
+        mpivf_packed_queries_fill_raw(&queries, of->query, s->queries, of->centre);
+        mpivf_packed_rows_fill_raw(&packed, of->row, s->rows, of->centre, NULL, 0);
+        struct mpivf_panels panels = {packed.word,     packed.term,
+                                      packed.scale,    packed.norm,
+                                      packed.residual, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
+                                      packed.steps};
         for (size_t q = 0; q < s->queries; q++) {
             struct mpivf_group group = {.n = 1};
             for (size_t i = 0; i < MPIVF_GROUP; i++)
@@ -79,8 +80,8 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
             kept += group.kept[0];
         }
     }
-    mpivf_queries_clear(s->ctx, &queries);
-    mpivf_base_clear(s->ctx, &base);
+    mpivf_packed_queries_clear(s->ctx, &queries);
+    mpivf_packed_rows_clear(s->ctx, &packed);
     *survivors = (double)kept / (double)(s->queries * s->k);
     return status;
 }
@@ -170,15 +171,16 @@ seconds(void)
 
 /* Best operations a second of several short runs: others may have the processor for a while. */
 static double
-measure(const struct mpivf_queries *queries, const struct mpivf_base *base, float *product)
+measure(const struct mpivf_packed_queries *queries, const struct mpivf_packed_rows *packed,
+        float *product)
 {
     static const double LONG_ENOUGH = 0.01;
     enum { TIMES = 8 };
-    struct mpivf_panels panels = {base->word, base->term, base->scale,
-                                  base->norm, base->rest, base->rows / MPIVF_PANEL,
-                                  base->steps};
+    struct mpivf_panels panels = {packed->word, packed->term,     packed->scale,
+                                  packed->norm, packed->residual, packed->rows / MPIVF_PANEL,
+                                  packed->steps};
     struct mpivf_group group = {.n = MPIVF_GROUP};
-    mpivf_compare compare = mpivf_filter_compare(base->filter);
+    mpivf_compare compare = mpivf_filter_compare(packed->filter);
     double best = 0, start = seconds(), now = start, last = start;
     for (size_t i = 0; i < MPIVF_GROUP; i++)
         mpivf_prepare_group(queries, i, -1, &group, i); /* nothing is that near */
@@ -188,11 +190,12 @@ measure(const struct mpivf_queries *queries, const struct mpivf_base *base, floa
                 compare(&panels, &group);
             else
                 mpivf_blas_products((float *)(void *)queries->word, MPIVF_GROUP,
-                                    (float *)(void *)base->word, base->rows, base->dim, product,
-                                    base->rows);
+                                    (float *)(void *)packed->word, packed->rows, packed->dim,
+                                    product, packed->rows);
         }
         now = seconds();
-        double rate = TIMES * 2.0 * MPIVF_GROUP * (double)(base->rows * base->dim) / (now - last);
+        double rate =
+            TIMES * 2.0 * MPIVF_GROUP * (double)(packed->rows * packed->dim) / (now - last);
         best = rate > best ? rate : best;
         last = now;
     }
@@ -218,21 +221,22 @@ mpivf_status
 mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim,
                   double *rate)
 {
-    struct mpivf_base base;
-    struct mpivf_queries queries;
+    struct mpivf_packed_rows packed;
+    struct mpivf_packed_queries queries;
     size_t wide = peak_dim(dim);
     float *row = mpivf_alloc_zero(ctx, "a rate", PEAK_ROWS * wide, sizeof *row);
     float *product = mpivf_alloc(ctx, "a rate", MPIVF_GROUP * PEAK_ROWS, sizeof *product);
-    mpivf_status status = mpivf_base_init(ctx, &base, MPIVF_L2, filter, wide, PEAK_ROWS);
-    mpivf_status more = mpivf_queries_init(ctx, &queries, MPIVF_L2, filter, wide, MPIVF_GROUP);
+    mpivf_status status = mpivf_packed_rows_init(ctx, &packed, MPIVF_L2, filter, wide, PEAK_ROWS);
+    mpivf_status more =
+        mpivf_packed_queries_init(ctx, &queries, MPIVF_L2, filter, wide, MPIVF_GROUP);
     status = !row || !product ? MPIVF_MEMORY : status ? status : more;
     if (status == MPIVF_OK) {
-        mpivf_base_fill(&base, row, PEAK_ROWS, row, NULL, 0);
-        mpivf_queries_fill(&queries, row, MPIVF_GROUP, row);
-        *rate = measure(&queries, &base, product);
+        mpivf_packed_rows_fill(&packed, row, PEAK_ROWS, row, NULL, 0);
+        mpivf_packed_queries_fill(&queries, row, MPIVF_GROUP, row);
+        *rate = measure(&queries, &packed, product);
     }
-    mpivf_queries_clear(ctx, &queries);
-    mpivf_base_clear(ctx, &base);
+    mpivf_packed_queries_clear(ctx, &queries);
+    mpivf_packed_rows_clear(ctx, &packed);
     mpivf_free(ctx, row);
     mpivf_free(ctx, product);
     return status;

@@ -40,7 +40,7 @@ round8(const float *x, size_t dim, float inverse, void *word)
     return mpivf_kernel()->round8(x, dim, inverse, word);
 }
 
-/* Bytes of the base are unsigned, larger by 128. */
+/* Bytes of packed rows are unsigned, larger by 128. */
 static int32_t
 start8(const void *word, size_t dim)
 {

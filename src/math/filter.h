@@ -31,7 +31,7 @@ struct mpivf_filter {
      */
     double (*unit)(float largest, double norm, size_t dim);
     float (*round)(const float *x, size_t dim, float inverse, void *word);
-    uint32_t flip;                                  /* of the bits of a base row's words */
+    uint32_t flip;                                  /* of the bits of a packed row's words */
     int32_t (*start)(const void *word, size_t dim); /* of the sums, which undoes it; NULL = 0 */
 
     mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */

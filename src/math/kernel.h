@@ -19,8 +19,8 @@ enum { MPIVF_PANEL = 48, MPIVF_GROUP = 8 };
 
 /* Panels of prepared rows, one after the other; columns past the last row have an infinite term. */
 struct mpivf_panels {
-    const void *word;                        /* [panels, steps, MPIVF_PANEL] words */
-    const float *term, *scale, *norm, *rest; /* [panels * MPIVF_PANEL] each */
+    const void *word;                            /* [panels, steps, MPIVF_PANEL] words */
+    const float *term, *scale, *norm, *residual; /* [panels * MPIVF_PANEL] each */
     size_t panels, steps;
 };
 
@@ -29,7 +29,7 @@ struct mpivf_group {
     const void *word[MPIVF_GROUP]; /* [steps] words each; those past n repeat another */
     size_t n;
     int32_t start[MPIVF_GROUP]; /* integer sums begin here */
-    float scale[MPIVF_GROUP], slope[MPIVF_GROUP], rest[MPIVF_GROUP], limit[MPIVF_GROUP];
+    float scale[MPIVF_GROUP], per_norm[MPIVF_GROUP], per_residual[MPIVF_GROUP], limit[MPIVF_GROUP];
     size_t kept[MPIVF_GROUP];
     uint32_t *keep[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
     float *value[MPIVF_GROUP];   /* their values */
@@ -56,7 +56,7 @@ struct mpivf_kernel {
     double (*dot64)(const double *a, const double *b, size_t dim);
 
     /* sum (a_i - b_i)^2 in float32: 64 lanes, element i in lane i mod 64, folded by halves. */
-    float (*near)(const float *a, const float *b, size_t dim);
+    float (*square32)(const float *a, const float *b, size_t dim);
 
     /* max |x_i|; x is finite. */
     float (*largest)(const float *x, size_t dim);
@@ -79,7 +79,7 @@ struct mpivf_kernel {
      * true (so not-a-number stays), ascending into keep. How many.
      */
     size_t (*filter)(const float *product, const float *term, const float *norm, size_t n,
-                     float scale, float slope, float limit, uint32_t *keep);
+                     float scale, float per_norm, float limit, uint32_t *keep);
 
     /*
      * Rows as unsigned bytes (value + 128) with queries as signed ones: start = -128 sum of the

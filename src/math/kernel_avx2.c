@@ -11,14 +11,14 @@ enum { LANES = 8, WIDE = 2, ROWS = 4 };
 
 #define load_words(at) _mm256_loadu_si256((const __m256i *)(const void *)(at))
 #define load_floats(at) _mm256_loadu_ps(at)
-#define spread_float(x) _mm256_set1_ps(x)
-#define spread_int(x) _mm256_set1_epi32(x)
+#define broadcast_float(x) _mm256_set1_ps(x)
+#define broadcast_int(x) _mm256_set1_epi32(x)
 #define to_floats(x) _mm256_cvtepi32_ps(x)
 #define less_product(c, a, b) _mm256_fnmadd_ps(a, b, c)
 #define survive(v, limit) (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_NGT_UQ))
 
 static inline words
-spread_word(const char *at)
+broadcast_word(const char *at)
 {
     int32_t word;
     memcpy(&word, at, sizeof word);

@@ -44,24 +44,24 @@ load8_f64(const double *at)
 
 static size_t
 filter(const float *product, const float *term, const float *norm, size_t n, float scale,
-       float slope, float limit, uint32_t *keep)
+       float per_norm, float limit, uint32_t *keep)
 {
     enum { GROUP = 64 };
     size_t kept = 0, j = 0;
     for (; j + GROUP <= n; j += GROUP) {
         int any = 0; /* most groups have none: one pass without branches to see that */
         for (size_t i = j; i < j + GROUP; i++)
-            any |= !(term[i] - scale * product[i] - slope * norm[i] > limit);
+            any |= !(term[i] - scale * product[i] - per_norm * norm[i] > limit);
         if (!any)
             continue;
         for (size_t i = j; i < j + GROUP; i++) {
             keep[kept] = (uint32_t)i;
-            kept += !(term[i] - scale * product[i] - slope * norm[i] > limit);
+            kept += !(term[i] - scale * product[i] - per_norm * norm[i] > limit);
         }
     }
     for (; j < n; j++) {
         keep[kept] = (uint32_t)j;
-        kept += !(term[j] - scale * product[j] - slope * norm[j] > limit);
+        kept += !(term[j] - scale * product[j] - per_norm * norm[j] > limit);
     }
     return kept;
 }
@@ -121,7 +121,7 @@ difference16(const float *a, const float *b)
 }
 
 static float
-near(const float *a, const float *b, size_t dim)
+square32(const float *a, const float *b, size_t dim)
 {
     floats16 s[4] = {{0}};
     size_t i = 0, k = 0;
@@ -150,16 +150,17 @@ near(const float *a, const float *b, size_t dim)
             floats16 v;                                                                            \
             memcpy(&v, x + i, sizeof v);                                                           \
             v *= inverse;                                                                          \
-            floats16 near = (v + ROUNDER) - ROUNDER;                                               \
-            types packed = __builtin_convertvector(__builtin_convertvector(near, words16), types); \
+            floats16 nearest = (v + ROUNDER) - ROUNDER;                                            \
+            types packed =                                                                         \
+                __builtin_convertvector(__builtin_convertvector(nearest, words16), types);         \
             memcpy(out + i, &packed, sizeof packed);                                               \
-            v -= near;                                                                             \
+            v -= nearest;                                                                          \
             sum += v * v;                                                                          \
         }                                                                                          \
         for (int lane = 0; i < dim; i++, lane++) {                                                 \
-            float v = x[i] * inverse, near = (v + ROUNDER) - ROUNDER;                              \
-            out[i] = (type)near;                                                                   \
-            sum[lane] += (v - near) * (v - near);                                                  \
+            float v = x[i] * inverse, nearest = (v + ROUNDER) - ROUNDER;                           \
+            out[i] = (type)nearest;                                                                \
+            sum[lane] += (v - nearest) * (v - nearest);                                            \
         }                                                                                          \
         return fold_floats(sum);                                                                   \
     }
@@ -197,14 +198,14 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 
 #define TILE compare16
 #define SUM words
-#define START(x) spread_int(x)
+#define START(x) broadcast_int(x)
 #define DOT(sum, rows, one) DOT16(sum, rows, one)
 #define TO_FLOAT(sum) to_floats(sum)
 #include "math/kernel_tile.h"
 
 #define TILE compare32
 #define SUM floats
-#define START(x) ((void)(x), spread_float(0)) /* integers only begin elsewhere */
+#define START(x) ((void)(x), broadcast_float(0)) /* integers only begin elsewhere */
 #define DOT(sum, rows, one) DOT32(sum, rows, one)
 #define TO_FLOAT(sum) (sum)
 #include "math/kernel_tile.h"
@@ -212,7 +213,7 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 #ifdef DOT8
 #define TILE compare8
 #define SUM words
-#define START(x) spread_int(x)
+#define START(x) broadcast_int(x)
 #define DOT(sum, rows, one) DOT8(sum, rows, one)
 #define TO_FLOAT(sum) to_floats(sum)
 #include "math/kernel_tile.h"
@@ -231,7 +232,7 @@ const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {KERNEL_NAME(KERNEL),
                                                    dot,
                                                    square64,
                                                    dot64,
-                                                   near,
+                                                   square32,
                                                    largest,
                                                    round8,
                                                    round16,

@@ -26,21 +26,21 @@ load_words(const char *at)
 }
 
 static inline words
-spread_int(int32_t x)
+broadcast_int(int32_t x)
 {
     return (words){x, x, x, x};
 }
 
 static inline words
-spread_word(const char *at)
+broadcast_word(const char *at)
 {
     int32_t word;
     memcpy(&word, at, sizeof word);
-    return spread_int(word);
+    return broadcast_int(word);
 }
 
 static inline floats
-spread_float(float x)
+broadcast_float(float x)
 {
     return (floats){x, x, x, x};
 }

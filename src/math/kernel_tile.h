@@ -29,17 +29,17 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                 UNROLL for (int c = 0; c < WIDE; c++) rows[c] = load_words(word + 4 * LANES * c);
                 UNROLL for (int r = 0; r < ROWS; r++)
                 {
-                    words one = spread_word(query[r] + 4 * s);
+                    words one = broadcast_word(query[r] + 4 * s);
                     UNROLL for (int c = 0; c < WIDE; c++) DOT(sum[r][c], rows[c], one);
                 }
             }
-            floats term[WIDE], scale[WIDE], norm[WIDE], rest[WIDE];
+            floats term[WIDE], scale[WIDE], norm[WIDE], residual[WIDE];
             UNROLL for (int c = 0; c < WIDE; c++)
             {
                 term[c] = load_floats(panels->term + at + LANES * c);
                 scale[c] = load_floats(panels->scale + at + LANES * c);
                 norm[c] = load_floats(panels->norm + at + LANES * c);
-                rest[c] = load_floats(panels->rest + at + LANES * c);
+                residual[c] = load_floats(panels->residual + at + LANES * c);
             }
             UNROLL for (int r = 0; r < ROWS; r++)
             {
@@ -49,11 +49,11 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                 UNROLL for (int c = 0; c < WIDE; c++)
                 {
                     floats product = scale[c] * TO_FLOAT(sum[r][c]);
-                    floats v = less_product(term[c], spread_float(group->scale[q]), product);
-                    v = less_product(v, spread_float(group->slope[q]), norm[c]);
-                    v = less_product(v, spread_float(group->rest[q]), rest[c]);
+                    floats v = less_product(term[c], broadcast_float(group->scale[q]), product);
+                    v = less_product(v, broadcast_float(group->per_norm[q]), norm[c]);
+                    v = less_product(v, broadcast_float(group->per_residual[q]), residual[c]);
                     value[c] = v;
-                    some |= (uint64_t)survive(v, spread_float(group->limit[q])) << (LANES * c);
+                    some |= (uint64_t)survive(v, broadcast_float(group->limit[q])) << (LANES * c);
                 }
                 if (__builtin_expect(some != 0, 0) && q < group->n) {
                     float all[COLUMNS];

@@ -45,8 +45,8 @@ mpivf_tile_clear(struct mpivf_context *ctx, struct mpivf_tile *tile)
 
 /* What one call works on: topk or best. */
 struct scan {
-    const struct mpivf_queries *queries;
-    const struct mpivf_base *base;
+    const struct mpivf_packed_queries *queries;
+    const struct mpivf_packed_rows *packed;
     struct mpivf_topk *topk;
     const struct mpivf_best *best;
     struct mpivf_tile *tile;
@@ -60,28 +60,28 @@ struct scan {
  * the canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small;
  * squares below the normal range lose 2^-150 each. Of what overflows nothing is known.
  */
-struct mpivf_reach
-mpivf_nearest_reach(const float *query, const float *row, size_t dim)
+struct mpivf_interval
+mpivf_nearest_interval(const float *query, const float *row, size_t dim)
 {
-    double distance = (double)mpivf_kernel()->near(query, row, dim), wide = (double)dim;
+    double distance = (double)mpivf_kernel()->square32(query, row, dim), wide = (double)dim;
     double off = distance * (wide / 64 + 13) * 1.02 * 0x1p-24 + (wide + 64) * 0x1p-148;
-    return distance <= 3e38 ? (struct mpivf_reach){distance - off, distance + off, true}
-                            : (struct mpivf_reach){-INFINITY, INFINITY, true};
+    return distance <= 3e38 ? (struct mpivf_interval){distance - off, distance + off, true}
+                            : (struct mpivf_interval){-INFINITY, INFINITY, true};
 }
 
 /* No row that is farther can be among those wanted; `place` counts the queries that are scanned. */
 static double
 limit_of(const struct scan *s, size_t q, size_t place)
 {
-    return s->topk ? s->topk->limit[q] : s->best->reach[place].upper;
+    return s->topk ? s->topk->limit[q] : s->best->interval[place].upper;
 }
 
 static int64_t
-id_of(const struct mpivf_base *base, size_t row)
+id_of(const struct mpivf_packed_rows *packed, size_t row)
 {
-    if (base->pick)
-        return base->pick[row];
-    return base->id ? base->id[row] : base->first + (int64_t)row;
+    if (packed->subset)
+        return packed->subset[row];
+    return packed->id ? packed->id[row] : packed->first + (int64_t)row;
 }
 
 /*
@@ -95,9 +95,9 @@ seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *va
     struct mpivf_candidate bound[BLOCK_ROWS];
     size_t n = 0;
     for (size_t i = 0; i < kept; i++) {
-        if (s->own && id_of(s->base, keep[i]) == s->own[q])
+        if (s->own && id_of(s->packed, keep[i]) == s->own[q])
             continue;
-        bound[n].distance = mpivf_prepare_upper(s->queries, q, s->base, keep[i], value[i]);
+        bound[n].distance = mpivf_prepare_upper(s->queries, q, s->packed, keep[i], value[i]);
         bound[n++].id = 0;
     }
     if (n < k)
@@ -113,8 +113,8 @@ seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *va
 static void
 take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
 {
-    const struct mpivf_base *base = s->base;
-    const struct mpivf_queries *queries = s->queries;
+    const struct mpivf_packed_rows *packed = s->packed;
+    const struct mpivf_packed_queries *queries = s->queries;
     size_t dim = queries->dim;
     double limit = s->topk->limit[q];
     if (kept > 1 && kept >= s->topk->k) {
@@ -122,14 +122,14 @@ take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *val
         limit = seeded < limit ? seeded : limit;
     }
     for (size_t i = 0; i < kept; i++) {
-        size_t row = keep[i], raw = base->pick ? base->pick[row] : row;
-        int64_t id = id_of(base, row);
+        size_t row = keep[i], raw = packed->subset ? packed->subset[row] : row;
+        int64_t id = id_of(packed, row);
         if (mpivf_prepare_lower(queries, q, value[i]) > limit || (s->own && id == s->own[q]))
             continue;
         s->tile->computed++;
         double distance =
             mpivf_raw_distance(queries->metric, mpivf_raw_at(queries->raw, q * dim),
-                               queries->bound[q].square, mpivf_raw_at(base->raw, raw * dim), dim);
+                               queries->bound[q].square, mpivf_raw_at(packed->raw, raw * dim), dim);
         mpivf_topk_add(s->topk, q, distance, id);
     }
     mpivf_topk_tighten(s->topk, q);
@@ -137,48 +137,50 @@ take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *val
 
 /* ---- the nearest row alone ---- */
 
-static struct mpivf_reach
+static struct mpivf_interval
 compute(const struct scan *s, size_t q, uint32_t id)
 {
     size_t dim = s->queries->dim;
     s->tile->computed++;
-    return mpivf_nearest_reach(s->queries->raw.f32 + q * dim, s->base->raw.f32 + id * dim, dim);
+    return mpivf_nearest_interval(s->queries->raw.f32 + q * dim, s->packed->raw.f32 + id * dim,
+                                  dim);
 }
 
 /* Is row `id` nearer to query q than the best so far, where the quick distances cannot tell? */
 static bool
 nearer(const struct scan *s, size_t q, uint32_t id)
 {
-    const struct mpivf_queries *queries = s->queries;
+    const struct mpivf_packed_queries *queries = s->queries;
     size_t dim = queries->dim;
     const float *query = queries->raw.f32 + q * dim;
-    double one = mpivf_distance(MPIVF_L2, query, 0, s->base->raw.f32 + id * dim, dim);
-    double other = mpivf_distance(MPIVF_L2, query, 0, s->base->raw.f32 + s->best->id[q] * dim, dim);
+    double one = mpivf_distance(MPIVF_L2, query, 0, s->packed->raw.f32 + id * dim, dim);
+    double other =
+        mpivf_distance(MPIVF_L2, query, 0, s->packed->raw.f32 + s->best->id[q] * dim, dim);
     return one < other || (one == other && id < s->best->id[q]);
 }
 
 /* Offer a row, whose id is its number, to the best of query q. */
 static void
-offer(const struct scan *s, size_t q, struct mpivf_reach *best, uint32_t id)
+offer(const struct scan *s, size_t q, struct mpivf_interval *best, uint32_t id)
 {
-    struct mpivf_reach reach = compute(s, q, id);
+    struct mpivf_interval interval = compute(s, q, id);
     if (s->best->id[q] != UINT32_MAX) {
-        if (reach.lower > best->upper)
+        if (interval.lower > best->upper)
             return;
-        if (!(reach.upper < best->lower) && !nearer(s, q, id))
+        if (!(interval.upper < best->lower) && !nearer(s, q, id))
             return;
     }
-    *best = reach;
+    *best = interval;
     s->best->id[q] = id;
 }
 
-/* What a value of the filter's comparison tells of a row of the base. */
-static struct mpivf_reach
+/* What a value of the filter's comparison tells of a packed row. */
+static struct mpivf_interval
 seen(const struct scan *s, size_t q, uint32_t row, float value)
 {
     double lower = mpivf_prepare_lower(s->queries, q, value);
-    double upper = mpivf_prepare_upper(s->queries, q, s->base, row, value);
-    return (struct mpivf_reach){isnan(lower) ? -INFINITY : lower, upper, false};
+    double upper = mpivf_prepare_upper(s->queries, q, s->packed, row, value);
+    return (struct mpivf_interval){isnan(lower) ? -INFINITY : lower, upper, false};
 }
 
 /*
@@ -188,8 +190,8 @@ seen(const struct scan *s, size_t q, uint32_t row, float value)
 static void
 take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value, size_t kept)
 {
-    const struct mpivf_base *base = s->base;
-    struct mpivf_reach *best = &s->best->reach[place];
+    const struct mpivf_packed_rows *packed = s->packed;
+    struct mpivf_interval *best = &s->best->interval[place];
     uint32_t *held = &s->best->id[q];
     size_t least = 0, left = 0;
     for (size_t i = 1; i < kept; i++)
@@ -198,7 +200,7 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
     limit = best->upper < limit ? best->upper : limit;
     float most = mpivf_prepare_limit(s->queries, q, limit);
     for (size_t i = 0; i < kept; i++) {
-        uint32_t row = keep[i], raw = base->pick ? base->pick[row] : row;
+        uint32_t row = keep[i], raw = packed->subset ? packed->subset[row] : row;
         bool wanted = !(value[i] > most);
         if (raw != *held) {
             value[left] = value[i];
@@ -213,7 +215,7 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
     if (left == 0)
         return;
     if (left == 1 && *held == UINT32_MAX) {
-        *held = base->pick ? base->pick[keep[0]] : keep[0];
+        *held = packed->subset ? packed->subset[keep[0]] : keep[0];
         *best = seen(s, q, keep[0], value[0]);
         return;
     }
@@ -222,7 +224,7 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
     for (size_t i = 0; i < left; i++) {
         bool known = *held != UINT32_MAX;
         if (!known || !(mpivf_prepare_lower(s->queries, q, value[i]) > best->upper))
-            offer(s, q, best, base->pick ? base->pick[keep[i]] : keep[i]);
+            offer(s, q, best, packed->subset ? packed->subset[keep[i]] : keep[i]);
     }
 }
 
@@ -240,7 +242,7 @@ static void
 fetch_ahead(const struct scan *s, const uint32_t *subset, size_t n)
 {
     enum { LINE = 64 };
-    const struct mpivf_queries *queries = s->queries;
+    const struct mpivf_packed_queries *queries = s->queries;
     for (size_t i = 0; i < n; i++) {
         const char *word = queries->word + subset[i] * queries->steps * 4;
         __builtin_prefetch(&queries->bound[subset[i]]);
@@ -254,15 +256,15 @@ static void
 scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n, size_t at,
            size_t panels, mpivf_compare compare)
 {
-    const struct mpivf_queries *queries = s->queries;
-    const struct mpivf_base *base = s->base;
-    struct mpivf_panels rows = {.word = base->word + at * base->steps * 4,
-                                .term = base->term + at,
-                                .scale = base->scale + at,
-                                .norm = base->norm + at,
-                                .rest = base->rest + at,
+    const struct mpivf_packed_queries *queries = s->queries;
+    const struct mpivf_packed_rows *packed = s->packed;
+    struct mpivf_panels rows = {.word = packed->word + at * packed->steps * 4,
+                                .term = packed->term + at,
+                                .scale = packed->scale + at,
+                                .norm = packed->norm + at,
+                                .residual = packed->residual + at,
                                 .panels = panels,
-                                .steps = base->steps};
+                                .steps = packed->steps};
     for (size_t start = 0; start < n; start += MPIVF_GROUP) {
         if (subset && start + MPIVF_GROUP < n)
             fetch_ahead(s, subset + start + MPIVF_GROUP,
@@ -286,7 +288,7 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
                 size_t row = group.keep[i][j] + at;
                 group.keep[i][kept] = (uint32_t)row;
                 group.value[i][kept] = group.value[i][j];
-                kept += row < base->rows;
+                kept += row < packed->rows;
             }
             if (kept > 0)
                 take(s, number[i], start + i, group.keep[i], group.value[i], kept);
@@ -299,8 +301,8 @@ static void
 scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start, size_t n,
               size_t at, size_t columns)
 {
-    const struct mpivf_queries *queries = s->queries;
-    const struct mpivf_base *base = s->base;
+    const struct mpivf_packed_queries *queries = s->queries;
+    const struct mpivf_packed_rows *packed = s->packed;
     const float *work = (const float *)(const void *)queries->word;
     const uint32_t *subset = of->subset ? of->subset + start : NULL;
     size_t dim = queries->dim, first = of->first + start;
@@ -308,20 +310,20 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     for (size_t i = 0; subset && i < n; i++)
         memcpy(s->tile->gather + i * dim, work + subset[i] * dim, dim * sizeof(float));
     mpivf_blas_products(subset ? s->tile->gather : rows, n,
-                        (const float *)(const void *)base->word + at * dim, columns, dim,
+                        (const float *)(const void *)packed->word + at * dim, columns, dim,
                         s->tile->product, BLOCK_ROWS);
     for (size_t i = 0; i < n; i++) {
         size_t q = subset ? subset[i] : first + i;
         const float *product = s->tile->product + i * BLOCK_ROWS;
         uint32_t *keep = s->tile->keep;
         size_t kept = mpivf_kernel()->filter(
-            product, base->term + at, base->norm + at, columns, queries->bound[q].scale,
-            queries->bound[q].slope, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)),
+            product, packed->term + at, packed->norm + at, columns, queries->bound[q].scale,
+            queries->bound[q].per_norm, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)),
             keep);
         for (size_t j = 0; j < kept; j++) {
             size_t row = at + keep[j];
-            s->tile->value[j] = base->term[row] - queries->bound[q].scale * product[keep[j]] -
-                                queries->bound[q].slope * base->norm[row];
+            s->tile->value[j] = packed->term[row] - queries->bound[q].scale * product[keep[j]] -
+                                queries->bound[q].per_norm * packed->norm[row];
             keep[j] = (uint32_t)row;
         }
         if (kept > 0)
@@ -332,21 +334,22 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
 static void
 scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
 {
-    const struct mpivf_base *base = s->base;
-    size_t panels = BLOCK_BYTES / (base->steps * 4 * MPIVF_PANEL);
+    const struct mpivf_packed_rows *packed = s->packed;
+    size_t panels = BLOCK_BYTES / (packed->steps * 4 * MPIVF_PANEL);
     panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
-    size_t most = base->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
+    size_t most = packed->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
     size_t rows, block = most;
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY) {
         /* everything survives while there is no limit: begin with few rows */
         block = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
         block = block < most ? block : most;
     }
-    for (size_t at = 0; at < base->rows; at += rows, block = 2 * block < most ? 2 * block : most) {
-        rows = base->rows - at < block ? base->rows - at : block;
-        if (base->filter->panels) {
+    for (size_t at = 0; at < packed->rows;
+         at += rows, block = 2 * block < most ? 2 * block : most) {
+        rows = packed->rows - at < block ? packed->rows - at : block;
+        if (packed->filter->panels) {
             scan_block(s, of->subset, of->first, of->n, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
-                       mpivf_filter_compare(base->filter));
+                       mpivf_filter_compare(packed->filter));
             continue;
         }
         for (size_t start = 0; start < of->n; start += TILE_QUERIES)
@@ -356,26 +359,27 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
 }
 
 void
-mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                   const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile)
+mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
+                   const struct mpivf_packed_rows *packed, struct mpivf_topk *topk,
+                   struct mpivf_tile *tile)
 {
-    struct scan s = {queries, base, topk, NULL, tile, of->own};
+    struct scan s = {queries, packed, topk, NULL, tile, of->own};
     scan_all(&s, of, topk->k);
 }
 
 void
-mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                  const struct mpivf_base *base, const struct mpivf_best *best,
+mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
+                  const struct mpivf_packed_rows *packed, const struct mpivf_best *best,
                   struct mpivf_tile *tile)
 {
-    struct scan s = {queries, base, NULL, best, tile, NULL};
+    struct scan s = {queries, packed, NULL, best, tile, NULL};
     scan_all(&s, of, 1);
 }
 
 void
-mpivf_nearest_scan_threads(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                           const struct mpivf_base *base, struct mpivf_topk *topk,
-                           struct mpivf_tile *tile, int threads)
+mpivf_nearest_scan_threads(const struct mpivf_packed_queries *queries,
+                           const struct mpivf_scan_of *of, const struct mpivf_packed_rows *packed,
+                           struct mpivf_topk *topk, struct mpivf_tile *tile, int threads)
 {
     enum { EACH = 512 };
     size_t n = of->n, each = (n + (size_t)threads - 1) / (size_t)threads;
@@ -390,6 +394,6 @@ mpivf_nearest_scan_threads(const struct mpivf_queries *queries, const struct mpi
         part.subset = of->subset ? of->subset + start : NULL;
         part.first = of->first + start;
         part.n = n - start < each ? n - start : each;
-        mpivf_nearest_scan(queries, &part, base, topk, &tile[omp_get_thread_num()]);
+        mpivf_nearest_scan(queries, &part, packed, topk, &tile[omp_get_thread_num()]);
     }
 }

@@ -39,47 +39,49 @@ struct mpivf_scan_of {
 };
 
 /*
- * Compare the queries of `of` with all base rows and update topk. One thread; different queries
+ * Compare the queries of `of` with all packed rows and update topk. One thread; different queries
  * may be scanned at the same time by others.
  */
 void
-mpivf_nearest_scan(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                   const struct mpivf_base *base, struct mpivf_topk *topk, struct mpivf_tile *tile);
+mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
+                   const struct mpivf_packed_rows *packed, struct mpivf_topk *topk,
+                   struct mpivf_tile *tile);
 
 /*
  * What is known of a canonical l2 distance: lower <= distance <= upper. `computed`: from the values
  * themselves, in float32; else from what a filter saw.
  */
-struct mpivf_reach {
+struct mpivf_interval {
     double lower, upper;
     bool computed;
 };
 
-struct mpivf_reach
-mpivf_nearest_reach(const float *query, const float *row, size_t dim);
+struct mpivf_interval
+mpivf_nearest_interval(const float *query, const float *row, size_t dim);
 
 /*
  * The nearest row so far of each query by canonical distance, ties to the smaller: UINT32_MAX, in
- * reach of -INFINITY to INFINITY, at first. A query may come with a row, in any reach that is true.
+ * an interval of -INFINITY to INFINITY, at first. A query may come with a row, in any interval that
+ * is true.
  */
 struct mpivf_best {
-    struct mpivf_reach *reach; /* of the queries of a scan, in its order */
-    uint32_t *id;              /* by number of the query */
+    struct mpivf_interval *interval; /* of the queries of a scan, in its order */
+    uint32_t *id;                    /* by number of the query */
 };
 
 /*
- * The same for the nearest row alone. Ids are numbers in base->raw. What a query comes with saves
+ * The same for the nearest row alone. Ids are numbers in packed->raw. What a query comes with saves
  * work: what is farther is not computed. For l2 and float32 rows only; `of->own` is not used.
  */
 void
-mpivf_nearest_one(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                  const struct mpivf_base *base, const struct mpivf_best *best,
+mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
+                  const struct mpivf_packed_rows *packed, const struct mpivf_best *best,
                   struct mpivf_tile *tile);
 
 /* mpivf_nearest_scan with `threads` threads, `tile` one for each. */
 void
-mpivf_nearest_scan_threads(const struct mpivf_queries *queries, const struct mpivf_scan_of *of,
-                           const struct mpivf_base *base, struct mpivf_topk *topk,
-                           struct mpivf_tile *tile, int threads);
+mpivf_nearest_scan_threads(const struct mpivf_packed_queries *queries,
+                           const struct mpivf_scan_of *of, const struct mpivf_packed_rows *packed,
+                           struct mpivf_topk *topk, struct mpivf_tile *tile, int threads);
 
 #endif

@@ -39,17 +39,17 @@ mpivf_prepare_fixed_bytes(size_t dim, int threads)
 }
 
 mpivf_status
-mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
-                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-                   size_t capacity)
+mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries *queries,
+                          enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                          size_t capacity)
 {
     static const char what[] = "the prepared queries";
-    *queries = (struct mpivf_queries){.metric = metric,
-                                      .filter = filter,
-                                      .dim = dim,
-                                      .steps = steps_of(filter, dim),
-                                      .capacity = capacity,
-                                      .threads = ctx->threads};
+    *queries = (struct mpivf_packed_queries){.metric = metric,
+                                             .filter = filter,
+                                             .dim = dim,
+                                             .steps = steps_of(filter, dim),
+                                             .capacity = capacity,
+                                             .threads = ctx->threads};
     queries->word = mpivf_alloc(ctx, what, capacity * queries->steps, 4);
     queries->work = mpivf_alloc(ctx, what, (size_t)ctx->threads * dim, sizeof *queries->work);
     queries->bound = mpivf_alloc(ctx, what, capacity, sizeof *queries->bound);
@@ -57,7 +57,7 @@ mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
 }
 
 void
-mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries)
+mpivf_packed_queries_clear(struct mpivf_context *ctx, struct mpivf_packed_queries *queries)
 {
     mpivf_free(ctx, queries->word);
     mpivf_free(ctx, queries->work);
@@ -73,44 +73,46 @@ whole_panels(size_t rows)
 
 /* Bytes of one thread's work row: floats, then words. */
 static size_t
-work_bytes(const struct mpivf_base *base)
+work_bytes(const struct mpivf_packed_rows *packed)
 {
-    return (base->dim * sizeof(float) + base->steps * 4 + 127) / 64 * 64;
+    return (packed->dim * sizeof(float) + packed->steps * 4 + 127) / 64 * 64;
 }
 
 mpivf_status
-mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_metric metric,
-                const struct mpivf_filter *filter, size_t dim, size_t capacity)
+mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *packed,
+                       enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                       size_t capacity)
 {
     static const char what[] = "the prepared rows";
     size_t padded = whole_panels(capacity) * MPIVF_PANEL;
-    *base = (struct mpivf_base){.metric = metric,
-                                .filter = filter,
-                                .dim = dim,
-                                .steps = steps_of(filter, dim),
-                                .capacity = capacity,
-                                .threads = ctx->threads};
-    base->word = mpivf_alloc(ctx, what, padded * base->steps, 4);
-    base->work = mpivf_alloc(ctx, what, (size_t)ctx->threads, work_bytes(base));
-    base->term = mpivf_alloc(ctx, what, padded, sizeof *base->term);
-    base->scale = mpivf_alloc(ctx, what, padded, sizeof *base->scale);
-    base->norm = mpivf_alloc(ctx, what, padded, sizeof *base->norm);
-    base->rest = mpivf_alloc(ctx, what, padded, sizeof *base->rest);
-    return base->word && base->work && base->term && base->scale && base->norm && base->rest
+    *packed = (struct mpivf_packed_rows){.metric = metric,
+                                         .filter = filter,
+                                         .dim = dim,
+                                         .steps = steps_of(filter, dim),
+                                         .capacity = capacity,
+                                         .threads = ctx->threads};
+    packed->word = mpivf_alloc(ctx, what, padded * packed->steps, 4);
+    packed->work = mpivf_alloc(ctx, what, (size_t)ctx->threads, work_bytes(packed));
+    packed->term = mpivf_alloc(ctx, what, padded, sizeof *packed->term);
+    packed->scale = mpivf_alloc(ctx, what, padded, sizeof *packed->scale);
+    packed->norm = mpivf_alloc(ctx, what, padded, sizeof *packed->norm);
+    packed->residual = mpivf_alloc(ctx, what, padded, sizeof *packed->residual);
+    return packed->word && packed->work && packed->term && packed->scale && packed->norm &&
+                   packed->residual
                ? MPIVF_OK
                : MPIVF_MEMORY;
 }
 
 void
-mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base)
+mpivf_packed_rows_clear(struct mpivf_context *ctx, struct mpivf_packed_rows *packed)
 {
-    mpivf_free(ctx, base->word);
-    mpivf_free(ctx, base->work);
-    mpivf_free(ctx, base->term);
-    mpivf_free(ctx, base->scale);
-    mpivf_free(ctx, base->norm);
-    mpivf_free(ctx, base->rest);
-    memset(base, 0, sizeof *base);
+    mpivf_free(ctx, packed->word);
+    mpivf_free(ctx, packed->work);
+    mpivf_free(ctx, packed->term);
+    mpivf_free(ctx, packed->scale);
+    mpivf_free(ctx, packed->norm);
+    mpivf_free(ctx, packed->residual);
+    memset(packed, 0, sizeof *packed);
 }
 
 /*
@@ -126,8 +128,9 @@ round_row(const struct mpivf_filter *filter, const float *work, size_t dim, doub
         return (struct mpivf_rounded){0, norm};
     double unit = filter->unit(largest, norm, dim);
     float rounded = (float)unit, squares = filter->round(work, dim, (float)(1 / unit), word);
-    double rest = sqrt((double)squares * (1 + ((double)dim / 16 + 32) * 2 * U));
-    return (struct mpivf_rounded){rounded, ((double)rounded * rest + 5 * U * norm) * (1 + 0x1p-40)};
+    double residual = sqrt((double)squares * (1 + ((double)dim / 16 + 32) * 2 * U));
+    return (struct mpivf_rounded){rounded,
+                                  ((double)rounded * residual + 5 * U * norm) * (1 + 0x1p-40)};
 }
 
 /* The words of a work row, rounded where the filter is of integers. */
@@ -142,8 +145,8 @@ pack_row(const struct mpivf_filter *filter, const float *work, size_t dim, doubl
 }
 
 void
-mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size_t rows,
-                       struct mpivf_raw centre)
+mpivf_packed_queries_fill_raw(struct mpivf_packed_queries *queries, struct mpivf_raw raw,
+                              size_t rows, struct mpivf_raw centre)
 {
     static const struct mpivf_raw nowhere = {NULL, NULL};
     size_t dim = queries->dim;
@@ -164,106 +167,106 @@ mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size
 
 /* The first word of a row in its panel. */
 static char *
-word_at(const struct mpivf_base *base, size_t row)
+word_at(const struct mpivf_packed_rows *packed, size_t row)
 {
-    return base->word + 4 * (row / MPIVF_PANEL * MPIVF_PANEL * base->steps + row % MPIVF_PANEL);
+    return packed->word + 4 * (row / MPIVF_PANEL * MPIVF_PANEL * packed->steps + row % MPIVF_PANEL);
 }
 
 /* Put a row of words where its panel has them. */
 static void
-place(struct mpivf_base *base, size_t row, const char *word)
+place(struct mpivf_packed_rows *packed, size_t row, const char *word)
 {
-    char *to = word_at(base, row);
-    for (size_t s = 0; s < base->steps; s++) {
+    char *to = word_at(packed, row);
+    for (size_t s = 0; s < packed->steps; s++) {
         uint32_t one;
         memcpy(&one, word + 4 * s, sizeof one);
-        one ^= base->filter->flip;
+        one ^= packed->filter->flip;
         memcpy(to + 4 * MPIVF_PANEL * s, &one, sizeof one);
     }
 }
 
 static void
-fill_row(struct mpivf_base *base, size_t i, struct mpivf_raw centre, char *scratch)
+fill_row(struct mpivf_packed_rows *packed, size_t i, struct mpivf_raw centre, char *scratch)
 {
-    size_t dim = base->dim;
-    bool panels = base->filter->panels;
-    float *work = panels ? (float *)(void *)scratch : (float *)(void *)base->word + i * dim;
+    size_t dim = packed->dim;
+    bool panels = packed->filter->panels;
+    float *work = panels ? (float *)(void *)scratch : (float *)(void *)packed->word + i * dim;
     char *word = panels ? scratch + dim * sizeof(float) : (char *)work;
-    mpivf_centre_row(base->metric, mpivf_raw_at(base->raw, i * dim), dim, centre, work);
+    mpivf_centre_row(packed->metric, mpivf_raw_at(packed->raw, i * dim), dim, centre, work);
     double square = mpivf_square(work, dim), norm = sqrt(square) * (1 + 0x1p-40);
-    struct mpivf_rounded rounded = pack_row(base->filter, work, dim, norm, word);
+    struct mpivf_rounded rounded = pack_row(packed->filter, work, dim, norm, word);
     if (panels)
-        place(base, i, word);
-    mpivf_bounds_row(base, i, square, rounded);
+        place(packed, i, word);
+    mpivf_bounds_row(packed, i, square, rounded);
 }
 
 /* Columns that no query can want. */
 static void
-fill_padding(struct mpivf_base *base, size_t from, size_t to)
+fill_padding(struct mpivf_packed_rows *packed, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
-        char *at = word_at(base, i);
-        for (size_t s = 0; s < base->steps && base->filter->panels; s++)
+        char *at = word_at(packed, i);
+        for (size_t s = 0; s < packed->steps && packed->filter->panels; s++)
             memset(at + 4 * MPIVF_PANEL * s, 0, 4);
-        base->term[i] = INFINITY;
-        base->scale[i] = base->norm[i] = base->rest[i] = 0;
+        packed->term[i] = INFINITY;
+        packed->scale[i] = packed->norm[i] = packed->residual[i] = 0;
     }
 }
 
 void
-mpivf_base_fill_raw(struct mpivf_base *base, struct mpivf_raw raw, size_t rows,
-                    struct mpivf_raw centre, const int64_t *id, int64_t first)
+mpivf_packed_rows_fill_raw(struct mpivf_packed_rows *packed, struct mpivf_raw raw, size_t rows,
+                           struct mpivf_raw centre, const int64_t *id, int64_t first)
 {
-    base->raw = raw;
-    base->rows = rows;
-    base->id = id;
-    base->first = first;
-    base->pick = NULL;
+    packed->raw = raw;
+    packed->rows = rows;
+    packed->id = id;
+    packed->first = first;
+    packed->subset = NULL;
     long panels = (long)whole_panels(rows);
-    int threads = panels > 64 ? base->threads : 1;
+    int threads = panels > 64 ? packed->threads : 1;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (long p = 0; p < panels; p++) {
-        char *scratch = base->work + (size_t)omp_get_thread_num() * work_bytes(base);
+        char *scratch = packed->work + (size_t)omp_get_thread_num() * work_bytes(packed);
         size_t start = (size_t)p * MPIVF_PANEL, end = start + MPIVF_PANEL;
         for (size_t i = start; i < end && i < rows; i++)
-            fill_row(base, i, centre, scratch);
-        fill_padding(base, start < rows && rows < end ? rows : end, end);
+            fill_row(packed, i, centre, scratch);
+        fill_padding(packed, start < rows && rows < end ? rows : end, end);
     }
 }
 
 void
-mpivf_base_pick(struct mpivf_base *base, const struct mpivf_base *from, const uint32_t *pick,
-                size_t n)
+mpivf_packed_rows_subset(struct mpivf_packed_rows *packed, const struct mpivf_packed_rows *from,
+                         const uint32_t *subset, size_t n)
 {
-    size_t steps = base->steps, stride = 4 * MPIVF_PANEL;
-    base->raw = from->raw;
-    base->rows = n;
-    base->pick = pick;
+    size_t steps = packed->steps, stride = 4 * MPIVF_PANEL;
+    packed->raw = from->raw;
+    packed->rows = n;
+    packed->subset = subset;
     for (size_t i = 0; i < n; i++) {
-        if (!base->filter->panels) {
-            memcpy(base->word + i * steps * 4, from->word + pick[i] * steps * 4, steps * 4);
+        if (!packed->filter->panels) {
+            memcpy(packed->word + i * steps * 4, from->word + subset[i] * steps * 4, steps * 4);
         } else {
-            char *to = word_at(base, i);
-            const char *at = word_at(from, pick[i]);
+            char *to = word_at(packed, i);
+            const char *at = word_at(from, subset[i]);
             for (size_t s = 0; s < steps; s++)
                 memcpy(to + s * stride, at + s * stride, 4);
         }
-        base->term[i] = from->term[pick[i]];
-        base->scale[i] = from->scale[pick[i]];
-        base->norm[i] = from->norm[pick[i]];
-        base->rest[i] = from->rest[pick[i]];
+        packed->term[i] = from->term[subset[i]];
+        packed->scale[i] = from->scale[subset[i]];
+        packed->norm[i] = from->norm[subset[i]];
+        packed->residual[i] = from->residual[subset[i]];
     }
-    fill_padding(base, n, whole_panels(n) * MPIVF_PANEL);
+    fill_padding(packed, n, whole_panels(n) * MPIVF_PANEL);
 }
 
 void
-mpivf_prepare_group(const struct mpivf_queries *queries, size_t q, double limit,
+mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double limit,
                     struct mpivf_group *group, size_t i)
 {
     group->word[i] = queries->word + q * queries->steps * 4;
     group->start[i] = queries->bound[q].start;
     group->scale[i] = queries->bound[q].scale;
-    group->slope[i] = queries->bound[q].slope;
-    group->rest[i] = queries->bound[q].rest;
+    group->per_norm[i] = queries->bound[q].per_norm;
+    group->per_residual[i] = queries->bound[q].per_residual;
     group->limit[i] = mpivf_prepare_limit(queries, q, limit);
 }

@@ -41,7 +41,7 @@
  *     d 2^-126: kappa counts 7 u for floats (40 u for integers) out of its 12 u (96 u);
  *   ip, cosine: q' = fl(q) is no longer q, and y' not y - m. With <q, m> taken of q itself,
  *     |<q, y - m> - <q', y'>| <= 2 u |q'| |y'|, one u more than above and in kappa's room, and
- *     sqrt(d) 2^-150 of each of |q'|, which is added to the pad, and |y'|, to the slope, both
+ *     sqrt(d) 2^-150 of each of |q'|, which is added to `error`, and |y'|, to `per_norm`, both
  * twice.
  *   cosine: q and y are divided by their lengths in float64, which the terms of 2^-51 cover, and
  *     rounded as above: 4 u is not needed. A row whose <x, x> is below 2^-960, so that float64 adds
@@ -62,18 +62,18 @@
 
 /* What a query brings to a comparison beside its words; one cache line. */
 struct mpivf_bounds {
-    double shift;  /* what a compared value lacks to be a lower bound */
-    double pad;    /* error that does not depend on y */
-    double square; /* <q, q>, canonical, cosine only */
-    double bend;   /* the part of an upper bound that does not depend on y */
-    float scale;   /* of the integers, twice that for l2 */
-    float slope;   /* error allowed for each unit of |y'| */
-    float rest;    /* and for each unit of |f| */
-    int32_t start; /* where integer sums begin */
+    double shift;       /* what a compared value lacks to be a lower bound */
+    double error;       /* error that does not depend on y */
+    double square;      /* <q, q>, canonical, cosine only */
+    double upper_error; /* the part of an upper bound that does not depend on y */
+    float scale;        /* of the integers, twice that for l2 */
+    float per_norm;     /* error allowed for each unit of |y'| */
+    float per_residual; /* and for each unit of |f| */
+    int32_t start;      /* where integer sums begin */
 };
 
 /* The query side, prepared. */
-struct mpivf_queries {
+struct mpivf_packed_queries {
     enum mpivf_metric metric;
     const struct mpivf_filter *filter;
     size_t dim, steps, rows, capacity;
@@ -85,7 +85,7 @@ struct mpivf_queries {
 };
 
 /* The side of the rows, prepared. */
-struct mpivf_base {
+struct mpivf_packed_rows {
     enum mpivf_metric metric;
     const struct mpivf_filter *filter;
     size_t dim, steps, rows, capacity;
@@ -96,11 +96,11 @@ struct mpivf_base {
     float *term;          /* owned: |y'|^2 less its error, l2 only */
     float *scale;         /* owned: of the integers; 1 for floats */
     float *norm;          /* owned: |y'| rounded up */
-    float *rest;          /* owned: |f| rounded up */
+    float *residual;      /* owned: |f| rounded up */
     const int64_t *id;    /* not owned, [rows]; NULL: id = first + row */
     int64_t first;
     const uint32_t
-        *pick; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
+        *subset; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
 };
 
 /* Bytes a row takes on either side at most, raw rows not counted. */
@@ -116,72 +116,74 @@ size_t
 mpivf_prepare_fixed_bytes(size_t dim, int threads);
 
 mpivf_status
-mpivf_queries_init(struct mpivf_context *ctx, struct mpivf_queries *queries,
-                   enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-                   size_t capacity);
+mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries *queries,
+                          enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                          size_t capacity);
 void
-mpivf_queries_clear(struct mpivf_context *ctx, struct mpivf_queries *queries);
+mpivf_packed_queries_clear(struct mpivf_context *ctx, struct mpivf_packed_queries *queries);
 
 /* Rows are prepared with ctx->threads threads. */
 mpivf_status
-mpivf_base_init(struct mpivf_context *ctx, struct mpivf_base *base, enum mpivf_metric metric,
-                const struct mpivf_filter *filter, size_t dim, size_t capacity);
+mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *packed,
+                       enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                       size_t capacity);
 void
-mpivf_base_clear(struct mpivf_context *ctx, struct mpivf_base *base);
+mpivf_packed_rows_clear(struct mpivf_context *ctx, struct mpivf_packed_rows *packed);
 
 /*
  * Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides; rows
  * and centre, on both sides, of one type.
  */
 void
-mpivf_queries_fill_raw(struct mpivf_queries *queries, struct mpivf_raw raw, size_t rows,
-                       struct mpivf_raw centre);
+mpivf_packed_queries_fill_raw(struct mpivf_packed_queries *queries, struct mpivf_raw raw,
+                              size_t rows, struct mpivf_raw centre);
 void
-mpivf_base_fill_raw(struct mpivf_base *base, struct mpivf_raw raw, size_t rows,
-                    struct mpivf_raw centre, const int64_t *id, int64_t first);
+mpivf_packed_rows_fill_raw(struct mpivf_packed_rows *packed, struct mpivf_raw raw, size_t rows,
+                           struct mpivf_raw centre, const int64_t *id, int64_t first);
 
 /* The same of float32. */
 static inline void
-mpivf_queries_fill(struct mpivf_queries *queries, const float *raw, size_t rows,
-                   const float *centre)
+mpivf_packed_queries_fill(struct mpivf_packed_queries *queries, const float *raw, size_t rows,
+                          const float *centre)
 {
-    mpivf_queries_fill_raw(queries, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre));
+    mpivf_packed_queries_fill_raw(queries, mpivf_raw_of(false, raw), rows,
+                                  mpivf_raw_of(false, centre));
 }
 
 static inline void
-mpivf_base_fill(struct mpivf_base *base, const float *raw, size_t rows, const float *centre,
-                const int64_t *id, int64_t first)
+mpivf_packed_rows_fill(struct mpivf_packed_rows *packed, const float *raw, size_t rows,
+                       const float *centre, const int64_t *id, int64_t first)
 {
-    mpivf_base_fill_raw(base, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre), id,
-                        first);
+    mpivf_packed_rows_fill_raw(packed, mpivf_raw_of(false, raw), rows, mpivf_raw_of(false, centre),
+                               id, first);
 }
 
 /*
- * Take over n of the rows that `from`, of the same shape and filter, has prepared; `pick` is kept
+ * Take over n of the rows that `from`, of the same shape and filter, has prepared; `subset` is kept
  * by the caller while in use. A row's id is its number in `from`.
  */
 void
-mpivf_base_pick(struct mpivf_base *base, const struct mpivf_base *from, const uint32_t *pick,
-                size_t n);
+mpivf_packed_rows_subset(struct mpivf_packed_rows *packed, const struct mpivf_packed_rows *from,
+                         const uint32_t *subset, size_t n);
 
 /* Put query q into place i of a group, for rows of at most that distance. */
 void
-mpivf_prepare_group(const struct mpivf_queries *queries, size_t q, double limit,
+mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double limit,
                     struct mpivf_group *group, size_t i);
 
 /* The largest value of the filter's comparison that a distance of at most `limit` can have. */
 float
-mpivf_prepare_limit(const struct mpivf_queries *queries, size_t q, double limit);
+mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double limit);
 
 /* The bounds on the canonical distance that a value of the comparison stands for. */
 static inline double
-mpivf_prepare_lower(const struct mpivf_queries *queries, size_t q, float value)
+mpivf_prepare_lower(const struct mpivf_packed_queries *queries, size_t q, float value)
 {
-    return (double)value + queries->bound[q].shift - queries->bound[q].pad;
+    return (double)value + queries->bound[q].shift - queries->bound[q].error;
 }
 
 double
-mpivf_prepare_upper(const struct mpivf_queries *queries, size_t q, const struct mpivf_base *base,
-                    size_t row, float value);
+mpivf_prepare_upper(const struct mpivf_packed_queries *queries, size_t q,
+                    const struct mpivf_packed_rows *packed, size_t row, float value);
 
 #endif

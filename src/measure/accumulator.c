@@ -78,8 +78,8 @@ mpivf_accumulator_clear(struct mpivf_accumulator *accumulator)
     for (int t = 0; accumulator->tile && t < ctx->threads; t++)
         mpivf_tile_clear(ctx, &accumulator->tile[t]);
     mpivf_duplicates_clear(ctx, &accumulator->duplicates);
-    mpivf_queries_clear(ctx, &accumulator->queries);
-    mpivf_base_clear(ctx, &accumulator->base);
+    mpivf_packed_queries_clear(ctx, &accumulator->queries);
+    mpivf_packed_rows_clear(ctx, &accumulator->packed);
     mpivf_free(ctx, accumulator->tile);
     mpivf_free(ctx, accumulator->centre);
     mpivf_free(ctx, accumulator->covered);
@@ -128,10 +128,11 @@ choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
                                   .queries = accumulator->n,
                                   .rows = rows < some ? rows : some};
     mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->choice);
-    THEN(status, mpivf_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,
-                                    accumulator->choice.filter, shape->dim, shape->capacity));
-    THEN(status, mpivf_base_init(accumulator->ctx, &accumulator->base, shape->metric,
-                                 accumulator->choice.filter, shape->dim, shape->batch));
+    THEN(status,
+         mpivf_packed_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,
+                                   accumulator->choice.filter, shape->dim, shape->capacity));
+    THEN(status, mpivf_packed_rows_init(accumulator->ctx, &accumulator->packed, shape->metric,
+                                        accumulator->choice.filter, shape->dim, shape->batch));
     accumulator->chosen = status == MPIVF_OK;
     return status;
 }
@@ -156,18 +157,18 @@ mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
         return status;
     struct mpivf_raw centre = mpivf_accumulator_raw(shape, accumulator->centre, 0);
     if (!accumulator->ready)
-        mpivf_queries_fill_raw(&accumulator->queries,
-                               mpivf_accumulator_raw(shape, accumulator->query, 0), accumulator->n,
-                               centre);
+        mpivf_packed_queries_fill_raw(&accumulator->queries,
+                                      mpivf_accumulator_raw(shape, accumulator->query, 0),
+                                      accumulator->n, centre);
     accumulator->ready = true;
     for (size_t from = 0, to; from < rows; from = to) {
         size_t s = mpivf_accumulator_segment(shape, number[from]);
         for (to = from + 1; to < rows && number[to] < shape->prefix[s];)
             to++;
         struct mpivf_scan_of all = {.n = accumulator->n, .own = accumulator->own};
-        mpivf_base_fill_raw(&accumulator->base, mpivf_accumulator_raw(shape, row, from), to - from,
-                            centre, id + from, 0);
-        mpivf_nearest_scan_threads(&accumulator->queries, &all, &accumulator->base,
+        mpivf_packed_rows_fill_raw(&accumulator->packed, mpivf_accumulator_raw(shape, row, from),
+                                   to - from, centre, id + from, 0);
+        mpivf_nearest_scan_threads(&accumulator->queries, &all, &accumulator->packed,
                                    &accumulator->topk[s], accumulator->tile,
                                    accumulator->ctx->threads);
         mpivf_duplicates_rows(&accumulator->duplicates, s,

@@ -29,8 +29,8 @@ struct mpivf_accumulator {
     struct mpivf_choice choice;
     struct mpivf_topk topk[MPIVF_PREFIXES]; /* of each segment */
     struct mpivf_duplicates duplicates;
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows packed;
     struct mpivf_tile *tile;     /* owned, one a thread */
     void *centre;                /* owned, [dim] */
     uint64_t first, n;           /* the range of queries */

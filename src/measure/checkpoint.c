@@ -214,7 +214,7 @@ mpivf_checkpoint_head(struct mpivf_context *ctx, const char *path,
     }
     mpivf_file_drop(&file);
     if (status == MPIVF_CORRUPT) {
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         status = MPIVF_OK;
     }
     if (!*good) {
@@ -293,7 +293,7 @@ mpivf_checkpoint_read(struct mpivf_context *ctx, const char *folder,
     THEN(status, read_body(ctx, &file, checkpoint, first, first + n, answers, &sum));
     mpivf_file_drop(&file);
     if (status == MPIVF_CORRUPT) { /* shorter than it says */
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         status = MPIVF_OK;
         *damaged = true;
     } else if (status == MPIVF_OK) {

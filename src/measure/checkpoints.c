@@ -47,7 +47,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
     strcpy(checkpoint.name, name);
     status = mpivf_checkpoint_head(ctx, path, &checkpoint, &good);
     if (status && !mpivf_file_exists(path)) { /* a folder read from a cache: it has gone */
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         return MPIVF_OK;
     }
     if (status == MPIVF_OK &&

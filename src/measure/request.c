@@ -155,7 +155,7 @@ check_outputs(const struct mpivf_request *request)
     size_t outputs = request->segments * (size_t)mpivf_result_outputs(request->options->also);
     bool same = mpivf_claim_exists(request->folder) &&
                 mpivf_claim_check(ctx, request->folder, request->identity) == MPIVF_OK;
-    mpivf_forgive(ctx);
+    mpivf_clear_error(ctx);
     mpivf_status status = MPIVF_OK;
     for (size_t i = 0; i < outputs && status == MPIVF_OK; i++) {
         struct mpivf_output *output = request->files->output[i];

@@ -174,7 +174,7 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
     mpivf_checkpoints_clear(par->ctx, &checkpoints);
     if (status != MPIVF_MISMATCH || !request->options->force)
         return status;
-    mpivf_forgive(par->ctx);
+    mpivf_clear_error(par->ctx);
     return ROOT_ALL(par, mpivf_claim_empty(claim));
 }
 

@@ -53,7 +53,7 @@ mpivf_agree_all(const struct mpivf_par *par, mpivf_status status)
     if (par->rank != from || from != 0) {
         cause.text[MPIVF_TEXT - 1] = '\0';
         bool told = strncmp(cause.text, "rank ", 5) == 0;
-        mpivf_forgive(ctx);
+        mpivf_clear_error(ctx);
         if (from == 0 || told)
             mpivf_fail(ctx, MPIVF_INTERNAL, "%s", cause.text);
         else

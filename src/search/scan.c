@@ -13,8 +13,8 @@ struct scanning {
     const struct mpivf_probes *chosen;
     struct mpivf_topk *topk;
     const struct mpivf_filter *filter;
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows packed;
     struct mpivf_plane plane[MPIVF_PLANES];
     size_t capacity; /* rows */
     char *code;      /* owned */
@@ -85,9 +85,10 @@ scanning_init(struct scanning *s, const float *row)
     s->capacity = buffer_rows(meta);
     s->filter = mpivf_filter_best(meta->dim);
     mpivf_index_planes(meta, &s->scan->index->layout, s->plane);
-    mpivf_status status = mpivf_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim,
-                                             s->chosen->queries);
-    THEN(status, mpivf_base_init(ctx, &s->base, meta->metric, s->filter, meta->dim, s->capacity));
+    mpivf_status status = mpivf_packed_queries_init(ctx, &s->queries, meta->metric, s->filter,
+                                                    meta->dim, s->chosen->queries);
+    THEN(status,
+         mpivf_packed_rows_init(ctx, &s->packed, meta->metric, s->filter, meta->dim, s->capacity));
     THEN(status, checksums_init(s));
     if (status)
         return status;
@@ -96,7 +97,7 @@ scanning_init(struct scanning *s, const float *row)
     s->id = mpivf_alloc(ctx, "the scan buffer", s->capacity, sizeof *s->id);
     if (!s->code || !s->row || !s->id)
         return MPIVF_MEMORY;
-    mpivf_queries_fill(&s->queries, row, s->chosen->queries, s->scan->coarse->centre);
+    mpivf_packed_queries_fill(&s->queries, row, s->chosen->queries, s->scan->coarse->centre);
     return MPIVF_OK;
 }
 
@@ -104,8 +105,8 @@ static void
 scanning_clear(struct scanning *s)
 {
     struct mpivf_context *ctx = s->scan->par->ctx;
-    mpivf_queries_clear(ctx, &s->queries);
-    mpivf_base_clear(ctx, &s->base);
+    mpivf_packed_queries_clear(ctx, &s->queries);
+    mpivf_packed_rows_clear(ctx, &s->packed);
     mpivf_free(ctx, s->code);
     mpivf_free(ctx, s->row);
     mpivf_free(ctx, s->id);
@@ -171,10 +172,10 @@ compare(struct scanning *s, uint64_t list, uint64_t first, size_t from, size_t r
     const struct mpivf_probes *chosen = s->chosen;
     struct mpivf_coarse *coarse = s->scan->coarse;
     uint64_t asked = chosen->first[list + 1] - chosen->first[list];
-    mpivf_base_fill(&s->base, s->row + from * s->base.dim, rows, coarse->centre,
-                    s->scan->positions ? NULL : s->id + from, (int64_t)(first + from));
+    mpivf_packed_rows_fill(&s->packed, s->row + from * s->packed.dim, rows, coarse->centre,
+                           s->scan->positions ? NULL : s->id + from, (int64_t)(first + from));
     struct mpivf_scan_of askers = {.subset = chosen->query + chosen->first[list], .n = asked};
-    mpivf_nearest_scan_threads(&s->queries, &askers, &s->base, s->topk, coarse->tile,
+    mpivf_nearest_scan_threads(&s->queries, &askers, &s->packed, s->topk, coarse->tile,
                                coarse->threads);
     s->scan->pairs += asked * rows;
 }

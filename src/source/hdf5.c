@@ -57,7 +57,7 @@ hdf5_open_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
     struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
     mpivf_status status = mpivf_agree_all(par, state ? MPIVF_OK : MPIVF_MEMORY);
     source->collective = plan->reading.mode == MPIVF_READ_COLLECTIVE;
-    THEN(status, mpivf_h5_layout_spread_all(par, &plan->layout));
+    THEN(status, mpivf_h5_layout_bcast_all(par, &plan->layout));
     if (status == MPIVF_OK)
         status =
             mpivf_h5_open_all(par, &plan->shape, plan->layout, source->collective, &state->reader);

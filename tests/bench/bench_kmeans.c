@@ -246,7 +246,7 @@ exact_lloyd(struct bench *b, double *seconds)
                                 .coarse = &coarse,
                                 .progress = &progress,
                                 .level = MPIVF_SAMPLE_ALL,
-                                .stretch = 1};
+                                .relaxation = 1};
     struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, 1, 1, NULL, first};
     double start = omp_get_wtime();
     if (mpivf_coarse_init(&b->ctx, &coarse, MPIVF_L2, b->lists, b->dim) ||

@@ -37,8 +37,8 @@ struct bench {
     float *row, *query, *out;
     uint32_t *list;
     struct mpivf_coarse coarse;
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows base;
     struct mpivf_topk topk;
     double sum;
 };
@@ -61,8 +61,8 @@ run_scan(void *arg)
     mpivf_topk_reset(&b->topk);
     for (size_t first = 0; first < b->rows; first += SLAB) {
         size_t n = b->rows - first < SLAB ? b->rows - first : SLAB;
-        mpivf_base_fill(&b->base, b->row + first * b->dim, n, b->coarse.centre, NULL,
-                        (int64_t)first);
+        mpivf_packed_rows_fill(&b->base, b->row + first * b->dim, n, b->coarse.centre, NULL,
+                               (int64_t)first);
         struct mpivf_scan_of all = {.n = QUERIES};
         mpivf_nearest_scan_threads(&b->queries, &all, &b->base, &b->topk, b->coarse.tile,
                                    b->ctx.threads);
@@ -169,8 +169,9 @@ bench_dim(size_t dim, size_t rows, int threads)
     b.list = mpivf_alloc(&b.ctx, "lists", rows, sizeof(uint32_t));
     if (!b.row || !b.query || !b.out || !b.list ||
         mpivf_coarse_init(&b.ctx, &b.coarse, MPIVF_L2, LISTS, dim) ||
-        mpivf_queries_init(&b.ctx, &b.queries, MPIVF_L2, mpivf_filter_best(dim), dim, QUERIES) ||
-        mpivf_base_init(&b.ctx, &b.base, MPIVF_L2, mpivf_filter_best(dim), dim, 16384) ||
+        mpivf_packed_queries_init(&b.ctx, &b.queries, MPIVF_L2, mpivf_filter_best(dim), dim,
+                                  QUERIES) ||
+        mpivf_packed_rows_init(&b.ctx, &b.base, MPIVF_L2, mpivf_filter_best(dim), dim, 16384) ||
         mpivf_topk_init(&b.ctx, &b.topk, QUERIES, K)) {
         fprintf(stderr, "bench_nearest: %s\n", b.ctx.error);
         return 1;
@@ -179,7 +180,7 @@ bench_dim(size_t dim, size_t rows, int threads)
     fill(b.query, QUERIES, dim, 2);
     memcpy(b.coarse.centroid, b.row, LISTS * dim * sizeof(float));
     mpivf_coarse_ready(&b.coarse);
-    mpivf_queries_fill(&b.queries, b.query, QUERIES, b.coarse.centre);
+    mpivf_packed_queries_fill(&b.queries, b.query, QUERIES, b.coarse.centre);
 
     double sgemm = sgemm_rate(&b);
     printf("d=%-5zu sgemm %7.1f GF/s (%s, %d threads)\n", dim, sgemm, mpivf_blas_core(), threads);

@@ -20,7 +20,7 @@ main(int argc, char **argv)
     mpivf_status status = mpivf_index_open(&ctx, "no such file", &index);
     if (status == MPIVF_OK || std::string(ctx.error).find("no such file") == std::string::npos)
         return 3;
-    mpivf_forgive(&ctx);
+    mpivf_clear_error(&ctx);
     status = mpivf_index_open(&ctx, argv[1], &index);
     if (status == MPIVF_OK)
         std::cout << index.meta.rows << " rows, " << index.meta.lists << " lists, "

@@ -93,7 +93,7 @@ refused_all(struct checks *t, const char *identity, mpivf_status expected, const
     CHECK(t, strstr(t->ctx.error, says) != NULL);
     CHECK(t, claim.lock.fd < 0 || t->par.rank == 0);
     mpivf_claim_clear(&claim);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
 }
 
 static void
@@ -128,7 +128,7 @@ new_folder(struct checks *t)
     json_t *found = json_load_file(path_in(t, "manifest.json"), 0, NULL);
     json_t *identity = json_loads(mine, 0, NULL);
     json_t *wanted =
-        json_pack("{s:s, s:i, s:o, s:[], s:b, s:[i, i]}", "format", "mpivf-work", "version", 2,
+        json_pack("{s:s, s:i, s:o, s:[], s:b, s:[i, i]}", "format", "mpivf-work", "version", 3,
                   "identity", identity, "outputs", "model", 1, "shards", 3, 4);
     CHECK(t, json_equal(found, wanted));
     json_decref(found);
@@ -203,7 +203,7 @@ sources(struct checks *t)
         CHECK(t, !mpivf_claim_untouched(folder_of(t), identity));
         CHECK(t, mpivf_claim_check(&t->ctx, folder_of(t), identity) == tries[i].status);
         CHECK(t, strstr(t->ctx.error, tries[i].says) != NULL);
-        mpivf_forgive(&t->ctx);
+        mpivf_clear_error(&t->ctx);
         remove_all(t);
     }
 }
@@ -212,7 +212,7 @@ static void
 damaged_manifest(struct checks *t)
 {
     leave_all(t);
-    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 2, \"ident");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 3, \"ident");
     refused_all(t, mine, MPIVF_CORRUPT, "out.work' to start over");
     overwrite_all(t, "");
     refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
@@ -220,11 +220,11 @@ damaged_manifest(struct checks *t)
     refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
     overwrite_all(t, "{\"version\": 1}"); /* of somebody else */
     refused_all(t, mine, MPIVF_CORRUPT, "cannot read");
-    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 1}");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 2}");
+    refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
+    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 4}");
     refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
     overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 3}");
-    refused_all(t, mine, MPIVF_MISMATCH, "another version of mpivf");
-    overwrite_all(t, "{\"format\": \"mpivf-work\", \"version\": 2}");
     refused_all(t, mine, MPIVF_MISMATCH, "(source is not set there and \"12ab\" here)");
     remove_all(t);
 }
@@ -300,7 +300,7 @@ unseen(struct checks *t)
     CHECK(t,
           strstr(t->ctx.error, "cannot see '") && strstr(t->ctx.error, "/no/such/manifest.json'"));
     CHECK(t, strstr(t->ctx.error, "file system that all ranks share") != NULL);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     mpivf_claim_clear(&claim);
     remove_all(t);
 }
@@ -311,7 +311,7 @@ failed_write(struct checks *t)
     struct mpivf_claim claim;
     CHECK(t, open_all(t, &claim, folder_of(t), mine) == MPIVF_OK);
     CHECK(t, write_all(t, &claim, NULL) == MPIVF_MEMORY);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     CHECK(t, mpivf_claim_exists(folder_of(t))); /* the one before */
     mpivf_claim_clear(&claim);
     remove_all(t);
@@ -451,12 +451,12 @@ no_place(struct checks *t)
     CHECK(t, open_all(t, &claim, missing, mine) == MPIVF_IO);
     CHECK(t, strstr(t->ctx.error, missing) != NULL);
     mpivf_claim_clear(&claim);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     memset(long_name, 'x', sizeof long_name);
     long_name[sizeof long_name - 1] = '\0';
     CHECK(t, open_all(t, &claim, long_name, mine) == MPIVF_USAGE);
     mpivf_claim_clear(&claim);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
 }
 
 int

@@ -140,7 +140,7 @@ measure_all(const struct mpivf_par *par, struct mpivf_sample *sample, struct mpi
                                 .coarse = coarse,
                                 .progress = &progress,
                                 .level = MPIVF_SAMPLE_ALL,
-                                .stretch = 1,
+                                .relaxation = 1,
                                 .spherical = sample->metric != MPIVF_L2};
     mpivf_phase_begin(&progress, par, &report, "measure", "rows", 0);
     mpivf_status status = mpivf_lloyd_init_all(&lloyd);
@@ -241,7 +241,7 @@ check_same(struct checks *t, const struct rows *rows, uint64_t lists, const stru
     CHECK(t, memcmp(&r.trained, &alone->trained, sizeof r.trained) == 0);
     CHECK(t, mpivf_sum_u64_all(&t->par, r.streamed) > 0 || how->block == 0 || rows->rows < 1000);
     free(r.centroid);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
 }
 
 static void
@@ -274,7 +274,7 @@ memory_is_as_told(struct checks *t)
             struct how how = {.threads = threads, .block = 300, .tight = true};
             struct result r = train_all(&t->par, &rows, shape[s].lists, &how, t->folder);
             CHECK(t, r.status == MPIVF_OK);
-            mpivf_forgive(&t->ctx);
+            mpivf_clear_error(&t->ctx);
             free(r.centroid);
         }
 }
@@ -310,7 +310,7 @@ brute_all(struct checks *t, struct mpivf_sample *sample, const struct mpivf_coar
  * alone, is that of the definition, and falls however far centroids go. Collective.
  */
 static double
-flat_all(struct checks *t, const struct rows *rows, uint64_t lists, double stretch)
+flat_all(struct checks *t, const struct rows *rows, uint64_t lists, double relaxation)
 {
     struct mpivf_report report = {0};
     struct mpivf_progress progress;
@@ -326,7 +326,7 @@ flat_all(struct checks *t, const struct rows *rows, uint64_t lists, double stret
                                 .coarse = &coarse,
                                 .progress = &progress,
                                 .level = MPIVF_SAMPLE_ALL,
-                                .stretch = stretch,
+                                .relaxation = relaxation,
                                 .spherical = rows->metric != MPIVF_L2};
     mpivf_phase_begin(&progress, &t->par, &report, "flat", "rows", 0);
     CHECK(t, mpivf_lloyd_init_all(&lloyd) == MPIVF_OK);
@@ -384,7 +384,7 @@ as_good_as_flat(struct checks *t)
 
 /* Centroids that go farther end no worse, and their sums are those of the rows. */
 static void
-stretched(struct checks *t)
+over_relaxed(struct checks *t)
 {
     for (int metric = 0; metric < MPIVF_METRICS; metric++) {
         struct rows rows = {"clustered", (enum mpivf_metric)metric, 4000, 1500, 2500, 8, clustered};
@@ -485,7 +485,7 @@ main(int argc, char **argv)
         {"kmeans: two levels, the same on any ranks, threads and memory", same_everywhere},
         {"kmeans: memory is as told", memory_is_as_told},
         {"kmeans: as good as one level", as_good_as_flat},
-        {"kmeans: centroids that go farther than to the mean", stretched},
+        {"kmeans: centroids that go farther than to the mean", over_relaxed},
         {"kmeans: equal rows", equal_rows},
         {"kmeans: equal rows waste no lists", equal_rows_waste_no_lists},
         {"kmeans: rows unlike those of the first guess", an_odd_rest},

@@ -69,7 +69,7 @@ all_write(struct checks *t)
     name_all(t, &outputs, "out");
     CHECK(t, mpivf_outputs_declare_all(&outputs, false) == MPIVF_EXISTS);
     CHECK(t, strstr(t->ctx.error, "--force") != NULL);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     end_all(t, &outputs);
 }
 
@@ -82,20 +82,20 @@ refused_together(struct checks *t)
     name_all(t, &outputs, "no/such/folder");
     CHECK(t, mpivf_outputs_declare_all(&outputs, false) == MPIVF_IO);
     CHECK(t, strstr(t->ctx.error, "there is no folder") != NULL);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     end_all(t, &outputs);
     memset(name, 'n', sizeof name);
     name[sizeof name - 1] = '\0';
     mpivf_outputs_init(&outputs, &t->par);
     mpivf_outputs_write(&outputs, name);
     CHECK(t, mpivf_outputs_declare_all(&outputs, false) == MPIVF_USAGE);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     end_all(t, &outputs);
     name_all(t, &outputs, "late");
     if (t->par.rank == t->par.size - 1) /* a rank without memory */
         outputs.status = mpivf_fail(&t->ctx, MPIVF_MEMORY, "no memory");
     CHECK(t, mpivf_outputs_declare_all(&outputs, false) == MPIVF_MEMORY);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     end_all(t, &outputs);
 }
 
@@ -117,7 +117,7 @@ many_singletons(struct checks *t)
         mpivf_status status = mpivf_outputs_declare_all(&outputs, false);
         CHECK(t, status == MPIVF_OK || status == MPIVF_EXISTS);
         CHECK(t, mpivf_sum_u64_all(&t->par, status == MPIVF_OK) == 1);
-        mpivf_forgive(&ctx);
+        mpivf_clear_error(&ctx);
         end_all(t, &outputs);
     }
     CHECK(t, ctx.memory.used == 0);

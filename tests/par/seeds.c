@@ -224,7 +224,7 @@ too_few_rows_in_a_group(struct checks *t)
     CHECK(t, make_sample(&t->par, &rows, SIZE_MAX, "x", &sample) == MPIVF_OK);
     struct mpivf_seeds seeds = {&sample, MPIVF_SAMPLE_ALL, SEED, 1, NULL, first};
     CHECK(t, mpivf_seeds_all(&t->par, &seeds, row) == MPIVF_INTERNAL);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     mpivf_sample_clear(&sample);
     free(row);
 }
@@ -245,7 +245,7 @@ no_memory(struct checks *t)
         CHECK(t, status == MPIVF_OK || strstr(t->ctx.error, "--memory") != NULL);
         CHECK(t, more > 6000 || status == MPIVF_MEMORY);
         t->ctx.memory.limit = 0;
-        mpivf_forgive(&t->ctx);
+        mpivf_clear_error(&t->ctx);
     }
     mpivf_sample_clear(&sample);
     free(row);

@@ -81,7 +81,7 @@ output_is_refused(struct checks *t)
     CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_OK);
     CHECK(t, generate_all(&t->par, path, false, &options) == MPIVF_EXISTS);
     CHECK(t, strstr(t->ctx.error, "--force") != NULL);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     snprintf(path, sizeof path, "%s/no/folder", t->folder);
     CHECK(t, generate_all(&t->par, path, true, &options) == MPIVF_IO);
 }
@@ -233,7 +233,7 @@ bad_names(struct checks *t)
                  MPIVF_INPUT);
     CHECK(t, strstr(t->ctx.error, path) != NULL);
     mpivf_source_close_all(&source);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     snprintf(path, sizeof path, "%s/modes:other", t->folder);
     CHECK(t, mpivf_source_open_all(&source, &t->par, path, "train", (struct mpivf_reading){0}) ==
                  MPIVF_INPUT);

@@ -102,7 +102,7 @@ check_union(struct checks *t, const char *path, uint64_t rows, uint64_t wanted)
         qsort(found, total, sizeof *found, by_value);
         CHECK(t, memcmp(found, hash, total * sizeof *hash) == 0);
     }
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     mpivf_sample_clear(&sample);
 }
 
@@ -272,7 +272,7 @@ check_model(struct checks *t, const char *path, const struct mpivf_train_options
         CHECK(t, fabs(mpivf_square(together.centroid + l * DIM, DIM) - 1) < 1e-6);
     CHECK(t, ctx.memory.used == 0);
     mpivf_par_clear_all(&self);
-    mpivf_forgive(&t->ctx);
+    mpivf_clear_error(&t->ctx);
     free(together.centroid);
     free(alone.centroid);
 }

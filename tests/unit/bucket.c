@@ -56,7 +56,7 @@ both_passes_fit(void **state)
                     assert_true(status == MPIVF_OK || status == MPIVF_MEMORY);
                     if (status == MPIVF_OK)
                         check(&b, TOTAL[t], ROW[r], left);
-                    mpivf_forgive(&ctx);
+                    mpivf_clear_error(&ctx);
                     planned += status == MPIVF_OK;
                     refused += status != MPIVF_OK;
                 }
@@ -81,7 +81,7 @@ the_need_that_is_told_is_enough(void **state)
                                "%*f MiB are left; raise --memory to %zuM",
                                &enough);
             assert_int_equal(found, 1);
-            mpivf_forgive(&ctx);
+            mpivf_clear_error(&ctx);
             enough <<= 20;
             assert_ok(&ctx, mpivf_bucket_plan(&ctx, TOTAL[t], ROW[r], enough, 3, &b));
             check(&b, TOTAL[t], ROW[r], enough);

@@ -11,7 +11,7 @@ keeps_the_first_error(void **state)
     assert_int_equal(mpivf_fail(&ctx, MPIVF_IO, "cannot read '%s'", "a"), MPIVF_IO);
     assert_int_equal(mpivf_fail(&ctx, MPIVF_CORRUPT, "cannot close '%s'", "b"), MPIVF_CORRUPT);
     assert_string_equal(ctx.error, "cannot read 'a'");
-    mpivf_forgive(&ctx);
+    mpivf_clear_error(&ctx);
     assert_string_equal(ctx.error, "");
     mpivf_fail(&ctx, MPIVF_IO, "third");
     assert_string_equal(ctx.error, "third");

@@ -155,7 +155,7 @@ assert_damaged(uint64_t at)
     if (status != MPIVF_CORRUPT)
         fail_msg("byte %llu flipped: status %d, '%s'", (unsigned long long)at, (int)status,
                  ctx.error);
-    mpivf_forgive(&ctx);
+    mpivf_clear_error(&ctx);
     flip_byte(&ctx, path, at);
 }
 
@@ -290,7 +290,7 @@ truncated(void **state)
         if (status != MPIVF_CORRUPT && (status != MPIVF_INPUT || bytes > 0))
             fail_msg("cut to %llu bytes: status %d, '%s'", (unsigned long long)bytes, (int)status,
                      ctx.error);
-        mpivf_forgive(&ctx);
+        mpivf_clear_error(&ctx);
     }
 }
 
@@ -309,7 +309,7 @@ not_an_index(void **state)
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
     assert_int_equal(mpivf_index_open(&ctx, other, &index), MPIVF_INPUT);
     assert_non_null(strstr(ctx.error, other));
-    mpivf_forgive(&ctx);
+    mpivf_clear_error(&ctx);
     mpivf_index_close(&index);
 }
 
@@ -344,17 +344,17 @@ spread_of_lists(void **state)
     static const struct {
         uint64_t lists, p99; /* list l has l rows */
     } tries[] = {{1, 0}, {2, 1}, {3, 2}, {100, 98}, {101, 99}, {200, 197}};
-    struct mpivf_spread spread;
+    struct mpivf_list_sizes list_sizes;
     uint64_t offset[MOST + 1] = {0};
     for (uint64_t l = 0; l < MOST; l++)
         offset[l + 1] = offset[l] + l;
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
-        assert_ok(&ctx, mpivf_index_spread(&ctx, offset, tries[i].lists, &spread));
-        assert_int_equal(spread.p99, tries[i].p99);
-        assert_int_equal(spread.median, tries[i].lists / 2);
-        assert_int_equal(spread.largest, tries[i].lists - 1);
-        assert_true(spread.median <= spread.p99 && spread.p99 <= spread.largest);
-        assert_int_equal(spread.empty, 1);
+        assert_ok(&ctx, mpivf_index_list_sizes(&ctx, offset, tries[i].lists, &list_sizes));
+        assert_int_equal(list_sizes.p99, tries[i].p99);
+        assert_int_equal(list_sizes.median, tries[i].lists / 2);
+        assert_int_equal(list_sizes.largest, tries[i].lists - 1);
+        assert_true(list_sizes.median <= list_sizes.p99 && list_sizes.p99 <= list_sizes.largest);
+        assert_int_equal(list_sizes.empty, 1);
     }
 }
 

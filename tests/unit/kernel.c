@@ -163,10 +163,10 @@ filter_is_its_definition(void **state)
     for (uint64_t round = 0; round < 200; round++) {
         size_t n = round < 130 ? round : N - round % 3, some = 0;
         float limit = limits[round % 8], scale = round % 3 ? 2 : 1;
-        float slope = round % 16 == 15 ? NAN : 0.01f;
+        float per_norm = round % 16 == 15 ? NAN : 0.01f;
         fill_columns(product, term, norm, n, round);
         for (size_t i = 0; i < n; i++) {
-            float scaled = scale * product[i], less = slope * norm[i];
+            float scaled = scale * product[i], less = per_norm * norm[i];
             float difference = term[i] - scaled;
             difference = difference - less;
             if (!(difference > limit))
@@ -176,7 +176,7 @@ filter_is_its_definition(void **state)
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL)
                 continue;
-            assert_int_equal(kernel->filter(product, term, norm, n, scale, slope, limit, keep),
+            assert_int_equal(kernel->filter(product, term, norm, n, scale, per_norm, limit, keep),
                              some);
             assert_memory_equal(keep, want, some * sizeof *keep);
         }
@@ -293,7 +293,7 @@ struct work {
     struct mpivf_panels panels;
     struct mpivf_group group;
     uint32_t row[PANELS * STEPS * MPIVF_PANEL], query[MPIVF_GROUP][STEPS];
-    float term[COLUMNS], scale[COLUMNS], norm[COLUMNS], rest[COLUMNS];
+    float term[COLUMNS], scale[COLUMNS], norm[COLUMNS], residual[COLUMNS];
     uint32_t keep[MPIVF_GROUP][COLUMNS + BEFORE];
     float value[MPIVF_GROUP][COLUMNS + BEFORE];
 };
@@ -337,15 +337,16 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
           uint64_t round, bool plain)
 {
     w->element = element;
-    w->panels = (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->rest, panels, steps};
+    w->panels =
+        (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->residual, panels, steps};
     for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
         w->row[i] = word_at(element, 10 * round, i);
     fill_normal(w->term, COLUMNS, 10 * round + 2, 3, 1);
     fill_normal(w->scale, COLUMNS, 10 * round + 3, 0.1, 1);
     fill_normal(w->norm, COLUMNS, 10 * round + 4, 0.1, 1);
-    fill_normal(w->rest, COLUMNS, 10 * round + 5, 0.1, 1);
+    fill_normal(w->residual, COLUMNS, 10 * round + 5, 0.1, 1);
     for (size_t j = 0; j < COLUMNS && plain; j++) {
-        w->term[j] = w->norm[j] = w->rest[j] = 0;
+        w->term[j] = w->norm[j] = w->residual[j] = 0;
         w->scale[j] = 1;
     }
     struct mpivf_group *group = &w->group;
@@ -357,8 +358,8 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
         group->word[q] = w->query[q < n ? q : n - 1];
         group->start[q] = element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
         group->scale[q] = (float)(plain ? 1 : size * (1 + (double)q / 3));
-        group->slope[q] = plain ? 0 : 0.01f * (float)(q + 1);
-        group->rest[q] = plain ? 0 : 0.02f * (float)(q + 1);
+        group->per_norm[q] = plain ? 0 : 0.01f * (float)(q + 1);
+        group->per_residual[q] = plain ? 0 : 0.02f * (float)(q + 1);
         group->limit[q] = INFINITY;
     }
 }
@@ -406,7 +407,8 @@ expect(const struct work *w, size_t q, size_t j)
         size += fabs(one) * ((double)w->panels.steps + 1);
     }
     double part[] = {w->term[j], (double)g->scale[q] * ((double)w->scale[j] * product),
-                     (double)g->slope[q] * w->norm[j], (double)g->rest[q] * w->rest[j]};
+                     (double)g->per_norm[q] * w->norm[j],
+                     (double)g->per_residual[q] * w->residual[j]};
     double all = fabs(part[0]) + fabs(g->scale[q] * ((double)w->scale[j] * size)) + fabs(part[1]) +
                  fabs(part[2]) + fabs(part[3]);
     return (struct expected){part[0] - part[1] - part[2] - part[3], 8 * 0x1p-24 * all};
@@ -524,20 +526,20 @@ comparing_odd_values(void **state)
     for (uint64_t round = 0; round < 270; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
         fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, false);
-        float *part[] = {w->term, w->scale, w->norm, w->rest, w->term, w->term};
+        float *part[] = {w->term, w->scale, w->norm, w->residual, w->term, w->term};
         for (size_t j = 0; j < COLUMNS; j++) {
             uint64_t which = draw(round + 1, j) % 24;
             if (which < 18)
                 part[which / 3][j] = odd[which % 3];
             if (which >= 15 && which < 18) { /* as prepare pads */
                 w->term[j] = INFINITY;
-                w->scale[j] = w->norm[j] = w->rest[j] = 0;
+                w->scale[j] = w->norm[j] = w->residual[j] = 0;
             }
         }
         if (round % 3 == 0)
-            w->group.slope[round % 8] = NAN;
+            w->group.per_norm[round % 8] = NAN;
         if (round % 7 == 0)
-            w->group.rest[round % 5] = INFINITY;
+            w->group.per_residual[round % 5] = INFINITY;
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = (q + round) % 5 < 4 ? limits[(q + round) % 5] : 2.5f;
         check_compare(w, round);

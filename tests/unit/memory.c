@@ -41,7 +41,7 @@ budget_ends(void **state)
     assert_int_equal(ctx.memory.used, used);
     assert_int_equal(ctx.memory.peak, used);
     mpivf_free(&ctx, a);
-    mpivf_forgive(&ctx);
+    mpivf_clear_error(&ctx);
     a = mpivf_alloc(&ctx, "the second", 4000, 1);
     assert_non_null(a);
     mpivf_free(&ctx, a);
@@ -95,7 +95,7 @@ sizes_that_overflow(void **state)
         assert_null(mpivf_alloc(&ctx, "all of it", size[i][0], size[i][1]));
         assert_non_null(strstr(ctx.error, "all of it"));
         assert_null(mpivf_alloc_zero(&ctx, "all of it", size[i][0], size[i][1]));
-        mpivf_forgive(&ctx);
+        mpivf_clear_error(&ctx);
     }
     assert_int_equal(ctx.memory.used, 0);
 }

@@ -70,34 +70,35 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
 {
     static const size_t cut[] = {0, 1100, 1101, 1101, 1300, ROWS};
     size_t dim = scan->dim;
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows packed;
     struct mpivf_tile tile[THREADS] = {0};
     float *centre = room(dim, sizeof *centre);
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, scan->metric, scan->filter, dim, QUERIES));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &base, scan->metric, scan->filter, dim, ROWS));
+    assert_ok(&ctx,
+              mpivf_packed_queries_init(&ctx, &queries, scan->metric, scan->filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &packed, scan->metric, scan->filter, dim, ROWS));
     for (int t = 0; t < THREADS; t++)
         assert_ok(&ctx, mpivf_tile_init(&ctx, &tile[t], dim));
     mpivf_centre_mean(scan->metric, scan->row, 500, dim, centre);
-    mpivf_queries_fill(&queries, scan->query, QUERIES, centre);
+    mpivf_packed_queries_fill(&queries, scan->query, QUERIES, centre);
     struct mpivf_scan_of of = {.subset = scan->subset, .n = scan->n, .own = scan->own};
     for (size_t s = 0; s + 1 < sizeof cut / sizeof cut[0]; s++) {
         const int64_t *id = scan->id + cut[s];
         bool counting = s + 2 == sizeof cut / sizeof cut[0];
-        mpivf_base_fill(&base, scan->row + cut[s] * dim, cut[s + 1] - cut[s], centre,
-                        counting ? NULL : id, *id);
+        mpivf_packed_rows_fill(&packed, scan->row + cut[s] * dim, cut[s + 1] - cut[s], centre,
+                               counting ? NULL : id, *id);
         if (scan->threads > 1)
-            mpivf_nearest_scan_threads(&queries, &of, &base, topk, tile, THREADS);
+            mpivf_nearest_scan_threads(&queries, &of, &packed, topk, tile, THREADS);
         else
-            mpivf_nearest_scan(&queries, &of, &base, topk, tile);
+            mpivf_nearest_scan(&queries, &of, &packed, topk, tile);
     }
     uint64_t computed = 0;
     for (int t = 0; t < THREADS; t++) {
         computed += tile[t].computed;
         mpivf_tile_clear(&ctx, &tile[t]);
     }
-    mpivf_base_clear(&ctx, &base);
-    mpivf_queries_clear(&ctx, &queries);
+    mpivf_packed_rows_clear(&ctx, &packed);
+    mpivf_packed_queries_clear(&ctx, &queries);
     free(centre);
     return computed;
 }

@@ -68,50 +68,50 @@ scan_sets(const struct problem *p, const struct mpivf_scan_of *of, const struct 
 {
     enum { CUT = 1100 };
     size_t dim = p->dim;
-    struct mpivf_queries queries;
-    struct mpivf_base base, picked;
-    uint32_t pick[ROWS];
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows base, picked;
+    uint32_t subset[ROWS];
     float *centre = room(dim, sizeof *centre);
     mpivf_centre_mean(MPIVF_L2, p->row, 500, dim, centre);
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2, p->filter, dim, QUERIES));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, p->filter, dim, ROWS));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &picked, MPIVF_L2, p->filter, dim, ROWS));
-    mpivf_queries_fill(&queries, p->query, QUERIES, centre);
-    mpivf_base_fill(&base, p->row, CUT, centre, NULL, 0);
+    assert_ok(&ctx, mpivf_packed_queries_init(&ctx, &queries, MPIVF_L2, p->filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &base, MPIVF_L2, p->filter, dim, ROWS));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &picked, MPIVF_L2, p->filter, dim, ROWS));
+    mpivf_packed_queries_fill(&queries, p->query, QUERIES, centre);
+    mpivf_packed_rows_fill(&base, p->row, CUT, centre, NULL, 0);
     mpivf_nearest_one(&queries, of, &base, best, tile);
-    mpivf_base_fill(&base, p->row, ROWS, centre, NULL, 0);
+    mpivf_packed_rows_fill(&base, p->row, ROWS, centre, NULL, 0);
     for (uint32_t i = 0; i < ROWS - CUT; i++)
-        pick[i] = ROWS - 1 - i;
-    mpivf_base_pick(&picked, &base, pick, ROWS - CUT);
+        subset[i] = ROWS - 1 - i;
+    mpivf_packed_rows_subset(&picked, &base, subset, ROWS - CUT);
     mpivf_nearest_one(&queries, of, &picked, best, tile);
-    mpivf_queries_clear(&ctx, &queries);
-    mpivf_base_clear(&ctx, &base);
-    mpivf_base_clear(&ctx, &picked);
+    mpivf_packed_queries_clear(&ctx, &queries);
+    mpivf_packed_rows_clear(&ctx, &base);
+    mpivf_packed_rows_clear(&ctx, &picked);
     free(centre);
 }
 
 /* What a query comes with: nothing, bounds that are true, or what the values say. */
-static struct mpivf_reach
-reach_of(const struct problem *p, size_t q, uint32_t id)
+static struct mpivf_interval
+interval_of(const struct problem *p, size_t q, uint32_t id)
 {
-    struct mpivf_reach none = {-INFINITY, INFINITY, false};
+    struct mpivf_interval none = {-INFINITY, INFINITY, false};
     if (id >= ROWS || q % 5 == 0)
         return none;
     double distance = p->all[q * ROWS + id], off = 0.1 * distance;
     return q % 5 == 1 && isfinite(distance)
-               ? (struct mpivf_reach){distance - off, distance + off, false}
-               : mpivf_nearest_reach(p->query + q * p->dim, p->row + id * p->dim, p->dim);
+               ? (struct mpivf_interval){distance - off, distance + off, false}
+               : mpivf_nearest_interval(p->query + q * p->dim, p->row + id * p->dim, p->dim);
 }
 
 /* How many distances it took. */
 static uint64_t
 check(const struct problem *p, bool some)
 {
-    struct mpivf_reach reach[QUERIES];
+    struct mpivf_interval interval[QUERIES];
     uint32_t id[QUERIES], subset[QUERIES];
     struct mpivf_tile tile = {0};
     struct mpivf_scan_of of = {.n = QUERIES};
-    struct mpivf_best best = {reach, id};
+    struct mpivf_best best = {interval, id};
     if (some)
         of = (struct mpivf_scan_of){.subset = subset};
     for (uint32_t q = QUERIES; some && q-- > 0;)
@@ -121,7 +121,7 @@ check(const struct problem *p, bool some)
         id[q] = some && q % 3 == 1 ? 4711 : known_row(p, q);
     for (size_t place = 0; place < of.n; place++) {
         size_t q = some ? subset[place] : place;
-        reach[place] = reach_of(p, q, id[q]);
+        interval[place] = interval_of(p, q, id[q]);
     }
     assert_ok(&ctx, mpivf_tile_init(&ctx, &tile, p->dim));
     scan_sets(p, &of, &best, &tile);
@@ -135,10 +135,10 @@ check(const struct problem *p, bool some)
     for (size_t place = 0; place < of.n; place++) {
         size_t q = some ? subset[place] : place;
         double distance = p->all[q * ROWS + id[q]];
-        if (!(reach[place].lower <= distance && distance <= reach[place].upper))
+        if (!(interval[place].lower <= distance && distance <= interval[place].upper))
             fail_msg("%s, %s, %s, query %zu: %.17g is not within %.17g and %.17g", p->what,
-                     p->filter->name, names[p->known], q, distance, reach[place].lower,
-                     reach[place].upper);
+                     p->filter->name, names[p->known], q, distance, interval[place].lower,
+                     interval[place].upper);
     }
     uint64_t computed = tile.computed;
     mpivf_tile_clear(&ctx, &tile);

@@ -14,25 +14,26 @@ enum { ROWS = 60, QUERIES = 8, PADDED = 2 * MPIVF_PANEL, SETS = 4 };
 
 /* A query side and a row side of one shape. */
 struct pair_of {
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows packed;
     float value[QUERIES][PADDED];
 };
 
 static inline void
 compare_words(struct pair_of *pair, mpivf_compare compare)
 {
-    const struct mpivf_base *base = &pair->base;
-    struct mpivf_panels panels = {base->word, base->term, base->scale, base->norm,
-                                  base->rest, 2,          base->steps};
+    const struct mpivf_packed_rows *packed = &pair->packed;
+    struct mpivf_panels panels = {packed->word, packed->term,     packed->scale,
+                                  packed->norm, packed->residual, 2,
+                                  packed->steps};
     struct mpivf_group group = {.n = QUERIES};
     uint32_t keep[QUERIES][PADDED];
     for (size_t q = 0; q < QUERIES; q++) {
         group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
         group.start[q] = pair->queries.bound[q].start;
         group.scale[q] = pair->queries.bound[q].scale;
-        group.slope[q] = pair->queries.bound[q].slope;
-        group.rest[q] = pair->queries.bound[q].rest;
+        group.per_norm[q] = pair->queries.bound[q].per_norm;
+        group.per_residual[q] = pair->queries.bound[q].per_residual;
         group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
         group.keep[q] = keep[q];
         group.value[q] = pair->value[q];
@@ -45,15 +46,16 @@ compare_words(struct pair_of *pair, mpivf_compare compare)
 static inline void
 compare_products(struct pair_of *pair)
 {
-    const struct mpivf_queries *queries = &pair->queries;
-    const struct mpivf_base *base = &pair->base;
+    const struct mpivf_packed_queries *queries = &pair->queries;
+    const struct mpivf_packed_rows *packed = &pair->packed;
     float product[QUERIES * ROWS];
     mpivf_blas_products((const float *)(const void *)queries->word, QUERIES,
-                        (const float *)(const void *)base->word, ROWS, base->dim, product, ROWS);
+                        (const float *)(const void *)packed->word, ROWS, packed->dim, product,
+                        ROWS);
     for (size_t q = 0; q < QUERIES; q++)
         for (size_t j = 0; j < ROWS; j++)
-            pair->value[q][j] = base->term[j] - queries->bound[q].scale * product[q * ROWS + j] -
-                                queries->bound[q].slope * base->norm[j];
+            pair->value[q][j] = packed->term[j] - queries->bound[q].scale * product[q * ROWS + j] -
+                                queries->bound[q].per_norm * packed->norm[j];
 }
 
 /* Way s is set s; sgemm has but one. Is there such a way? */
@@ -61,7 +63,7 @@ static inline bool
 compute(struct pair_of *pair, int s)
 {
     const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
-    const struct mpivf_filter *filter = pair->base.filter;
+    const struct mpivf_filter *filter = pair->packed.filter;
     if (!filter->panels) {
         compare_products(pair);
         return s == 0;
@@ -77,12 +79,12 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
 {
     float value = pair->value[q][j];
     double lower = mpivf_prepare_lower(&pair->queries, q, value);
-    double upper = mpivf_prepare_upper(&pair->queries, q, &pair->base, j, value);
+    double upper = mpivf_prepare_upper(&pair->queries, q, &pair->packed, j, value);
     double limit = mpivf_prepare_limit(&pair->queries, q, d);
     if (lower > d || !(upper >= d) || value > limit)
         fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
                  "%.9g, limit %.9g",
-                 what, pair->base.filter->name, set, q, j, d, lower, upper, (double)value, limit);
+                 what, pair->packed.filter->name, set, q, j, d, lower, upper, (double)value, limit);
 }
 
 /* Every pair, by every set that the processor has. */
@@ -95,7 +97,7 @@ check_pair(const char *what, struct pair_of *pair, const double distance[QUERIES
         for (size_t q = 0; q < QUERIES; q++)
             for (size_t j = 0; j < ROWS; j++)
                 assert_bounds(what, pair, q, j, s, distance[q][j]);
-        for (size_t q = 0; q < QUERIES && pair->base.filter->panels; q++)
+        for (size_t q = 0; q < QUERIES && pair->packed.filter->panels; q++)
             for (size_t j = ROWS; j < PADDED; j++)
                 assert_true(!(pair->value[q][j] < INFINITY)); /* padding is never a neighbour */
     }

@@ -37,13 +37,14 @@ check_filter(const struct problem *p, const struct mpivf_filter *filter)
 {
     static struct pair_of pair;
     size_t dim = p->dim;
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, p->metric, filter, dim, QUERIES));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, p->metric, filter, dim, ROWS));
-    mpivf_queries_fill(&pair.queries, p->query, QUERIES, p->centre);
-    mpivf_base_fill(&pair.base, p->row, ROWS, p->centre, NULL, 0);
+    assert_ok(&ctx,
+              mpivf_packed_queries_init(&ctx, &pair.queries, p->metric, filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &pair.packed, p->metric, filter, dim, ROWS));
+    mpivf_packed_queries_fill(&pair.queries, p->query, QUERIES, p->centre);
+    mpivf_packed_rows_fill(&pair.packed, p->row, ROWS, p->centre, NULL, 0);
     check_pair(p->what, &pair, p->distance);
-    mpivf_base_clear(&ctx, &pair.base);
-    mpivf_queries_clear(&ctx, &pair.queries);
+    mpivf_packed_rows_clear(&ctx, &pair.packed);
+    mpivf_packed_queries_clear(&ctx, &pair.queries);
 }
 
 /* Rows that the queries are, or nearly are: distances that are all rounding. */
@@ -193,25 +194,26 @@ bounds_are_narrow(void **state)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             enum mpivf_metric metric = (enum mpivf_metric)m;
             const struct mpivf_filter *filter = mpivf_filter(f);
-            assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, DIM, QUERIES));
-            assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, metric, filter, DIM, ROWS));
+            assert_ok(&ctx,
+                      mpivf_packed_queries_init(&ctx, &pair.queries, metric, filter, DIM, QUERIES));
+            assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &pair.packed, metric, filter, DIM, ROWS));
             mpivf_centre_mean(metric, row, ROWS, DIM, centre);
-            mpivf_queries_fill(&pair.queries, query, QUERIES, centre);
-            mpivf_base_fill(&pair.base, row, ROWS, centre, NULL, 0);
+            mpivf_packed_queries_fill(&pair.queries, query, QUERIES, centre);
+            mpivf_packed_rows_fill(&pair.packed, row, ROWS, centre, NULL, 0);
             assert_true(compute(&pair, 0));
             double size = metric == MPIVF_COSINE ? 1 : 2 * DIM, width = 0;
             for (size_t q = 0; q < QUERIES; q++)
                 for (size_t j = 0; j < ROWS; j++) {
                     float value = pair.value[q][j];
-                    double w = mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
+                    double w = mpivf_prepare_upper(&pair.queries, q, &pair.packed, j, value) -
                                mpivf_prepare_lower(&pair.queries, q, value);
                     width = w > width ? w : width;
                 }
             if (!(width <= most[f] * size))
                 fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric), filter->name,
                          width / size);
-            mpivf_base_clear(&ctx, &pair.base);
-            mpivf_queries_clear(&ctx, &pair.queries);
+            mpivf_packed_rows_clear(&ctx, &pair.packed);
+            mpivf_packed_queries_clear(&ctx, &pair.queries);
         }
     free(row);
     free(query);
@@ -222,27 +224,28 @@ static void
 limits_that_are_not_finite(void **state)
 {
     (void)state;
-    struct mpivf_queries queries;
+    struct mpivf_packed_queries queries;
     float query[2 * 4] = {1, 2, 3, 4, 3e38f, 3e38f, 3e38f, -3e38f}, centre[4] = {0};
     begin();
     for (int m = 0; m < MPIVF_METRICS; m++)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
-            assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, (enum mpivf_metric)m,
-                                               mpivf_filter(f), 4, 2));
-            mpivf_queries_fill(&queries, query, 2, centre);
+            assert_ok(&ctx, mpivf_packed_queries_init(&ctx, &queries, (enum mpivf_metric)m,
+                                                      mpivf_filter(f), 4, 2));
+            mpivf_packed_queries_fill(&queries, query, 2, centre);
             for (size_t q = 0; q < 2; q++) {
                 assert_true(mpivf_prepare_limit(&queries, q, INFINITY) == FLT_MAX);
                 assert_true(mpivf_prepare_limit(&queries, q, 1e300) == FLT_MAX);
                 assert_false(isnan(mpivf_prepare_limit(&queries, q, -1e300)));
                 assert_false(isnan(mpivf_prepare_limit(&queries, q, 0)));
             }
-            mpivf_queries_clear(&ctx, &queries);
+            mpivf_packed_queries_clear(&ctx, &queries);
         }
 }
 
 /* What a base holds of row i, told apart from its place. */
 static void
-assert_same_row(const struct mpivf_base *a, size_t i, const struct mpivf_base *b, size_t j)
+assert_same_row(const struct mpivf_packed_rows *a, size_t i, const struct mpivf_packed_rows *b,
+                size_t j)
 {
     size_t panel = MPIVF_PANEL * a->steps;
     const uint32_t *x = (const uint32_t *)(const void *)a->word, *y = (const void *)b->word;
@@ -251,7 +254,7 @@ assert_same_row(const struct mpivf_base *a, size_t i, const struct mpivf_base *b
     for (size_t s = 0; s < a->steps && a->filter->panels; s++)
         assert_int_equal(x[s * MPIVF_PANEL], y[s * MPIVF_PANEL]);
     assert_true(a->term[i] == b->term[j] && a->scale[i] == b->scale[j]);
-    assert_true(a->norm[i] == b->norm[j] && a->rest[i] == b->rest[j]);
+    assert_true(a->norm[i] == b->norm[j] && a->residual[i] == b->residual[j]);
 }
 
 /* Many rows by two threads are the same as a row at a time. */
@@ -261,7 +264,7 @@ rows_do_not_know_each_other(void **state)
     (void)state;
     enum { MANY = 65 * MPIVF_PANEL + 5, DIM = 7 };
     float *row = room(MANY * DIM, sizeof *row), centre[DIM];
-    struct mpivf_base many, one;
+    struct mpivf_packed_rows many, one;
     gaussian(row, MANY, DIM, 3);
     begin();
     for (int m = 0; m < MPIVF_METRICS; m++)
@@ -269,20 +272,21 @@ rows_do_not_know_each_other(void **state)
             enum mpivf_metric metric = (enum mpivf_metric)m;
             ctx.threads = 2;
             mpivf_centre_mean(metric, row, MANY, DIM, centre);
-            assert_ok(&ctx, mpivf_base_init(&ctx, &many, metric, mpivf_filter(f), DIM, MANY));
-            mpivf_base_fill(&many, row, MANY, centre, NULL, 0);
+            assert_ok(&ctx,
+                      mpivf_packed_rows_init(&ctx, &many, metric, mpivf_filter(f), DIM, MANY));
+            mpivf_packed_rows_fill(&many, row, MANY, centre, NULL, 0);
             ctx.threads = 1;
-            assert_ok(&ctx, mpivf_base_init(&ctx, &one, metric, mpivf_filter(f), DIM, 3));
+            assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &one, metric, mpivf_filter(f), DIM, 3));
             for (size_t i = 0; i < MANY; i += 1 + i % 7) {
-                mpivf_base_fill(&one, row + i * DIM, 1, centre, NULL, 0);
+                mpivf_packed_rows_fill(&one, row + i * DIM, 1, centre, NULL, 0);
                 assert_same_row(&many, i, &one, 0);
             }
             for (size_t i = MANY; i < 66 * MPIVF_PANEL; i++)
                 assert_true(many.term[i] == INFINITY);
-            mpivf_base_fill(&one, row, 0, centre, NULL, 0); /* none */
+            mpivf_packed_rows_fill(&one, row, 0, centre, NULL, 0); /* none */
             assert_int_equal(one.rows, 0);
-            mpivf_base_clear(&ctx, &many);
-            mpivf_base_clear(&ctx, &one);
+            mpivf_packed_rows_clear(&ctx, &many);
+            mpivf_packed_rows_clear(&ctx, &one);
         }
     free(row);
     assert_int_equal(ctx.memory.used, 0);
@@ -292,19 +296,21 @@ static void
 memory_is_as_told(void **state)
 {
     (void)state;
-    struct mpivf_queries queries;
-    struct mpivf_base base;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows packed;
     begin();
     for (size_t dim = 1; dim < 300; dim += 13)
         for (int f = 0; f < MPIVF_FILTERS; f++) {
             enum { N = 1000 };
             size_t fixed = 4096 + MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 8 * dim;
-            assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, MPIVF_L2, mpivf_filter(f), dim, N));
+            assert_ok(&ctx,
+                      mpivf_packed_queries_init(&ctx, &queries, MPIVF_L2, mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
-            mpivf_queries_clear(&ctx, &queries);
-            assert_ok(&ctx, mpivf_base_init(&ctx, &base, MPIVF_L2, mpivf_filter(f), dim, N));
+            mpivf_packed_queries_clear(&ctx, &queries);
+            assert_ok(&ctx,
+                      mpivf_packed_rows_init(&ctx, &packed, MPIVF_L2, mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
-            mpivf_base_clear(&ctx, &base);
+            mpivf_packed_rows_clear(&ctx, &packed);
             assert_int_equal(ctx.memory.used, 0);
         }
 }

@@ -14,7 +14,7 @@ static struct mpivf_context ctx;
 struct kind {
     const char *name;
     double scale, offset;
-    int spread;
+    int list_sizes;
 };
 
 static const struct kind kinds[] = {
@@ -42,9 +42,10 @@ static void
 fill(const struct kind *kind, double *x, size_t rows, size_t dim, uint64_t stream)
 {
     for (size_t i = 0; i < rows; i++) {
-        int power = kind->spread ? (int)(draw(stream + 1, i) % (2 * (uint64_t)kind->spread + 1)) -
-                                       kind->spread
-                                 : 0;
+        int power = kind->list_sizes
+                        ? (int)(draw(stream + 1, i) % (2 * (uint64_t)kind->list_sizes + 1)) -
+                              kind->list_sizes
+                        : 0;
         for (size_t j = 0; j < dim; j++)
             x[i * dim + j] =
                 kind->offset +
@@ -62,14 +63,14 @@ check_filter(const char *what, enum mpivf_metric metric, const struct mpivf_filt
              const double distance[QUERIES][ROWS])
 {
     static struct pair_of pair;
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, metric, filter, dim, QUERIES));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, metric, filter, dim, ROWS));
+    assert_ok(&ctx, mpivf_packed_queries_init(&ctx, &pair.queries, metric, filter, dim, QUERIES));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &pair.packed, metric, filter, dim, ROWS));
     struct mpivf_raw around = mpivf_raw_of(true, centre);
-    mpivf_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, around);
-    mpivf_base_fill_raw(&pair.base, mpivf_raw_of(true, row), ROWS, around, NULL, 0);
+    mpivf_packed_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, around);
+    mpivf_packed_rows_fill_raw(&pair.packed, mpivf_raw_of(true, row), ROWS, around, NULL, 0);
     check_pair(what, &pair, distance);
-    mpivf_base_clear(&ctx, &pair.base);
-    mpivf_queries_clear(&ctx, &pair.queries);
+    mpivf_packed_rows_clear(&ctx, &pair.packed);
+    mpivf_packed_queries_clear(&ctx, &pair.queries);
 }
 
 /* Queries of one kind, rows of another; some queries are rows, and nearly rows. */
@@ -155,21 +156,21 @@ float32_values_are_float32_rows(void **state)
     float row[ROWS * DIM];
     double same[ROWS * DIM], zero64[DIM] = {0};
     float zero[DIM] = {0};
-    struct mpivf_base a, b;
+    struct mpivf_packed_rows a, b;
     begin();
     fill_normal(row, ROWS * DIM, 3, 1, 0);
     for (size_t i = 0; i < ROWS * DIM; i++)
         same[i] = (double)row[i];
     for (int f = 0; f < MPIVF_FILTERS; f++) {
-        assert_ok(&ctx, mpivf_base_init(&ctx, &a, MPIVF_L2, mpivf_filter(f), DIM, ROWS));
-        assert_ok(&ctx, mpivf_base_init(&ctx, &b, MPIVF_L2, mpivf_filter(f), DIM, ROWS));
-        mpivf_base_fill(&a, row, ROWS, zero, NULL, 0);
-        mpivf_base_fill_raw(&b, mpivf_raw_of(true, same), ROWS, mpivf_raw_of(true, zero64), NULL,
-                            0);
+        assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &a, MPIVF_L2, mpivf_filter(f), DIM, ROWS));
+        assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &b, MPIVF_L2, mpivf_filter(f), DIM, ROWS));
+        mpivf_packed_rows_fill(&a, row, ROWS, zero, NULL, 0);
+        mpivf_packed_rows_fill_raw(&b, mpivf_raw_of(true, same), ROWS, mpivf_raw_of(true, zero64),
+                                   NULL, 0);
         assert_memory_equal(a.term, b.term, ROWS * sizeof *a.term);
         assert_memory_equal(a.word, b.word, ROWS / MPIVF_PANEL * MPIVF_PANEL * a.steps * 4);
-        mpivf_base_clear(&ctx, &a);
-        mpivf_base_clear(&ctx, &b);
+        mpivf_packed_rows_clear(&ctx, &a);
+        mpivf_packed_rows_clear(&ctx, &b);
     }
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -195,20 +196,21 @@ bounds_are_narrow_at_an_offset(void **state)
     for (int f = 0; f < MPIVF_FILTERS; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
         struct mpivf_raw around = mpivf_raw_of(true, centre);
-        assert_ok(&ctx, mpivf_queries_init(&ctx, &pair.queries, MPIVF_L2, filter, DIM, QUERIES));
-        assert_ok(&ctx, mpivf_base_init(&ctx, &pair.base, MPIVF_L2, filter, DIM, ROWS));
-        mpivf_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, around);
-        mpivf_base_fill_raw(&pair.base, mpivf_raw_of(true, row), ROWS, around, NULL, 0);
+        assert_ok(&ctx,
+                  mpivf_packed_queries_init(&ctx, &pair.queries, MPIVF_L2, filter, DIM, QUERIES));
+        assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &pair.packed, MPIVF_L2, filter, DIM, ROWS));
+        mpivf_packed_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, around);
+        mpivf_packed_rows_fill_raw(&pair.packed, mpivf_raw_of(true, row), ROWS, around, NULL, 0);
         for (size_t q = 0; compute(&pair, 0) && q < QUERIES; q++)
             for (size_t j = 0; j < ROWS; j++) {
                 float value = pair.value[q][j];
-                double width = mpivf_prepare_upper(&pair.queries, q, &pair.base, j, value) -
+                double width = mpivf_prepare_upper(&pair.queries, q, &pair.packed, j, value) -
                                mpivf_prepare_lower(&pair.queries, q, value);
                 if (!(width <= most[f] * 2 * DIM * 1e-6))
                     fail_msg("%s: %g is too wide", filter->name, width);
             }
-        mpivf_base_clear(&ctx, &pair.base);
-        mpivf_queries_clear(&ctx, &pair.queries);
+        mpivf_packed_rows_clear(&ctx, &pair.packed);
+        mpivf_packed_queries_clear(&ctx, &pair.queries);
     }
     free(row);
     free(query);

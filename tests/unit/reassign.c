@@ -15,7 +15,7 @@ static struct mpivf_context ctx;
 
 struct trial {
     struct mpivf_coarse coarse;
-    struct mpivf_queries rows;
+    struct mpivf_packed_queries rows;
     float row[ROWS * DIM];
     uint32_t had[ROWS], list[ROWS];
     double all[ROWS][LISTS]; /* the definition, of `known` */
@@ -55,7 +55,7 @@ begin(struct trial *t, enum mpivf_metric metric, int threads)
         mpivf_normalise(coarse->centroid + l * DIM, DIM, coarse->centroid + l * DIM);
     mpivf_coarse_ready(coarse);
     assert_ok(&ctx, mpivf_coarse_prepare(&ctx, &t->rows, DIM, ROWS));
-    mpivf_queries_fill(&t->rows, t->row, ROWS, coarse->centre);
+    mpivf_packed_queries_fill(&t->rows, t->row, ROWS, coarse->centre);
     for (size_t i = 0; i < ROWS; i++) {
         t->had[i] = t->list[i] = (uint32_t)(draw(4, i) % LISTS);
         for (size_t l = 0; l < LISTS && t->known != metric; l++)
@@ -67,7 +67,7 @@ begin(struct trial *t, enum mpivf_metric metric, int threads)
 static void
 end(struct trial *t)
 {
-    mpivf_queries_clear(&ctx, &t->rows);
+    mpivf_packed_queries_clear(&ctx, &t->rows);
     mpivf_coarse_clear(&t->coarse);
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -85,7 +85,7 @@ assert_list(const struct trial *t, size_t i, uint32_t want)
 {
     if (t->list[i] != want)
         fail_msg("%s, %s, %d threads, row %zu of list %u: list %u instead of %u",
-                 mpivf_metric_name(t->coarse.metric), t->coarse.base.filter->name,
+                 mpivf_metric_name(t->coarse.metric), t->coarse.packed.filter->name,
                  t->coarse.threads, i, t->had[i], t->list[i], want);
 }
 
@@ -150,7 +150,7 @@ check_among(enum mpivf_metric metric, int threads)
     begin(t, metric, threads);
     make_candidates(start, list);
     make_groups(rows, order);
-    assert_ok(&ctx, mpivf_coarse_picks_init(&t->coarse));
+    assert_ok(&ctx, mpivf_coarse_subsets_init(&t->coarse));
     mpivf_coarse_reassign_among(&t->coarse, &candidates, &t->rows, order, rows, t->list);
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t i = rows[g]; i < rows[g + 1]; i++) {
@@ -196,9 +196,9 @@ no_rows(void **state)
     uint64_t start[2] = {0, 5}, none[2] = {0, 0};
     uint32_t list[5] = {0, 1, 2, 3, 4}, order[1] = {0};
     struct mpivf_candidates candidates = {1, start, list};
-    struct mpivf_queries nothing = {0};
+    struct mpivf_packed_queries nothing = {0};
     begin(t, MPIVF_L2, 3);
-    assert_ok(&ctx, mpivf_coarse_picks_init(&t->coarse));
+    assert_ok(&ctx, mpivf_coarse_subsets_init(&t->coarse));
     mpivf_coarse_reassign(&t->coarse, &nothing, t->list);
     mpivf_coarse_reassign_among(&t->coarse, &candidates, &nothing, order, none, t->list);
     assert_memory_equal(t->list, t->had, sizeof t->had);
@@ -216,12 +216,12 @@ memory_is_as_told(void **state)
         assert_ok(&ctx, mpivf_coarse_init(&ctx, &coarse, MPIVF_L2, 700, 20));
         assert_true(ctx.memory.used <= mpivf_coarse_bytes(700, 20, threads));
         size_t before = ctx.memory.used;
-        assert_ok(&ctx, mpivf_coarse_picks_init(&coarse));
-        assert_true(ctx.memory.used - before <= mpivf_coarse_picks_bytes(20, threads));
-        mpivf_coarse_picks_clear(&coarse);
+        assert_ok(&ctx, mpivf_coarse_subsets_init(&coarse));
+        assert_true(ctx.memory.used - before <= mpivf_coarse_subsets_bytes(20, threads));
+        mpivf_coarse_subsets_clear(&coarse);
         assert_int_equal(ctx.memory.used, before);
         ctx.memory.limit = before + 5000;
-        assert_fails(&ctx, MPIVF_MEMORY, "--memory", mpivf_coarse_picks_init(&coarse));
+        assert_fails(&ctx, MPIVF_MEMORY, "--memory", mpivf_coarse_subsets_init(&coarse));
         mpivf_coarse_clear(&coarse);
         assert_int_equal(ctx.memory.used, 0);
     }

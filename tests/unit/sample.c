@@ -242,7 +242,7 @@ too_little_memory(void **state)
                      MPIVF_MEMORY);
     assert_non_null(strstr(ctx.error, "--memory"));
     assert_non_null(strstr(ctx.error, "--sample"));
-    mpivf_forgive(&ctx);
+    mpivf_clear_error(&ctx);
     ctx.memory.limit = 20000; /* the budget, when what was promised is not there */
     assert_fails(
         &ctx, MPIVF_MEMORY, "--sample",

@@ -40,7 +40,7 @@
         assert_int_equal(call, status);                                                            \
         if (strstr((ctx)->error, words) == NULL)                                                   \
             fail_msg("'%s' is not in the error '%s'", words, (ctx)->error);                        \
-        mpivf_forgive(ctx);                                                                        \
+        mpivf_clear_error(ctx);                                                                    \
     } while (0)
 
 /* The i-th number of a stream. */

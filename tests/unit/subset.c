@@ -1,4 +1,4 @@
-/* Prepared rows that are picked out of others, and the centre they are prepared around. */
+/* Prepared rows that are a subset of others, and the centre they are prepared around. */
 #include "rows.h"
 
 #include "math/centre.h"
@@ -22,56 +22,57 @@ assert_same_values(const float *a, const float *b, size_t n, const char *what)
         fail_msg("%s differ", what);
 }
 
-/* A pick has the very values that the picked rows have when they are prepared by themselves. */
+/* A subset has the very values that its rows have when they are prepared by themselves. */
 static void
-check_values(const struct mpivf_base *picked, const struct mpivf_base *whole, size_t n)
+check_values(const struct mpivf_packed_rows *some_rows, const struct mpivf_packed_rows *whole,
+             size_t n)
 {
-    size_t words = picked->filter->panels ? padded(n) : n;
-    assert_int_equal(picked->rows, n);
-    assert_memory_equal(picked->word, whole->word, words * picked->steps * 4);
-    assert_same_values(picked->term, whole->term, padded(n), "terms");
-    assert_same_values(picked->scale, whole->scale, padded(n), "scales");
-    assert_same_values(picked->norm, whole->norm, padded(n), "norms");
-    assert_same_values(picked->rest, whole->rest, padded(n), "rests");
+    size_t words = some_rows->filter->panels ? padded(n) : n;
+    assert_int_equal(some_rows->rows, n);
+    assert_memory_equal(some_rows->word, whole->word, words * some_rows->steps * 4);
+    assert_same_values(some_rows->term, whole->term, padded(n), "terms");
+    assert_same_values(some_rows->scale, whole->scale, padded(n), "scales");
+    assert_same_values(some_rows->norm, whole->norm, padded(n), "norms");
+    assert_same_values(some_rows->residual, whole->residual, padded(n), "residuals");
 }
 
 static void
-check_pick(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-           const struct data *kind)
+check_subset(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+             const struct data *kind)
 {
     static const size_t sizes[] = {200, 1, 47, 48, 49, 0, 96, 131};
-    struct mpivf_base from, picked, whole;
-    uint32_t pick[MOST];
+    struct mpivf_packed_rows from, some_rows, whole;
+    uint32_t subset[MOST];
     float *row = room(FROM * dim, sizeof *row), *some = room(MOST * dim, sizeof *some);
     float *centre = room(dim, sizeof *centre);
     kind->fill(row, FROM, dim, 20 + dim);
     mpivf_centre_mean(metric, row, FROM, dim, centre);
-    assert_ok(&ctx, mpivf_base_init(&ctx, &from, metric, filter, dim, FROM));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &picked, metric, filter, dim, MOST));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &whole, metric, filter, dim, MOST));
-    mpivf_base_fill(&from, row, FROM, centre, NULL, 0);
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &from, metric, filter, dim, FROM));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &some_rows, metric, filter, dim, MOST));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &whole, metric, filter, dim, MOST));
+    mpivf_packed_rows_fill(&from, row, FROM, centre, NULL, 0);
     for (size_t t = 0; t < sizeof sizes / sizeof sizes[0]; t++) { /* one after the other */
         size_t n = sizes[t];
         for (size_t i = 0; i < n; i++) { /* in no order, some of them twice */
-            pick[i] = (uint32_t)(draw(t, i) % FROM);
-            memcpy(some + i * dim, row + pick[i] * dim, dim * sizeof *row);
+            subset[i] = (uint32_t)(draw(t, i) % FROM);
+            memcpy(some + i * dim, row + subset[i] * dim, dim * sizeof *row);
         }
-        mpivf_base_pick(&picked, &from, pick, n);
-        mpivf_base_fill(&whole, some, n, centre, NULL, 0);
-        check_values(&picked, &whole, n);
-        assert_ptr_equal(picked.raw.f32, row);
-        assert_ptr_equal(picked.pick, pick);
+        mpivf_packed_rows_subset(&some_rows, &from, subset, n);
+        mpivf_packed_rows_fill(&whole, some, n, centre, NULL, 0);
+        check_values(&some_rows, &whole, n);
+        assert_ptr_equal(some_rows.raw.f32, row);
+        assert_ptr_equal(some_rows.subset, subset);
     }
-    mpivf_base_clear(&ctx, &from);
-    mpivf_base_clear(&ctx, &picked);
-    mpivf_base_clear(&ctx, &whole);
+    mpivf_packed_rows_clear(&ctx, &from);
+    mpivf_packed_rows_clear(&ctx, &some_rows);
+    mpivf_packed_rows_clear(&ctx, &whole);
     free(row);
     free(some);
     free(centre);
 }
 
 static void
-a_pick_is_what_it_was(void **state)
+a_subset_is_what_it_was(void **state)
 {
     (void)state;
     static const size_t dims[] = {1, 2, 3, 5, 100};
@@ -80,45 +81,45 @@ a_pick_is_what_it_was(void **state)
         for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
             for (size_t kind = 0; kind < KINDS; kind += 1 + i)
                 if (mpivf_filter_runs(mpivf_filter(f), dims[i]))
-                    check_pick((enum mpivf_metric)(kind % MPIVF_METRICS), mpivf_filter(f), dims[i],
-                               &kinds[kind]);
+                    check_subset((enum mpivf_metric)(kind % MPIVF_METRICS), mpivf_filter(f),
+                                 dims[i], &kinds[kind]);
     assert_int_equal(ctx.memory.used, 0);
 }
 
-/* The k nearest of a pick, by the number in what they were picked from. */
+/* The k nearest of a subset, by the number in what it was taken from. */
 static void
 check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n)
 {
     enum { DIM = 9, QUERIES = 11, K = 5 };
-    struct mpivf_queries queries;
-    struct mpivf_base from, picked;
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows from, some_rows;
     struct mpivf_topk topk;
     struct mpivf_tile tile = {0};
     struct mpivf_candidate got[QUERIES * (K + 1)], all[FROM];
     float row[FROM * DIM], query[QUERIES * DIM], centre[DIM];
-    uint32_t pick[FROM];
+    uint32_t subset[FROM];
     fill_whole(row, FROM * DIM, 1, 3); /* many ties */
     fill_whole(query, QUERIES * DIM, 2, 3);
     mpivf_centre_mean(metric, row, FROM, DIM, centre);
-    assert_ok(&ctx, mpivf_base_init(&ctx, &from, metric, filter, DIM, FROM));
-    assert_ok(&ctx, mpivf_base_init(&ctx, &picked, metric, filter, DIM, FROM));
-    assert_ok(&ctx, mpivf_queries_init(&ctx, &queries, metric, filter, DIM, QUERIES));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &from, metric, filter, DIM, FROM));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &some_rows, metric, filter, DIM, FROM));
+    assert_ok(&ctx, mpivf_packed_queries_init(&ctx, &queries, metric, filter, DIM, QUERIES));
     assert_ok(&ctx, mpivf_topk_init(&ctx, &topk, QUERIES, K));
     assert_ok(&ctx, mpivf_tile_init(&ctx, &tile, DIM));
-    mpivf_base_fill(&from, row, FROM, centre, NULL, 0);
-    mpivf_queries_fill(&queries, query, QUERIES, centre);
+    mpivf_packed_rows_fill(&from, row, FROM, centre, NULL, 0);
+    mpivf_packed_queries_fill(&queries, query, QUERIES, centre);
     for (size_t i = 0; i < n; i++)
-        pick[i] = (uint32_t)mpivf_random_place(3, MPIVF_FOR_DEAL, FROM, i);
-    mpivf_base_pick(&picked, &from, pick, n);
+        subset[i] = (uint32_t)mpivf_random_place(3, MPIVF_FOR_DEAL, FROM, i);
+    mpivf_packed_rows_subset(&some_rows, &from, subset, n);
     struct mpivf_scan_of of = {.n = QUERIES};
-    mpivf_nearest_scan(&queries, &of, &picked, &topk, &tile);
+    mpivf_nearest_scan(&queries, &of, &some_rows, &topk, &tile);
     mpivf_topk_export(&topk, got);
     for (size_t q = 0; q < QUERIES; q++) {
         const float *at = query + q * DIM;
         for (size_t i = 0; i < n; i++)
             all[i] = (struct mpivf_candidate){
-                mpivf_distance(metric, at, mpivf_square(at, DIM), row + pick[i] * DIM, DIM),
-                pick[i]};
+                mpivf_distance(metric, at, mpivf_square(at, DIM), row + subset[i] * DIM, DIM),
+                subset[i]};
         qsort(all, n, sizeof *all, nearer);
         for (size_t i = 0; i < K; i++) {
             struct mpivf_candidate *one = &got[q * (K + 1) + i];
@@ -128,13 +129,13 @@ check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n
     }
     mpivf_tile_clear(&ctx, &tile);
     mpivf_topk_clear(&ctx, &topk);
-    mpivf_queries_clear(&ctx, &queries);
-    mpivf_base_clear(&ctx, &from);
-    mpivf_base_clear(&ctx, &picked);
+    mpivf_packed_queries_clear(&ctx, &queries);
+    mpivf_packed_rows_clear(&ctx, &from);
+    mpivf_packed_rows_clear(&ctx, &some_rows);
 }
 
 static void
-a_pick_is_scanned(void **state)
+a_subset_is_scanned(void **state)
 {
     (void)state;
     static const size_t sizes[] = {0, 1, 3, 48, 50, 97, FROM};
@@ -207,8 +208,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST("prepare: a picked row is what it was", a_pick_is_what_it_was),
-        TEST("prepare: picked rows are scanned like others", a_pick_is_scanned),
+        TEST("prepare: a row of a subset is what it was", a_subset_is_what_it_was),
+        TEST("prepare: rows of a subset are scanned like others", a_subset_is_scanned),
         TEST("prepare: the centre is the mean", the_centre_is_the_mean),
         TEST("prepare: the centre of no rows, zero rows and large ones", the_centre_of_odd_rows),
     };

@@ -1,7 +1,7 @@
 /* How the ranks' rows differ over lists: by hand, by chance, and not by rank counts. */
 #include "checks.h"
 
-#include "build/occupancy.h"
+#include "build/skew.h"
 
 #include <math.h>
 
@@ -11,16 +11,16 @@ enum { LISTS = 40 };
 static struct mpivf_difference
 found_all(struct checks *t, size_t lists, size_t n, uint64_t (*choose)(struct checks *, size_t))
 {
-    struct mpivf_occupancy occupancy;
+    struct mpivf_skew skew;
     struct mpivf_difference d = {.rank = -1};
-    CHECK(t, mpivf_occupancy_init(&t->ctx, &occupancy, lists) == MPIVF_OK);
+    CHECK(t, mpivf_skew_init(&t->ctx, &skew, lists) == MPIVF_OK);
     CHECK(t, t->ctx.memory.used <= lists * 8 + 128);
     for (size_t i = 0; i < n; i++) {
         uint32_t list[2] = {(uint32_t)choose(t, i), UINT32_MAX}; /* a rejected row is in no list */
-        mpivf_occupancy_count(&occupancy, list, 2);
+        mpivf_skew_count(&skew, list, 2);
     }
-    CHECK(t, mpivf_occupancy_compare_all(&t->par, &occupancy, &d) == MPIVF_OK);
-    mpivf_occupancy_clear(&occupancy);
+    CHECK(t, mpivf_skew_compare_all(&t->par, &skew, &d) == MPIVF_OK);
+    mpivf_skew_clear(&skew);
     CHECK(t, mpivf_max_all(&t->par, d.found) == d.found &&
                  mpivf_max_all(&t->par, d.expected) == d.expected);
     CHECK(t, d.rank >= 0 && d.rank < t->par.size);
@@ -114,26 +114,26 @@ empty_ranks_join(struct checks *t)
 static void
 memory_is_agreed_on(struct checks *t)
 {
-    struct mpivf_occupancy occupancy;
+    struct mpivf_skew skew;
     struct mpivf_difference d;
-    CHECK(t, mpivf_occupancy_init(&t->ctx, &occupancy, LISTS) == MPIVF_OK);
+    CHECK(t, mpivf_skew_init(&t->ctx, &skew, LISTS) == MPIVF_OK);
     if (t->par.rank == t->par.size - 1)
         t->ctx.memory.limit = t->ctx.memory.used;
-    CHECK(t, mpivf_occupancy_compare_all(&t->par, &occupancy, &d) == MPIVF_MEMORY);
+    CHECK(t, mpivf_skew_compare_all(&t->par, &skew, &d) == MPIVF_MEMORY);
     CHECK(t, strstr(t->ctx.error, "raise --memory") != NULL);
     t->ctx.memory.limit = 0;
-    mpivf_occupancy_clear(&occupancy);
+    mpivf_skew_clear(&skew);
 }
 
 int
 main(int argc, char **argv)
 {
     static const struct par_test tests[] = {
-        {"occupancy: random order differs as much as expected", random_order_is_as_expected},
-        {"occupancy: sorted rows are seen", sorted_is_seen},
-        {"occupancy: equal ranks do not differ", alike_is_no_difference},
-        {"occupancy: empty ranks join", empty_ranks_join},
-        {"occupancy: a rank out of memory stops all", memory_is_agreed_on},
+        {"skew: random order differs as much as expected", random_order_is_as_expected},
+        {"skew: sorted rows are seen", sorted_is_seen},
+        {"skew: equal ranks do not differ", alike_is_no_difference},
+        {"skew: empty ranks join", empty_ranks_join},
+        {"skew: a rank out of memory stops all", memory_is_agreed_on},
     };
     return run_tests_all(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }

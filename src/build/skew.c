@@ -1,4 +1,4 @@
-#include "build/occupancy.h"
+#include "build/skew.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,27 +10,27 @@
 static const double TIMES = 2, FLOOR = 0.05;
 
 mpivf_status
-mpivf_occupancy_init(struct mpivf_context *ctx, struct mpivf_occupancy *occupancy, size_t lists)
+mpivf_skew_init(struct mpivf_context *ctx, struct mpivf_skew *skew, size_t lists)
 {
-    *occupancy = (struct mpivf_occupancy){.ctx = ctx, .lists = lists};
-    occupancy->rows = mpivf_alloc_zero(ctx, "rows of lists", lists, sizeof *occupancy->rows);
-    return occupancy->rows ? MPIVF_OK : MPIVF_MEMORY;
+    *skew = (struct mpivf_skew){.ctx = ctx, .lists = lists};
+    skew->rows = mpivf_alloc_zero(ctx, "rows of lists", lists, sizeof *skew->rows);
+    return skew->rows ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 void
-mpivf_occupancy_clear(struct mpivf_occupancy *occupancy)
+mpivf_skew_clear(struct mpivf_skew *skew)
 {
-    if (occupancy->ctx)
-        mpivf_free(occupancy->ctx, occupancy->rows);
-    *occupancy = (struct mpivf_occupancy){.rows = NULL};
+    if (skew->ctx)
+        mpivf_free(skew->ctx, skew->rows);
+    *skew = (struct mpivf_skew){.rows = NULL};
 }
 
 void
-mpivf_occupancy_count(struct mpivf_occupancy *occupancy, const uint32_t *list, size_t n)
+mpivf_skew_count(struct mpivf_skew *skew, const uint32_t *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (list[i] != UINT32_MAX)
-            occupancy->rows[list[i]]++;
+            skew->rows[list[i]]++;
 }
 
 static double
@@ -57,16 +57,16 @@ compare(const int64_t *mine, const int64_t *all, size_t lists)
 }
 
 mpivf_status
-mpivf_occupancy_compare_all(const struct mpivf_par *par, const struct mpivf_occupancy *occupancy,
-                            struct mpivf_difference *difference)
+mpivf_skew_compare_all(const struct mpivf_par *par, const struct mpivf_skew *skew,
+                       struct mpivf_difference *difference)
 {
-    size_t lists = occupancy->lists;
+    size_t lists = skew->lists;
     int64_t *all = mpivf_alloc(par->ctx, "rows of lists", lists, sizeof *all);
     mpivf_status status = mpivf_agree_all(par, all ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
-        memcpy(all, occupancy->rows, lists * sizeof *all);
+        memcpy(all, skew->rows, lists * sizeof *all);
         mpivf_sum_all(par, all, lists);
-        struct mpivf_difference mine = compare(occupancy->rows, all, lists);
+        struct mpivf_difference mine = compare(skew->rows, all, lists);
         double excess = mine.found / (TIMES * mine.expected + FLOOR);
         double most = mpivf_max_all(par, excess);
         /* counted from the last, so that the largest is the first of equals */

@@ -1,5 +1,5 @@
 /*
- * occupancy: do the ranks' slabs look alike?
+ * skew: do the ranks' slabs look alike?
  *
  * Blocks are dealt at random, so that each rank's rows are a sample of the input. When the input is
  * sorted and its blocks are large (tall HDF5 chunks), a rank gets few kinds of rows. That shows in
@@ -14,12 +14,12 @@
  *
  * the mean absolute deviation of a draw without replacement. No result depends on any of it.
  */
-#ifndef MPIVF_BUILD_OCCUPANCY_H
-#define MPIVF_BUILD_OCCUPANCY_H
+#ifndef MPIVF_BUILD_SKEW_H
+#define MPIVF_BUILD_SKEW_H
 
 #include <mpivf/par.h>
 
-struct mpivf_occupancy {
+struct mpivf_skew {
     struct mpivf_context *ctx; /* not owned */
     size_t lists;
     int64_t *rows; /* owned, [lists] */
@@ -32,20 +32,20 @@ struct mpivf_difference {
     bool large;             /* far more than chance */
 };
 
-/* Memory: 8 bytes a list, and as much again while comparing. Release with mpivf_occupancy_clear. */
+/* Memory: 8 bytes a list, and as much again while comparing. Release with mpivf_skew_clear. */
 mpivf_status
-mpivf_occupancy_init(struct mpivf_context *ctx, struct mpivf_occupancy *occupancy, size_t lists);
+mpivf_skew_init(struct mpivf_context *ctx, struct mpivf_skew *skew, size_t lists);
 
 void
-mpivf_occupancy_clear(struct mpivf_occupancy *occupancy);
+mpivf_skew_clear(struct mpivf_skew *skew);
 
 /* Count n rows; UINT32_MAX is no list. */
 void
-mpivf_occupancy_count(struct mpivf_occupancy *occupancy, const uint32_t *list, size_t n);
+mpivf_skew_count(struct mpivf_skew *skew, const uint32_t *list, size_t n);
 
 /* Compare all ranks; one without rows differs in nothing. MPIVF_MEMORY. Collective, agreed. */
 mpivf_status
-mpivf_occupancy_compare_all(const struct mpivf_par *par, const struct mpivf_occupancy *occupancy,
-                            struct mpivf_difference *difference);
+mpivf_skew_compare_all(const struct mpivf_par *par, const struct mpivf_skew *skew,
+                       struct mpivf_difference *difference);
 
 #endif

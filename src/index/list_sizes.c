@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 mpivf_status
-mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
-                   struct mpivf_spread *spread)
+mpivf_index_list_sizes(struct mpivf_context *ctx, const uint64_t *offset, uint64_t lists,
+                       struct mpivf_list_sizes *list_sizes)
 {
     uint64_t *size = mpivf_alloc(ctx, "list sizes", lists, sizeof *size);
     if (size == NULL)
@@ -18,7 +18,7 @@ mpivf_index_spread(struct mpivf_context *ctx, const uint64_t *offset, uint64_t l
     }
     qsort(size, lists, sizeof *size, mpivf_compare_u64);
     double mean = (double)(offset[lists] - offset[0]) / (double)lists;
-    *spread = (struct mpivf_spread){
+    *list_sizes = (struct mpivf_list_sizes){
         .lists = lists,
         .empty = empty,
         .smallest = size[0],
