@@ -1,7 +1,7 @@
 /*
  * build: from rows to one index file.
  *
- * train (or take a model) -> each rank reads its shuffled slab, assigns, encodes and spills
+ * train (or take a model) -> each rank reads its shuffled slab, assigns, encodes and writes
  * sorted shards into a work folder -> tree merge -> INDEX. The same call again after a kill
  * goes on from the shards that are whole, with any number of ranks. When files of the source have
  * another size or time by then, the rows of those shards are read again, and MPIVF_INPUT says that
@@ -27,7 +27,7 @@ struct mpivf_observed {
 };
 
 /*
- * Somebody who sees the rows that a build reads: `rows` for each batch of this rank, and `keep`
+ * Somebody who sees the rows that a build reads: `rows` for each batch of this rank, and `save`
  * before rows that were seen become a shard, after which they are not read again. Called on each
  * rank by itself.
  */
@@ -35,7 +35,7 @@ struct mpivf_observer {
     void *arg;
     bool f64; /* wants rows as float64 */
     mpivf_status (*rows)(void *arg, const struct mpivf_observed *seen);
-    mpivf_status (*keep)(void *arg);
+    mpivf_status (*save)(void *arg);
 };
 
 struct mpivf_build_options {

@@ -160,11 +160,11 @@ void
 mpivf_memory_settle(struct mpivf_context *ctx);
 
 /*
- * Bytes that a phase may plan with: what is left, and `most` at most unless it needs more. Fails as
+ * Bytes that a phase may plan with: what is left, and `max` at most unless it needs more. Fails as
  * above when less than `need` are left. `bytes` may be NULL.
  */
 mpivf_status
-mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t most,
+mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t max,
                   const char *other, size_t *bytes);
 
 /* Largest resident set of this process so far, in bytes; 0 where the system does not tell. */

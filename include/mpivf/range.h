@@ -41,11 +41,11 @@ mpivf_range_gaps(const struct mpivf_range *range, size_t count, uint64_t rows,
                  struct mpivf_range *gap);
 
 /*
- * What the set has of `within`, into `part` (at most `most`). How many ranges.
+ * What the set has of `within`, into `part` (at most `max`). How many ranges.
  */
 size_t
 mpivf_range_cut(const struct mpivf_range *range, size_t count, struct mpivf_range within,
-                struct mpivf_range *part, size_t most);
+                struct mpivf_range *part, size_t max);
 
 MPIVF_API_END
 

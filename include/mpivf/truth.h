@@ -6,7 +6,7 @@
  * of any type, with ties broken by id (math/prepare.h has the proof), whatever the ranks, threads
  * and memory. When base or queries are float64 both are held as that, else as float32.
  *
- * What is done is kept in OUT.work: each rank writes, now and then, the neighbours so far and
+ * What is done is saved in OUT.work: each rank writes, now and then, the neighbours so far and
  * which rows they were chosen from. The same command again goes on from there with any number of
  * ranks. When files have another size or time by then, rows and queries of what was kept are read
  * again: MPIVF_INPUT if one changed.
@@ -42,7 +42,7 @@ struct mpivf_truth_options {
     bool force;        /* start over where the work folder holds the work of another command */
     bool again;        /* outputs of this very truth may be there: then nothing is done */
     int also;          /* MPIVF_TRUTH_XBIN | MPIVF_TRUTH_VECS */
-    double checkpoint; /* seconds between two times that progress is kept */
+    double checkpoint; /* seconds between two times that progress is saved */
     /*
      * With prefixes, a truth for the first prefix[i] rows each, ascending, in one pass over the
      * rows: OUT's stem, "-", prefix_name[i], OUT's ending.

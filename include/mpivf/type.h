@@ -10,9 +10,9 @@
 MPIVF_API_BEGIN
 
 /* What every command and every file of ours keeps to; rows x columns x 8 fit 63 bits beside. */
-#define MPIVF_MOST_COLUMNS ((uint64_t)1 << 20)
-#define MPIVF_MOST_LISTS ((uint64_t)1 << 20)
-#define MPIVF_MOST_ROWS ((uint64_t)1 << 40)
+#define MPIVF_MAX_COLUMNS ((uint64_t)1 << 20)
+#define MPIVF_MAX_LISTS ((uint64_t)1 << 20)
+#define MPIVF_MAX_ROWS ((uint64_t)1 << 40)
 
 enum mpivf_type {
     MPIVF_F16, /* IEEE 754 binary16 */

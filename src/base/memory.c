@@ -185,16 +185,16 @@ mpivf_memory_settle(struct mpivf_context *ctx)
 }
 
 mpivf_status
-mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t most,
+mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t max,
                   const char *other, size_t *bytes)
 {
     size_t left = mpivf_memory_left(ctx);
-    most = need > most ? need : most;
+    max = need > max ? need : max;
     if (left < need || mpivf_memory_lent(ctx))
         return mpivf_memory_short(ctx, what, need, other);
     mpivf_memory_settle(ctx);
     if (bytes)
-        *bytes = smaller(left, most);
+        *bytes = smaller(left, max);
     return MPIVF_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OPTIONS = 48, LONG = 1000, HELP = LONG + MOST_OPTIONS }; /* what getopt returns */
+enum { MAX_OPTIONS = 48, LONG = 1000, HELP = LONG + MAX_OPTIONS }; /* what getopt returns */
 
 bool
 mpivf_option_size(const char *text, uint64_t *bytes)
@@ -134,22 +134,22 @@ write_size(double value, char *text, size_t size)
 static void
 describe_range(const struct mpivf_option *option, char *text, size_t size)
 {
-    char least[32], most[32], choices[120];
-    write_number(option->min, least, sizeof least);
-    write_number(option->max, most, sizeof most);
+    char min_operands[32], max_operands[32], choices[120];
+    write_number(option->min, min_operands, sizeof min_operands);
+    write_number(option->max, max_operands, sizeof max_operands);
     if (option->kind == MPIVF_CHOICE) {
         list_choices(option, choices, sizeof choices);
         snprintf(text, size, "one of %s", choices);
     } else if (option->kind == MPIVF_EITHER) {
         snprintf(text, size, "one of %s", option->unit);
     } else if (option->kind == MPIVF_PAIR) {
-        snprintf(text, size, "I/N with 1 <= I <= N <= %s", most);
+        snprintf(text, size, "I/N with 1 <= I <= N <= %s", max_operands);
     } else if (option->kind == MPIVF_SIZE) {
         snprintf(text, size, "a size of at least %.0f bytes, like 512M or 4G", option->min);
     } else if (option->kind == MPIVF_INTEGER) {
-        snprintf(text, size, "a whole number, %s to %s", least, most);
+        snprintf(text, size, "a whole number, %s to %s", min_operands, max_operands);
     } else {
-        snprintf(text, size, "a number, %s to %s", least, most);
+        snprintf(text, size, "a number, %s to %s", min_operands, max_operands);
     }
 }
 
@@ -223,14 +223,14 @@ refuse_name(struct mpivf_context *ctx, const struct mpivf_option *table, const c
 
 mpivf_status
 mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, void *fields,
-                   int argc, char **argv, const char **operand, int least, int most, int *operands,
-                   bool *help)
+                   int argc, char **argv, const char **operand, int min_operands, int max_operands,
+                   int *operands, bool *help)
 {
-    struct option longs[MOST_OPTIONS + 2];
-    char shorts[2 * MOST_OPTIONS + 4] = ":h";
+    struct option longs[MAX_OPTIONS + 2];
+    char shorts[2 * MAX_OPTIONS + 4] = ":h";
     int n = 0, m = 0;
     mpivf_status status = MPIVF_OK;
-    for (; table[n].name && n < MOST_OPTIONS; n++) {
+    for (; table[n].name && n < MAX_OPTIONS; n++) {
         if (table[n].kind == MPIVF_HEADING)
             continue;
         int argument = table[n].kind == MPIVF_FLAG ? no_argument : required_argument;
@@ -266,14 +266,14 @@ mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, 
             return status;
     }
     *operands = argc - optind;
-    if (*operands == least - 1)
+    if (*operands == min_operands - 1)
         return mpivf_fail(ctx, MPIVF_USAGE, "an operand is missing; see --help");
-    if (*operands < least)
+    if (*operands < min_operands)
         return mpivf_fail(ctx, MPIVF_USAGE, "%d operands are missing; see --help",
-                          least - *operands);
-    if (*operands > most)
+                          min_operands - *operands);
+    if (*operands > max_operands)
         return mpivf_fail(ctx, MPIVF_USAGE, "'%s' is one operand too many; see --help",
-                          argv[optind + most]);
+                          argv[optind + max_operands]);
     for (int i = 0; i < *operands; i++)
         operand[i] = argv[optind + i];
     return MPIVF_OK;
@@ -315,10 +315,10 @@ explain(FILE *out, int at, const char *text)
 static void
 describe_values(const struct mpivf_option *option, const void *field, char *text, size_t size)
 {
-    char least[32], most[32], value[32] = "";
+    char min_operands[32], max_operands[32], value[32] = "";
     size_t bar = option->unit ? strcspn(option->unit, "|") : 0;
-    write_number(option->min, least, sizeof least);
-    write_number(option->max, most, sizeof most);
+    write_number(option->min, min_operands, sizeof min_operands);
+    write_number(option->max, max_operands, sizeof max_operands);
     if (option->kind == MPIVF_INTEGER && *(const int64_t *)field != 0)
         write_number((double)*(const int64_t *)field, value, sizeof value);
     else if (option->kind == MPIVF_REAL && *(const double *)field > 0)
@@ -331,9 +331,10 @@ describe_values(const struct mpivf_option *option, const void *field, char *text
         snprintf(value, sizeof value, "%.*s", *(const bool *)field ? 31 : (int)bar,
                  option->unit + (*(const bool *)field ? bar + 1 : 0));
     bool range = option->kind == MPIVF_INTEGER || option->kind == MPIVF_REAL;
-    snprintf(text, size, "%s%s%s%s%s%s%s%s", range || value[0] ? " (" : "", range ? least : "",
-             range ? " to " : "", range ? most : "", range && value[0] ? "; " : "",
-             value[0] ? "default " : "", value, range || value[0] ? ")" : "");
+    snprintf(text, size, "%s%s%s%s%s%s%s%s", range || value[0] ? " (" : "",
+             range ? min_operands : "", range ? " to " : "", range ? max_operands : "",
+             range && value[0] ? "; " : "", value[0] ? "default " : "", value,
+             range || value[0] ? ")" : "");
 }
 
 void

@@ -39,13 +39,14 @@ struct mpivf_option {
 
 /*
  * Fill `fields`, which hold the defaults, from argv[1..argc-1] by `table`. Operands go, borrowed,
- * to operand[0..most-1] in order; there must be at least `least`. *help is set, and nothing else
- * checked, when --help or -h is given. MPIVF_USAGE with the option's name, value and range. Local.
+ * to operand[0..max_operands-1] in order; there must be at least `min_operands`. *help is set, and
+ * nothing else checked, when --help or -h is given. MPIVF_USAGE with the option's name, value and
+ * range. Local.
  */
 mpivf_status
 mpivf_option_parse(struct mpivf_context *ctx, const struct mpivf_option *table, void *fields,
-                   int argc, char **argv, const char **operand, int least, int most, int *operands,
-                   bool *help);
+                   int argc, char **argv, const char **operand, int min_operands, int max_operands,
+                   int *operands, bool *help);
 
 /* The table as text of 80 columns, with ranges and the defaults that `fields` hold. Local. */
 void

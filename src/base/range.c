@@ -81,7 +81,7 @@ mpivf_range_gaps(const struct mpivf_range *range, size_t count, uint64_t rows,
 
 size_t
 mpivf_range_cut(const struct mpivf_range *range, size_t count, struct mpivf_range within,
-                struct mpivf_range *part, size_t most)
+                struct mpivf_range *part, size_t max)
 {
     size_t low = 0, high = count, parts = 0;
     uint64_t within_end = within.row + within.rows;
@@ -92,7 +92,7 @@ mpivf_range_cut(const struct mpivf_range *range, size_t count, struct mpivf_rang
         else
             high = middle;
     }
-    for (; low < count && range[low].row < within_end && parts < most; low++) {
+    for (; low < count && range[low].row < within_end && parts < max; low++) {
         uint64_t first = range[low].row > within.row ? range[low].row : within.row;
         uint64_t end = range[low].row + range[low].rows;
         part[parts++] = (struct mpivf_range){first, (end < within_end ? end : within_end) - first};

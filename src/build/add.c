@@ -9,8 +9,8 @@
 #include <omp.h>
 
 enum {
-    BATCH_MOST = 16 << 20,
-    LEAST = 16,      /* rows at a time */
+    MAX_BATCH = 16 << 20,
+    MIN_ROWS = 16,   /* rows at a time */
     SLACK = 64 << 10 /* heads of allocations and small things */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
@@ -20,7 +20,7 @@ struct adding {
     const struct mpivf_add *add;
     struct mpivf_slab slab;
     struct mpivf_reader reader;
-    struct mpivf_spill spill;
+    struct mpivf_shard_buffer buffer;
     struct mpivf_batch *batch; /* the reader's, at hand */
     uint32_t *list;            /* owned, of the batch's rows */
     uint64_t rowsum;           /* of them */
@@ -40,7 +40,7 @@ wide(const struct adding *a)
 static size_t
 fixed_bytes(const struct mpivf_index_meta *meta, int threads)
 {
-    return mpivf_spill_fixed_bytes(meta, threads) +
+    return mpivf_shard_buffer_fixed_bytes(meta, threads) +
            mpivf_coarse_scratch(meta->metric, meta->dim, threads, 1) + mpivf_reader_fixed_bytes() +
            (size_t)threads * meta->dim * sizeof(float) + 4096;
 }
@@ -53,10 +53,10 @@ batch_row_bytes(const struct mpivf_source *source, const struct mpivf_source *id
 
 /* Bytes of the fewest rows at a time. */
 static size_t
-least_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
-            const struct mpivf_index_meta *meta)
+min_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
+          const struct mpivf_index_meta *meta)
 {
-    return LEAST * (batch_row_bytes(source, ids, f64) + 2 * mpivf_spill_row_bytes(meta));
+    return MIN_ROWS * (batch_row_bytes(source, ids, f64) + 2 * mpivf_shard_buffer_row_bytes(meta));
 }
 
 size_t
@@ -66,36 +66,36 @@ mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *id
     size_t header = 2 * (meta->lists + 1) * sizeof(uint64_t);
     size_t slab = (source->blocks + 4) * sizeof(struct mpivf_range);
     return mpivf_coarse_bytes(meta->lists, meta->dim, threads) + fixed_bytes(meta, threads) +
-           least_bytes(source, ids, f64, meta) + header + slab + SLACK;
+           min_bytes(source, ids, f64, meta) + header + slab + SLACK;
 }
 
-/* Share what is left of the budget between the batches and the spill. */
+/* Share what is left of the budget between the batches and the shard buffer. */
 static mpivf_status
-plan_memory(const struct adding *a, size_t *batch_rows, size_t *spill_rows)
+plan_memory(const struct adding *a, size_t *batch_rows, size_t *buffer_rows)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
     size_t left, fixed = fixed_bytes(&add->meta, ctx->threads);
     size_t row = batch_row_bytes(add->source, add->ids, wide(a));
-    size_t spill_row = mpivf_spill_row_bytes(&add->meta);
-    size_t need = fixed + least_bytes(add->source, add->ids, wide(a), &add->meta);
+    size_t buffer_row = mpivf_shard_buffer_row_bytes(&add->meta);
+    size_t need = fixed + min_bytes(add->source, add->ids, wide(a), &add->meta);
     mpivf_status status = mpivf_memory_plan(ctx, "adding rows", need, NO_LIMIT, NULL, &left);
     if (status)
         return status;
     size_t batch_bytes = (left - fixed) / 4;
-    batch_bytes = batch_bytes > BATCH_MOST ? BATCH_MOST : batch_bytes;
+    batch_bytes = batch_bytes > MAX_BATCH ? MAX_BATCH : batch_bytes;
     *batch_rows = batch_bytes / row;
     if (*batch_rows > a->slab.rows)
         *batch_rows = a->slab.rows;
     if (*batch_rows < 1)
         *batch_rows = 1;
-    *spill_rows = (left - fixed - *batch_rows * row) / spill_row;
-    if (*spill_rows > UINT32_MAX - 1)
-        *spill_rows = UINT32_MAX - 1;
-    if (*spill_rows > a->slab.rows)
-        *spill_rows = a->slab.rows + 1;
-    if (*batch_rows > *spill_rows)
-        *batch_rows = *spill_rows;
+    *buffer_rows = (left - fixed - *batch_rows * row) / buffer_row;
+    if (*buffer_rows > UINT32_MAX - 1)
+        *buffer_rows = UINT32_MAX - 1;
+    if (*buffer_rows > a->slab.rows)
+        *buffer_rows = a->slab.rows + 1;
+    if (*batch_rows > *buffer_rows)
+        *batch_rows = *buffer_rows;
     return MPIVF_OK;
 }
 
@@ -104,12 +104,12 @@ adding_init(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
-    size_t batch_rows = 0, spill_rows = 0;
+    size_t batch_rows = 0, buffer_rows = 0;
     mpivf_status status =
         mpivf_slab_init(&a->slab, add->source, add->meta.seed, add->set, add->ranges);
     THEN(status, mpivf_skew_init(ctx, &a->skew, add->meta.lists));
-    THEN(status, plan_memory(a, &batch_rows, &spill_rows));
-    THEN(status, mpivf_spill_init(ctx, &a->spill, &add->meta, spill_rows));
+    THEN(status, plan_memory(a, &batch_rows, &buffer_rows));
+    THEN(status, mpivf_shard_buffer_init(ctx, &a->buffer, &add->meta, buffer_rows));
     if (status == MPIVF_OK)
         status =
             mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows, wide(a));
@@ -126,7 +126,7 @@ adding_clear(struct adding *a)
 {
     mpivf_reader_clear(&a->reader);
     mpivf_slab_clear(&a->slab);
-    mpivf_spill_clear(&a->spill);
+    mpivf_shard_buffer_clear(&a->buffer);
     mpivf_free(a->add->par->ctx, a->list);
     mpivf_free(a->add->par->ctx, a->stored);
 }
@@ -179,12 +179,12 @@ write_shard(struct adding *a)
 {
     const struct mpivf_observer *observer = a->add->observer;
     (void)mpivf_reader_wait(&a->reader); /* what is here is whole even if the next rows are not */
-    mpivf_status status = observer ? observer->keep(observer->arg) : MPIVF_OK;
+    mpivf_status status = observer ? observer->save(observer->arg) : MPIVF_OK;
     if (status)
         return status;
     if (a->add->ranges == 0 && a->add->par->rank == 0) /* no rank has a row: one empty shard */
-        return mpivf_shard_write_any(&a->spill, a->add->folder);
-    return mpivf_shard_write(&a->spill, a->add->folder);
+        return mpivf_shard_write_any(&a->buffer, a->add->folder);
+    return mpivf_shard_write(&a->buffer, a->add->folder);
 }
 
 /* Before rows are filed: as float64 they are only seen here. */
@@ -200,13 +200,16 @@ show_batch(struct adding *a)
     return status;
 }
 
-/* Rows of the spill from `first` on, just put there, against those of the batch that they were. */
+/*
+ * Rows of the shard buffer from `first` on, just put there, against those of the batch that they
+ * were.
+ */
 static void
 measure(struct adding *a, size_t first)
 {
     const struct mpivf_codec *codec = a->add->meta.codec;
     const struct mpivf_coarse *coarse = a->add->coarse;
-    const struct mpivf_spill *spill = &a->spill;
+    const struct mpivf_shard_buffer *buffer = &a->buffer;
     const struct mpivf_batch *batch = a->batch;
     size_t dim = coarse->dim, code_bytes = mpivf_codec_bytes(codec, dim);
     if (codec->exact && !batch->lost)
@@ -216,12 +219,12 @@ measure(struct adding *a, size_t first)
         struct mpivf_loss mine = {.rows = 0};
         float *stored = codec->exact ? NULL : a->stored + (size_t)omp_get_thread_num() * dim;
 #pragma omp for schedule(static)
-        for (size_t at = first; at < spill->rows; at++) {
-            size_t i = spill->order[at];
+        for (size_t at = first; at < buffer->rows; at++) {
+            size_t i = buffer->order[at];
             if (stored)
-                codec->decode(spill->code + at * code_bytes, 1, dim, stored);
+                codec->decode(buffer->code + at * code_bytes, 1, dim, stored);
             mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
-                           coarse->centroid + spill->list[at] * dim,
+                           coarse->centroid + buffer->list[at] * dim,
                            batch->lost ? batch->lost[i] : 0, dim);
         }
 #pragma omp critical
@@ -233,16 +236,16 @@ measure(struct adding *a, size_t first)
 static mpivf_status
 keep_batch(struct adding *a)
 {
-    struct mpivf_spill *spill = &a->spill;
+    struct mpivf_shard_buffer *buffer = &a->buffer;
     const struct mpivf_batch *batch = a->batch;
-    if (!mpivf_spill_fits(spill, batch->rows, batch->ranges)) {
+    if (!mpivf_shard_buffer_fits(buffer, batch->rows, batch->ranges)) {
         mpivf_status status = write_shard(a);
         if (status)
             return status;
     }
-    mpivf_spill_cover(spill, batch->range, batch->ranges, a->rowsum);
-    size_t first = spill->rows;
-    mpivf_spill_put(spill, batch->row, batch->rows, a->list, batch->id);
+    mpivf_shard_buffer_cover(buffer, batch->range, batch->ranges, a->rowsum);
+    size_t first = buffer->rows;
+    mpivf_shard_buffer_put(buffer, batch->row, batch->rows, a->list, batch->id);
     measure(a, first);
     mpivf_skew_count(&a->skew, a->list, batch->rows);
     return MPIVF_OK;
@@ -299,7 +302,7 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
         status = mpivf_source_unchanged_all(add->ids);
     THEN(status, mpivf_agree_all(par, write_shard(&a)));
     progress.phase->bytes_read = add->source->bytes_read - read_before;
-    progress.phase->bytes_written = a.spill.bytes_written;
+    progress.phase->bytes_written = a.buffer.bytes_written;
     mpivf_phase_end(&progress);
     adding_clear(&a);
     /* now that there is room */

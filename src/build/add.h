@@ -1,9 +1,9 @@
 /*
- * add: read this rank's slab, file each row under its list, and spill sorted shards.
+ * add: read this rank's slab, assign each row to its list, and write sorted shards.
  *
- * While a batch is filed the next one is read. Memory follows the budget: read buffers and a spill
- * of whatever is left; when the spill is full it becomes a shard. How often that happens changes no
- * byte of the index.
+ * While a batch is assigned the next one is read. Memory follows the budget: read buffers and a
+ * shard buffer of whatever is left; when that is full it becomes a shard. How often that happens
+ * changes no byte of the index.
  */
 #ifndef MPIVF_BUILD_ADD_H
 #define MPIVF_BUILD_ADD_H

@@ -11,10 +11,10 @@ enum { ROUNDS = 24, LOCAL = 4, TRIES = 4, DENSE = 64 };
 
 /* A round of cutting. */
 struct cut {
-    uint64_t *first; /* owned, [lists + 1]: seeds of each list */
-    uint64_t *size;  /* owned, [lists]: rows of the sample */
-    uint64_t *worth; /* owned, [lists]: as how many they count, mpivf_repair_worth */
-    uint8_t *tries;  /* owned, [lists]: rounds in which it was cut and hardly shrank */
+    uint64_t *first;  /* owned, [lists + 1]: seeds of each list */
+    uint64_t *size;   /* owned, [lists]: rows of the sample */
+    uint64_t *weight; /* owned, [lists]: as how many they count, mpivf_repair_weights */
+    uint8_t *tries;   /* owned, [lists]: rounds in which it was cut and hardly shrank */
     size_t lists, seeds, added;
 };
 
@@ -25,9 +25,9 @@ cut_init_all(const struct mpivf_lloyd *lloyd, struct cut *cut)
     *cut = (struct cut){.lists = lloyd->coarse->lists};
     cut->first = mpivf_alloc_zero(ctx, "list sizes", cut->lists + 1, sizeof *cut->first);
     cut->size = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->size);
-    cut->worth = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->worth);
+    cut->weight = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->weight);
     cut->tries = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->tries);
-    bool room = cut->first && cut->size && cut->worth && cut->tries;
+    bool room = cut->first && cut->size && cut->weight && cut->tries;
     return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
 }
 
@@ -36,7 +36,7 @@ cut_clear(struct mpivf_context *ctx, struct cut *cut)
 {
     mpivf_free(ctx, cut->first);
     mpivf_free(ctx, cut->size);
-    mpivf_free(ctx, cut->worth);
+    mpivf_free(ctx, cut->weight);
     mpivf_free(ctx, cut->tries);
 }
 
@@ -52,12 +52,12 @@ count_all(struct mpivf_lloyd *lloyd, struct cut *cut)
     if (status)
         return status;
     if (par->rank == 0) {
-        mpivf_repair_worth(lloyd, cut->worth);
+        mpivf_repair_weights(lloyd, cut->weight);
         for (size_t l = 0; l < cut->lists; l++)
             cut->size[l] = (uint64_t)mpivf_lloyd_counts(lloyd)[l];
     }
     mpivf_bcast_all(par, cut->size, cut->lists * sizeof *cut->size);
-    mpivf_bcast_all(par, cut->worth, cut->lists * sizeof *cut->worth);
+    mpivf_bcast_all(par, cut->weight, cut->lists * sizeof *cut->weight);
     return MPIVF_OK;
 }
 
@@ -66,13 +66,13 @@ count_all(struct mpivf_lloyd *lloyd, struct cut *cut)
  * few, then with more.
  */
 static uint64_t
-parts_of(const struct cut *cut, size_t l, uint64_t most)
+parts_of(const struct cut *cut, size_t l, uint64_t max)
 {
-    uint64_t size = cut->size[l], worth = cut->worth[l], parts = (size + most - 1) / most;
-    uint64_t few = (worth > 2 * most ? worth / most : 2) << cut->tries[l];
-    if (worth == 0 || cut->tries[l] == TRIES)
+    uint64_t size = cut->size[l], weight = cut->weight[l], parts = (size + max - 1) / max;
+    uint64_t few = (weight > 2 * max ? weight / max : 2) << cut->tries[l];
+    if (weight == 0 || cut->tries[l] == TRIES)
         return 1;
-    return worth < size / DENSE && few < parts ? few : parts;
+    return weight < size / DENSE && few < parts ? few : parts;
 }
 
 /*
@@ -81,15 +81,15 @@ parts_of(const struct cut *cut, size_t l, uint64_t most)
  * little: rows come over from the lists around it.
  */
 static void
-plan_cuts(struct cut *cut, const struct cut *before, uint64_t most)
+plan_cuts(struct cut *cut, const struct cut *before, uint64_t max)
 {
     cut->seeds = cut->added = 0;
     for (size_t l = 0; l < cut->lists; l++) {
         bool known = l < before->lists, was_cut = known && before->first[l + 1] > before->first[l];
         bool shrank = was_cut && cut->size[l] <= before->size[l] - before->size[l] / 8;
         cut->tries[l] = known && !shrank ? before->tries[l] + was_cut : 0;
-        uint64_t parts = parts_of(cut, l, most);
-        if (parts > 1 && cut->lists + cut->added + parts - 1 <= MPIVF_MOST_LISTS) {
+        uint64_t parts = parts_of(cut, l, max);
+        if (parts > 1 && cut->lists + cut->added + parts - 1 <= MPIVF_MAX_LISTS) {
             cut->seeds += parts;
             cut->added += parts - 1;
         }
@@ -156,7 +156,7 @@ settle_all(struct mpivf_lloyd *lloyd)
 }
 
 mpivf_status
-mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
+mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
                   struct mpivf_balanced *balanced)
 {
     struct mpivf_context *ctx = lloyd->par->ctx;
@@ -172,7 +172,7 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
             for (size_t l = 0; l < cut.lists; l++)
                 balanced->largest =
                     cut.size[l] > balanced->largest ? cut.size[l] : balanced->largest;
-            plan_cuts(&cut, &before, most);
+            plan_cuts(&cut, &before, max);
             more = cut.added > 0 && balanced->rounds < ROUNDS;
         }
         if (status == MPIVF_OK && more) {

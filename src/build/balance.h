@@ -17,12 +17,12 @@ struct mpivf_balanced {
 };
 
 /*
- * Cut the lists of lloyd->coarse, which grows, until none holds more than `most` rows of the
- * sample, or cutting no longer helps, or there are MPIVF_MOST_LISTS. Memory: while the quantizer
+ * Cut the lists of lloyd->coarse, which grows, until none holds more than `max` rows of the
+ * sample, or cutting no longer helps, or there are MPIVF_MAX_LISTS. Memory: while the quantizer
  * grows, the larger one beside it. Collective, agreed.
  */
 mpivf_status
-mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t most,
+mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
                   struct mpivf_balanced *balanced);
 
 #endif

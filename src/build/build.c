@@ -161,14 +161,14 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
                             .bad_rows = b->options->train.bad_rows,
                             .folder = b->work.claim.folder,
                             .observer = b->options->observer};
-    size_t most = b->work.ranges + 1;
-    struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", most, sizeof *gap);
-    struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", most, sizeof *set);
+    size_t max = b->work.ranges + 1;
+    struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", max, sizeof *gap);
+    struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", max, sizeof *set);
     mpivf_status status = mpivf_agree_all(par, gap && set ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
         size_t gaps = mpivf_range_gaps(b->work.covered, b->work.ranges, b->source.rows, gap);
         add.set = set;
-        add.ranges = mpivf_range_cut(gap, gaps, b->want, set, most);
+        add.ranges = mpivf_range_cut(gap, gaps, b->want, set, max);
         uint64_t rows = mpivf_range_rows(set, add.ranges);
         built->reused_rows = b->want.rows - rows;
         if (rows > 0 || b->work.shards == 0) {
@@ -353,12 +353,12 @@ static void
 note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
            const struct mpivf_list_sizes *list_sizes)
 {
-    unsigned long long most = options->train.max_list, empty = list_sizes->empty;
-    if (most > 0 && list_sizes->largest > most)
+    unsigned long long max = options->train.max_list, empty = list_sizes->empty;
+    if (max > 0 && list_sizes->largest > max)
         mpivf_note(ctx,
                    "the largest list has %llu rows, more than --max-list %llu: its rows are "
                    "equal, or the sample did not show them all",
-                   (unsigned long long)list_sizes->largest, most);
+                   (unsigned long long)list_sizes->largest, max);
     if (options->model == NULL && empty > list_sizes->lists / MANY_EMPTY)
         mpivf_note(ctx,
                    "%llu of %llu lists are empty, since too few rows differ; --lists %llu "

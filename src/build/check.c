@@ -94,10 +94,10 @@ mpivf_build_check_memory(const struct mpivf_building *b)
         {"merging shards", "ask for a smaller --fan-in",
          mpivf_join_bytes(&meta, o->fan_in, ctx->threads)},
     };
-    size_t most = 0;
+    size_t max = 0;
     for (size_t i = 1; i < sizeof phase / sizeof phase[0]; i++)
-        most = phase[i].bytes > phase[most].bytes ? i : most;
-    return mpivf_memory_plan(ctx, phase[most].what, phase[most].bytes, 0, phase[most].other, NULL);
+        max = phase[i].bytes > phase[max].bytes ? i : max;
+    return mpivf_memory_plan(ctx, phase[max].what, phase[max].bytes, 0, phase[max].other, NULL);
 }
 
 mpivf_status

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { NEAR_BYTES = 64 << 10, MOST_RANGES = 4096, BUFFER = 16 << 20 };
+enum { NEAR_BYTES = 64 << 10, MAX_RANGES = 4096, BUFFER = 16 << 20 };
 
 struct numbers {
     uint64_t seed, first;
@@ -40,12 +40,12 @@ struct reading {
     uint64_t threshold[MPIVF_SAMPLE_LEVELS]; /* hashes up to it are drawn for the level */
     uint64_t near;                           /* rows between two sampled ones that are read along */
     struct mpivf_range run;                  /* of the slab, what is left of it */
-    struct mpivf_range *range;               /* owned, [MOST_RANGES] */
+    struct mpivf_range *range;               /* owned, [MAX_RANGES] */
     size_t ranges;
     float *buffer;                    /* owned */
     size_t room[MPIVF_SAMPLE_LEVELS]; /* rows drawn for each level, by this rank */
     double *lost;                     /* owned, [most_rows], of a float64 source; else NULL */
-    uint64_t most_rows;
+    uint64_t max_rows;
     uint64_t rowsum; /* of the drawn rows so far */
 };
 
@@ -84,7 +84,7 @@ next_ranges(struct reading *r)
             uint64_t gap =
                 last && row >= last->row + last->rows ? row - (last->row + last->rows) : UINT64_MAX;
             uint64_t more = gap <= r->near ? gap + 1 : 1;
-            if (rows + more > r->most_rows || (gap > r->near && r->ranges == MOST_RANGES))
+            if (rows + more > r->max_rows || (gap > r->near && r->ranges == MAX_RANGES))
                 break;
             rows += more;
             if (gap <= r->near)
@@ -105,7 +105,7 @@ static mpivf_status
 keep_rows(struct reading *r, const struct mpivf_train_options *options, struct mpivf_sample *sample)
 {
     size_t dim = r->source->dim;
-    float *unit = r->buffer + r->most_rows * dim;
+    float *unit = r->buffer + r->max_rows * dim;
     const double *lost = r->lost;
     const float *from = r->buffer;
     mpivf_status status = MPIVF_OK;
@@ -153,7 +153,7 @@ count_drawn(struct reading *r, size_t count[MPIVF_SAMPLE_LEVELS])
 size_t
 mpivf_draw_bytes(const struct mpivf_source *source)
 {
-    return (MOST_RANGES + source->blocks + 1) * sizeof(struct mpivf_range) +
+    return (MAX_RANGES + source->blocks + 1) * sizeof(struct mpivf_range) +
            2 * mpivf_source_row_bytes(source) + 4096;
 }
 
@@ -168,16 +168,16 @@ reading_init(struct reading *r)
     count_drawn(r, r->room);
     r->near = r->source->chunk_rows ? r->source->chunk_rows : NEAR_BYTES / row_bytes;
     size_t left = mpivf_memory_left(ctx), places = r->room[0] + r->room[1] + r->room[2];
-    size_t least = mpivf_sample_least_bytes(r->source->dim, places, ctx->threads);
-    size_t bytes = left > least ? (left - least) / 4 : 0;
+    size_t min = mpivf_sample_min_bytes(r->source->dim, places, ctx->threads);
+    size_t bytes = left > min ? (left - min) / 4 : 0;
     bytes = bytes < BUFFER ? bytes : BUFFER;
-    r->most_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
-    if (r->near >= r->most_rows)
-        r->near = r->most_rows - 1;
-    r->range = mpivf_alloc(ctx, "ranges", MOST_RANGES, sizeof *r->range);
-    r->buffer = mpivf_alloc(ctx, "the read buffer", r->most_rows + 1, row_bytes);
+    r->max_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
+    if (r->near >= r->max_rows)
+        r->near = r->max_rows - 1;
+    r->range = mpivf_alloc(ctx, "ranges", MAX_RANGES, sizeof *r->range);
+    r->buffer = mpivf_alloc(ctx, "the read buffer", r->max_rows + 1, row_bytes);
     bool f64 = r->source->type == MPIVF_F64;
-    r->lost = f64 ? mpivf_alloc(ctx, "the read buffer", r->most_rows, sizeof *r->lost) : NULL;
+    r->lost = f64 ? mpivf_alloc(ctx, "the read buffer", r->max_rows, sizeof *r->lost) : NULL;
     return r->range && r->buffer && (r->lost || !f64) ? MPIVF_OK : MPIVF_MEMORY;
 }
 
@@ -208,13 +208,12 @@ static void
 thresholds_all(struct reading *r, const struct mpivf_draw *draw)
 {
     const uint64_t *wanted = draw->wanted;
-    uint64_t most =
+    uint64_t max =
         threshold_all(r->source->par, r->seed, r->source->rows, wanted[MPIVF_SAMPLE_ALL]);
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
-        r->threshold[l] =
-            wanted[l] >= wanted[MPIVF_SAMPLE_ALL]
-                ? most
-                : (uint64_t)((__uint128_t)most * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
+        r->threshold[l] = wanted[l] >= wanted[MPIVF_SAMPLE_ALL]
+                              ? max
+                              : (uint64_t)((__uint128_t)max * wanted[l] / wanted[MPIVF_SAMPLE_ALL]);
 }
 
 static mpivf_status

@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-    BUFFER_MOST = 4 << 20,
-    BUFFER_LEAST = 16 << 10,
+    MAX_BUFFER = 4 << 20,
+    MIN_BUFFER = 16 << 10,
     STREAM_EXTRA = 16 << 10 /* checksums, paths, ranges and heads of allocations */
 };
 
@@ -24,7 +24,7 @@ row_bytes(const struct mpivf_index_meta *meta)
 size_t
 mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads)
 {
-    size_t offsets = (meta->lists + 1) * sizeof(uint64_t), each = BUFFER_LEAST + row_bytes(meta);
+    size_t offsets = (meta->lists + 1) * sizeof(uint64_t), each = MIN_BUFFER + row_bytes(meta);
     size_t create = 3 * offsets + mpivf_coarse_bytes(meta->lists, meta->dim, threads);
     size_t fill = (inputs + 1) * (2 * offsets + each + STREAM_EXTRA);
     return (create > fill ? create : fill) + STREAM_EXTRA;
@@ -196,7 +196,7 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
     if (!f->stored || !f->checksum)
         return MPIVF_MEMORY;
     size_t each = mpivf_memory_left(ctx) / (f->inputs + 2);
-    each = each > BUFFER_MOST ? BUFFER_MOST : each < BUFFER_LEAST ? BUFFER_LEAST : each - 4096;
+    each = each > MAX_BUFFER ? MAX_BUFFER : each < MIN_BUFFER ? MIN_BUFFER : each - 4096;
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
         const struct mpivf_index *from = &f->input[i];
         struct mpivf_file file = mpivf_index_file(from);
@@ -246,7 +246,7 @@ fill_list(struct fill *f, uint64_t list)
     mpivf_status status = MPIVF_OK;
     for (uint64_t n = 0; n < rows && status == MPIVF_OK; n++) {
         uint64_t from = f->inputs;
-        int64_t least = 0;
+        int64_t min = 0;
         for (uint64_t i = 0; i < f->inputs; i++) {
             struct mpivf_stream *stream = &f->stream[i];
             if (stream->row + stream->at >= f->input[i].list_offset[list + 1])
@@ -255,15 +255,15 @@ fill_list(struct fill *f, uint64_t list)
             if (status)
                 return status;
             int64_t id = id_at_hand(stream);
-            if (from == f->inputs || id < least) {
+            if (from == f->inputs || id < min) {
                 from = i;
-                least = id;
+                min = id;
             }
         }
         if (from == f->inputs)
             return mpivf_fail(f->ctx, MPIVF_INTERNAL, "list %llu came out short",
                               (unsigned long long)list);
-        if (least == last)
+        if (min == last)
             return mpivf_fail(f->ctx, MPIVF_INPUT, "the id %lld is given to two rows",
                               (long long)last);
         struct mpivf_stream *stream = &f->stream[from];
@@ -271,7 +271,7 @@ fill_list(struct fill *f, uint64_t list)
                                          mpivf_stream_row(stream, 2)};
         status = mpivf_stream_put(&f->out, row);
         mpivf_stream_advance(stream);
-        last = least;
+        last = min;
     }
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
         uint64_t stored = f->stored[i * (f->end - f->first) + list - f->first];

@@ -64,14 +64,14 @@ mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threa
 {
     size_t cells = top_lists(lists), state = (lists + 1) * sizeof(uint64_t) + (64 << 10);
     size_t sums = mpivf_lloyd_bytes(lists, dim, root), seeds = mpivf_seeds_bytes(lists, dim, root);
-    size_t least = mpivf_coarse_bytes(lists, dim, threads) + state;
+    size_t min = mpivf_coarse_bytes(lists, dim, threads) + state;
     if (lists <= FLAT_LISTS)
-        return least + larger(seeds, sums);
+        return min + larger(seeds, sums);
     size_t top = mpivf_coarse_bytes(cells, dim, threads) + mpivf_lloyd_bytes(cells, dim, root) +
                  cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
     size_t cut = sums + mpivf_coarse_subsets_bytes(dim, threads);
     size_t near = sums + mpivf_near_bytes(metric, lists, dim, threads);
-    return least + larger(near, top + larger(seeds, cut)); /* one after the other */
+    return min + larger(near, top + larger(seeds, cut)); /* one after the other */
 }
 
 /* ---- the first centroids ---- */
@@ -305,21 +305,21 @@ local_all(struct kmeans *km, struct mpivf_near *near, double work, double enough
 
 /* Cut lists that are too large, and say so when some stay. */
 static mpivf_status
-cap_all(struct kmeans *km, uint64_t most)
+cap_all(struct kmeans *km, uint64_t max)
 {
     struct mpivf_balanced balanced;
     km->lloyd.relaxation = 1;
-    mpivf_status status = mpivf_balance_all(&km->lloyd, km->options->seed, most, &balanced);
+    mpivf_status status = mpivf_balance_all(&km->lloyd, km->options->seed, max, &balanced);
     if (status)
         return status;
     km->trained->lists = km->coarse->lists;
     km->trained->split = balanced.added;
-    if (balanced.largest > most && km->par->rank == 0)
+    if (balanced.largest > max && km->par->rank == 0)
         mpivf_note(km->par->ctx,
                    "the largest list has %llu of the sampled rows after %llu rounds of "
                    "cutting, %llu were wanted at most: its rows are equal, or nearly",
                    (unsigned long long)balanced.largest, (unsigned long long)balanced.rounds,
-                   (unsigned long long)most);
+                   (unsigned long long)max);
     return MPIVF_OK;
 }
 
@@ -367,7 +367,7 @@ refine_all(struct kmeans *km, bool placed)
 
 mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
-                 const struct mpivf_train_options *options, uint64_t most,
+                 const struct mpivf_train_options *options, uint64_t max,
                  struct mpivf_progress *progress, struct mpivf_coarse *coarse,
                  struct mpivf_trained *trained)
 {
@@ -407,8 +407,8 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
         status =
             guess ? guess_all(&km, cells) : seed_all(&km, coarse, MPIVF_SAMPLE_ALL, 1, NULL, first);
     THEN(status, refine_all(&km, guess));
-    if (status == MPIVF_OK && most > 0)
-        status = cap_all(&km, most);
+    if (status == MPIVF_OK && max > 0)
+        status = cap_all(&km, max);
     mpivf_lloyd_clear(&km.lloyd);
     return status;
 }

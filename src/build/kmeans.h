@@ -27,13 +27,13 @@ mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threa
 /*
  * Move the centroids of `coarse` (initialised, not yet set) to a local minimum of the mean
  * distance; spherical for ip and cosine, whose sample rows are unit vectors. The reported objective
- * is of the centroids before the last update. Lists with more than `most` rows of the sample are
+ * is of the centroids before the last update. Lists with more than `max` rows of the sample are
  * cut, so that there are more of them (balance.h); 0 = as they come. MPIVF_INPUT when fewer rows
  * were drawn than there are lists. Collective, agreed.
  */
 mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
-                 const struct mpivf_train_options *options, uint64_t most,
+                 const struct mpivf_train_options *options, uint64_t max,
                  struct mpivf_progress *progress, struct mpivf_coarse *coarse,
                  struct mpivf_trained *trained);
 

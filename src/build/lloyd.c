@@ -32,16 +32,16 @@ numbers(const struct mpivf_lloyd *lloyd)
 }
 
 /*
- * The largest power of two by which `total` values up to `most` can be summed in int64, and one
+ * The largest power of two by which `total` values up to `max` can be summed in int64, and one
  * value stays below 2^51.
  */
 static double
-fixed_point_scale(uint64_t total, double most)
+fixed_point_scale(uint64_t total, double max)
 {
-    int bits_total, bits_most;
+    int bits_total, max_bits;
     frexp((double)total, &bits_total);
-    frexp(most, &bits_most);
-    int shift = 62 - (bits_total > 11 ? bits_total : 11) - bits_most;
+    frexp(max, &max_bits);
+    int shift = 62 - (bits_total > 11 ? bits_total : 11) - max_bits;
     return ldexp(1.0, shift > 1000 ? 1000 : shift);
 }
 
@@ -53,12 +53,12 @@ mpivf_lloyd_bytes(size_t lists, size_t dim, bool root)
 
 /* The rows of the largest block. */
 static size_t
-most_rows(const struct mpivf_sample *sample)
+max_rows(const struct mpivf_sample *sample)
 {
-    size_t most = 0;
+    size_t max = 0;
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
-        most = sample->rows[l] > most ? sample->rows[l] : most;
-    return most < sample->block_rows ? most : sample->block_rows;
+        max = sample->rows[l] > max ? sample->rows[l] : max;
+    return max < sample->block_rows ? max : sample->block_rows;
 }
 
 mpivf_status
@@ -95,7 +95,7 @@ allocate(struct mpivf_lloyd *lloyd)
     static const char what[] = "the training";
     const struct mpivf_sample *sample = lloyd->sample;
     struct mpivf_context *ctx = lloyd->par->ctx;
-    size_t block = most_rows(sample), places = sample->first[MPIVF_SAMPLE_LEVELS];
+    size_t block = max_rows(sample), places = sample->first[MPIVF_SAMPLE_LEVELS];
     lloyd->list = mpivf_alloc(ctx, what, places, sizeof *lloyd->list);
     lloyd->order = mpivf_alloc(ctx, what, block, sizeof *lloyd->order);
     lloyd->old = mpivf_alloc(ctx, what, block, sizeof *lloyd->old);
@@ -129,12 +129,12 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
 {
     const struct mpivf_par *par = lloyd->par;
     size_t dim = lloyd->coarse->dim;
-    double most = mpivf_max_all(par, lloyd->sample->most);
+    double max = mpivf_max_all(par, lloyd->sample->max);
     uint64_t total = mpivf_sum_u64_all(par, mpivf_sample_rows(lloyd->sample, MPIVF_SAMPLE_ALL));
-    lloyd->scale = fixed_point_scale(total, most);
+    lloyd->scale = fixed_point_scale(total, max);
     /* centroids that go 1.5 times the way are within 3 times the largest value, or little more */
     lloyd->coarse_scale =
-        fixed_point_scale(total, lloyd->spherical ? 2.0 : (double)dim * 16.0 * most * most);
+        fixed_point_scale(total, lloyd->spherical ? 2.0 : (double)dim * 16.0 * max * max);
     lloyd->fine_scale = lloyd->coarse_scale * fixed_point_scale(total, 1);
     return mpivf_agree_all(par, allocate(lloyd));
 }

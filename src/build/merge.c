@@ -168,10 +168,10 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     if (merge->fan_in < 2)
         return mpivf_fail(ctx, MPIVF_USAGE, "a merge needs a fan-in of 2 at least");
     mpivf_phase_begin(&progress, par, report, "merge", "rows", 0);
-    uint64_t most = (merge->inputs + merge->fan_in - 1) / merge->fan_in;
+    uint64_t max = (merge->inputs + merge->fan_in - 1) / merge->fan_in;
     /* names of a round's outputs, twice: they are the next round's inputs */
-    char(*name)[MPIVF_PATH] = mpivf_alloc(ctx, "names of shards", 2 * most + 2, sizeof *name);
-    const char **input = mpivf_alloc(ctx, "names of shards", most + 1, sizeof *input);
+    char(*name)[MPIVF_PATH] = mpivf_alloc(ctx, "names of shards", 2 * max + 2, sizeof *name);
+    const char **input = mpivf_alloc(ctx, "names of shards", max + 1, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, name && input ? MPIVF_OK : MPIVF_MEMORY);
 
     struct round round = {
@@ -179,7 +179,7 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     for (merge->rounds = 0; status == MPIVF_OK && !round.last; merge->rounds++) {
         round.groups = (round.inputs + merge->fan_in - 1) / merge->fan_in;
         round.last = round.groups == 1;
-        char(*output)[MPIVF_PATH] = name + (merge->rounds % 2 ? most + 1 : 0);
+        char(*output)[MPIVF_PATH] = name + (merge->rounds % 2 ? max + 1 : 0);
         status = round_all(&round, &progress, output);
         for (uint64_t g = 0; g < round.groups && status == MPIVF_OK; g++)
             input[g] = output[g];

@@ -11,7 +11,7 @@
 static const double NUDGE = 0.25;
 
 /* What a list must be worth to be split. */
-static const double LEAST = 0x1p-10;
+static const double MIN_WEIGHT = 0x1p-10;
 
 /*
  * On rank 0: how much the n rows of list l differ, all together, at most: their squares less those
@@ -36,21 +36,21 @@ scatter(const struct mpivf_lloyd *lloyd, size_t l, double n, double *noise)
 }
 
 /* Of a list, when others are split for those that are empty. */
-struct worth {
+struct weight {
     double scatter, rows; /* a row's; how many */
 };
 
 /* The rows of a list, no more of them than rows that scatter as usual would need to scatter so. */
 static double
-worth_of(const struct worth *worth, double usual)
+weight_of(const struct weight *weight, double usual)
 {
-    double most = worth->rows * worth->scatter / usual;
-    return worth->rows < 2 ? 0 : most < worth->rows ? most : worth->rows;
+    double max = weight->rows * weight->scatter / usual;
+    return weight->rows < 2 ? 0 : max < weight->rows ? max : weight->rows;
 }
 
 /* A heap of lists, the one that is worth most on top, ties to the smaller number. */
 struct heap {
-    const struct worth *worth;
+    const struct weight *weight;
     double usual;
     uint32_t *list;
     size_t n;
@@ -59,7 +59,8 @@ struct heap {
 static bool
 above(const struct heap *heap, uint32_t a, uint32_t b)
 {
-    double x = worth_of(&heap->worth[a], heap->usual), y = worth_of(&heap->worth[b], heap->usual);
+    double x = weight_of(&heap->weight[a], heap->usual),
+           y = weight_of(&heap->weight[b], heap->usual);
     return x > y || (x == y && a < b);
 }
 
@@ -109,35 +110,35 @@ by_value(const void *a, const void *b)
  * in which rows differ, so that a few far off do not tell it; INFINITY without any. Lies where the
  * sums of the iteration were.
  */
-static struct worth *
+static struct weight *
 weigh(const struct mpivf_lloyd *lloyd, double *usual)
 {
     size_t lists = lloyd->coarse->lists, n = 0;
     double *value = (double *)(void *)lloyd->sum;
-    struct worth *worth = (struct worth *)(void *)(value + lists);
+    struct weight *weight = (struct weight *)(void *)(value + lists);
     const int64_t *count = mpivf_lloyd_counts(lloyd);
 #pragma omp parallel for num_threads(lloyd->coarse->threads)
     for (size_t l = 0; l < lists; l++) {
         double rows = (double)count[l], noise = 0;
-        worth[l] = (struct worth){rows > 1 ? scatter(lloyd, l, rows, &noise) / rows : 0, rows};
-        value[l] = rows > 1 && worth[l].scatter * rows > 2 * noise ? worth[l].scatter : 0;
+        weight[l] = (struct weight){rows > 1 ? scatter(lloyd, l, rows, &noise) / rows : 0, rows};
+        value[l] = rows > 1 && weight[l].scatter * rows > 2 * noise ? weight[l].scatter : 0;
     }
     for (size_t l = 0; l < lists; l++)
         if (value[l] > 0)
             value[n++] = value[l];
     qsort(value, n, sizeof *value, by_value);
     *usual = n > 0 ? value[n / 2] : INFINITY;
-    return worth;
+    return weight;
 }
 
 void
-mpivf_repair_worth(struct mpivf_lloyd *lloyd, uint64_t *rows)
+mpivf_repair_weights(struct mpivf_lloyd *lloyd, uint64_t *rows)
 {
     double usual;
-    const struct worth *worth = weigh(lloyd, &usual);
+    const struct weight *weight = weigh(lloyd, &usual);
     for (size_t l = 0; l < lloyd->coarse->lists; l++) {
-        double most = worth_of(&worth[l], usual);
-        rows[l] = most < LEAST ? 0 : (uint64_t)ceil(most);
+        double max = weight_of(&weight[l], usual);
+        rows[l] = max < MIN_WEIGHT ? 0 : (uint64_t)ceil(max);
     }
 }
 
@@ -164,24 +165,24 @@ mpivf_repair_empty(struct mpivf_lloyd *lloyd)
 {
     size_t lists = lloyd->coarse->lists;
     struct heap heap = {.list = (uint32_t *)(void *)lloyd->start}; /* no longer in use */
-    struct worth *worth = weigh(lloyd, &heap.usual);
-    heap.worth = worth;
+    struct weight *weight = weigh(lloyd, &heap.usual);
+    heap.weight = weight;
     uint64_t repaired = 0;
     for (size_t l = 0; l < lists; l++)
-        if (worth[l].rows > 0)
+        if (weight[l].rows > 0)
             heap.list[heap.n++] = (uint32_t)l;
     for (size_t i = heap.n / 2; i-- > 0;)
         sink(&heap, i);
     for (size_t empty = 0; empty < lists; empty++) {
-        uint32_t most = heap.list[0];
-        if (worth[empty].rows > 0)
+        uint32_t max = heap.list[0];
+        if (weight[empty].rows > 0)
             continue;
-        if (worth_of(&worth[most], heap.usual) < LEAST)
+        if (weight_of(&weight[max], heap.usual) < MIN_WEIGHT)
             break;
-        split(lloyd, most, empty, NUDGE * sqrt(worth[most].scatter / (double)lloyd->coarse->dim));
-        double half = floor(worth[most].rows / 2);
-        worth[empty] = (struct worth){worth[most].scatter, half};
-        worth[most].rows -= half;
+        split(lloyd, max, empty, NUDGE * sqrt(weight[max].scatter / (double)lloyd->coarse->dim));
+        double half = floor(weight[max].rows / 2);
+        weight[empty] = (struct weight){weight[max].scatter, half};
+        weight[max].rows -= half;
         sink(&heap, 0);
         push(&heap, (uint32_t)empty); /* room: as many as lists in all */
         repaired++;

@@ -19,6 +19,6 @@ mpivf_repair_empty(struct mpivf_lloyd *lloyd);
  * count little, equal ones not at all. Local.
  */
 void
-mpivf_repair_worth(struct mpivf_lloyd *lloyd, uint64_t *rows);
+mpivf_repair_weights(struct mpivf_lloyd *lloyd, uint64_t *rows);
 
 #endif

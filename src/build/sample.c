@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum {
-    BLOCK_MOST = 256 << 20, /* bytes of a block of a scratch file, where rows are not very wide */
-    BLOCK_LEAST = 256,      /* rows of it */
-    CENTRE_ROWS = 4096      /* so many rows tell the mean well enough */
+    MAX_BLOCK = 256 << 20, /* bytes of a block of a scratch file, where rows are not very wide */
+    MIN_BLOCK = 256,       /* rows of it */
+    CENTRE_ROWS = 4096     /* so many rows tell the mean well enough */
 };
 static const char what[] = "the training sample (a smaller --sample needs less)";
 
@@ -31,9 +31,9 @@ fixed_bytes(size_t dim, size_t rows, int threads)
 }
 
 size_t
-mpivf_sample_least_bytes(size_t dim, size_t rows, int threads)
+mpivf_sample_min_bytes(size_t dim, size_t rows, int threads)
 {
-    size_t block = rows < BLOCK_LEAST ? rows : BLOCK_LEAST;
+    size_t block = rows < MIN_BLOCK ? rows : MIN_BLOCK;
     return fixed_bytes(dim, rows, threads) + block * row_bytes(dim);
 }
 
@@ -55,14 +55,14 @@ choose_store(struct mpivf_sample *sample, size_t memory)
     sample->block_rows = places;
     if (left / bytes >= places)
         return MPIVF_OK;
-    size_t most = BLOCK_MOST / bytes < BLOCK_LEAST ? BLOCK_LEAST : BLOCK_MOST / bytes;
-    sample->block_rows = left / bytes < most ? left / bytes : most;
-    if (sample->block_rows < BLOCK_LEAST) {
-        size_t least = mpivf_sample_least_bytes(sample->dim, places, ctx->threads);
+    size_t max = MAX_BLOCK / bytes < MIN_BLOCK ? MIN_BLOCK : MAX_BLOCK / bytes;
+    sample->block_rows = left / bytes < max ? left / bytes : max;
+    if (sample->block_rows < MIN_BLOCK) {
+        size_t min = mpivf_sample_min_bytes(sample->dim, places, ctx->threads);
         size_t beside =
             ctx->memory.limit > 0 ? mpivf_memory_left(ctx) - memory : 0; /* for training */
         snprintf(text, sizeof text, "a sample of %zu rows", places);
-        return mpivf_memory_short(ctx, text, least + beside, "ask for a smaller --sample");
+        return mpivf_memory_short(ctx, text, min + beside, "ask for a smaller --sample");
     }
     mpivf_status status =
         mpivf_folder_space(ctx, sample->path, (uint64_t)places * sample->dim * sizeof(float),
@@ -127,7 +127,7 @@ mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, con
     size_t seen = mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
     if (place == sample->first[level + 1])
         return mpivf_fail(sample->ctx, MPIVF_INTERNAL, "the sample overflows");
-    sample->most = fmax(sample->most, (double)mpivf_kernel()->largest(row, dim));
+    sample->max = fmax(sample->max, (double)mpivf_kernel()->largest(row, dim));
     for (size_t j = 0; j < dim && seen < CENTRE_ROWS; j++)
         sample->centre[j] += (row[j] - sample->centre[j]) / (float)(seen + 1);
     sample->key[place] = key;

@@ -30,7 +30,7 @@ struct mpivf_sample {
     uint64_t *key;                         /* owned, [places]: the hash that drew the row */
     float *row;                            /* owned: [places, dim], or a block's */
     float *centre;          /* owned, [dim]: about the mean, to prepare rows around */
-    double most;            /* the largest |value| */
+    double max;             /* the largest |value| */
     double lost;            /* squares of what float32 took from rows, added up */
     struct mpivf_file file; /* the scratch file; fd -1 = in memory */
     char path[MPIVF_PATH];  /* of its folder, for messages */
@@ -52,7 +52,7 @@ struct mpivf_sample_block {
  * The fewest bytes that a sample of so many rows does with: a block in memory, the rest in a file.
  */
 size_t
-mpivf_sample_least_bytes(size_t dim, size_t rows, int threads);
+mpivf_sample_min_bytes(size_t dim, size_t rows, int threads);
 
 /*
  * Make room for so many rows of each level within `memory` bytes; the scratch file, if there has

@@ -1,9 +1,9 @@
 /*
  * shard: rows gathered in memory and written as one sorted file.
  *
- * A spill collects assigned, encoded rows until it is full; then mpivf_shard_write sorts them
- * by (list, id), writes them as a shard and empties the spill. A shard is whole when it has its
- * name, which tells its first row and how many it covers.
+ * A shard buffer collects assigned, encoded rows until it is full; then mpivf_shard_write sorts
+ * them by (list, id), writes them as a shard and empties it. A shard is whole when it has its name,
+ * which tells its first row and how many it covers.
  *
  * All threads work. Memory: 24 bytes and the row's planes for each row of capacity, 16 bytes a
  * list, and a MiB of buffers a thread, four at least.
@@ -13,7 +13,7 @@
 
 #include "index/format.h"
 
-struct mpivf_spill {
+struct mpivf_shard_buffer {
     struct mpivf_context *ctx;
     struct mpivf_index_meta meta; /* of every shard; rows, rejected and ranges set when written */
     uint64_t rowsum;              /* of the rows covered */
@@ -27,45 +27,45 @@ struct mpivf_spill {
     int64_t *rejected;           /* owned, [capacity] */
     size_t rejects;
     struct mpivf_range *range; /* owned, [most_ranges] */
-    size_t ranges, most_ranges;
+    size_t ranges, max_ranges;
     uint64_t bytes_written;
 };
 
 /* Bytes a row of capacity takes, and bytes beside the rows. */
 size_t
-mpivf_spill_row_bytes(const struct mpivf_index_meta *meta);
+mpivf_shard_buffer_row_bytes(const struct mpivf_index_meta *meta);
 size_t
-mpivf_spill_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
+mpivf_shard_buffer_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
 
-/* Release with mpivf_spill_clear, also after failure. Local. */
+/* Release with mpivf_shard_buffer_clear, also after failure. Local. */
 mpivf_status
-mpivf_spill_init(struct mpivf_context *ctx, struct mpivf_spill *spill,
-                 const struct mpivf_index_meta *meta, size_t capacity);
+mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *buffer,
+                        const struct mpivf_index_meta *meta, size_t capacity);
 
 void
-mpivf_spill_clear(struct mpivf_spill *spill);
+mpivf_shard_buffer_clear(struct mpivf_shard_buffer *buffer);
 
 /* Is there room for `rows` rows out of `ranges` ranges? */
 bool
-mpivf_spill_fits(const struct mpivf_spill *spill, size_t rows, size_t ranges);
+mpivf_shard_buffer_fits(const struct mpivf_shard_buffer *buffer, size_t rows, size_t ranges);
 
 /* Note that these ranges, whose rows have this checksum, are covered by what is put in. */
 void
-mpivf_spill_cover(struct mpivf_spill *spill, const struct mpivf_range *range, size_t ranges,
-                  uint64_t rowsum);
+mpivf_shard_buffer_cover(struct mpivf_shard_buffer *buffer, const struct mpivf_range *range,
+                         size_t ranges, uint64_t rowsum);
 
 /* Encode and keep n rows; a row whose list is UINT32_MAX was rejected. */
 void
-mpivf_spill_put(struct mpivf_spill *spill, const float *row, size_t n, const uint32_t *list,
-                const int64_t *id);
+mpivf_shard_buffer_put(struct mpivf_shard_buffer *buffer, const float *row, size_t n,
+                       const uint32_t *list, const int64_t *id);
 
-/* Write what is kept as a shard into `folder` and empty the spill; nothing for an empty one. */
+/* Write what is kept as a shard into `folder` and empty the buffer; nothing for an empty one. */
 mpivf_status
-mpivf_shard_write(struct mpivf_spill *spill, const char *folder);
+mpivf_shard_write(struct mpivf_shard_buffer *buffer, const char *folder);
 
 /* The same, a shard without rows of an empty one: a part of a job array may have none. */
 mpivf_status
-mpivf_shard_write_any(struct mpivf_spill *spill, const char *folder);
+mpivf_shard_write_any(struct mpivf_shard_buffer *buffer, const char *folder);
 
 /* The name of the shard that covers these rows, for mpivf_path. */
 #define MPIVF_SHARD_NAME "%s/shard-%016llx-%llu.h5"

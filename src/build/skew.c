@@ -68,15 +68,15 @@ mpivf_skew_compare_all(const struct mpivf_par *par, const struct mpivf_skew *ske
         mpivf_sum_all(par, all, lists);
         struct mpivf_difference mine = compare(skew->rows, all, lists);
         double excess = mine.found / (TIMES * mine.expected + FLOOR);
-        double most = mpivf_max_all(par, excess);
+        double max = mpivf_max_all(par, excess);
         /* counted from the last, so that the largest is the first of equals */
         uint64_t from_last = (uint64_t)(par->size - 1 - par->rank);
-        uint64_t worst = mpivf_max_u64_all(par, excess >= most ? from_last : 0);
+        uint64_t worst = mpivf_max_u64_all(par, excess >= max ? from_last : 0);
         bool me = from_last == worst;
         difference->rank = par->size - 1 - (int)worst;
         difference->found = mpivf_max_all(par, me ? mine.found : 0);
         difference->expected = mpivf_max_all(par, me ? mine.expected : 0);
-        difference->large = most > 1;
+        difference->large = max > 1;
     }
     mpivf_free(par->ctx, all);
     return status;

@@ -64,11 +64,11 @@ mpivf_train_check(struct mpivf_context *ctx, const struct mpivf_train_options *o
  * few lists that look full are more than that.
  */
 static uint64_t
-most_sampled(const struct mpivf_train_options *options, uint64_t sampled, uint64_t rows)
+max_sampled(const struct mpivf_train_options *options, uint64_t sampled, uint64_t rows)
 {
     double share = (double)sampled / (double)rows, full = (double)options->max_list * share;
-    double most = full - 3 * sqrt(full * (1 - share));
-    return options->max_list == 0 ? 0 : most < 2 ? 2 : (uint64_t)most;
+    double max = full - 3 * sqrt(full * (1 - share));
+    return options->max_list == 0 ? 0 : max < 2 ? 2 : (uint64_t)max;
 }
 
 /* The rows of the sample that a rank may get: an even share, and some more by chance. */
@@ -94,7 +94,7 @@ mpivf_train_bytes(const struct mpivf_par *par, const struct mpivf_source *source
 {
     size_t rest = rest_bytes(par, source, options), draw = mpivf_draw_bytes(source);
     size_t rows = share_of(par, sample_of(options, source->rows));
-    return mpivf_sample_least_bytes(source->dim, rows, par->ctx->threads) +
+    return mpivf_sample_min_bytes(source->dim, rows, par->ctx->threads) +
            (rest > draw ? rest : draw) + SLACK;
 }
 
@@ -182,9 +182,8 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     THEN(status,
          mpivf_agree_all(par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim)));
     if (status == MPIVF_OK)
-        status =
-            mpivf_kmeans_all(par, &sample, options, most_sampled(options, wanted, source->rows),
-                             &progress, coarse, trained);
+        status = mpivf_kmeans_all(par, &sample, options, max_sampled(options, wanted, source->rows),
+                                  &progress, coarse, trained);
     progress.phase->rows = mpivf_sample_rows(&sample, MPIVF_SAMPLE_ALL);
     progress.phase->bytes_read = sample.bytes_read;
     mpivf_phase_end(&progress);

@@ -79,15 +79,15 @@ show(struct mpivf_call *call, const struct mpivf_eval *eval)
 }
 
 static mpivf_status
-check_recall(struct mpivf_context *ctx, const struct mpivf_eval *eval, double least)
+check_recall(struct mpivf_context *ctx, const struct mpivf_eval *eval, double min)
 {
     bool ids = eval->counted == MPIVF_EVAL_IDS;
     int last = eval->depths - 1;
     double recall = ids ? eval->at[last].id_recall : eval->at[last].tie_recall;
-    if (recall >= least)
+    if (recall >= min)
         return MPIVF_OK;
     return mpivf_fail(ctx, MPIVF_BELOW, "%srecall@%llu is %.4f, below --min-recall %g",
-                      ids ? "id " : "", (unsigned long long)eval->at[last].k, recall, least);
+                      ids ? "id " : "", (unsigned long long)eval->at[last].k, recall, min);
 }
 
 static mpivf_status
@@ -123,8 +123,8 @@ const struct mpivf_command mpivf_cmd_eval = {
                 "  mpivf eval result.h5 sift-128-euclidean.hdf5 --json\n",
     .options = options,
     .fields = sizeof(struct fields),
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run_all = run_all,
     .print = print_table,
 };

@@ -13,7 +13,7 @@ struct fields {
 
 static const struct mpivf_option options[] = {
     {"rows", 'n', MPIVF_INTEGER, AT(generate.rows), 1, 1e12, "N", "rows of /train", NULL},
-    {"dim", 'd', MPIVF_INTEGER, AT(generate.dim), 1, MPIVF_MOST_COLUMNS, "D", "columns", NULL},
+    {"dim", 'd', MPIVF_INTEGER, AT(generate.dim), 1, MPIVF_MAX_COLUMNS, "D", "columns", NULL},
     {"queries", 0, MPIVF_INTEGER, AT(generate.queries), 1, 1e9, "N", "rows of /test, not in /train",
      NULL},
     {"clusters", 0, MPIVF_INTEGER, AT(generate.clusters), 1, 1e7, "N", "clusters", NULL},
@@ -62,7 +62,7 @@ const struct mpivf_command mpivf_cmd_generate = {
     .options = options,
     .fields = sizeof(struct fields),
     .defaults = defaults,
-    .least = 1,
-    .most = 1,
+    .min = 1,
+    .max = 1,
     .run_all = run_all,
 };

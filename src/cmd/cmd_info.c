@@ -64,9 +64,9 @@ show(struct mpivf_call *call, struct mpivf_index *index)
     mpivf_call_set(call, "source_fingerprint", fingerprint(meta->source_fingerprint));
     if (meta->stamped)
         mpivf_stamp_show(call, &meta->stamp);
-    uint64_t most = (uint64_t)f->rejected;
+    uint64_t max = (uint64_t)f->rejected;
     call->listing = (struct mpivf_listing){"rejected_ids", index->rejected,
-                                           meta->rejected < most ? meta->rejected : most};
+                                           meta->rejected < max ? meta->rejected : max};
     index->rejected = NULL; /* goes with the listing */
     return MPIVF_OK;
 }
@@ -99,7 +99,7 @@ const struct mpivf_command mpivf_cmd_info = {
     .options = options,
     .fields = sizeof(struct fields),
     .defaults = defaults,
-    .least = 1,
-    .most = 1,
+    .min = 1,
+    .max = 1,
     .run_all = run_all,
 };

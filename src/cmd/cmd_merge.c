@@ -74,7 +74,7 @@ const struct mpivf_command mpivf_cmd_merge = {
     .options = options,
     .fields = sizeof(struct fields),
     .defaults = defaults,
-    .least = 2,
-    .most = MPIVF_OPERANDS,
+    .min = 2,
+    .max = MPIVF_OPERANDS,
     .run_all = run_all,
 };

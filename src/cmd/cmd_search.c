@@ -17,7 +17,7 @@ static const struct mpivf_option options[] = {
     {"neighbours", 'k', MPIVF_INTEGER, AT(search.k), 1, 10000, "K", "neighbours of a query", NULL},
     {"queries", 0, MPIVF_INTEGER, AT(search.queries), 1, 1e9, "N",
      "only N of the queries, evenly spread; default: all", NULL},
-    {"probes", 'p', MPIVF_INTEGER, AT(search.probes), 1, MPIVF_MOST_LISTS, "P",
+    {"probes", 'p', MPIVF_INTEGER, AT(search.probes), 1, MPIVF_MAX_LISTS, "P",
      "lists a query looks into; default: 16", NULL},
     {"recall", 'r', MPIVF_REAL, AT(search.recall), 0, 1, "R",
      "instead of --probes: as many as give this recall on 100 of the queries", NULL},
@@ -79,7 +79,7 @@ const struct mpivf_command mpivf_cmd_search = {
     .options = options,
     .fields = sizeof(struct fields),
     .defaults = defaults,
-    .least = 3,
-    .most = 3,
+    .min = 3,
+    .max = 3,
     .run_all = run_all,
 };

@@ -67,7 +67,7 @@ const struct mpivf_command mpivf_cmd_train = {
     .options = options,
     .fields = sizeof(struct fields),
     .defaults = defaults,
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run_all = run_all,
 };

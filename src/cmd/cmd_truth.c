@@ -166,7 +166,7 @@ const struct mpivf_command mpivf_cmd_truth = {
     .options = options,
     .fields = sizeof(struct fields),
     .defaults = defaults,
-    .least = 2,
-    .most = 3,
+    .min = 2,
+    .max = 3,
     .run_all = run_all,
 };

@@ -42,7 +42,7 @@ const struct mpivf_command mpivf_cmd_verify = {
                 "  mpivf verify part-3 --json\n",
     .options = options,
     .fields = sizeof(struct fields),
-    .least = 1,
-    .most = 1,
+    .min = 1,
+    .max = 1,
     .run_all = run_all,
 };

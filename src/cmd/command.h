@@ -112,7 +112,7 @@ struct mpivf_command {
     const struct mpivf_option *options;
     size_t fields;                  /* bytes of the command's own struct */
     void (*defaults)(void *fields); /* set those that are not zero; NULL = none */
-    int least, most;                /* operands */
+    int min, max;                   /* operands */
     mpivf_status (*run_all)(struct mpivf_call *call);
     void (*print)(const json_t *result); /* for people; NULL = one line a member */
 };

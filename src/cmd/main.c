@@ -284,9 +284,8 @@ main(int argc, char **argv)
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
     set_defaults(command, &fields);
-    mpivf_status status =
-        mpivf_option_parse(&ctx, command->options, &fields, argc - 1, argv + 1, operand,
-                           command->least, command->most, &operands, &help);
+    mpivf_status status = mpivf_option_parse(&ctx, command->options, &fields, argc - 1, argv + 1,
+                                             operand, command->min, command->max, &operands, &help);
     if (help) {
         if (speaks)
             print_command_help(command);

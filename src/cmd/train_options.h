@@ -12,7 +12,7 @@
 /* clang-format off */
 #define MPIVF_TRAIN_OPTIONS(at)                                                                    \
     MPIVF_HEADING_OPTION("Training:"),                                                             \
-        {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), 1, MPIVF_MOST_LISTS, "N",      \
+        {"lists", 'l', MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, lists), 1, MPIVF_MAX_LISTS, "N",      \
          "inverted lists; default: 4 sqrt(rows)", NULL},                                           \
         MPIVF_METRIC_OPTION(MPIVF_TRAIN_FIELD(at, metric)),                                        \
         {"sample", 0, MPIVF_INTEGER, MPIVF_TRAIN_FIELD(at, sample), 1, 1e12, "N",                  \

@@ -10,7 +10,7 @@
 
 enum {
     BATCH = 1024,           /* rows a thread works on at a time, at most */
-    BATCH_LEAST = 16,       /* however wide they are */
+    MIN_BATCH = 16,         /* however wide they are */
     BATCH_BYTES = 32 << 20, /* of prepared rows */
     PROBES_BYTES = 8 << 20, /* of what is found for them */
     PICKS = 1008            /* candidates, whole panels */
@@ -112,7 +112,7 @@ batch_rows(enum mpivf_metric metric, size_t dim, size_t probes)
 {
     size_t rows = BATCH_BYTES / prepared_bytes(metric, dim);
     size_t found = PROBES_BYTES / mpivf_topk_query_bytes(probes);
-    rows = rows < BATCH_LEAST ? BATCH_LEAST : rows > BATCH ? BATCH : rows;
+    rows = rows < MIN_BATCH ? MIN_BATCH : rows > BATCH ? BATCH : rows;
     return probes == 1 || rows < found ? rows : found < 1 ? 1 : found;
 }
 
@@ -232,9 +232,9 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 {
     struct mpivf_context *ctx = coarse->ctx;
     bool many = probes > 1 || distance; /* distances are canonical */
-    size_t most = batch_rows(coarse->metric, coarse->dim, probes);
+    size_t max = batch_rows(coarse->metric, coarse->dim, probes);
     size_t threads = (size_t)coarse->threads, batch = n / threads + 1;
-    batch = batch < most ? batch : most; /* work for every thread */
+    batch = batch < max ? batch : max; /* work for every thread */
     struct lookup *lookup = mpivf_alloc_zero(ctx, "lookups", threads, sizeof *lookup);
     mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
     for (size_t t = 0; t < threads && status == MPIVF_OK; t++)

@@ -312,10 +312,10 @@ read_stamp(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribut
 static bool
 meta_possible(const struct mpivf_index_meta *meta)
 {
-    static const uint64_t MOST = MPIVF_MOST_ROWS; /* so that products stay below 2^63 */
-    return meta->dim >= 1 && meta->dim <= MPIVF_MOST_COLUMNS && meta->lists >= 1 &&
-           meta->lists <= MPIVF_MOST_LISTS && meta->rows <= MOST && meta->rejected <= MOST &&
-           meta->source_rows <= MOST && meta->ranges <= MOST &&
+    static const uint64_t MAX_ROWS = MPIVF_MAX_ROWS; /* so that products stay below 2^63 */
+    return meta->dim >= 1 && meta->dim <= MPIVF_MAX_COLUMNS && meta->lists >= 1 &&
+           meta->lists <= MPIVF_MAX_LISTS && meta->rows <= MAX_ROWS && meta->rejected <= MAX_ROWS &&
+           meta->source_rows <= MAX_ROWS && meta->ranges <= MAX_ROWS &&
            (meta->source_rows > 0 || meta->ranges == 0) &&
            (meta->centroids == 0 || meta->centroids == meta->lists);
 }

@@ -41,9 +41,9 @@ begins_like(const char *folder, const char *name, const char *begin)
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return false;
-    size_t n = fread(text, 1, sizeof text, file), most = strlen(begin);
+    size_t n = fread(text, 1, sizeof text, file), max = strlen(begin);
     fclose(file);
-    return memcmp(text, begin, n < most ? n : most) == 0 && (most > 0 || n == 0);
+    return memcmp(text, begin, n < max ? n : max) == 0 && (max > 0 || n == 0);
 }
 
 static mpivf_status

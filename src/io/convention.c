@@ -29,11 +29,11 @@ mpivf_status
 mpivf_convention_check(struct mpivf_context *ctx, const struct mpivf_result_about *about, int also)
 {
     bool xbin = (also & MPIVF_ALSO_XBIN) != 0;
-    if (also != 0 && about->most_id > INT32_MAX)
+    if (also != 0 && about->max_id > INT32_MAX)
         return mpivf_fail(ctx, MPIVF_USAGE,
                           "ids up to %llu do not fit into the 32 bits of %s files; "
                           "leave --also away",
-                          (unsigned long long)about->most_id, xbin ? "xbin" : "vecs");
+                          (unsigned long long)about->max_id, xbin ? "xbin" : "vecs");
     if (xbin && (about->queries > UINT32_MAX || about->k > UINT32_MAX))
         return mpivf_fail(ctx, MPIVF_USAGE,
                           "%llu queries of %llu neighbours are more than xbin "

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST = 1 << 30 }; /* bytes of one system call */
+enum { MAX_CALL = 1 << 30 }; /* bytes of one system call */
 
 mpivf_status
 mpivf_file_fail(struct mpivf_context *ctx, const char *verb, const char *path)
@@ -136,7 +136,7 @@ mpivf_file_read(struct mpivf_context *ctx, const struct mpivf_file *file, void *
     if (bytes > 0 && mpivf_fault_system(ctx, MPIVF_FAULT_FILE_READ))
         return mpivf_file_fail(ctx, "read", file->path);
     for (char *at = data; bytes > 0;) {
-        ssize_t n = pread(file->fd, at, bytes < MOST ? bytes : MOST, (off_t)offset);
+        ssize_t n = pread(file->fd, at, bytes < MAX_CALL ? bytes : MAX_CALL, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -164,7 +164,7 @@ mpivf_file_write(struct mpivf_context *ctx, const struct mpivf_file *file, const
     if (bytes > 0 && mpivf_fault_system(ctx, MPIVF_FAULT_FILE_WRITE))
         return mpivf_file_fail(ctx, "write", file->path);
     for (const char *at = data; bytes > 0;) {
-        ssize_t n = pwrite(file->fd, at, bytes < MOST ? bytes : MOST, (off_t)offset);
+        ssize_t n = pwrite(file->fd, at, bytes < MAX_CALL ? bytes : MAX_CALL, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -20,18 +20,17 @@ mpivf_h5_chunk_step(const struct mpivf_h5_leaf *leaf, size_t element, uint64_t *
                     uint64_t *columns)
 {
     *columns = leaf->columns;
-    uint64_t most = at_least_one(PIECE / element / at_least_one(leaf->columns));
+    uint64_t max = at_least_one(PIECE / element / at_least_one(leaf->columns));
     if (leaf->chunk_rows == 0) {
-        *rows = most;
+        *rows = max;
         return;
     }
     uint64_t across = (leaf->columns + leaf->chunk_columns - 1) / leaf->chunk_columns;
     if (across > CHUNKS)
         *columns = CHUNKS * leaf->chunk_columns;
     *rows = at_least_one(CHUNKS / at_least_one(across)) * leaf->chunk_rows;
-    if (*rows > most) /* a part of a chunk only where any part can be read alone */
-        *rows =
-            leaf->whole || most > leaf->chunk_rows ? whole_chunks(most, leaf->chunk_rows) : most;
+    if (*rows > max) /* a part of a chunk only where any part can be read alone */
+        *rows = leaf->whole || max > leaf->chunk_rows ? whole_chunks(max, leaf->chunk_rows) : max;
 }
 
 size_t

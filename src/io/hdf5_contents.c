@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum {
-    MOST_OBJECTS = 10000, /* that are looked at: an error is to be told soon */
-    ROOM = 280            /* of the list */
+    MAX_OBJECTS = 10000, /* that are looked at: an error is to be told soon */
+    ROOM = 280           /* of the list */
 };
 
 /* The datasets of a file as they are met: those of two dimensions and those of one. */
@@ -58,7 +58,7 @@ static herr_t
 visit(hid_t group, const char *name, const H5L_info_t *info, void *arg)
 {
     struct contents *contents = arg;
-    if (contents->objects++ == MOST_OBJECTS)
+    if (contents->objects++ == MAX_OBJECTS)
         return 1;
     if (info->type !=
         H5L_TYPE_HARD) { /* what it leads to may be something that opening waits for */
@@ -81,7 +81,7 @@ mpivf_h5_contents(hid_t file, const char *path, const char *object, char *text, 
     H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &contents);
     H5Eclear2(H5E_DEFAULT);
     int found = contents.found[0] + contents.found[1], told = contents.told[0] + contents.told[1];
-    bool all = told == found && contents.objects <= MOST_OBJECTS;
+    bool all = told == found && contents.objects <= MAX_OBJECTS;
     const char *between = contents.list[0][0] && contents.list[1][0] ? ", " : "";
     if (found == 0)
         snprintf(text, size, "the file has no dataset of numbers with one or two dimensions");

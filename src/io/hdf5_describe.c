@@ -72,18 +72,18 @@ survey(struct describing *d, hid_t type, bool unwritten, mpivf_h5_visit_file vis
 static uint64_t
 chunk_rows(const struct mpivf_h5_layout *layout, uint64_t rows)
 {
-    uint64_t most = 0;
+    uint64_t max = 0;
     for (uint64_t i = 0; i < layout->leaves; i++)
-        if (layout->leaf[i].chunk_rows > most)
-            most = layout->leaf[i].chunk_rows;
+        if (layout->leaf[i].chunk_rows > max)
+            max = layout->leaf[i].chunk_rows;
     bool aligned = true;
-    for (uint64_t i = 0; i < layout->pieces && aligned && most > 1; i++) {
+    for (uint64_t i = 0; i < layout->pieces && aligned && max > 1; i++) {
         const struct mpivf_h5_piece *piece = &layout->piece[i];
         uint64_t chunk = piece->leaf < 0 ? 0 : layout->leaf[piece->leaf].chunk_rows;
-        aligned = chunk == 0 || (chunk == most && piece->row % chunk == piece->from_row % chunk);
+        aligned = chunk == 0 || (chunk == max && piece->row % chunk == piece->from_row % chunk);
     }
-    uint64_t wanted = aligned ? most : 4 * most;
-    return wanted < rows ? wanted : aligned ? most : rows;
+    uint64_t wanted = aligned ? max : 4 * max;
+    return wanted < rows ? wanted : aligned ? max : rows;
 }
 
 static mpivf_status

@@ -203,7 +203,7 @@ mpivf_h5_layout_band(const struct mpivf_h5_leaf *leaf, size_t element);
 struct mpivf_h5_mapping {
     char file[MPIVF_PATH], object[MPIVF_PATH]; /* as it is written there, %b replaced */
     int source_dims;                           /* 0 = whatever the source has */
-    hsize_t least[2]; /* extents that the source has to have; of a simple one */
+    hsize_t min[2]; /* extents that the source has to have; of a simple one */
     bool simple;
     bool entire; /* all of the source, which has to be of this size: */
     hsize_t entire_size[2];

@@ -11,15 +11,15 @@
 static int
 pieces_across(const struct mpivf_h5_layout *layout)
 {
-    uint64_t most = 1;
+    uint64_t max = 1;
     if (!layout->ascending)
         return layout->leaves < MPIVF_H5_SLOTS ? (int)layout->leaves : MPIVF_H5_SLOTS;
-    for (uint64_t first = 0, i = 0; i < layout->pieces && most < MPIVF_H5_SLOTS; i++) {
+    for (uint64_t first = 0, i = 0; i < layout->pieces && max < MPIVF_H5_SLOTS; i++) {
         while (layout->piece[first].row + layout->piece[first].rows <= layout->piece[i].row)
             first++;
-        most = i - first + 1 > most ? i - first + 1 : most;
+        max = i - first + 1 > max ? i - first + 1 : max;
     }
-    return (int)most;
+    return (int)max;
 }
 
 /* What the leaf that takes most takes: HDF5's memory, and the chunks of a row. */

@@ -43,7 +43,7 @@ check_filters(const struct mpivf_h5_level *l, hid_t create)
 
 /* A file of raw data, with all the bytes that are to be in it. */
 static mpivf_status
-check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t least)
+check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t min)
 {
     struct mpivf_context *ctx = l->survey->ctx;
     char path[MPIVF_PATH];
@@ -62,11 +62,11 @@ check_raw_file(struct mpivf_h5_level *l, const char *name, uint64_t least)
                           l->path, l->object, path, why, l->path);
     }
     mpivf_file_drop(&probe);
-    if ((uint64_t)about.st_size < least)
+    if ((uint64_t)about.st_size < min)
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "'%s:%s' needs %llu bytes of '%s', which has %llu: copy it "
                           "again",
-                          l->path, l->object, (unsigned long long)least, path,
+                          l->path, l->object, (unsigned long long)min, path,
                           (unsigned long long)about.st_size);
     return l->survey->visit ? l->survey->visit(ctx, l->survey->arg, path) : MPIVF_OK;
 }

@@ -53,8 +53,8 @@ fit_entire(struct mpivf_h5_level *l, const hsize_t *dim, int dims, struct mpivf_
     m->lying = dims == 1 && rows == 1 && columns > 1;
     if (m->lying)
         rows = columns, columns = 1; /* as they are in the source */
-    m->least[0] = m->growing ? 0 : rows;
-    m->least[1] = columns;
+    m->min[0] = m->growing ? 0 : rows;
+    m->min[1] = columns;
     if (dims > 2 || (dims == 1 && columns != 1) || (dims == 2 && dim[1] > columns) ||
         (dim[0] > rows && !m->growing))
         l->surprised = true;
@@ -78,11 +78,11 @@ check_source(struct mpivf_h5_level *l, hid_t source, struct mpivf_h5_mapping *m)
     bool bounded = !m->simple && H5Sget_select_type(m->source_space) == H5S_SEL_HYPERSLABS &&
                    H5Sget_select_bounds(m->source_space, first, last) >= 0;
     for (int d = 0; d < dims; d++) {
-        hsize_t least = m->simple && d < 2 ? m->least[d] : bounded ? last[d] + 1 : 0;
+        hsize_t min = m->simple && d < 2 ? m->min[d] : bounded ? last[d] + 1 : 0;
         if (l->surprised)
             break;
-        if (least > dim[d] && short_of < 0)
-            short_of = d, first[0] = least;
+        if (min > dim[d] && short_of < 0)
+            short_of = d, first[0] = min;
     }
     H5Eclear2(H5E_DEFAULT);
     if (short_of >= 0)

@@ -106,8 +106,8 @@ cut(struct mpivf_h5_mapping *m, const hsize_t extent[2])
     m->rows = smaller(m->rows, rows);
     m->columns = smaller(m->columns, columns);
     hsize_t last_row = m->growing ? 0 : m->from_row + m->rows;
-    m->least[0] = m->lying ? m->from_column + m->columns : last_row;
-    m->least[1] = m->from_column + m->columns;
+    m->min[0] = m->lying ? m->from_column + m->columns : last_row;
+    m->min[1] = m->from_column + m->columns;
 }
 
 static mpivf_status

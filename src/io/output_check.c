@@ -59,12 +59,12 @@ check_folder(struct mpivf_context *ctx, const struct mpivf_output *output)
                           output->given, folder);
     if (access(folder, W_OK | X_OK) < 0)
         return mpivf_fail(ctx, MPIVF_IO, "cannot write '%s': %s", output->given, strerror(errno));
-    long most = pathconf(folder, _PC_NAME_MAX);
-    if (most > 0 && strlen(name) + more > (size_t)most)
+    long max = pathconf(folder, _PC_NAME_MAX);
+    if (max > 0 && strlen(name) + more > (size_t)max)
         return mpivf_fail(ctx, MPIVF_USAGE,
                           "the name '%.40s...' is too long: with what is added "
                           "while it is written it has %zu bytes, and '%s' takes %ld",
-                          name, strlen(name) + more, folder, most);
+                          name, strlen(name) + more, folder, max);
     return MPIVF_OK;
 }
 

@@ -50,7 +50,7 @@ struct mpivf_result_about {
     const char *kind; /* "truth" or "search" */
     enum mpivf_metric metric;
     uint64_t queries, k, rows; /* rows of the base that were compared */
-    uint64_t most_id;          /* no id is larger; for the other conventions only */
+    uint64_t max_id;           /* no id is larger; for the other conventions only */
     bool exact;
     bool counts;      /* also /ties and /duplicates */
     uint64_t request; /* a mark of everything that was asked; 0: the file does not tell */

@@ -18,7 +18,7 @@ struct sample {
     const struct mpivf_choose *of;
     size_t queries, rows, k;
     struct mpivf_candidate *limit; /* owned, [queries]: the k-th distance */
-    uint32_t *keep;                /* owned, [rows] */
+    uint32_t *survivor;            /* owned, [rows] */
     float *value;                  /* owned, [rows] */
 };
 
@@ -62,7 +62,7 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
     mpivf_status more =
         mpivf_packed_rows_init(s->ctx, &packed, of->metric, filter, of->dim, s->rows);
     status = status ? status : more;
-    size_t kept = 0;
+    size_t left = 0;
     if (status == MPIVF_OK) {
         mpivf_packed_queries_fill_raw(&queries, of->query, s->queries, of->centre);
         mpivf_packed_rows_fill_raw(&packed, of->row, s->rows, of->centre, NULL, 0);
@@ -74,15 +74,15 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
             struct mpivf_group group = {.n = 1};
             for (size_t i = 0; i < MPIVF_GROUP; i++)
                 mpivf_prepare_group(&queries, q, s->limit[q].distance, &group, i);
-            group.keep[0] = s->keep;
+            group.survivor[0] = s->survivor;
             group.value[0] = s->value;
             compare(&panels, &group);
-            kept += group.kept[0];
+            left += group.survivors[0];
         }
     }
     mpivf_packed_queries_clear(s->ctx, &queries);
     mpivf_packed_rows_clear(s->ctx, &packed);
-    *survivors = (double)kept / (double)(s->queries * s->k);
+    *survivors = (double)left / (double)(s->queries * s->k);
     return status;
 }
 
@@ -152,11 +152,11 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
     s.k = share < 1 ? 1 : share >= (double)s.rows ? s.rows : (size_t)share;
     size_t padded = (s.rows + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
     s.limit = mpivf_alloc(ctx, "a sample of rows", s.queries, sizeof *s.limit);
-    s.keep = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.keep);
+    s.survivor = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.survivor);
     s.value = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.value);
-    mpivf_status status = s.limit && s.keep && s.value ? choose_from(&s, choice) : MPIVF_MEMORY;
+    mpivf_status status = s.limit && s.survivor && s.value ? choose_from(&s, choice) : MPIVF_MEMORY;
     mpivf_free(ctx, s.limit);
-    mpivf_free(ctx, s.keep);
+    mpivf_free(ctx, s.survivor);
     mpivf_free(ctx, s.value);
     return status;
 }

@@ -30,9 +30,9 @@ struct mpivf_group {
     size_t n;
     int32_t start[MPIVF_GROUP]; /* integer sums begin here */
     float scale[MPIVF_GROUP], per_norm[MPIVF_GROUP], per_residual[MPIVF_GROUP], limit[MPIVF_GROUP];
-    size_t kept[MPIVF_GROUP];
-    uint32_t *keep[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
-    float *value[MPIVF_GROUP];   /* their values */
+    size_t survivors[MPIVF_GROUP];
+    uint32_t *survivor[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
+    float *value[MPIVF_GROUP];       /* their values */
 };
 
 /*
@@ -79,7 +79,7 @@ struct mpivf_kernel {
      * true (so not-a-number stays), ascending into keep. How many.
      */
     size_t (*filter)(const float *product, const float *term, const float *norm, size_t n,
-                     float scale, float per_norm, float limit, uint32_t *keep);
+                     float scale, float per_norm, float limit, uint32_t *survivor);
 
     /*
      * Rows as unsigned bytes (value + 128) with queries as signed ones: start = -128 sum of the

@@ -44,10 +44,10 @@ load8_f64(const double *at)
 
 static size_t
 filter(const float *product, const float *term, const float *norm, size_t n, float scale,
-       float per_norm, float limit, uint32_t *keep)
+       float per_norm, float limit, uint32_t *survivor)
 {
     enum { GROUP = 64 };
-    size_t kept = 0, j = 0;
+    size_t survivors = 0, j = 0;
     for (; j + GROUP <= n; j += GROUP) {
         int any = 0; /* most groups have none: one pass without branches to see that */
         for (size_t i = j; i < j + GROUP; i++)
@@ -55,15 +55,15 @@ filter(const float *product, const float *term, const float *norm, size_t n, flo
         if (!any)
             continue;
         for (size_t i = j; i < j + GROUP; i++) {
-            keep[kept] = (uint32_t)i;
-            kept += !(term[i] - scale * product[i] - per_norm * norm[i] > limit);
+            survivor[survivors] = (uint32_t)i;
+            survivors += !(term[i] - scale * product[i] - per_norm * norm[i] > limit);
         }
     }
     for (; j < n; j++) {
-        keep[kept] = (uint32_t)j;
-        kept += !(term[j] - scale * product[j] - per_norm * norm[j] > limit);
+        survivor[survivors] = (uint32_t)j;
+        survivors += !(term[j] - scale * product[j] - per_norm * norm[j] > limit);
     }
-    return kept;
+    return survivors;
 }
 
 typedef float floats16 __attribute__((vector_size(64)));
@@ -74,18 +74,18 @@ typedef int8_t bytes16 __attribute__((vector_size(16)));
 static float
 largest(const float *x, size_t dim)
 {
-    words16 most = {0};
+    words16 max = {0};
     size_t i = 0;
     for (; i + 16 <= dim; i += 16) { /* without the sign, floats order as integers do */
         words16 bits;
         memcpy(&bits, x + i, sizeof bits);
         bits &= 0x7fffffff;
-        words16 more = bits > most;
-        most = (bits & more) | (most & ~more);
+        words16 more = bits > max;
+        max = (bits & more) | (max & ~more);
     }
     int32_t top = 0;
     for (int lane = 0; lane < 16; lane++)
-        top = most[lane] > top ? most[lane] : top;
+        top = max[lane] > top ? max[lane] : top;
     for (; i < dim; i++) {
         int32_t bits;
         memcpy(&bits, x + i, sizeof bits);

@@ -10,8 +10,8 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
 {
     enum { COLUMNS = LANES * WIDE };
     size_t steps = panels->steps;
-    size_t kept[MPIVF_GROUP];
-    memcpy(kept, group->kept, sizeof kept);
+    size_t survivors[MPIVF_GROUP];
+    memcpy(survivors, group->survivors, sizeof survivors);
     for (size_t at = 0; at < panels->panels * MPIVF_PANEL; at += COLUMNS) {
         const char *start = (const char *)panels->word +
                             (at / MPIVF_PANEL * MPIVF_PANEL * steps + at % MPIVF_PANEL) * 4;
@@ -58,19 +58,19 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                 if (__builtin_expect(some != 0, 0) && q < group->n) {
                     float all[COLUMNS];
                     memcpy(all, value, sizeof all);
-                    uint32_t *keep = group->keep[q];
+                    uint32_t *survivor = group->survivor[q];
                     float *kept_value = group->value[q];
-                    for (size_t n = kept[q]; some; some &= some - 1) {
+                    for (size_t n = survivors[q]; some; some &= some - 1) {
                         int j = __builtin_ctzll(some);
-                        keep[n] = (uint32_t)(at + (size_t)j);
+                        survivor[n] = (uint32_t)(at + (size_t)j);
                         kept_value[n++] = all[j];
-                        kept[q] = n;
+                        survivors[q] = n;
                     }
                 }
             }
         }
     }
-    memcpy(group->kept, kept, sizeof kept);
+    memcpy(group->survivors, survivors, sizeof survivors);
 }
 #undef TILE
 #undef SUM

@@ -22,9 +22,9 @@ mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim)
     (void)mpivf_kernel();
     tile->product = mpivf_alloc(ctx, what, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
     tile->gather = mpivf_alloc(ctx, what, TILE_QUERIES * dim, sizeof *tile->gather);
-    tile->keep = mpivf_alloc(ctx, what, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->keep);
+    tile->survivor = mpivf_alloc(ctx, what, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
     tile->value = mpivf_alloc(ctx, what, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
-    return tile->product && tile->gather && tile->keep && tile->value ? MPIVF_OK : MPIVF_MEMORY;
+    return tile->product && tile->gather && tile->survivor && tile->value ? MPIVF_OK : MPIVF_MEMORY;
 }
 
 size_t
@@ -38,7 +38,7 @@ mpivf_tile_clear(struct mpivf_context *ctx, struct mpivf_tile *tile)
 {
     mpivf_free(ctx, tile->product);
     mpivf_free(ctx, tile->gather);
-    mpivf_free(ctx, tile->keep);
+    mpivf_free(ctx, tile->survivor);
     mpivf_free(ctx, tile->value);
     memset(tile, 0, sizeof *tile);
 }
@@ -89,15 +89,16 @@ id_of(const struct mpivf_packed_rows *packed, size_t row)
  * one: k rows are known to be that near.
  */
 static double
-seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
+seed_limit(const struct scan *s, size_t q, const uint32_t *survivor, const float *value,
+           size_t survivors)
 {
     size_t k = s->topk->k;
     struct mpivf_candidate bound[BLOCK_ROWS];
     size_t n = 0;
-    for (size_t i = 0; i < kept; i++) {
-        if (s->own && id_of(s->packed, keep[i]) == s->own[q])
+    for (size_t i = 0; i < survivors; i++) {
+        if (s->own && id_of(s->packed, survivor[i]) == s->own[q])
             continue;
-        bound[n].distance = mpivf_prepare_upper(s->queries, q, s->packed, keep[i], value[i]);
+        bound[n].distance = mpivf_prepare_upper(s->queries, q, s->packed, survivor[i], value[i]);
         bound[n++].id = 0;
     }
     if (n < k)
@@ -111,18 +112,19 @@ seed_limit(const struct scan *s, size_t q, const uint32_t *keep, const float *va
 
 /* Compute the survivors of query q and offer them to its topk. */
 static void
-take_many(const struct scan *s, size_t q, const uint32_t *keep, const float *value, size_t kept)
+take_many(const struct scan *s, size_t q, const uint32_t *survivor, const float *value,
+          size_t survivors)
 {
     const struct mpivf_packed_rows *packed = s->packed;
     const struct mpivf_packed_queries *queries = s->queries;
     size_t dim = queries->dim;
     double limit = s->topk->limit[q];
-    if (kept > 1 && kept >= s->topk->k) {
-        double seeded = seed_limit(s, q, keep, value, kept);
+    if (survivors > 1 && survivors >= s->topk->k) {
+        double seeded = seed_limit(s, q, survivor, value, survivors);
         limit = seeded < limit ? seeded : limit;
     }
-    for (size_t i = 0; i < kept; i++) {
-        size_t row = keep[i], raw = packed->subset ? packed->subset[row] : row;
+    for (size_t i = 0; i < survivors; i++) {
+        size_t row = survivor[i], raw = packed->subset ? packed->subset[row] : row;
         int64_t id = id_of(packed, row);
         if (mpivf_prepare_lower(queries, q, value[i]) > limit || (s->own && id == s->own[q]))
             continue;
@@ -188,23 +190,24 @@ seen(const struct scan *s, size_t q, uint32_t row, float value)
  * leaves few of them; the row that is left alone is taken as it is, and no raw value is touched.
  */
 static void
-take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value, size_t kept)
+take_one(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float *value,
+         size_t survivors)
 {
     const struct mpivf_packed_rows *packed = s->packed;
     struct mpivf_interval *best = &s->best->interval[place];
     uint32_t *held = &s->best->id[q];
-    size_t least = 0, left = 0;
-    for (size_t i = 1; i < kept; i++)
-        least = value[i] < value[least] ? i : least;
-    double limit = seen(s, q, keep[least], value[least]).upper;
+    size_t min = 0, left = 0;
+    for (size_t i = 1; i < survivors; i++)
+        min = value[i] < value[min] ? i : min;
+    double limit = seen(s, q, survivor[min], value[min]).upper;
     limit = best->upper < limit ? best->upper : limit;
-    float most = mpivf_prepare_limit(s->queries, q, limit);
-    for (size_t i = 0; i < kept; i++) {
-        uint32_t row = keep[i], raw = packed->subset ? packed->subset[row] : row;
-        bool wanted = !(value[i] > most);
+    float max = mpivf_prepare_limit(s->queries, q, limit);
+    for (size_t i = 0; i < survivors; i++) {
+        uint32_t row = survivor[i], raw = packed->subset ? packed->subset[row] : row;
+        bool wanted = !(value[i] > max);
         if (raw != *held) {
             value[left] = value[i];
-            keep[left] = row;
+            survivor[left] = row;
             left += wanted;
         } else if (!best->computed) {
             *best = seen(s, q, row, value[i]);
@@ -215,8 +218,8 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
     if (left == 0)
         return;
     if (left == 1 && *held == UINT32_MAX) {
-        *held = packed->subset ? packed->subset[keep[0]] : keep[0];
-        *best = seen(s, q, keep[0], value[0]);
+        *held = packed->subset ? packed->subset[survivor[0]] : survivor[0];
+        *best = seen(s, q, survivor[0], value[0]);
         return;
     }
     if (*held != UINT32_MAX && !best->computed)
@@ -224,17 +227,18 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *va
     for (size_t i = 0; i < left; i++) {
         bool known = *held != UINT32_MAX;
         if (!known || !(mpivf_prepare_lower(s->queries, q, value[i]) > best->upper))
-            offer(s, q, best, packed->subset ? packed->subset[keep[i]] : keep[i]);
+            offer(s, q, best, packed->subset ? packed->subset[survivor[i]] : survivor[i]);
     }
 }
 
 static void
-take(const struct scan *s, size_t q, size_t place, uint32_t *keep, float *value, size_t kept)
+take(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float *value,
+     size_t survivors)
 {
     if (s->topk)
-        take_many(s, q, keep, value, kept);
+        take_many(s, q, survivor, value, survivors);
     else
-        take_one(s, q, place, keep, value, kept);
+        take_one(s, q, place, survivor, value, survivors);
 }
 
 /* Queries that lie apart come late from memory: ask before they are needed. */
@@ -276,22 +280,22 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
             size_t q = subset ? subset[place] : first + place;
             number[i] = q;
             mpivf_prepare_group(queries, q, limit_of(s, q, place), &group, i);
-            group.keep[i] = s->tile->keep + i * BLOCK_ROWS;
+            group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
             group.value[i] = s->tile->value + i * BLOCK_ROWS;
         }
         compare(&rows, &group);
         for (size_t i = 0; i < group.n; i++) {
-            if (group.kept[i] == 0)
+            if (group.survivors[i] == 0)
                 continue;
-            size_t kept = 0; /* a query without bounds keeps padding too */
-            for (size_t j = 0; j < group.kept[i]; j++) {
-                size_t row = group.keep[i][j] + at;
-                group.keep[i][kept] = (uint32_t)row;
-                group.value[i][kept] = group.value[i][j];
-                kept += row < packed->rows;
+            size_t survivors = 0; /* a query without bounds keeps padding too */
+            for (size_t j = 0; j < group.survivors[i]; j++) {
+                size_t row = group.survivor[i][j] + at;
+                group.survivor[i][survivors] = (uint32_t)row;
+                group.value[i][survivors] = group.value[i][j];
+                survivors += row < packed->rows;
             }
-            if (kept > 0)
-                take(s, number[i], start + i, group.keep[i], group.value[i], kept);
+            if (survivors > 0)
+                take(s, number[i], start + i, group.survivor[i], group.value[i], survivors);
         }
     }
 }
@@ -315,19 +319,19 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     for (size_t i = 0; i < n; i++) {
         size_t q = subset ? subset[i] : first + i;
         const float *product = s->tile->product + i * BLOCK_ROWS;
-        uint32_t *keep = s->tile->keep;
-        size_t kept = mpivf_kernel()->filter(
+        uint32_t *survivor = s->tile->survivor;
+        size_t survivors = mpivf_kernel()->filter(
             product, packed->term + at, packed->norm + at, columns, queries->bound[q].scale,
             queries->bound[q].per_norm, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)),
-            keep);
-        for (size_t j = 0; j < kept; j++) {
-            size_t row = at + keep[j];
-            s->tile->value[j] = packed->term[row] - queries->bound[q].scale * product[keep[j]] -
+            survivor);
+        for (size_t j = 0; j < survivors; j++) {
+            size_t row = at + survivor[j];
+            s->tile->value[j] = packed->term[row] - queries->bound[q].scale * product[survivor[j]] -
                                 queries->bound[q].per_norm * packed->norm[row];
-            keep[j] = (uint32_t)row;
+            survivor[j] = (uint32_t)row;
         }
-        if (kept > 0)
-            take(s, q, start + i, keep, s->tile->value, kept);
+        if (survivors > 0)
+            take(s, q, start + i, survivor, s->tile->value, survivors);
     }
 }
 
@@ -337,15 +341,14 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     const struct mpivf_packed_rows *packed = s->packed;
     size_t panels = BLOCK_BYTES / (packed->steps * 4 * MPIVF_PANEL);
     panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
-    size_t most = packed->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
-    size_t rows, block = most;
+    size_t max = packed->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
+    size_t rows, block = max;
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY) {
         /* everything survives while there is no limit: begin with few rows */
         block = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
-        block = block < most ? block : most;
+        block = block < max ? block : max;
     }
-    for (size_t at = 0; at < packed->rows;
-         at += rows, block = 2 * block < most ? 2 * block : most) {
+    for (size_t at = 0; at < packed->rows; at += rows, block = 2 * block < max ? 2 * block : max) {
         rows = packed->rows - at < block ? packed->rows - at : block;
         if (packed->filter->panels) {
             scan_block(s, of->subset, of->first, of->n, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL,

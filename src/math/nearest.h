@@ -17,7 +17,7 @@
 /* Room for one thread's work. */
 struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
-    uint32_t *keep;          /* owned, [MPIVF_GROUP, block] */
+    uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
     uint64_t computed;       /* distances, added to */
 };

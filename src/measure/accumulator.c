@@ -97,7 +97,7 @@ mpivf_accumulator_begin(struct mpivf_accumulator *accumulator, uint64_t first, u
     accumulator->ranges = 0;
     accumulator->rowsum = 0;
     accumulator->ready = false;
-    accumulator->kept = true;
+    accumulator->saved = true;
     memset(accumulator->rejected, 0, sizeof accumulator->rejected);
     for (size_t s = 0; s < accumulator->shape.segments; s++) {
         accumulator->topk[s].queries = n;
@@ -184,7 +184,7 @@ mpivf_accumulator_cover(struct mpivf_accumulator *accumulator, const struct mpiv
 {
     if (ranges == 0)
         return MPIVF_OK;
-    accumulator->kept = false;
+    accumulator->saved = false;
     accumulator->rowsum += rowsum;
     if (accumulator->ranges + ranges > accumulator->room) {
         size_t room = 2 * (accumulator->ranges + ranges);

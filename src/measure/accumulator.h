@@ -42,7 +42,7 @@ struct mpivf_accumulator {
     uint64_t rejected[MPIVF_PREFIXES];
     bool chosen; /* the filter, by the first rows */
     bool ready;  /* the queries are prepared */
-    bool kept;   /* all of this is in checkpoints */
+    bool saved;  /* all of this is in checkpoints */
 };
 
 /* Bytes of buffers: for each query at a time, for each row of a batch, and beside them. */

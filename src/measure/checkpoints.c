@@ -104,11 +104,11 @@ has(const struct mpivf_checkpoint *checkpoint, uint64_t query)
 
 /* Where the range that starts at chosen->first has to end. */
 static void
-find_end(const struct mpivf_checkpoints *checkpoints, uint64_t queries, uint64_t most,
-         uint64_t rows, struct mpivf_checkpoints_chosen *chosen)
+find_end(const struct mpivf_checkpoints *checkpoints, uint64_t queries, uint64_t max, uint64_t rows,
+         struct mpivf_checkpoints_chosen *chosen)
 {
     uint64_t first = chosen->first;
-    chosen->end = queries - first < most ? queries : first + most;
+    chosen->end = queries - first < max ? queries : first + max;
     for (size_t i = 0; i < checkpoints->checkpoints; i++) {
         const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
         if (has(checkpoint, first) && checkpoint->rows == rows) {
@@ -125,12 +125,12 @@ find_end(const struct mpivf_checkpoints *checkpoints, uint64_t queries, uint64_t
 
 mpivf_status
 mpivf_checkpoints_plan(struct mpivf_context *ctx, const struct mpivf_checkpoints *checkpoints,
-                       uint64_t first, uint64_t queries, uint64_t most, uint64_t rows,
+                       uint64_t first, uint64_t queries, uint64_t max, uint64_t rows,
                        struct mpivf_checkpoints_chosen *chosen)
 {
     size_t room = 0;
     *chosen = (struct mpivf_checkpoints_chosen){.first = first};
-    find_end(checkpoints, queries, most, rows, chosen);
+    find_end(checkpoints, queries, max, rows, chosen);
     for (size_t i = 0; i < checkpoints->checkpoints; i++)
         room += checkpoints->checkpoint[i].ranges;
     chosen->chosen = mpivf_alloc(ctx, "the list of checkpoints", checkpoints->checkpoints,

@@ -31,13 +31,13 @@ struct mpivf_checkpoints_chosen {
 };
 
 /*
- * The next range from query `first` on, `most` queries long at most unless it is complete, that
+ * The next range from query `first` on, `max` queries long at most unless it is complete, that
  * every checkpoint has either wholly or not at all. Release with mpivf_checkpoints_chosen_clear.
  * Local.
  */
 mpivf_status
 mpivf_checkpoints_plan(struct mpivf_context *ctx, const struct mpivf_checkpoints *checkpoints,
-                       uint64_t first, uint64_t queries, uint64_t most, uint64_t rows,
+                       uint64_t first, uint64_t queries, uint64_t max, uint64_t rows,
                        struct mpivf_checkpoints_chosen *chosen);
 void
 mpivf_checkpoints_chosen_clear(struct mpivf_context *ctx, struct mpivf_checkpoints_chosen *chosen);

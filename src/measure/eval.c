@@ -9,7 +9,7 @@
 static const double TIE = 1e-6; /* relative: two sums of the same numbers in different orders */
 
 /* A truth in float32 may be wrong by so much, and for so many rows; see scale.h. */
-static const double NEARER = 1e-4, MOST_NEARER = 0.01;
+static const double NEARER = 1e-4, MAX_NEARER = 0.01;
 
 static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
 
@@ -200,10 +200,10 @@ static void
 set_depths(struct comparison *c)
 {
     struct mpivf_eval *eval = c->eval;
-    uint64_t most = eval->result_k < eval->truth_k ? eval->result_k : eval->truth_k;
-    for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < most; i++)
+    uint64_t max = eval->result_k < eval->truth_k ? eval->result_k : eval->truth_k;
+    for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < max; i++)
         eval->at[eval->depths++].k = depths[i];
-    eval->at[eval->depths++].k = most;
+    eval->at[eval->depths++].k = max;
     for (int i = 0; i < eval->depths; i++)
         eval->at[i].worst = c->worst_ids[i] = 1;
 }
@@ -214,7 +214,7 @@ set_recalls(struct comparison *c, uint64_t judged, const struct distance_sums *s
 {
     struct mpivf_eval *eval = c->eval;
     const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
-    bool refuted = (double)c->nearer > MOST_NEARER * (double)(judged * eval->result_k);
+    bool refuted = (double)c->nearer > MAX_NEARER * (double)(judged * eval->result_k);
     bool comparable =
         !refuted && (c->terms.scale >= 0 || (result->ours && truth->ours && !result->exact));
     if (refuted) {

@@ -104,10 +104,10 @@ rows(void *arg, const struct mpivf_observed *seen)
 }
 
 static mpivf_status
-keep(void *arg)
+save(void *arg)
 {
     struct mpivf_observer_state *w = arg;
-    return w->idle ? MPIVF_OK : mpivf_resume_keep(&w->resume);
+    return w->idle ? MPIVF_OK : mpivf_resume_save(&w->resume);
 }
 
 /* ---- begin and end ---- */
@@ -201,7 +201,7 @@ mpivf_observer_begin_all(const struct mpivf_par *par, const char *base, const ch
     mpivf_status status = mpivf_agree_all(par, *state ? MPIVF_OK : MPIVF_MEMORY);
     if (status)
         return status;
-    *observer = (struct mpivf_observer){.arg = *state, .rows = rows, .keep = keep};
+    *observer = (struct mpivf_observer){.arg = *state, .rows = rows, .save = save};
     status = open_all(*state, par, base, queries, files, options, report);
     observer->f64 = (*state)->request.f64;
     return status;

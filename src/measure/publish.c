@@ -175,7 +175,7 @@ create_outputs(struct publishing *p)
                                            .queries = request->queries,
                                            .k = options->k,
                                            .rows = request->prefix[s] - rejected,
-                                           .most_id = request->base.rows - 1,
+                                           .max_id = request->base.rows - 1,
                                            .exact = true,
                                            .counts = true,
                                            .request = mpivf_request_mark(request)};

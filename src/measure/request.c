@@ -71,12 +71,12 @@ static mpivf_status
 check_query(struct mpivf_request *request, const char *base, const char *queries)
 {
     struct mpivf_context *ctx = request->par->ctx;
-    uint64_t most = request->options->queries;
+    uint64_t max = request->options->queries;
     if (request->query.dim != request->base.dim)
         return mpivf_fail(ctx, MPIVF_MISMATCH, "the queries '%s' have %llu columns, '%s' has %llu",
                           queries, (unsigned long long)request->query.dim, base,
                           (unsigned long long)request->base.dim);
-    request->queries = most > 0 && most < request->query.rows ? most : request->query.rows;
+    request->queries = max > 0 && max < request->query.rows ? max : request->query.rows;
     if (request->queries > INT32_MAX)
         return mpivf_fail(ctx, MPIVF_USAGE,
                           "%llu queries are more than one run takes; --queries N "

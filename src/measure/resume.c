@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static const double KEEP_SHARE = 50; /* keeping takes a fiftieth of the time at most */
+static const double SAVE_SHARE = 50; /* saving takes at most 2 % of the run time */
 
 struct mpivf_accumulator_shape
 mpivf_resume_shape(const struct mpivf_request *request)
@@ -248,7 +248,7 @@ take_over(struct mpivf_resume *r, bool *damaged)
         for (size_t s = 0; s < r->accumulator->shape.segments; s++)
             r->accumulator->rejected[s] += checkpoint->rejected[s];
     }
-    r->accumulator->kept = true;
+    r->accumulator->saved = true;
     return status;
 }
 
@@ -257,7 +257,7 @@ mpivf_resume_take_over_all(struct mpivf_resume *r, bool *again)
 {
     bool damaged = false;
     r->mine[0] = '\0';
-    r->kept_at = mpivf_seconds();
+    r->saved_at = mpivf_seconds();
     r->query_rowsum = 0;
     size_t row_bytes = mpivf_accumulator_raw_bytes(&r->accumulator->shape);
     for (uint64_t i = 0; i < r->accumulator->n; i++)
@@ -304,7 +304,7 @@ mpivf_resume_look_all(struct mpivf_resume *r, struct mpivf_ahead *ahead)
     return status;
 }
 
-/* ---- keeping ---- */
+/* ---- saving ---- */
 
 /* Is this checkpoint only about queries of the pass? */
 static bool
@@ -315,12 +315,12 @@ inside(const struct mpivf_resume *r, const struct mpivf_checkpoint *checkpoint)
 }
 
 mpivf_status
-mpivf_resume_keep(struct mpivf_resume *r)
+mpivf_resume_save(struct mpivf_resume *r)
 {
     struct mpivf_context *ctx = r->accumulator->ctx;
     double start = mpivf_seconds();
     struct mpivf_accumulator *accumulator = r->accumulator;
-    if (accumulator->kept)
+    if (accumulator->saved)
         return MPIVF_OK;
     struct mpivf_checkpoint checkpoint = {
         .first = accumulator->first,
@@ -350,17 +350,17 @@ mpivf_resume_keep(struct mpivf_resume *r)
         status = mpivf_checkpoint_remove(ctx, r->request->folder, taken->name);
         taken->name[0] = '\0';
     }
-    accumulator->kept = true;
-    r->kept_at = mpivf_seconds();
-    r->keeping = r->kept_at - start;
+    accumulator->saved = true;
+    r->saved_at = mpivf_seconds();
+    r->saving = r->saved_at - start;
     return status;
 }
 
 bool
 mpivf_resume_due(const struct mpivf_resume *r, double every)
 {
-    double since = mpivf_seconds() - r->kept_at;
-    return every == 0 || (since >= every && since >= KEEP_SHARE * r->keeping);
+    double since = mpivf_seconds() - r->saved_at;
+    return every == 0 || (since >= every && since >= SAVE_SHARE * r->saving);
 }
 
 mpivf_status
@@ -375,7 +375,7 @@ mpivf_resume_complete(struct mpivf_resume *r)
     uint64_t rowsum = r->accumulator->rowsum; /* of all ranks */
     r->accumulator->rowsum = 0;
     mpivf_status status = mpivf_accumulator_cover(r->accumulator, &all, 1, rowsum);
-    THEN(status, mpivf_resume_keep(r));
+    THEN(status, mpivf_resume_save(r));
     if (status)
         return status;
     status = mpivf_checkpoints_list(ctx, r->request->folder, r->accumulator->shape.k,

@@ -1,5 +1,5 @@
 /*
- * resume: going on from what earlier runs kept, and keeping what this one has.
+ * resume: going on from what earlier runs saved, and saving what this one has.
  *
  * Rank 0 looks through the folder and plans (measure/checkpoints.h); the checkpoints chosen are
  * shared out, rank r taking over those numbered i with i mod ranks = r, and goes on as if it had
@@ -19,7 +19,7 @@ struct mpivf_resume {
     struct mpivf_checkpoints_chosen
         chosen;                       /* the queries to go on with, and from which checkpoints */
     char mine[MPIVF_CHECKPOINT_NAME]; /* the last checkpoint this rank wrote; "" = none */
-    double kept_at, keeping;          /* seconds: when that was, and how long it took */
+    double saved_at, saving;          /* seconds: when that was, and how long it took */
     uint64_t query_rowsum;            /* checksum of the queries of the pass */
 };
 
@@ -31,7 +31,7 @@ void
 mpivf_resume_clear(struct mpivf_resume *resume);
 
 /*
- * Are the checkpoints that earlier runs kept of the rows and queries that there are now? Where
+ * Are the checkpoints that earlier runs saved of the rows and queries that there are now? Where
  * sizes and times of the files differ, those of a checkpoint are read again; MPIVF_MISMATCH when
  * one's have changed, or, with --force, all checkpoints are removed. To be called once, while there
  * is memory, before anything is planned. Collective, agreed.
@@ -67,13 +67,13 @@ mpivf_resume_take_over_all(struct mpivf_resume *resume, bool *again);
 
 /* Write what this rank has, if that is more than it wrote before. Local. */
 mpivf_status
-mpivf_resume_keep(struct mpivf_resume *resume);
+mpivf_resume_save(struct mpivf_resume *resume);
 
-/* Is it time to? After `every` seconds; keeping takes a fiftieth of the time at most. */
+/* Is it time to? After `every` seconds; saving takes at most 2 % of the run time. */
 bool
 mpivf_resume_due(const struct mpivf_resume *resume, double every);
 
-/* The pass has all rows: keep that, instead of all other checkpoints of its queries. For rank 0. */
+/* The pass has all rows: save that, instead of all other checkpoints of its queries. For rank 0. */
 mpivf_status
 mpivf_resume_complete(struct mpivf_resume *resume);
 

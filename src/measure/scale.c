@@ -6,7 +6,7 @@ enum { L2 = 1 << MPIVF_L2, IP = 1 << MPIVF_IP, COSINE = 1 << MPIVF_COSINE };
 
 enum { ENOUGH = 4096 }; /* pairs by which a map is given up */
 
-static const double RELATIVE = 1e-5, ABSOLUTE = 1e-6, MOST = 0.99;
+static const double RELATIVE = 1e-5, ABSOLUTE = 1e-6, MAX = 0.99;
 
 /* clang-format off */
 static double same(double x) { return x; }
@@ -64,7 +64,7 @@ mpivf_scale_find(const struct mpivf_scale_evidence *evidence, const enum mpivf_m
     int found = -1, fit = 0;
     for (int i = MPIVF_SCALES - 1; i >= 0 && evidence->pairs > 0; i--)
         if ((metric == NULL || scales[i].metrics & 1U << *metric) &&
-            (double)evidence->equal[i] >= MOST * (double)evidence->pairs) {
+            (double)evidence->equal[i] >= MAX * (double)evidence->pairs) {
             found = i;
             fit++;
         }

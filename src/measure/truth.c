@@ -21,10 +21,10 @@ mpivf_truth_options_init(struct mpivf_truth_options *options)
 }
 
 enum {
-    SLAB_MOST = 32 << 20,
+    MAX_SLAB = 32 << 20,
     RANGES = 1024,
     DEAL_SEED = 1,
-    LEAST = 16 /* queries and rows at a time that are worth a pass */
+    MIN_ROWS = 16 /* queries and rows at a time that are worth a pass */
 };
 static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
 
@@ -69,11 +69,12 @@ plan_memory(struct truth *t)
     size_t fixed = mpivf_accumulator_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
                    (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
     size_t row = batch_row_bytes(t), left, queries = t->request.queries;
-    size_t least = (queries < LEAST ? queries : LEAST) * each + (rows < LEAST ? rows : LEAST) * row;
-    mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + least, NO_LIMIT, NULL, &left);
+    size_t min = (queries < MIN_ROWS ? queries : MIN_ROWS) * each +
+                 (rows < MIN_ROWS ? rows : MIN_ROWS) * row;
+    mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + min, NO_LIMIT, NULL, &left);
     if (status)
         return status;
-    size_t slab = (left - fixed) / 4 < SLAB_MOST ? (left - fixed) / 4 : SLAB_MOST;
+    size_t slab = (left - fixed) / 4 < MAX_SLAB ? (left - fixed) / 4 : MAX_SLAB;
     t->shape.batch = slab / row > 0 ? slab / row : 1;
     if (t->shape.batch > rows)
         t->shape.batch = rows;
@@ -242,7 +243,7 @@ scan_all(struct truth *t, struct mpivf_progress *progress)
         status = batch_each(t, &read);
         bool left = t->slab.next < t->slab.pieces;
         if (status == MPIVF_OK && left && mpivf_resume_due(&t->resume, t->options->checkpoint))
-            status = mpivf_resume_keep(&t->resume);
+            status = mpivf_resume_save(&t->resume);
         progress->phase->rows += read;
         status = mpivf_round_all(progress, status, read, left, &more);
         if (more && progress->peak == 0) { /* now that every rank knows its filter */

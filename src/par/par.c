@@ -118,9 +118,9 @@ mpivf_max_u64_all(const struct mpivf_par *par, uint64_t value)
 uint64_t
 mpivf_min_u64_all(const struct mpivf_par *par, uint64_t value)
 {
-    uint64_t least;
-    MPI_Allreduce(&value, &least, 1, MPI_UINT64_T, MPI_MIN, par->comm);
-    return least;
+    uint64_t min;
+    MPI_Allreduce(&value, &min, 1, MPI_UINT64_T, MPI_MIN, par->comm);
+    return min;
 }
 
 uint64_t

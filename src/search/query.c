@@ -24,7 +24,7 @@ load_wide_all(struct mpivf_source *source, struct mpivf_query *query)
 
 mpivf_status
 mpivf_query_open_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
-                     struct mpivf_reading reading, uint64_t most, struct mpivf_query *query)
+                     struct mpivf_reading reading, uint64_t max, struct mpivf_query *query)
 {
     struct mpivf_source *source = &query->source;
     *query = (struct mpivf_query){.ctx = par->ctx, .name = name, .dim = dim};
@@ -33,7 +33,7 @@ mpivf_query_open_all(const struct mpivf_par *par, const char *name, uint64_t dim
         return mpivf_fail(par->ctx, MPIVF_MISMATCH,
                           "the queries '%s' have %llu columns, '%s' has %llu", name,
                           (unsigned long long)source->dim, what, (unsigned long long)dim);
-    query->rows = most > 0 && most < source->rows ? most : source->rows;
+    query->rows = max > 0 && max < source->rows ? max : source->rows;
     return status;
 }
 

@@ -15,13 +15,13 @@ struct mpivf_query {
 };
 
 /*
- * Open `name` (dataset `test` by default), which must have `dim` columns like `what`; `most` of its
+ * Open `name` (dataset `test` by default), which must have `dim` columns like `what`; `max` of its
  * rows, evenly spread, are going to be loaded, 0 = all. Release with mpivf_query_clear_all, also
  * after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_query_open_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
-                     struct mpivf_reading reading, uint64_t most, struct mpivf_query *query);
+                     struct mpivf_reading reading, uint64_t max, struct mpivf_query *query);
 
 /* Bytes that they take while they are loaded. */
 size_t

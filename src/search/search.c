@@ -17,7 +17,7 @@ mpivf_search_options_init(struct mpivf_search_options *options)
 }
 
 enum {
-    LEAST = 16,                                     /* queries at a time */
+    MIN_QUERIES = 16,                               /* queries at a time */
     RERANK_BYTES = 2 << 20,                         /* of buffers, where rows are short */
     RESULT_BYTES = sizeof(int64_t) + sizeof(double) /* of a neighbour */
 };
@@ -82,7 +82,8 @@ check_memory(const struct searching *s)
     struct mpivf_context *ctx = s->par->ctx;
     bool tunes = s->options->recall > 0;
     uint64_t probes = tunes ? meta->lists : s->probes;
-    uint64_t asked = tunes ? mpivf_tune_queries(&s->query) : 0, n = asked > LEAST ? asked : LEAST;
+    uint64_t asked = tunes ? mpivf_tune_queries(&s->query) : 0,
+             n = asked > MIN_QUERIES ? asked : MIN_QUERIES;
     size_t result = s->par->rank == 0 ? s->query.rows * s->options->k * RESULT_BYTES : 0;
     size_t tune =
         tunes ? asked * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
@@ -99,7 +100,7 @@ block_queries(const struct searching *s, uint64_t *queries)
     struct mpivf_context *ctx = s->par->ctx;
     size_t left, fixed = fixed_bytes(s, s->probes), each = query_bytes(s, s->candidates, s->probes);
     mpivf_status status =
-        mpivf_memory_plan(ctx, "searching", fixed + LEAST * each, NO_LIMIT, NULL, &left);
+        mpivf_memory_plan(ctx, "searching", fixed + MIN_QUERIES * each, NO_LIMIT, NULL, &left);
     if (status)
         return status;
     *queries = (left - fixed) / each;

@@ -1,10 +1,10 @@
 #include "source/bucket.h"
 
 enum {
-    BATCH_MOST = 8 << 20,
-    PIECE_MOST = 4 << 20,
-    BUFFER_LEAST = 64 << 10, /* shorter writes to all over the file are what a shuffle avoids */
-    BUFFER_MOST = 1 << 20,   /* and longer ones gain little */
+    MAX_BATCH = 8 << 20,
+    MAX_PIECE = 4 << 20,
+    MIN_BUFFER = 64 << 10,   /* shorter writes to all over the file are what a shuffle avoids */
+    MAX_BUFFER = 1 << 20,    /* and longer ones gain little */
     BUCKET_USUAL = 64 << 20, /* small beside the page cache: what is ordered next is still there */
     ID_SLOTS = 512,          /* a page of ids */
     PAGE = 4096,
@@ -59,8 +59,8 @@ divide(size_t row_bytes, size_t left)
 {
     struct room room = {.fit = 0};
     size_t all = left > FIXED ? left - FIXED : 0;
-    room.batch_rows = larger(1, smaller(all / 8, BATCH_MOST) / (row_bytes + BATCH_EXTRA));
-    room.piece_rows = larger(1, smaller(all / 8, PIECE_MOST) / (row_bytes + PIECE_EXTRA));
+    room.batch_rows = larger(1, smaller(all / 8, MAX_BATCH) / (row_bytes + BATCH_EXTRA));
+    room.piece_rows = larger(1, smaller(all / 8, MAX_PIECE) / (row_bytes + PIECE_EXTRA));
     size_t batch = room.batch_rows * (row_bytes + BATCH_EXTRA);
     size_t piece = room.piece_rows * (row_bytes + PIECE_EXTRA);
     if (all > piece)
@@ -82,7 +82,7 @@ static bool
 two_passes_do(uint64_t total, size_t row_bytes, size_t left)
 {
     struct room room = divide(row_bytes, left);
-    return room.fit > 0 && ceil_div(total, room.fit) <= buckets_of(&room, row_bytes, BUFFER_LEAST);
+    return room.fit > 0 && ceil_div(total, room.fit) <= buckets_of(&room, row_bytes, MIN_BUFFER);
 }
 
 /*
@@ -92,11 +92,11 @@ two_passes_do(uint64_t total, size_t row_bytes, size_t left)
 static uint64_t
 choose_count(const struct room *room, uint64_t total, size_t row_bytes, uint64_t ranks)
 {
-    uint64_t least = ceil_div(total, room->fit);
-    uint64_t good = buckets_of(room, row_bytes, BUFFER_MOST);
+    uint64_t min = ceil_div(total, room->fit);
+    uint64_t good = buckets_of(room, row_bytes, MAX_BUFFER);
     uint64_t usual = ceil_div(total, larger(1, BUCKET_USUAL / row_bytes));
-    uint64_t count = larger(least, smaller(usual, good)), even = ceil_div(count, ranks) * ranks;
-    return even <= buckets_of(room, row_bytes, BUFFER_LEAST) ? even : count;
+    uint64_t count = larger(min, smaller(usual, good)), even = ceil_div(count, ranks) * ranks;
+    return even <= buckets_of(room, row_bytes, MIN_BUFFER) ? even : count;
 }
 
 static void
@@ -104,7 +104,7 @@ choose_slots(struct mpivf_buckets *b, const struct room *room)
 {
     size_t ids = ID_SLOTS * sizeof(int64_t), both = b->row_bytes + sizeof(int64_t);
     size_t bytes = room->buffers / b->count - BOOK;
-    bytes = smaller(bytes, larger(BUFFER_MOST, b->row_bytes + ids));
+    bytes = smaller(bytes, larger(MAX_BUFFER, b->row_bytes + ids));
     b->row_slots = b->id_slots = bytes / both;
     if (b->id_slots < ID_SLOTS) { /* ids of few rows are too short a write */
         b->id_slots = ID_SLOTS;

@@ -137,13 +137,13 @@ fetch_bucket(const struct mpivf_shuffling *s, uint64_t bucket)
 static mpivf_status
 order_bucket(struct ordering *w, uint64_t next)
 {
-    size_t most = w->s->buckets.piece_rows;
+    size_t max = w->s->buckets.piece_rows;
     mpivf_status status = read_bucket(w);
     fetch_bucket(w->s, next); /* the disk works while we do */
     THEN(status, find_order(w));
-    for (uint64_t at = 0; at < w->places.rows && status == MPIVF_OK; at += most) {
+    for (uint64_t at = 0; at < w->places.rows && status == MPIVF_OK; at += max) {
         uint64_t left = w->places.rows - at;
-        status = write_piece(w, at, left < most ? left : most);
+        status = write_piece(w, at, left < max ? left : max);
     }
     size_t row_bytes = w->s->buckets.row_bytes;
     mpivf_file_behind(&w->s->file, w->s->row_offset + w->places.row * row_bytes,

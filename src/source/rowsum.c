@@ -3,7 +3,7 @@
 #include "io/checksum.h"
 #include "source/reader.h"
 
-enum { FEW = 1024, BATCH_MOST = 16 << 20 }; /* rows not worth a second thread; bytes */
+enum { FEW = 1024, MAX_BATCH = 16 << 20 }; /* rows not worth a second thread; bytes */
 
 uint64_t
 mpivf_rowsum_row(const void *row, size_t row_bytes, uint64_t id)
@@ -51,7 +51,7 @@ mpivf_rowsum_again_all(struct mpivf_source *source, struct mpivf_source *ids, bo
     uint64_t mine = 0, read_before = source->bytes_read;
     mpivf_status status = mpivf_slab_init(&slab, source, 0, range, ranges);
     size_t bytes = mpivf_memory_left(par->ctx) / 4, row = mpivf_reader_row_bytes(source, ids, f64);
-    bytes = bytes < BATCH_MOST ? bytes : BATCH_MOST;
+    bytes = bytes < MAX_BATCH ? bytes : MAX_BATCH;
     if (status == MPIVF_OK)
         status =
             mpivf_reader_init(&reader, source, ids, &slab, bytes / row > 0 ? bytes / row : 1, f64);

@@ -107,11 +107,11 @@ static void
 find_regions_all(struct scattering *w)
 {
     const struct mpivf_buckets *b = &w->s->buckets;
-    int64_t *next = w->rows.next, most = 0;
+    int64_t *next = w->rows.next, max = 0;
     for (uint64_t i = 0; i < b->count; i++)
-        most = next[i] > most ? next[i] : most;
-    w->rows.slots = at_most(b->row_slots, most);
-    w->ids.slots = at_most(b->id_slots, most);
+        max = next[i] > max ? next[i] : max;
+    w->rows.slots = at_most(b->row_slots, max);
+    w->ids.slots = at_most(b->id_slots, max);
     mpivf_exscan_all(w->s->par, next, b->count);
     for (uint64_t i = 0; i < b->count; i++)
         next[i] += (int64_t)(i * b->rows);

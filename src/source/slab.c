@@ -83,14 +83,14 @@ mpivf_slab_clear(struct mpivf_slab *slab)
 
 /* The next pieces as ranges, in reading order. */
 static size_t
-look(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
-     size_t most_ranges, uint64_t *rows)
+look(const struct mpivf_slab *slab, uint64_t max_rows, struct mpivf_range *range, size_t max_ranges,
+     uint64_t *rows)
 {
     size_t ranges = 0;
     *rows = 0;
-    for (size_t at = slab->next; at < slab->pieces && ranges < most_ranges; at++) {
+    for (size_t at = slab->next; at < slab->pieces && ranges < max_ranges; at++) {
         struct mpivf_range piece = slab->piece[at];
-        uint64_t room = most_rows - *rows, take = piece.rows < room ? piece.rows : room;
+        uint64_t room = max_rows - *rows, take = piece.rows < room ? piece.rows : room;
         /* a piece is split only when it does not fit an empty batch: whole chunks are read once */
         if (take == 0 || (take < piece.rows && ranges > 0))
             break;
@@ -101,10 +101,10 @@ look(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *rang
 }
 
 size_t
-mpivf_slab_next(struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
-                size_t most_ranges, uint64_t *rows)
+mpivf_slab_next(struct mpivf_slab *slab, uint64_t max_rows, struct mpivf_range *range,
+                size_t max_ranges, uint64_t *rows)
 {
-    size_t ranges = look(slab, most_rows, range, most_ranges, rows);
+    size_t ranges = look(slab, max_rows, range, max_ranges, rows);
     for (size_t i = 0; i < ranges; i++) {
         struct mpivf_range *piece = &slab->piece[slab->next];
         piece->row += range[i].rows;
@@ -115,11 +115,11 @@ mpivf_slab_next(struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range 
 }
 
 size_t
-mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
-                size_t most_ranges)
+mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t max_rows, struct mpivf_range *range,
+                size_t max_ranges)
 {
     uint64_t rows;
-    size_t ranges = look(slab, most_rows, range, most_ranges, &rows);
+    size_t ranges = look(slab, max_rows, range, max_ranges, &rows);
     return mpivf_range_normalise(range, ranges, NULL);
 }
 

@@ -34,17 +34,17 @@ void
 mpivf_slab_clear(struct mpivf_slab *slab);
 
 /*
- * The next pieces, `most_rows` rows at most (a longer piece is split), as at most `most_ranges`
+ * The next pieces, `max_rows` rows at most (a longer piece is split), as at most `max_ranges`
  * ascending ranges in `range`. *rows is 0 at the end. How many ranges. Local.
  */
 size_t
-mpivf_slab_next(struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
-                size_t most_ranges, uint64_t *rows);
+mpivf_slab_next(struct mpivf_slab *slab, uint64_t max_rows, struct mpivf_range *range,
+                size_t max_ranges, uint64_t *rows);
 
 /* What mpivf_slab_next would give, which stays to be given. Local. */
 size_t
-mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t most_rows, struct mpivf_range *range,
-                size_t most_ranges);
+mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t max_rows, struct mpivf_range *range,
+                size_t max_ranges);
 
 /*
  * Row numbers of one batch: `range` as read, so that the i-th row of the buffer is row_of[i].

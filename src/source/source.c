@@ -59,14 +59,14 @@ check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_s
     if (rows == 0 || dim == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read",
                           name, rows, dim);
-    if (dim > MPIVF_MOST_COLUMNS)
+    if (dim > MPIVF_MAX_COLUMNS)
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "'%s' has %llu columns, and %llu are the most that are "
                           "supported; is it transposed?",
-                          name, dim, (unsigned long long)MPIVF_MOST_COLUMNS);
+                          name, dim, (unsigned long long)MPIVF_MAX_COLUMNS);
     if (__builtin_mul_overflow(shape->dim, sizeof(double), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, shape->rows, &bytes) || bytes > INT64_MAX ||
-        rows > MPIVF_MOST_ROWS)
+        rows > MPIVF_MAX_ROWS)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: too large", name,
                           rows, dim);
     if (!ids && shape->type > MPIVF_I8)

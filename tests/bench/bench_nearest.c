@@ -96,10 +96,10 @@ static void
 run_filter(void *arg)
 {
     struct bench *b = arg;
-    uint32_t keep[1024];
+    uint32_t survivor[1024];
     for (size_t i = 0; i + 1024 <= (size_t)QUERIES * LISTS; i += 1024)
         b->sum += (double)mpivf_kernel()->filter(b->out + i, b->base.term, b->base.norm, 1024, 2, 0,
-                                                 -1e30f, keep);
+                                                 -1e30f, survivor);
 }
 
 /* Clustered rows: uniform noise around 1,000 centres. */

@@ -290,15 +290,15 @@ brute_all(struct checks *t, struct mpivf_sample *sample, const struct mpivf_coar
     double total = 0, sum = 0, rows = (double)mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL);
     float *row = malloc(coarse->dim * sizeof *row);
     for (size_t i = 0; i < (size_t)rows; i++) {
-        double least = INFINITY;
+        double min = INFINITY;
         CHECK(t, mpivf_sample_row(sample, mpivf_sample_place(sample, i), row) == MPIVF_OK);
         for (size_t l = 0; l < coarse->lists; l++) {
             const float *centroid = coarse->centroid + l * coarse->dim;
-            least = fmin(least, coarse->metric == MPIVF_L2
-                                    ? mpivf_distance(MPIVF_L2, row, 0, centroid, coarse->dim)
-                                    : 1 + mpivf_distance(MPIVF_IP, row, 0, centroid, coarse->dim));
+            min = fmin(min, coarse->metric == MPIVF_L2
+                                ? mpivf_distance(MPIVF_L2, row, 0, centroid, coarse->dim)
+                                : 1 + mpivf_distance(MPIVF_IP, row, 0, centroid, coarse->dim));
         }
-        total += least;
+        total += min;
     }
     free(row);
     MPI_Allreduce(&total, &sum, 1, MPI_DOUBLE, MPI_SUM, t->par.comm);

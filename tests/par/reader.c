@@ -107,9 +107,9 @@ check_read(struct checks *t, uint64_t rows, size_t batch_rows, enum mpivf_read_m
                  batch_rows * mpivf_reader_row_bytes(&source, reader.ids, false) +
                      mpivf_reader_fixed_bytes());
     int64_t *seen = calloc(rows, sizeof *seen);
-    uint64_t most = mpivf_max_u64_all(&t->par, slab.rows);
+    uint64_t max = mpivf_max_u64_all(&t->par, slab.rows);
     int rounds = read_all(t, &reader, want, seen);
-    CHECK(t, (uint64_t)rounds >= (most + batch_rows - 1) / batch_rows);
+    CHECK(t, (uint64_t)rounds >= (max + batch_rows - 1) / batch_rows);
     mpivf_sum_all(&t->par, seen, rows);
     for (uint64_t i = 0; i < rows; i++)
         CHECK(t, seen[i] == 1);

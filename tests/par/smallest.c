@@ -3,7 +3,7 @@
 
 #include "build/smallest.h"
 
-enum { MOST = 3000 };
+enum { MAX = 3000 };
 
 struct hashes {
     uint64_t stream, first, mask;
@@ -29,7 +29,7 @@ by_value(const void *a, const void *b)
 static void
 check(struct checks *t, uint64_t count, int from, uint64_t wanted, uint64_t mask)
 {
-    static uint64_t all[MOST];
+    static uint64_t all[MAX];
     struct hashes whole = {count + 1, 0, mask}, mine = whole;
     int rank = t->par.rank - from, size = t->par.size - from;
     size_t n = 0;
@@ -47,7 +47,7 @@ check(struct checks *t, uint64_t count, int from, uint64_t wanted, uint64_t mask
 static void
 as_sorted(struct checks *t)
 {
-    static const uint64_t counts[] = {0, 1, 2, 10, 1000, MOST};
+    static const uint64_t counts[] = {0, 1, 2, 10, 1000, MAX};
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++)
         for (uint64_t wanted = 1; wanted <= counts[c] + 1; wanted += 1 + counts[c] / 7)
             check(t, counts[c], 0, wanted, 0);
@@ -66,9 +66,9 @@ with_empty_ranks(struct checks *t)
 static void
 nearly_equal_hashes(struct checks *t)
 {
-    for (uint64_t wanted = 1; wanted < MOST; wanted += 499) {
-        check(t, MOST, 0, wanted, 0xffff);
-        check(t, MOST, 0, wanted, 0xffffff);
+    for (uint64_t wanted = 1; wanted < MAX; wanted += 499) {
+        check(t, MAX, 0, wanted, 0xffff);
+        check(t, MAX, 0, wanted, 0xffffff);
     }
 }
 

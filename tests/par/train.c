@@ -93,11 +93,11 @@ check_union(struct checks *t, const char *path, uint64_t rows, uint64_t wanted)
     for (uint64_t i = 0; i < rows; i++)
         hash[i] = mpivf_random(options.seed, MPIVF_FOR_SAMPLE, i);
     qsort(hash, rows, sizeof *hash, by_value);
-    uint64_t most = wanted < rows ? wanted : rows;
+    uint64_t max = wanted < rows ? wanted : rows;
     size_t rows_here = keys_of(&sample, mine);
     uint64_t total = mpivf_sum_u64_all(&t->par, rows_here);
-    CHECK(t, total == (status ? 0 : most));
-    if (status == MPIVF_OK && total == most) {
+    CHECK(t, total == (status ? 0 : max));
+    if (status == MPIVF_OK && total == max) {
         mpivf_allgather_all(&t->par, mine, rows_here * sizeof *mine, found);
         qsort(found, total, sizeof *found, by_value);
         CHECK(t, memcmp(found, hash, total * sizeof *hash) == 0);
@@ -190,20 +190,20 @@ check_levels(struct checks *t, const char *path, uint64_t seed, size_t memory)
     CHECK(t, memory == SIZE_MAX || mpivf_sum_u64_all(&t->par, sample.bytes_written) > 0);
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++) {
         static const double wanted[] = {300, 700, 2000};
-        double least = 0x1p65, most = -1;
+        double min = 0x1p65, max = -1;
         uint64_t low = 0;
         for (size_t i = 0; i < sample.rows[l]; i++) {
             uint64_t key = sample.key[sample.first[l] + i];
-            most = fmax(most, (double)key);
-            least = fmin(least, (double)key);
+            max = fmax(max, (double)key);
+            min = fmin(min, (double)key);
             for (uint64_t row = 0; row < ROWS / 4; row++) /* of the first quarter */
                 low += mpivf_random(seed, MPIVF_FOR_SAMPLE, row) == key;
         }
         double rows = (double)mpivf_sum_u64_all(&t->par, sample.rows[l]), part = wanted[l] / 4;
         CHECK(t, fabs(rows - wanted[l]) < 6 * sqrt(wanted[l]));
         CHECK(t, fabs((double)mpivf_sum_u64_all(&t->par, low) - part) < 6 * sqrt(part));
-        CHECK(t, -mpivf_max_all(&t->par, -least) > last);
-        last = mpivf_max_all(&t->par, most);
+        CHECK(t, -mpivf_max_all(&t->par, -min) > last);
+        last = mpivf_max_all(&t->par, max);
     }
     mpivf_sample_clear(&sample);
 }

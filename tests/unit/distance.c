@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { MOST = 768 };
+enum { MAX = 768 };
 
 static const size_t dims[] = {1, 2, 3, 15, 16, 17, 100, 768};
 enum { DIMS = sizeof dims / sizeof dims[0] };
@@ -53,7 +53,7 @@ as_long_double(void **state)
 {
     (void)state;
     static const double scale[] = {1, 1e-20, 1e18, 1e30, 3e37, 1e-40};
-    float a[MOST], b[MOST];
+    float a[MAX], b[MAX];
     for (size_t s = 0; s < sizeof scale / sizeof scale[0]; s++)
         for (size_t d = 0; d < DIMS; d++) {
             fill_normal(a, dims[d], 2 * d, scale[s], 0);
@@ -82,7 +82,7 @@ static void
 to_itself(void **state)
 {
     (void)state;
-    float a[MOST];
+    float a[MAX];
     for (uint64_t i = 0; i < 2000; i++) {
         size_t dim = dims[i % DIMS];
         fill_normal(a, dim, i, pow(10, (double)(i % 60) - 30), 0);
@@ -140,7 +140,7 @@ float64_as_long_double(void **state)
 {
     (void)state;
     static const double scale[] = {1, 1e-100, 1e100, 1e150, 1e-140, 1e-60, 1e8};
-    double a[MOST], b[MOST];
+    double a[MAX], b[MAX];
     enum { SCALES = sizeof scale / sizeof scale[0] };
     for (size_t s = 0; s < SCALES * SCALES; s++)
         for (size_t d = 0; d < DIMS; d++) {
@@ -217,7 +217,7 @@ normalise(void **state)
 {
     (void)state;
     static const double scale[] = {1, 1e30, 1e-30};
-    float a[MOST], unit[MOST];
+    float a[MAX], unit[MAX];
     for (size_t s = 0; s < 3; s++)
         for (size_t d = 0; d < DIMS; d++) {
             fill_normal(a, dims[d], d, scale[s], 0);

@@ -259,14 +259,14 @@ widest_rows(void **state)
     static const uint64_t none[2] = {0, 0};
     struct mpivf_index index;
     struct mpivf_index_meta wide = {.codec = mpivf_codec(MPIVF_CODEC_F32),
-                                    .dim = MPIVF_MOST_COLUMNS,
+                                    .dim = MPIVF_MAX_COLUMNS,
                                     .lists = 1,
                                     .centroids = 1};
-    float *centroid = room(MPIVF_MOST_COLUMNS + 1, sizeof *centroid);
-    memset(centroid, 0, (MPIVF_MOST_COLUMNS + 1) * sizeof *centroid);
+    float *centroid = room(MPIVF_MAX_COLUMNS + 1, sizeof *centroid);
+    memset(centroid, 0, (MPIVF_MAX_COLUMNS + 1) * sizeof *centroid);
     create_wide(&wide, centroid, none);
     assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
-    assert_int_equal(index.meta.dim, MPIVF_MOST_COLUMNS);
+    assert_int_equal(index.meta.dim, MPIVF_MAX_COLUMNS);
     mpivf_index_close(&index);
     wide.dim++;
     create_wide(&wide, centroid, none);
@@ -340,13 +340,13 @@ static void
 spread_of_lists(void **state)
 {
     (void)state;
-    enum { MOST = 200 };
+    enum { MAX = 200 };
     static const struct {
         uint64_t lists, p99; /* list l has l rows */
     } tries[] = {{1, 0}, {2, 1}, {3, 2}, {100, 98}, {101, 99}, {200, 197}};
     struct mpivf_list_sizes list_sizes;
-    uint64_t offset[MOST + 1] = {0};
-    for (uint64_t l = 0; l < MOST; l++)
+    uint64_t offset[MAX + 1] = {0};
+    for (uint64_t l = 0; l < MAX; l++)
         offset[l + 1] = offset[l] + l;
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         assert_ok(&ctx, mpivf_index_list_sizes(&ctx, offset, tries[i].lists, &list_sizes));

@@ -10,7 +10,7 @@ enum { ROWS = 40, DIM = 3, FILES = 8 };
 /* What was visited, by the last part of the path. */
 struct seen {
     char name[FILES][64];
-    int count, most;
+    int count, max;
 };
 
 static mpivf_status
@@ -23,7 +23,7 @@ see(struct mpivf_context *ctx, void *arg, const char *path)
             return MPIVF_OK;
     assert_true(seen->count < FILES);
     strcpy(seen->name[seen->count++], name);
-    return seen->count > seen->most ? mpivf_fail(ctx, MPIVF_USAGE, "enough") : MPIVF_OK;
+    return seen->count > seen->max ? mpivf_fail(ctx, MPIVF_USAGE, "enough") : MPIVF_OK;
 }
 
 static bool
@@ -113,12 +113,12 @@ each_file_is_told(void **state)
     make_folder(folder);
     make_files(folder);
     snprintf(path, sizeof path, "%s/top.h5", folder);
-    struct seen seen = {.most = FILES};
+    struct seen seen = {.max = FILES};
     assert_ok(&ctx, mpivf_h5_stands_on(&ctx, path, "train", see, &seen));
     assert_int_equal(seen.count, ALL);
     for (int i = 0; i < ALL; i++)
         assert_true(has(&seen, all[i]));
-    seen = (struct seen){.most = 2};
+    seen = (struct seen){.max = 2};
     assert_fails(&ctx, MPIVF_USAGE, "enough", mpivf_h5_stands_on(&ctx, path, "train", see, &seen));
     assert_int_equal(seen.count, 3);
     assert_int_equal(ctx.memory.used, 0);

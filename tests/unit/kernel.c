@@ -6,20 +6,20 @@
 #include <float.h>
 #include <math.h>
 
-enum { MOST = 4096, SETS = 4 };
+enum { MAX = 4096, SETS = 4 };
 
 static const char *const names[SETS] = {"portable", "avx2", "avx512", "vnni"};
 
 static const size_t wide[] = {100, 127, 128, 768, 4096};
-static float a[MOST + 1], b[MOST + 1];
+static float a[MAX + 1], b[MAX + 1];
 
 /* Values of several sizes: ordinary, huge, tiny, everything at once. */
 static void
 fill_kind(int kind, float *x, uint64_t stream)
 {
     static const double scale[] = {1, 1e30, 1e-30, 1e-42};
-    fill_normal(x, MOST, stream, kind < 4 ? scale[kind] : 1, 0);
-    for (size_t i = 0; i < MOST && kind == 4; i++)
+    fill_normal(x, MAX, stream, kind < 4 ? scale[kind] : 1, 0);
+    for (size_t i = 0; i < MAX && kind == 4; i++)
         x[i] = ldexpf(x[i], (int)(draw(stream + 1, i) % 200) - 100);
 }
 
@@ -64,7 +64,7 @@ same_bits_in_every_set(void **state)
         for (int s = 0; s < SETS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             for (size_t i = 0; kernel && i < 70 + sizeof wide / sizeof wide[0]; i++) {
-                size_t dim = dim_at(i), off = dim < MOST && i % 2; /* unaligned too */
+                size_t dim = dim_at(i), off = dim < MAX && i % 2; /* unaligned too */
                 assert_same_bits(kernel->square(a + off, b, dim),
                                  by_definition(a + off, b, dim, true), kernel->name, dim);
                 assert_same_bits(kernel->dot(a, b + off, dim),
@@ -79,18 +79,18 @@ static void
 float64_has_the_same_bits(void **state)
 {
     (void)state;
-    static double x[MOST + 1], y[MOST + 1];
+    static double x[MAX + 1], y[MAX + 1];
     for (int kind = 0; kind < 10; kind++) {
         fill_kind(kind % 5, a, 1 + (uint64_t)kind);
         fill_kind(kind % 5, b, 100 + (uint64_t)kind);
-        for (size_t i = 0; i < MOST; i++) {
+        for (size_t i = 0; i < MAX; i++) {
             x[i] = (double)a[i] * (kind < 5 ? 1 : 1 + 0x1p-40);
             y[i] = (double)b[i] * (kind < 5 ? 1 : 1e20);
         }
         for (int s = 0; s < SETS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             for (size_t i = 0; kernel && i < 70 + sizeof wide / sizeof wide[0]; i++) {
-                size_t dim = dim_at(i), off = dim < MOST && i % 2;
+                size_t dim = dim_at(i), off = dim < MAX && i % 2;
                 double square = kernel->square64(x + off, y, dim),
                        dot = kernel->dot64(x + off, y, dim);
                 assert_same_bits(square, by_definition64(x + off, y, dim, true), kernel->name, dim);
@@ -108,29 +108,29 @@ static void
 sums_are_right(void **state)
 {
     (void)state;
-    fill_normal(a, MOST, 7, 1, 0);
-    fill_normal(b, MOST, 8, 1, 0);
+    fill_normal(a, MAX, 7, 1, 0);
+    fill_normal(b, MAX, 8, 1, 0);
     long double squares = 0, products = 0;
-    for (size_t i = 0; i < MOST; i++) {
+    for (size_t i = 0; i < MAX; i++) {
         long double d = (long double)a[i] - b[i];
         squares += d * d;
         products += (long double)a[i] * b[i];
     }
     const struct mpivf_kernel *kernel = mpivf_kernel();
-    assert_true(fabsl(kernel->square(a, b, MOST) - squares) < 1e-12L * squares);
-    assert_true(fabsl(kernel->dot(a, b, MOST) - products) < 1e-12L * squares);
+    assert_true(fabsl(kernel->square(a, b, MAX) - squares) < 1e-12L * squares);
+    assert_true(fabsl(kernel->dot(a, b, MAX) - products) < 1e-12L * squares);
 }
 
 static void
 no_columns(void **state)
 {
     (void)state;
-    uint32_t keep[1];
+    uint32_t survivor[1];
     for (int s = 0; s < SETS; s++) {
         const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
         if (kernel == NULL)
             continue;
-        assert_int_equal(kernel->filter(a, b, a, 0, 2, 1, 0, keep), 0);
+        assert_int_equal(kernel->filter(a, b, a, 0, 2, 1, 0, survivor), 0);
         assert_true(kernel->dot(a, b, 0) == 0 && kernel->square(a, b, 0) == 0);
         assert_true(kernel->largest(a, 0) == 0);
         assert_true(kernel->round8(a, 0, 1, NULL) == 0 && kernel->round16(a, 0, 1, NULL) == 0);
@@ -159,7 +159,7 @@ filter_is_its_definition(void **state)
     enum { N = 1024 };
     static float product[N], term[N], norm[N];
     static const float limits[] = {-100, -2, 0, 3, 100, INFINITY, -INFINITY, NAN};
-    uint32_t keep[N], want[N];
+    uint32_t survivor[N], want[N];
     for (uint64_t round = 0; round < 200; round++) {
         size_t n = round < 130 ? round : N - round % 3, some = 0;
         float limit = limits[round % 8], scale = round % 3 ? 2 : 1;
@@ -176,9 +176,9 @@ filter_is_its_definition(void **state)
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL)
                 continue;
-            assert_int_equal(kernel->filter(product, term, norm, n, scale, per_norm, limit, keep),
-                             some);
-            assert_memory_equal(keep, want, some * sizeof *keep);
+            assert_int_equal(
+                kernel->filter(product, term, norm, n, scale, per_norm, limit, survivor), some);
+            assert_memory_equal(survivor, want, some * sizeof *survivor);
         }
     }
 }
@@ -188,19 +188,19 @@ largest_is_its_definition(void **state)
 {
     (void)state;
     for (uint64_t round = 0; round < 1000; round++) {
-        size_t dim = dim_at(round % 75), off = dim < MOST && round % 2;
+        size_t dim = dim_at(round % 75), off = dim < MAX && round % 2;
         fill_kind((int)(round % 5), a, round);
         if (round % 3 == 0) /* the largest at any place, of either sign */
-            a[off + draw(round, MOST) % dim] = round % 2 ? -FLT_MAX : FLT_MAX;
+            a[off + draw(round, MAX) % dim] = round % 2 ? -FLT_MAX : FLT_MAX;
         if (round % 50 == 7)
-            for (size_t i = 0; i < MOST; i++)
+            for (size_t i = 0; i < MAX; i++)
                 a[i] = -0.0f;
-        float most = 0;
+        float max = 0;
         for (size_t i = 0; i < dim; i++)
-            most = fabsf(a[off + i]) > most ? fabsf(a[off + i]) : most;
+            max = fabsf(a[off + i]) > max ? fabsf(a[off + i]) : max;
         for (int s = 0; s < SETS; s++)
             if (mpivf_kernel_at(s))
-                assert_true(mpivf_kernel_at(s)->largest(a + off, dim) == most);
+                assert_true(mpivf_kernel_at(s)->largest(a + off, dim) == max);
     }
 }
 
@@ -208,18 +208,18 @@ largest_is_its_definition(void **state)
 
 /* Values within +-most / inverse; in odd rounds many are half-way between integers. */
 static void
-fill_to_round(float *x, size_t dim, uint64_t round, float inverse, double most)
+fill_to_round(float *x, size_t dim, uint64_t round, float inverse, double max)
 {
     for (size_t i = 0; i < dim; i++) {
-        double v = ((double)(draw(round, i) >> 11) * 0x1p-52 - 1) * most;
+        double v = ((double)(draw(round, i) >> 11) * 0x1p-52 - 1) * max;
         if (round % 2)
             v = floor(v * 2) / 2;
         x[i] = (float)(v / inverse);
-        while (fabsf(x[i] * inverse) > (float)most)
+        while (fabsf(x[i] * inverse) > (float)max)
             x[i] = nextafterf(x[i], 0);
     }
     if (dim > 1)
-        x[dim - 1] = (float)(most / inverse), x[dim / 2] = -x[dim - 1];
+        x[dim - 1] = (float)(max / inverse), x[dim / 2] = -x[dim - 1];
 }
 
 /* The definition; returns the sum in float64. */
@@ -248,9 +248,9 @@ static void
 check_rounding(const struct mpivf_kernel *kernel, const float *x, size_t dim, float inverse,
                bool bytes)
 {
-    static int want[MOST];
-    static int8_t small[MOST + 1];
-    static int16_t large[MOST + 1];
+    static int want[MAX];
+    static int8_t small[MAX + 1];
+    static int16_t large[MAX + 1];
     double sum = round_by_definition(x, dim, inverse, want);
     small[dim] = 77;
     large[dim] = 7777;
@@ -270,7 +270,7 @@ rounding_is_its_definition(void **state)
     (void)state;
     static const float inverses[] = {1, 1.0f / 3, 1e18f, 3e-17f, 0.5f};
     for (uint64_t round = 0; round < 750; round++) {
-        size_t dim = dim_at(round % 75), off = dim < MOST && round % 2;
+        size_t dim = dim_at(round % 75), off = dim < MAX && round % 2;
         float inverse = inverses[round % 5];
         for (int bytes = 0; bytes < 2; bytes++) {
             fill_to_round(a + off, dim, round, inverse, bytes ? 127 : 32766);
@@ -294,7 +294,7 @@ struct work {
     struct mpivf_group group;
     uint32_t row[PANELS * STEPS * MPIVF_PANEL], query[MPIVF_GROUP][STEPS];
     float term[COLUMNS], scale[COLUMNS], norm[COLUMNS], residual[COLUMNS];
-    uint32_t keep[MPIVF_GROUP][COLUMNS + BEFORE];
+    uint32_t survivor[MPIVF_GROUP][COLUMNS + BEFORE];
     float value[MPIVF_GROUP][COLUMNS + BEFORE];
 };
 
@@ -369,10 +369,10 @@ static void
 begin(struct work *w, size_t before)
 {
     for (size_t q = 0; q < MPIVF_GROUP; q++) {
-        w->group.keep[q] = w->keep[q];
+        w->group.survivor[q] = w->survivor[q];
         w->group.value[q] = w->value[q];
-        w->group.kept[q] = before;
-        memset(w->keep[q], 0x55, sizeof w->keep[q]);
+        w->group.survivors[q] = before;
+        memset(w->survivor[q], 0x55, sizeof w->survivor[q]);
         memset(w->value[q], 0x55, sizeof w->value[q]);
     }
 }
@@ -423,22 +423,22 @@ check_kept(const struct work *w, size_t before, const char *set)
         size_t at = before, columns = q < g->n ? w->panels.panels * MPIVF_PANEL : 0;
         for (size_t j = 0; j < columns; j++) {
             struct expected want = expect(w, q, j);
-            bool kept = at < g->kept[q] && w->keep[q][at] == j;
+            bool survivors = at < g->survivors[q] && w->survivor[q][at] == j;
             bool sure = !(fabs(want.value - g->limit[q]) <= want.tolerance);
-            if (sure && kept != !(want.value > g->limit[q]))
+            if (sure && survivors != !(want.value > g->limit[q]))
                 fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set, w->element, j,
-                         want.value, kept ? "kept" : "dropped", (double)g->limit[q]);
-            double got = kept ? w->value[q][at] : 0;
-            if (kept && isfinite(want.value) && !(fabs(got - want.value) <= want.tolerance))
+                         want.value, survivors ? "kept" : "dropped", (double)g->limit[q]);
+            double got = survivors ? w->value[q][at] : 0;
+            if (survivors && isfinite(want.value) && !(fabs(got - want.value) <= want.tolerance))
                 fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got, want.value);
-            if (kept && !isfinite(want.value))
+            if (survivors && !isfinite(want.value))
                 assert_true(isnan(want.value) ? isnan(got) : got == want.value);
-            assert_false(kept && got > g->limit[q]);
-            at += kept;
+            assert_false(survivors && got > g->limit[q]);
+            at += survivors;
         }
-        assert_int_equal(g->kept[q], at);
+        assert_int_equal(g->survivors[q], at);
         for (size_t i = 0; i < before; i++)
-            assert_int_equal(w->keep[q][i], 0x55555555);
+            assert_int_equal(w->survivor[q][i], 0x55555555);
     }
 }
 
@@ -477,10 +477,10 @@ sums_of_integers_are_exact(void **state)
             begin(w, 0);
             compare_of(kernel, element)(&w->panels, &w->group);
             for (size_t q = 0; q < w->group.n; q++) {
-                assert_int_equal(w->group.kept[q], w->panels.panels * MPIVF_PANEL);
-                for (size_t j = 0; j < w->group.kept[q]; j++) {
+                assert_int_equal(w->group.survivors[q], w->panels.panels * MPIVF_PANEL);
+                for (size_t j = 0; j < w->group.survivors[q]; j++) {
                     int32_t sum = (int32_t)(uint32_t)(uint64_t)sum_of(w, q, j);
-                    assert_int_equal(w->keep[q][j], j);
+                    assert_int_equal(w->survivor[q][j], j);
                     if (w->value[q][j] != 0 - (float)sum)
                         fail_msg("%s, element %d, %zu steps: %.9g instead of %d", kernel->name,
                                  element, w->panels.steps, (double)w->value[q][j], -sum);

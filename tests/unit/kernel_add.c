@@ -5,21 +5,21 @@
 
 #include <math.h>
 
-enum { MOST = 1030, SETS = 4 };
+enum { MAX = 1030, SETS = 4 };
 
-static float row[MOST + 1];
-static int64_t sum[MOST + 1], want[MOST + 1];
+static float row[MAX + 1];
+static int64_t sum[MAX + 1], want[MAX + 1];
 
 /* What the header promises, and nothing beyond the last column is touched. */
 static void
 check(const struct mpivf_kernel *kernel, const float *x, size_t dim, double scale)
 {
-    for (size_t i = 0; i <= MOST; i++)
+    for (size_t i = 0; i <= MAX; i++)
         sum[i] = want[i] = (int64_t)draw(3, i) >> 1;
     for (size_t i = 0; i < dim; i++)
         want[i] += llrint((double)x[i] * scale);
     kernel->add(x, dim, scale, sum);
-    for (size_t i = 0; i <= MOST; i++)
+    for (size_t i = 0; i <= MAX; i++)
         if (sum[i] != want[i])
             fail_msg("%s, %zu columns, column %zu, %a times %a: %lld instead of %lld", kernel->name,
                      dim, i, (double)x[i], scale, (long long)sum[i], (long long)want[i]);
@@ -41,14 +41,14 @@ static void
 any_width(void **state)
 {
     (void)state;
-    fill_normal(row, MOST + 1, 1, 1, 0);
+    fill_normal(row, MAX + 1, 1, 1, 0);
     for (size_t dim = 0; dim < 70; dim++) {
         check_sets(row, dim, 0x1p40);
         check_sets(row + 1, dim, 0x1p20);
         check_sets(row + 1, dim, 1234567.891); /* a product that is rounded itself */
     }
     check_sets(row, 768, 0x1p40);
-    check_sets(row + 1, MOST - 1, 0x1p45);
+    check_sets(row + 1, MAX - 1, 0x1p45);
 }
 
 /* Halves go to the even neighbour on both sides of nothing. */
@@ -56,41 +56,41 @@ static void
 ties_to_even(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < MOST; i++)
-        row[i] = ((float)i - MOST / 2) / 4;
-    check_sets(row, MOST, 1);
-    check_sets(row, MOST, 2);
-    check_sets(row, MOST, 0x1p49 / MOST);
+    for (size_t i = 0; i < MAX; i++)
+        row[i] = ((float)i - MAX / 2) / 4;
+    check_sets(row, MAX, 1);
+    check_sets(row, MAX, 2);
+    check_sets(row, MAX, 0x1p49 / MAX);
 }
 
 static void
 nearly_too_large(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < MOST; i++) { /* up to the last float below 1 */
+    for (size_t i = 0; i < MAX; i++) { /* up to the last float below 1 */
         row[i] = 1 - (float)(1 + draw(5, i) % 64) * 0x1p-24f;
         row[i] = draw(6, i) % 2 ? row[i] : -row[i];
     }
     row[0] = nextafterf(1, 0);
     row[8] = -row[0];
-    check_sets(row, MOST, 0x1p51);
-    check_sets(row + 1, MOST - 1, 0x1p50);
+    check_sets(row, MAX, 0x1p51);
+    check_sets(row + 1, MAX - 1, 0x1p50);
 }
 
 static void
 all_magnitudes(void **state)
 {
     (void)state;
-    fill_normal(row, MOST, 7, 1, 0);
-    for (size_t i = 0; i < MOST; i++)
+    fill_normal(row, MAX, 7, 1, 0);
+    for (size_t i = 0; i < MAX; i++)
         row[i] = ldexpf(row[i], (int)(draw(8, i) % 90) - 88);
-    check_sets(row, MOST, 0x1p47);
-    for (size_t i = 0; i < MOST; i++)
+    check_sets(row, MAX, 0x1p47);
+    for (size_t i = 0; i < MAX; i++)
         row[i] = ldexpf((float)(draw(9, i) % 1000) - 500, -148); /* subnormal */
-    check_sets(row, MOST, 0x1p180);
+    check_sets(row, MAX, 0x1p180);
     memset(row, 0, sizeof row);
     row[3] = -0.0f;
-    check_sets(row, MOST, 0x1p51);
+    check_sets(row, MAX, 0x1p51);
 }
 
 /* A row in, a row out, in any order and by any set: nothing is left. */

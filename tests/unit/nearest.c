@@ -352,15 +352,15 @@ float_alone_is_wrong(void **state)
     mpivf_blas_products(query, QUERIES, row, ROWS, DIM, product, ROWS);
     for (size_t q = 0; q < QUERIES; q++) {
         size_t best = 0, found = 0;
-        double least = INFINITY;
-        float expanded_least = INFINITY;
+        double min = INFINITY;
+        float expanded_min = INFINITY;
         for (size_t i = 0; i < ROWS; i++) {
             double d = mpivf_distance(MPIVF_L2, query + q * DIM, 0, row + i * DIM, DIM);
             float expanded = (float)mpivf_square(row + i * DIM, DIM) - 2 * product[q * ROWS + i];
-            best = d < least ? i : best;
-            least = d < least ? d : least;
-            found = expanded < expanded_least ? i : found;
-            expanded_least = expanded < expanded_least ? expanded : expanded_least;
+            best = d < min ? i : best;
+            min = d < min ? d : min;
+            found = expanded < expanded_min ? i : found;
+            expanded_min = expanded < expanded_min ? expanded : expanded_min;
         }
         wrong += found != best;
     }

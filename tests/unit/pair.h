@@ -27,7 +27,7 @@ compare_words(struct pair_of *pair, mpivf_compare compare)
                                   packed->norm, packed->residual, 2,
                                   packed->steps};
     struct mpivf_group group = {.n = QUERIES};
-    uint32_t keep[QUERIES][PADDED];
+    uint32_t survivor[QUERIES][PADDED];
     for (size_t q = 0; q < QUERIES; q++) {
         group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
         group.start[q] = pair->queries.bound[q].start;
@@ -35,12 +35,12 @@ compare_words(struct pair_of *pair, mpivf_compare compare)
         group.per_norm[q] = pair->queries.bound[q].per_norm;
         group.per_residual[q] = pair->queries.bound[q].per_residual;
         group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
-        group.keep[q] = keep[q];
+        group.survivor[q] = survivor[q];
         group.value[q] = pair->value[q];
     }
     compare(&panels, &group);
     for (size_t q = 0; q < QUERIES; q++)
-        assert_int_equal(group.kept[q], PADDED);
+        assert_int_equal(group.survivors[q], PADDED);
 }
 
 static inline void

@@ -181,7 +181,7 @@ static void
 bounds_are_narrow(void **state)
 {
     (void)state;
-    static const double most[MPIVF_FILTERS] = {0.05, 5e-4, 2e-5, 2e-5};
+    static const double max[MPIVF_FILTERS] = {0.05, 5e-4, 2e-5, 2e-5};
     enum { DIM = 100 };
     float *row = room(ROWS * DIM, sizeof *row);
     float *query = room(QUERIES * DIM, sizeof *query);
@@ -209,7 +209,7 @@ bounds_are_narrow(void **state)
                                mpivf_prepare_lower(&pair.queries, q, value);
                     width = w > width ? w : width;
                 }
-            if (!(width <= most[f] * size))
+            if (!(width <= max[f] * size))
                 fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric), filter->name,
                          width / size);
             mpivf_packed_rows_clear(&ctx, &pair.packed);

@@ -183,7 +183,7 @@ bounds_are_narrow_at_an_offset(void **state)
 {
     (void)state;
     enum { DIM = 100 };
-    static const double most[MPIVF_FILTERS] = {0.05, 5e-4, 2e-5, 2e-5};
+    static const double max[MPIVF_FILTERS] = {0.05, 5e-4, 2e-5, 2e-5};
     static struct pair_of pair;
     double *row = room(ROWS * DIM, sizeof *row), *query = room(QUERIES * DIM, sizeof *query);
     double centre[DIM];
@@ -206,7 +206,7 @@ bounds_are_narrow_at_an_offset(void **state)
                 float value = pair.value[q][j];
                 double width = mpivf_prepare_upper(&pair.queries, q, &pair.packed, j, value) -
                                mpivf_prepare_lower(&pair.queries, q, value);
-                if (!(width <= most[f] * 2 * DIM * 1e-6))
+                if (!(width <= max[f] * 2 * DIM * 1e-6))
                     fail_msg("%s: %g is too wide", filter->name, width);
             }
         mpivf_packed_rows_clear(&ctx, &pair.packed);

@@ -3,13 +3,13 @@
 
 #include <mpivf/range.h>
 
-enum { ROWS = 200, MOST = 40, ROUNDS = 2000 };
+enum { ROWS = 200, MAX = 40, ROUNDS = 2000 };
 
 /* A few random ranges in [0, ROWS), overlapping or not. */
 static size_t
 random_ranges(struct mpivf_range *range, uint64_t stream)
 {
-    size_t n = draw(stream, 0) % MOST;
+    size_t n = draw(stream, 0) % MAX;
     for (size_t i = 0; i < n; i++) {
         uint64_t row = draw(stream, 2 * i + 1) % ROWS, rows = draw(stream, 2 * i + 2) % 12;
         range[i] = (struct mpivf_range){row, rows < ROWS - row ? rows : ROWS - row};
@@ -41,7 +41,7 @@ static void
 normalise_is_the_union(void **state)
 {
     (void)state;
-    struct mpivf_range range[MOST];
+    struct mpivf_range range[MAX];
     int before[ROWS], after[ROWS];
     for (uint64_t round = 0; round < ROUNDS; round++) {
         uint64_t overlap, first = UINT64_MAX, rows = 0;
@@ -65,7 +65,7 @@ static void
 gaps_are_the_rest(void **state)
 {
     (void)state;
-    struct mpivf_range range[MOST], gap[MOST + 1];
+    struct mpivf_range range[MAX], gap[MAX + 1];
     int set[ROWS], rest[ROWS];
     for (uint64_t round = 0; round < ROUNDS; round++) {
         uint64_t rows = draw(round, 1000) % (ROWS + 1);
@@ -84,7 +84,7 @@ static void
 common_counts_both(void **state)
 {
     (void)state;
-    struct mpivf_range a[MOST], b[MOST];
+    struct mpivf_range a[MAX], b[MAX];
     int in_a[ROWS], in_b[ROWS];
     for (uint64_t round = 0; round < ROUNDS; round++) {
         size_t na = mpivf_range_normalise(a, random_ranges(a, 2 * round), NULL);
@@ -103,13 +103,13 @@ static void
 cut_is_what_lies_within(void **state)
 {
     (void)state;
-    struct mpivf_range range[MOST], part[MOST], few[2];
+    struct mpivf_range range[MAX], part[MAX], few[2];
     int set[ROWS], cut[ROWS];
     for (uint64_t round = 0; round < ROUNDS; round++) {
         uint64_t row = draw(round, 1001) % ROWS;
         struct mpivf_range within = {row, 1 + draw(round, 1002) % (ROWS - row)};
         size_t n = mpivf_range_normalise(range, random_ranges(range, round), NULL);
-        size_t parts = mpivf_range_cut(range, n, within, part, MOST);
+        size_t parts = mpivf_range_cut(range, n, within, part, MAX);
         assert_set(part, parts);
         mark(range, n, set);
         mark(part, parts, cut);

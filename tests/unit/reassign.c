@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { LISTS = 1200, DIM = 9, ROWS = 1700, GROUPS = 7, MOST = 1009, ZERO = 31 };
+enum { LISTS = 1200, DIM = 9, ROWS = 1700, GROUPS = 7, MAX = 1009, ZERO = 31 };
 
 static struct mpivf_context ctx;
 
@@ -116,7 +116,7 @@ check_all_lists(enum mpivf_metric metric, int threads)
 static size_t
 make_candidates(uint64_t start[GROUPS + 1], uint32_t *list)
 {
-    static const size_t sizes[GROUPS] = {0, 0, 11, 1, MOST, LISTS, 96};
+    static const size_t sizes[GROUPS] = {0, 0, 11, 1, MAX, LISTS, 96};
     size_t n = 0;
     start[0] = 0;
     for (size_t g = 0; g < GROUPS; g++) {
@@ -145,7 +145,7 @@ check_among(enum mpivf_metric metric, int threads)
 {
     struct trial *t = &trial;
     uint64_t start[GROUPS + 1], rows[GROUPS + 1];
-    uint32_t list[2 * LISTS + MOST], order[ROWS];
+    uint32_t list[2 * LISTS + MAX], order[ROWS];
     struct mpivf_candidates candidates = {GROUPS, start, list};
     begin(t, metric, threads);
     make_candidates(start, list);

@@ -87,7 +87,7 @@ about_of(enum mpivf_metric metric, uint64_t queries, uint64_t k)
         .queries = queries,
         .k = k,
         .rows = 123456,
-        .most_id = INT32_MAX,
+        .max_id = INT32_MAX,
         .exact = true,
         .counts = true,
     };
@@ -425,7 +425,7 @@ too_large(void **state)
 {
     (void)state;
     struct mpivf_result_about about = about_of(MPIVF_L2, 1, 1);
-    about.most_id = (uint64_t)INT32_MAX + 1;
+    about.max_id = (uint64_t)INT32_MAX + 1;
     assert_refused(&about, MPIVF_ALSO_XBIN,
                    "ids up to 2147483648 do not fit into the 32 bits of xbin files; "
                    "leave --also away");

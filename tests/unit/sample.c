@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { DIM = 6, LEVELS = MPIVF_SAMPLE_LEVELS, MOST = 4000 };
+enum { DIM = 6, LEVELS = MPIVF_SAMPLE_LEVELS, MAX = 4000 };
 
 static struct mpivf_context ctx;
 static char folder[FOLDER], path[FOLDER + 8];
@@ -48,7 +48,7 @@ make(struct mpivf_sample *sample, const struct plan *plan, size_t memory)
 {
     float row[DIM];
     assert_ok(&ctx, mpivf_sample_init(&ctx, sample, MPIVF_L2, DIM, plan->room, memory, path));
-    for (size_t i = 0; i < MOST; i++)
+    for (size_t i = 0; i < MAX; i++)
         for (size_t l = 0; l < LEVELS; l++)
             if (i < plan->put[l]) {
                 value_of(l, i, row);
@@ -173,7 +173,7 @@ centre_and_largest_value(void **state)
 {
     (void)state;
     struct mpivf_sample sample;
-    double mean[DIM] = {0}, most = 0;
+    double mean[DIM] = {0}, max = 0;
     float row[DIM];
     mpivf_context_init(&ctx);
     for (int streams = 0; streams < 2; streams++) {
@@ -183,12 +183,12 @@ centre_and_largest_value(void **state)
             assert_ok(&ctx, mpivf_sample_row(&sample, mpivf_sample_place(&sample, i), row));
             for (size_t j = 0; j < DIM; j++) {
                 mean[j] += (double)row[j] / (double)total(plans[0].put);
-                most = fmax(most, fabs((double)row[j]));
+                max = fmax(max, fabs((double)row[j]));
             }
         }
-        assert_true(sample.most == most);
+        assert_true(sample.max == max);
         for (size_t j = 0; j < DIM; j++)
-            assert_true(fabs(sample.centre[j] - mean[j]) < 1e-3 * most);
+            assert_true(fabs(sample.centre[j] - mean[j]) < 1e-3 * max);
         mpivf_sample_clear(&sample);
     }
 }
@@ -218,7 +218,7 @@ wide_rows_stream(void **state)
     static const size_t rows[LEVELS] = {0, 0, WIDE_ROWS};
     struct mpivf_sample sample;
     mpivf_context_init(&ctx);
-    ctx.memory.limit = mpivf_sample_least_bytes(WIDE, WIDE_ROWS, 1) + 4096;
+    ctx.memory.limit = mpivf_sample_min_bytes(WIDE, WIDE_ROWS, 1) + 4096;
     assert_ok(&ctx, mpivf_sample_init(&ctx, &sample, MPIVF_L2, WIDE, rows, ctx.memory.limit, path));
     assert_true(sample.block_rows == 256 && sample.file.fd >= 0);
     mpivf_sample_clear(&sample);

@@ -1,4 +1,4 @@
-/* A spill becomes a shard: sorted, complete, with what was rejected and what it covers. */
+/* A shard buffer becomes a shard: sorted, complete, with what was rejected and what it covers. */
 #include "testing.h"
 
 #include "build/shard.h"
@@ -9,7 +9,7 @@ enum { LISTS = 5, DIM = 3, CAPACITY = 64, ROWS = 40 };
 
 static struct mpivf_context ctx;
 static char folder[FOLDER];
-static struct mpivf_spill spill;
+static struct mpivf_shard_buffer buffer;
 static float row[ROWS][DIM];
 static uint32_t list[ROWS];
 static int64_t id[ROWS];
@@ -26,7 +26,7 @@ set_up(void **state)
                                     .lists = LISTS,
                                     .source_rows = 100,
                                     .store = true};
-    assert_ok(&ctx, mpivf_spill_init(&ctx, &spill, &meta, CAPACITY));
+    assert_ok(&ctx, mpivf_shard_buffer_init(&ctx, &buffer, &meta, CAPACITY));
     fill_normal(&row[0][0], ROWS * DIM, 1, 1, 0);
     for (size_t i = 0; i < ROWS; i++) {
         list[i] = (uint32_t)(draw(2, i) % (LISTS - 1)); /* the last list stays empty */
@@ -40,7 +40,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    mpivf_spill_clear(&spill);
+    mpivf_shard_buffer_clear(&buffer);
     remove_folder(&ctx, folder);
     return ctx.memory.used != 0;
 }
@@ -97,11 +97,11 @@ sorted_and_complete(void **state)
     struct mpivf_index index;
     char path[MPIVF_PATH];
     const struct mpivf_range cover[] = {{60, 15}, {10, 20}, {30, 5}};
-    mpivf_spill_cover(&spill, cover, 3, 0);
-    mpivf_spill_put(&spill, row[0], 25, list, id);
-    mpivf_spill_put(&spill, row[25], ROWS - 25, list + 25, id + 25);
-    assert_ok(&ctx, mpivf_shard_write(&spill, folder));
-    assert_true(spill.rows == 0 && spill.rejects == 0 && spill.ranges == 0);
+    mpivf_shard_buffer_cover(&buffer, cover, 3, 0);
+    mpivf_shard_buffer_put(&buffer, row[0], 25, list, id);
+    mpivf_shard_buffer_put(&buffer, row[25], ROWS - 25, list + 25, id + 25);
+    assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
+    assert_true(buffer.rows == 0 && buffer.rejects == 0 && buffer.ranges == 0);
     assert_int_equal(entries(), 1);
     assert_ok(&ctx,
               mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 10ull, (unsigned long long)ROWS));
@@ -123,9 +123,9 @@ rejected_are_listed(void **state)
     struct mpivf_index index;
     char path[MPIVF_PATH];
     const struct mpivf_range cover = {0, ROWS};
-    mpivf_spill_cover(&spill, &cover, 1, 0);
-    mpivf_spill_put(&spill, row[0], ROWS, list, id);
-    assert_ok(&ctx, mpivf_shard_write(&spill, folder));
+    mpivf_shard_buffer_cover(&buffer, &cover, 1, 0);
+    mpivf_shard_buffer_put(&buffer, row[0], ROWS, list, id);
+    assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
     assert_ok(&ctx,
               mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
     assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
@@ -150,12 +150,12 @@ arrival_does_not_show(void **state)
         char path[MPIVF_PATH];
         const struct mpivf_range cover = {0, ROWS};
         ctx.threads = threads[turn];
-        mpivf_spill_cover(&spill, &cover, 1, 0);
+        mpivf_shard_buffer_cover(&buffer, &cover, 1, 0);
         for (size_t i = 0; i < ROWS; i++) {
             size_t at = turn == 1 ? ROWS - 1 - i : i;
-            mpivf_spill_put(&spill, row[at], 1, &list[at], &id[at]);
+            mpivf_shard_buffer_put(&buffer, row[at], 1, &list[at], &id[at]);
         }
-        assert_ok(&ctx, mpivf_shard_write(&spill, folder));
+        assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
         assert_ok(&ctx,
                   mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, (unsigned long long)ROWS));
         assert_ok(&ctx, mpivf_file_size(&ctx, path, &bytes[turn]));
@@ -178,10 +178,10 @@ doubled_id(void **state)
     const struct mpivf_range cover = {0, ROWS};
     list[9] = list[8];
     id[9] = id[8];
-    mpivf_spill_cover(&spill, &cover, 1, 0);
-    mpivf_spill_put(&spill, row[0], ROWS, list, id);
+    mpivf_shard_buffer_cover(&buffer, &cover, 1, 0);
+    mpivf_shard_buffer_put(&buffer, row[0], ROWS, list, id);
     ctx.threads = 3;
-    assert_fails(&ctx, MPIVF_INPUT, "two rows", mpivf_shard_write(&spill, folder));
+    assert_fails(&ctx, MPIVF_INPUT, "two rows", mpivf_shard_write(&buffer, folder));
     assert_int_equal(entries(), 0);
 }
 
@@ -192,18 +192,18 @@ nothing_and_only_rejected(void **state)
     const struct mpivf_range cover = {7, 2};
     struct mpivf_index index;
     char path[MPIVF_PATH];
-    assert_ok(&ctx, mpivf_shard_write(&spill, folder));
+    assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
     assert_int_equal(entries(), 0);
-    assert_ok(&ctx, mpivf_shard_write_any(&spill, folder)); /* that of a part without rows */
+    assert_ok(&ctx, mpivf_shard_write_any(&buffer, folder)); /* that of a part without rows */
     assert_ok(&ctx, mpivf_path(&ctx, path, MPIVF_SHARD_NAME, folder, 0ull, 0ull));
     assert_ok(&ctx, mpivf_index_open(&ctx, path, &index));
     assert_true(index.meta.rows == 0 && index.meta.rejected == 0 && index.meta.ranges == 0);
     mpivf_index_close(&index);
     assert_ok(&ctx, mpivf_file_remove(&ctx, path));
     uint32_t none[2] = {UINT32_MAX, UINT32_MAX};
-    mpivf_spill_cover(&spill, &cover, 1, 0);
-    mpivf_spill_put(&spill, row[0], 2, none, id);
-    assert_ok(&ctx, mpivf_shard_write(&spill, folder));
+    mpivf_shard_buffer_cover(&buffer, &cover, 1, 0);
+    mpivf_shard_buffer_put(&buffer, row[0], 2, none, id);
+    assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
     assert_int_equal(entries(), 1);
 }
 
@@ -211,13 +211,13 @@ static void
 fits(void **state)
 {
     (void)state;
-    assert_true(mpivf_spill_fits(&spill, CAPACITY, 1));
-    assert_false(mpivf_spill_fits(&spill, CAPACITY + 1, 1));
-    mpivf_spill_put(&spill, row[0], ROWS, list, id); /* rejected rows take room too */
-    assert_true(mpivf_spill_fits(&spill, CAPACITY - ROWS, 1));
-    assert_false(mpivf_spill_fits(&spill, CAPACITY - ROWS + 1, 1));
-    assert_true(mpivf_spill_fits(&spill, 0, spill.most_ranges));
-    assert_false(mpivf_spill_fits(&spill, 0, spill.most_ranges + 1));
+    assert_true(mpivf_shard_buffer_fits(&buffer, CAPACITY, 1));
+    assert_false(mpivf_shard_buffer_fits(&buffer, CAPACITY + 1, 1));
+    mpivf_shard_buffer_put(&buffer, row[0], ROWS, list, id); /* rejected rows take room too */
+    assert_true(mpivf_shard_buffer_fits(&buffer, CAPACITY - ROWS, 1));
+    assert_false(mpivf_shard_buffer_fits(&buffer, CAPACITY - ROWS + 1, 1));
+    assert_true(mpivf_shard_buffer_fits(&buffer, 0, buffer.max_ranges));
+    assert_false(mpivf_shard_buffer_fits(&buffer, 0, buffer.max_ranges + 1));
 }
 
 /* With what is taken while writing. */
@@ -229,11 +229,11 @@ memory_is_as_told(void **state)
     for (int threads = 1; threads <= 9; threads += 4) {
         ctx.threads = threads;
         ctx.memory.peak = 0;
-        mpivf_spill_cover(&spill, &cover, 1, 0);
-        mpivf_spill_put(&spill, row[0], ROWS, list, id);
-        assert_ok(&ctx, mpivf_shard_write(&spill, folder));
-        assert_true(ctx.memory.peak <= mpivf_spill_row_bytes(&spill.meta) * CAPACITY +
-                                           mpivf_spill_fixed_bytes(&spill.meta, threads));
+        mpivf_shard_buffer_cover(&buffer, &cover, 1, 0);
+        mpivf_shard_buffer_put(&buffer, row[0], ROWS, list, id);
+        assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
+        assert_true(ctx.memory.peak <= mpivf_shard_buffer_row_bytes(&buffer.meta) * CAPACITY +
+                                           mpivf_shard_buffer_fixed_bytes(&buffer.meta, threads));
     }
 }
 

@@ -3,7 +3,7 @@
 
 #include "source/slab.h"
 
-enum { MOST_ROWS = 3000, MOST_RANGES = 64 };
+enum { MAX_ROWS = 3000, MAX_RANGES = 64 };
 
 static struct mpivf_context ctx;
 
@@ -20,16 +20,16 @@ make_source(struct mpivf_par *par, uint64_t rows, uint64_t block_rows, int rank,
 
 /* Read a slab to its end, counting each row; the rows it had. */
 static uint64_t
-count_rows(struct mpivf_slab *slab, uint64_t most_rows, size_t most_ranges, int seen[MOST_ROWS])
+count_rows(struct mpivf_slab *slab, uint64_t max_rows, size_t max_ranges, int seen[MAX_ROWS])
 {
-    struct mpivf_range range[MOST_RANGES], peek[MOST_RANGES];
-    uint64_t row_of[MOST_ROWS], rows, all = 0;
+    struct mpivf_range range[MAX_RANGES], peek[MAX_RANGES];
+    uint64_t row_of[MAX_ROWS], rows, all = 0;
     for (;;) {
-        size_t ahead = mpivf_slab_peek(slab, most_rows, peek, most_ranges);
-        size_t ranges = mpivf_slab_next(slab, most_rows, range, most_ranges, &rows);
+        size_t ahead = mpivf_slab_peek(slab, max_rows, peek, max_ranges);
+        size_t ranges = mpivf_slab_next(slab, max_rows, range, max_ranges, &rows);
         assert_int_equal(ahead, ranges);
         assert_memory_equal(peek, range, ranges * sizeof *range);
-        assert_true(rows <= most_rows && ranges <= most_ranges);
+        assert_true(rows <= max_rows && ranges <= max_ranges);
         assert_int_equal(mpivf_range_rows(range, ranges), rows);
         if (rows == 0)
             return all;
@@ -45,16 +45,16 @@ count_rows(struct mpivf_slab *slab, uint64_t most_rows, size_t most_ranges, int 
 /* Deal to `size` ranks and look that exactly the rows of the set come, once each. */
 static void
 check(uint64_t rows, uint64_t block_rows, int size, const struct mpivf_range *set, size_t ranges,
-      uint64_t most_rows, size_t most_ranges)
+      uint64_t max_rows, size_t max_ranges)
 {
-    int seen[MOST_ROWS] = {0};
+    int seen[MAX_ROWS] = {0};
     for (int rank = 0; rank < size; rank++) {
         struct mpivf_par par;
         struct mpivf_slab slab;
         struct mpivf_source source = make_source(&par, rows, block_rows, rank, size);
         assert_ok(&ctx, mpivf_slab_init(&slab, &source, 5, set, ranges));
         uint64_t promised = slab.rows;
-        assert_int_equal(count_rows(&slab, most_rows, most_ranges, seen), promised);
+        assert_int_equal(count_rows(&slab, max_rows, max_ranges, seen), promised);
         mpivf_slab_clear(&slab);
     }
     struct mpivf_range all = {0, rows};
@@ -78,7 +78,7 @@ every_row_once(void **state)
     for (size_t s = 0; s < SIZES; s++)
         for (size_t r = 0; r < 6; r++)
             for (size_t b = 0; b < 4; b++) {
-                check(rows[r], blocks[b], sizes[s], NULL, 0, 100, MOST_RANGES);
+                check(rows[r], blocks[b], sizes[s], NULL, 0, 100, MAX_RANGES);
                 check(rows[r], blocks[b], sizes[s], NULL, 0, 3, 2);
             }
 }
@@ -95,7 +95,7 @@ only_the_set(void **state)
             set[i] = (struct mpivf_range){draw(round, i) % 900, 1 + draw(round + 1, i) % 70};
         n = mpivf_range_normalise(set, n, NULL);
         check(1000, 1 + draw(round, 99) % 150, sizes[round % SIZES], set, n, 1 + round % 40,
-              1 + round % MOST_RANGES);
+              1 + round % MAX_RANGES);
     }
 }
 
@@ -138,13 +138,13 @@ whole_blocks_stay_whole(void **state)
     (void)state;
     struct mpivf_par par;
     struct mpivf_slab slab;
-    struct mpivf_range range[MOST_RANGES];
+    struct mpivf_range range[MAX_RANGES];
     uint64_t rows;
     mpivf_context_init(&ctx);
     struct mpivf_source source = make_source(&par, 1000, 10, 0, 1);
     assert_ok(&ctx, mpivf_slab_init(&slab, &source, 5, NULL, 0));
     do {
-        size_t n = mpivf_slab_next(&slab, 35, range, MOST_RANGES, &rows);
+        size_t n = mpivf_slab_next(&slab, 35, range, MAX_RANGES, &rows);
         assert_true(rows == 30 || rows == 10 || rows == 0); /* 100 blocks, three at a time */
         for (size_t i = 0; i < n; i++)
             assert_true(range[i].row % 10 == 0 && range[i].rows % 10 == 0);

@@ -5,7 +5,7 @@
 #include "math/distance.h"
 #include "math/nearest.h"
 
-enum { FROM = 150, MOST = 200 };
+enum { FROM = 150, MAX = 200 };
 
 static struct mpivf_context ctx;
 
@@ -42,14 +42,14 @@ check_subset(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t
 {
     static const size_t sizes[] = {200, 1, 47, 48, 49, 0, 96, 131};
     struct mpivf_packed_rows from, some_rows, whole;
-    uint32_t subset[MOST];
-    float *row = room(FROM * dim, sizeof *row), *some = room(MOST * dim, sizeof *some);
+    uint32_t subset[MAX];
+    float *row = room(FROM * dim, sizeof *row), *some = room(MAX * dim, sizeof *some);
     float *centre = room(dim, sizeof *centre);
     kind->fill(row, FROM, dim, 20 + dim);
     mpivf_centre_mean(metric, row, FROM, dim, centre);
     assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &from, metric, filter, dim, FROM));
-    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &some_rows, metric, filter, dim, MOST));
-    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &whole, metric, filter, dim, MOST));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &some_rows, metric, filter, dim, MAX));
+    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &whole, metric, filter, dim, MAX));
     mpivf_packed_rows_fill(&from, row, FROM, centre, NULL, 0);
     for (size_t t = 0; t < sizeof sizes / sizeof sizes[0]; t++) { /* one after the other */
         size_t n = sizes[t];

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { MOST = 400, PARTS = 5 };
+enum { MAX = 400, PARTS = 5 };
 
 static struct mpivf_context ctx;
 
@@ -61,9 +61,9 @@ static void
 select_puts_the_best_first(void **state)
 {
     (void)state;
-    struct mpivf_candidate entry[MOST], sorted[MOST];
+    struct mpivf_candidate entry[MAX], sorted[MAX];
     for (uint64_t round = 0; round < 3000; round++) {
-        size_t n = draw(round, 1000) % MOST, k = draw(round, 1001) % (n + 3);
+        size_t n = draw(round, 1000) % MAX, k = draw(round, 1001) % (n + 3);
         fill(entry, n, round, 1 + round % 5 * 50);
         memcpy(sorted, entry, n * sizeof *entry);
         qsort(sorted, n, sizeof *sorted, nearer);
@@ -94,7 +94,7 @@ settle_keeps_k_and_sets_the_limit(void **state)
 {
     (void)state;
     struct mpivf_topk topk;
-    struct mpivf_candidate want[MOST];
+    struct mpivf_candidate want[MAX];
     mpivf_context_init(&ctx);
     for (uint64_t round = 0; round < 600; round++) {
         size_t k = 1 + draw(round, 1000) % 150, q = round % 3;
@@ -141,12 +141,12 @@ static void
 any_order_of_arrival(void **state)
 {
     (void)state;
-    enum { N = 10 * MOST };
+    enum { N = 10 * MAX };
     struct mpivf_topk topk;
     struct mpivf_candidate *entry = room(N, sizeof *entry), want[202], got[2 * 202];
     mpivf_context_init(&ctx);
     for (uint64_t round = 0; round < 600; round++) {
-        size_t n = draw(round, 1) % (round % 3 ? MOST : N), k = 1 + draw(round, 2) % 200;
+        size_t n = draw(round, 1) % (round % 3 ? MAX : N), k = 1 + draw(round, 2) % 200;
         fill(entry, n, round, 1 + draw(round, 3) % (round % 2 ? 5 : 1000));
         if (round % 5 == 0)
             mpivf_topk_sort(entry, n);
@@ -304,10 +304,10 @@ static void
 any_split(void **state)
 {
     (void)state;
-    struct mpivf_candidate entry[2 * MOST];
+    struct mpivf_candidate entry[2 * MAX];
     mpivf_context_init(&ctx);
     for (uint64_t round = 0; round < 2000; round++) {
-        size_t n = draw(round, 1000) % (round % 4 ? 2 * MOST : 40);
+        size_t n = draw(round, 1000) % (round % 4 ? 2 * MAX : 40);
         struct split split = {.k = 1 + draw(round, 1001) % (round % 3 ? 10 : 80)};
         fill(entry, n, round, 1 + draw(round, 1002) % (round % 2 ? 6 : 60));
         make_split(&split, entry, n, round);
@@ -325,10 +325,10 @@ imports_and_rows_mixed(void **state)
 {
     (void)state;
     struct mpivf_topk topk, other;
-    struct mpivf_candidate entry[MOST], block[32], want[32];
+    struct mpivf_candidate entry[MAX], block[32], want[32];
     mpivf_context_init(&ctx);
     for (uint64_t round = 0; round < 2000; round++) {
-        size_t n = draw(round, 1000) % MOST, k = 1 + draw(round, 1001) % 30;
+        size_t n = draw(round, 1000) % MAX, k = 1 + draw(round, 1001) % 30;
         fill(entry, n, round, 1 + draw(round, 1002) % 8);
         expect(entry, n, k, want);
         assert_ok(&ctx, mpivf_topk_init(&ctx, &topk, 1, k));
