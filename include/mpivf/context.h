@@ -112,12 +112,13 @@ void *
 mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
 
 /*
- * Room for one more behind the `count` elements of a list that grows: the list, elsewhere when
- * *room had been reached. NULL as above; the old one then stays.
+ * Room for `more` behind the `count` elements of *array, of any pointer type, NULL at first: where
+ * *room would not do it becomes a longer one, of twice the room or more. MPIVF_MEMORY; the old one
+ * then stays. To be given back by the caller.
  */
-void *
-mpivf_grow(struct mpivf_context *ctx, const char *what, void *list, size_t count, size_t size,
-           size_t *room);
+mpivf_status
+mpivf_grow(struct mpivf_context *ctx, const char *what, void *array, size_t count, size_t more,
+           size_t size, size_t *room);
 
 /* Give back; NULL is fine. */
 void

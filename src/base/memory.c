@@ -83,22 +83,24 @@ mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size
     return memory;
 }
 
-void *
-mpivf_grow(struct mpivf_context *ctx, const char *what, void *list, size_t count, size_t size,
-           size_t *room)
+mpivf_status
+mpivf_grow(struct mpivf_context *ctx, const char *what, void *array, size_t count, size_t more,
+           size_t size, size_t *room)
 {
     enum { FIRST = 8 };
-    if (count < *room)
-        return list;
-    size_t more = *room ? 2 * *room : FIRST;
-    void *longer = mpivf_alloc(ctx, what, more, size);
+    void **old = array;
+    size_t need = count + more, twice = *room ? 2 * *room : FIRST;
+    if (need <= *room && *old)
+        return MPIVF_OK;
+    void *longer = mpivf_alloc(ctx, what, need > twice ? need : twice, size);
     if (longer == NULL)
-        return NULL;
+        return MPIVF_MEMORY;
     if (count > 0)
-        memcpy(longer, list, count * size);
-    mpivf_free(ctx, list);
-    *room = more;
-    return longer;
+        memcpy(longer, *old, count * size);
+    mpivf_free(ctx, *old);
+    *old = longer;
+    *room = need > twice ? need : twice;
+    return MPIVF_OK;
 }
 
 void

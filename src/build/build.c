@@ -161,12 +161,13 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
                             .bad_rows = b->options->train.bad_rows,
                             .folder = b->work.claim.folder,
                             .observer = b->options->observer};
-    size_t max = b->work.ranges + 1;
+    size_t max = b->work.covered.ranges + 1;
     struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", max, sizeof *gap);
     struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", max, sizeof *set);
     mpivf_status status = mpivf_agree_all(par, gap && set ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
-        size_t gaps = mpivf_range_gaps(b->work.covered, b->work.ranges, b->source.rows, gap);
+        size_t gaps =
+            mpivf_range_gaps(b->work.covered.range, b->work.covered.ranges, b->source.rows, gap);
         add.set = set;
         add.ranges = mpivf_range_cut(gap, gaps, b->want, set, max);
         uint64_t rows = mpivf_range_rows(set, add.ranges);
@@ -212,7 +213,7 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
-    if (!mpivf_build_covers(work->covered, work->ranges, b->want))
+    if (!mpivf_build_covers(work->covered.range, work->covered.ranges, b->want))
         return from_work(b,
                          mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows",
                                     work->claim.folder));

@@ -108,7 +108,7 @@ mpivf_build_check_space(const struct mpivf_building *b)
     char folder[MPIVF_PATH], scratch[MPIVF_PATH];
     mpivf_path_folder(b->files->index->path, folder);
     mpivf_path_folder(b->files->work->path, scratch);
-    meta.rows = b->want.rows - mpivf_range_rows(b->work.covered, b->work.ranges);
+    meta.rows = b->want.rows - mpivf_range_rows(b->work.covered.range, b->work.covered.ranges);
     meta.centroids = 0;
     uint64_t shards = mpivf_index_bytes(&meta);
     if (b->options->model == NULL && !b->work.has_model)

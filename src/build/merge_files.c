@@ -1,6 +1,7 @@
 /* The merge of files that a user names: check that they belong together, then merge. */
 #include <mpivf/build.h>
 
+#include "base/row_set.h"
 #include "base/then.h"
 #include "build/join.h"
 #include "build/merge.h"
@@ -29,8 +30,8 @@ struct chosen {
 
 /* What rank 0 finds out. */
 struct survey {
-    struct mpivf_range *range; /* owned, all inputs' ranges */
-    uint64_t ranges, source_rows, bytes;
+    struct mpivf_row_set covered; /* all inputs' ranges */
+    uint64_t source_rows, bytes;
     uint64_t rows;        /* of all inputs, that are good */
     uint64_t model;       /* number of the input whose centroids are taken; UINT64_MAX = none */
     uint64_t fingerprint; /* of the first input's model */
@@ -43,23 +44,6 @@ by_first(const void *a, const void *b)
 {
     const struct chosen *x = a, *y = b;
     return (x->first > y->first) - (x->first < y->first);
-}
-
-static mpivf_status
-add_ranges(struct mpivf_context *ctx, struct survey *survey, const struct mpivf_index *index)
-{
-    uint64_t total = survey->ranges + index->meta.ranges;
-    struct mpivf_range *longer = mpivf_alloc(ctx, "row ranges", total, sizeof *longer);
-    if (longer == NULL)
-        return MPIVF_MEMORY;
-    if (survey->ranges > 0)
-        memcpy(longer, survey->range, survey->ranges * sizeof *longer);
-    if (index->meta.ranges > 0)
-        memcpy(longer + survey->ranges, index->range, index->meta.ranges * sizeof *longer);
-    mpivf_free(ctx, survey->range);
-    survey->range = longer;
-    survey->ranges = total;
-    return MPIVF_OK;
 }
 
 /* Models and shards alike have to be of one model; `told` is the path of the first input. */
@@ -90,7 +74,7 @@ survey_input(struct mpivf_context *ctx, struct survey *survey, struct mpivf_inde
         status = mpivf_index_match(ctx, first, &index);
     if (status == MPIVF_OK && !model_only) {
         survey->source_rows = index.meta.source_rows;
-        status = add_ranges(ctx, survey, &index);
+        status = mpivf_row_set_put(ctx, &survey->covered, index.range, index.meta.ranges);
         chosen[survey->chosen++] = (struct chosen){number,
                                                    index.meta.ranges ? index.range[0].row : 0,
                                                    index.meta.rows,
@@ -112,14 +96,15 @@ static mpivf_status
 check_cover(struct mpivf_context *ctx, struct survey *survey, bool partial)
 {
     uint64_t overlap;
-    survey->ranges = mpivf_range_normalise(survey->range, survey->ranges, &overlap);
-    uint64_t rows = mpivf_range_rows(survey->range, survey->ranges);
+    mpivf_row_set_order(&survey->covered, &overlap);
+    uint64_t rows = mpivf_range_rows(survey->covered.range, survey->covered.ranges);
     if (overlap != UINT64_MAX)
         return mpivf_fail(ctx, MPIVF_INPUT, "row %llu is in more than one shard",
                           (unsigned long long)overlap);
     if (rows == survey->source_rows || partial)
         return MPIVF_OK;
-    uint64_t missing = survey->ranges == 0 || survey->range[0].row > 0 ? 0 : survey->range[0].rows;
+    const struct mpivf_range *first = survey->covered.ranges ? survey->covered.range : NULL;
+    uint64_t missing = first == NULL || first->row > 0 ? 0 : first->rows;
     return mpivf_fail(ctx, MPIVF_INPUT,
                       "%llu of %llu rows are in no shard, the first is row %llu; a "
                       "shard is missing (--partial merges without it)",
@@ -259,8 +244,7 @@ survey_all(const struct mpivf_par *par, const char *const *input, uint64_t input
         status = survey_inputs(par->ctx, input, inputs, options, survey, chosen);
         THEN(status, check_space(par->ctx, files, survey, survey->chosen > options->fan_in));
     }
-    mpivf_free(par->ctx, survey->range);
-    survey->range = NULL;
+    mpivf_row_set_clear(par->ctx, &survey->covered);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK) {
         mpivf_bcast_all(par, survey, sizeof *survey);

@@ -3,6 +3,7 @@
 #include "base/then.h"
 #include "build/shard.h"
 #include "io/folder.h"
+#include "par/array.h"
 #include "par/root.h"
 
 #include <stdio.h>
@@ -55,17 +56,6 @@ mpivf_work_owns(const char *name)
 }
 
 static mpivf_status
-grow(struct mpivf_context *ctx, struct names *names)
-{
-    struct mpivf_work_shard *more = mpivf_grow(ctx, "the list of shards", names->shard,
-                                               names->count, sizeof *more, &names->room);
-    if (more == NULL)
-        return MPIVF_MEMORY;
-    names->shard = more;
-    return MPIVF_OK;
-}
-
-static mpivf_status
 visit(struct mpivf_context *ctx, void *arg, const char *name)
 {
     struct names *names = arg;
@@ -81,7 +71,8 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         names->work->has_model = true;
         return MPIVF_OK;
     }
-    status = grow(ctx, names);
+    status = mpivf_grow(ctx, "the list of shards", &names->shard, names->count, 1,
+                        sizeof *names->shard, &names->room);
     if (status == MPIVF_OK)
         strcpy(names->shard[names->count++].path, path);
     return status;
@@ -114,7 +105,8 @@ cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
         return status;
     }
     uint64_t ranges = index.meta.ranges, rows = index.meta.rows + index.meta.rejected;
-    uint64_t common = mpivf_range_common(work->covered, work->ranges, index.range, ranges);
+    uint64_t common =
+        mpivf_range_common(work->covered.range, work->covered.ranges, index.range, ranges);
     *kept = common == 0;
     if (common == rows && rows > 0) {
         status = mpivf_file_remove(ctx, shard->path);
@@ -122,17 +114,7 @@ cover(struct mpivf_work *work, struct mpivf_work_shard *shard, bool *kept)
         status = mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' covers rows that other shards cover too",
                             shard->path);
     } else {
-        struct mpivf_range *all =
-            mpivf_alloc(ctx, "row ranges", work->ranges + ranges, sizeof *all);
-        status = all ? MPIVF_OK : MPIVF_MEMORY;
-        if (all) {
-            if (work->ranges > 0)
-                memcpy(all, work->covered, work->ranges * sizeof *all);
-            memcpy(all + work->ranges, index.range, ranges * sizeof *all);
-            mpivf_free(ctx, work->covered);
-            work->covered = all;
-            work->ranges = mpivf_range_normalise(all, work->ranges + ranges, NULL);
-        }
+        status = mpivf_row_set_add(ctx, &work->covered, index.range, ranges);
     }
     mpivf_index_close(&index);
     return status;
@@ -159,10 +141,9 @@ forget(struct mpivf_work *work)
 {
     struct mpivf_context *ctx = work->claim.par->ctx;
     mpivf_free(ctx, work->shard);
-    mpivf_free(ctx, work->covered);
+    mpivf_row_set_clear(ctx, &work->covered);
     work->shard = NULL;
-    work->covered = NULL;
-    work->shards = work->ranges = 0;
+    work->shards = 0;
     work->has_model = false;
 }
 
@@ -209,7 +190,6 @@ mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work)
 {
     const struct mpivf_par *par = work->claim.par;
-    struct mpivf_context *ctx = par->ctx;
     mpivf_status status = MPIVF_OK;
     forget(work);
     if (par->rank == 0) {
@@ -219,23 +199,12 @@ mpivf_work_scan_all(struct mpivf_work *work)
     status = mpivf_agree_all(par, status);
     if (status)
         return status;
-    uint64_t facts[3] = {work->shards, work->ranges, work->has_model};
-    mpivf_bcast_all(par, facts, sizeof facts);
-    if (par->rank != 0) {
-        work->shards = facts[0];
-        work->ranges = facts[1];
-        work->has_model = facts[2] != 0;
-        work->shard = mpivf_alloc(ctx, "the list of shards", facts[0], sizeof *work->shard);
-        work->covered = mpivf_alloc(ctx, "row ranges", facts[1], sizeof *work->covered);
-        if (!work->shard || !work->covered)
-            status = MPIVF_MEMORY;
-    }
-    status = mpivf_agree_all(par, status);
-    if (status)
-        return status;
-    mpivf_bcast_all(par, work->shard, work->shards * sizeof *work->shard);
-    mpivf_bcast_all(par, work->covered, work->ranges * sizeof *work->covered);
-    return MPIVF_OK;
+    mpivf_bcast_all(par, &work->has_model, sizeof work->has_model);
+    status = mpivf_bcast_array_all(par, "the list of shards", &work->shard, &work->shards,
+                                   sizeof *work->shard);
+    THEN(status, mpivf_bcast_array_all(par, "row ranges", &work->covered.range,
+                                       &work->covered.ranges, sizeof *work->covered.range));
+    return status;
 }
 
 bool

@@ -13,6 +13,7 @@
 #ifndef MPIVF_BUILD_WORK_H
 #define MPIVF_BUILD_WORK_H
 
+#include "base/row_set.h"
 #include "index/format.h"
 #include "io/claim.h"
 
@@ -29,8 +30,7 @@ struct mpivf_work {
     bool has_model;
     struct mpivf_work_shard *shard; /* owned, by first row */
     uint64_t shards;
-    struct mpivf_range *covered; /* owned set */
-    uint64_t ranges;
+    struct mpivf_row_set covered; /* owned */
 };
 
 /*

@@ -1,37 +1,18 @@
 #include "base/then.h"
 #include "io/hdf5_internal.h"
+#include "par/array.h"
 
 #include <string.h>
 
-enum { FIRST_ROOM = 16 };
-
-/* Room for `more` more in an array: twice as much when it is full. */
-static mpivf_status
-grow(struct mpivf_context *ctx, void *array, uint64_t used, uint64_t more, size_t size,
-     uint64_t *room)
-{
-    void **old = array;
-    if (used + more <= *room)
-        return MPIVF_OK;
-    uint64_t wanted = 2 * (used + more) > FIRST_ROOM ? 2 * (used + more) : FIRST_ROOM;
-    void *larger = mpivf_alloc(ctx, "the table of where rows lie", wanted, size);
-    if (larger == NULL)
-        return MPIVF_MEMORY;
-    if (used > 0)
-        memcpy(larger, *old, used * size);
-    mpivf_free(ctx, *old);
-    *old = larger;
-    *room = wanted;
-    return MPIVF_OK;
-}
+static const char table[] = "the table of where rows lie";
 
 mpivf_status
 mpivf_h5_layout_name(struct mpivf_context *ctx, struct mpivf_h5_layout *layout, const char *name,
                      uint64_t *at)
 {
     uint64_t bytes = strlen(name) + 1;
-    mpivf_status status =
-        grow(ctx, &layout->name, layout->names, bytes, sizeof *layout->name, &layout->name_room);
+    mpivf_status status = mpivf_grow(ctx, table, &layout->name, layout->names, bytes,
+                                     sizeof *layout->name, &layout->name_room);
     if (status)
         return status;
     *at = layout->names;
@@ -44,8 +25,8 @@ mpivf_status
 mpivf_h5_layout_leaf(struct mpivf_context *ctx, struct mpivf_h5_layout *layout,
                      const struct mpivf_h5_leaf *leaf, int64_t *number)
 {
-    mpivf_status status =
-        grow(ctx, &layout->leaf, layout->leaves, 1, sizeof *layout->leaf, &layout->leaf_room);
+    mpivf_status status = mpivf_grow(ctx, table, &layout->leaf, layout->leaves, 1,
+                                     sizeof *layout->leaf, &layout->leaf_room);
     if (status)
         return status;
     *number = (int64_t)layout->leaves;
@@ -57,8 +38,8 @@ mpivf_status
 mpivf_h5_layout_piece(struct mpivf_context *ctx, struct mpivf_h5_layout *layout,
                       const struct mpivf_h5_piece *piece)
 {
-    mpivf_status status =
-        grow(ctx, &layout->piece, layout->pieces, 1, sizeof *layout->piece, &layout->piece_room);
+    mpivf_status status = mpivf_grow(ctx, table, &layout->piece, layout->pieces, 1,
+                                     sizeof *layout->piece, &layout->piece_room);
     if (status)
         return status;
     layout->piece[layout->pieces++] = *piece;
@@ -77,8 +58,8 @@ mpivf_h5_layout_unwritten(struct mpivf_context *ctx, struct mpivf_h5_layout *lay
         last->rows = end - last->row;
         return MPIVF_OK;
     }
-    mpivf_status status = grow(ctx, &layout->unwritten, layout->unwrittens, 1,
-                               sizeof *layout->unwritten, &layout->unwritten_room);
+    mpivf_status status = mpivf_grow(ctx, table, &layout->unwritten, layout->unwrittens, 1,
+                                     sizeof *layout->unwritten, &layout->unwritten_room);
     if (status)
         return status;
     layout->unwritten[layout->unwrittens++] = (struct mpivf_range){row, rows};
@@ -136,26 +117,12 @@ mpivf_h5_layout_free(struct mpivf_context *ctx, struct mpivf_h5_layout **layout)
     mpivf_free(ctx, l);
 }
 
-/* One array from rank 0, where it is, to all. */
-static mpivf_status
-bcast_array_all(const struct mpivf_par *par, void *array, uint64_t count, size_t size)
-{
-    void **mine = array;
-    if (par->rank != 0)
-        *mine = mpivf_alloc(par->ctx, "the table of where rows lie", count, size);
-    mpivf_status status =
-        mpivf_agree_all(par, *mine != NULL || count == 0 ? MPIVF_OK : MPIVF_MEMORY);
-    if (status == MPIVF_OK)
-        mpivf_bcast_all(par, *mine, count * size);
-    return status;
-}
-
 mpivf_status
 mpivf_h5_layout_bcast_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout)
 {
     struct mpivf_h5_layout *l = *layout;
     if (par->rank != 0)
-        l = *layout = mpivf_alloc_zero(par->ctx, "the table of where rows lie", 1, sizeof *l);
+        l = *layout = mpivf_alloc_zero(par->ctx, table, 1, sizeof *l);
     mpivf_status status = mpivf_agree_all(par, l ? MPIVF_OK : MPIVF_MEMORY);
     struct mpivf_h5_layout whole = {0};
     if (status == MPIVF_OK && par->rank == 0)
@@ -166,10 +133,11 @@ mpivf_h5_layout_bcast_all(const struct mpivf_par *par, struct mpivf_h5_layout **
         *l = whole;
         l->leaf = NULL, l->piece = NULL, l->name = NULL, l->unwritten = NULL;
     }
-    THEN(status, bcast_array_all(par, &l->leaf, l->leaves, sizeof *l->leaf));
-    THEN(status, bcast_array_all(par, &l->piece, l->pieces, sizeof *l->piece));
-    THEN(status, bcast_array_all(par, &l->name, l->names, sizeof *l->name));
-    THEN(status, bcast_array_all(par, &l->unwritten, l->unwrittens, sizeof *l->unwritten));
+    THEN(status, mpivf_bcast_array_all(par, table, &l->leaf, &l->leaves, sizeof *l->leaf));
+    THEN(status, mpivf_bcast_array_all(par, table, &l->piece, &l->pieces, sizeof *l->piece));
+    THEN(status, mpivf_bcast_array_all(par, table, &l->name, &l->names, sizeof *l->name));
+    THEN(status,
+         mpivf_bcast_array_all(par, table, &l->unwritten, &l->unwrittens, sizeof *l->unwritten));
     return status;
 }
 

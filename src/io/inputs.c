@@ -72,12 +72,8 @@ host_name(char name[HOST])
 static mpivf_status
 grow(struct mpivf_context *ctx, struct mpivf_inputs *inputs)
 {
-    struct mpivf_input *more =
-        mpivf_grow(ctx, "the inputs", inputs->file, inputs->files, sizeof *more, &inputs->room);
-    if (more == NULL)
-        return MPIVF_MEMORY;
-    inputs->file = more;
-    return MPIVF_OK;
+    return mpivf_grow(ctx, "the inputs", &inputs->file, inputs->files, 1, sizeof *inputs->file,
+                      &inputs->room);
 }
 
 /* What cannot be looked at is told in the words of who opens files. */

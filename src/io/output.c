@@ -115,11 +115,10 @@ static mpivf_status
 add_input(struct mpivf_outputs *outputs, const char *text, const char *path)
 {
     struct mpivf_context *ctx = outputs->par->ctx;
-    struct mpivf_place *more = mpivf_grow(ctx, "the inputs", outputs->input, outputs->inputs,
-                                          sizeof *more, &outputs->room);
-    if (more == NULL)
-        return MPIVF_MEMORY;
-    outputs->input = more;
+    mpivf_status status = mpivf_grow(ctx, "the inputs", &outputs->input, outputs->inputs, 1,
+                                     sizeof *outputs->input, &outputs->room);
+    if (status)
+        return status;
     mpivf_place_look(&outputs->input[outputs->inputs++], text, path);
     return MPIVF_OK;
 }

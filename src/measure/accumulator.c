@@ -82,7 +82,7 @@ mpivf_accumulator_clear(struct mpivf_accumulator *accumulator)
     mpivf_packed_rows_clear(ctx, &accumulator->packed);
     mpivf_free(ctx, accumulator->tile);
     mpivf_free(ctx, accumulator->centre);
-    mpivf_free(ctx, accumulator->covered);
+    mpivf_row_set_clear(ctx, &accumulator->covered);
     memset(accumulator, 0, sizeof *accumulator);
 }
 
@@ -94,7 +94,7 @@ mpivf_accumulator_begin(struct mpivf_accumulator *accumulator, uint64_t first, u
     accumulator->n = n;
     accumulator->query = query;
     accumulator->own = own;
-    accumulator->ranges = 0;
+    accumulator->covered.ranges = 0;
     accumulator->rowsum = 0;
     accumulator->ready = false;
     accumulator->saved = true;
@@ -186,21 +186,7 @@ mpivf_accumulator_cover(struct mpivf_accumulator *accumulator, const struct mpiv
         return MPIVF_OK;
     accumulator->saved = false;
     accumulator->rowsum += rowsum;
-    if (accumulator->ranges + ranges > accumulator->room) {
-        size_t room = 2 * (accumulator->ranges + ranges);
-        struct mpivf_range *more = mpivf_alloc(accumulator->ctx, "row ranges", room, sizeof *more);
-        if (more == NULL)
-            return MPIVF_MEMORY;
-        if (accumulator->ranges > 0)
-            memcpy(more, accumulator->covered, accumulator->ranges * sizeof *more);
-        mpivf_free(accumulator->ctx, accumulator->covered);
-        accumulator->covered = more;
-        accumulator->room = room;
-    }
-    memcpy(accumulator->covered + accumulator->ranges, range, ranges * sizeof *range);
-    accumulator->ranges =
-        mpivf_range_normalise(accumulator->covered, accumulator->ranges + ranges, NULL);
-    return MPIVF_OK;
+    return mpivf_row_set_add(accumulator->ctx, &accumulator->covered, range, ranges);
 }
 
 struct mpivf_answers

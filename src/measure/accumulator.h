@@ -8,6 +8,7 @@
 #ifndef MPIVF_MEASURE_ACCUMULATOR_H
 #define MPIVF_MEASURE_ACCUMULATOR_H
 
+#include "base/row_set.h"
 #include "math/choose.h"
 #include "math/distance.h"
 #include "math/nearest.h"
@@ -31,13 +32,12 @@ struct mpivf_accumulator {
     struct mpivf_duplicates duplicates;
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows packed;
-    struct mpivf_tile *tile;     /* owned, one a thread */
-    void *centre;                /* owned, [dim] */
-    uint64_t first, n;           /* the range of queries */
-    const void *query;           /* not owned, [n, dim] */
-    const int64_t *own;          /* not owned, [n]: ids that queries must not find; NULL: none */
-    struct mpivf_range *covered; /* owned set, grows */
-    size_t ranges, room;
+    struct mpivf_tile *tile; /* owned, one a thread */
+    void *centre;            /* owned, [dim] */
+    uint64_t first, n;       /* the range of queries */
+    const void *query;       /* not owned, [n, dim] */
+    const int64_t *own;      /* not owned, [n]: ids that queries must not find; NULL: none */
+    struct mpivf_row_set covered;
     uint64_t rowsum; /* checksum of the covered rows, as they were read */
     uint64_t rejected[MPIVF_PREFIXES];
     bool chosen; /* the filter, by the first rows */

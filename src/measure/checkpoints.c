@@ -18,12 +18,11 @@ static mpivf_status
 keep(struct mpivf_context *ctx, struct mpivf_checkpoints *checkpoints,
      const struct mpivf_checkpoint *checkpoint)
 {
-    struct mpivf_checkpoint *more =
-        mpivf_grow(ctx, "the list of checkpoints", checkpoints->checkpoint,
-                   checkpoints->checkpoints, sizeof *more, &checkpoints->room);
-    if (more == NULL)
-        return MPIVF_MEMORY;
-    checkpoints->checkpoint = more;
+    mpivf_status status =
+        mpivf_grow(ctx, "the list of checkpoints", &checkpoints->checkpoint,
+                   checkpoints->checkpoints, 1, sizeof *checkpoint, &checkpoints->room);
+    if (status)
+        return status;
     checkpoints->checkpoint[checkpoints->checkpoints++] = *checkpoint;
     return MPIVF_OK;
 }
@@ -128,35 +127,27 @@ mpivf_checkpoints_plan(struct mpivf_context *ctx, const struct mpivf_checkpoints
                        uint64_t first, uint64_t queries, uint64_t max, uint64_t rows,
                        struct mpivf_checkpoints_chosen *chosen)
 {
-    size_t room = 0;
     *chosen = (struct mpivf_checkpoints_chosen){.first = first};
     find_end(checkpoints, queries, max, rows, chosen);
-    for (size_t i = 0; i < checkpoints->checkpoints; i++)
-        room += checkpoints->checkpoint[i].ranges;
     chosen->chosen = mpivf_alloc(ctx, "the list of checkpoints", checkpoints->checkpoints,
                                  sizeof *chosen->chosen);
-    chosen->covered = mpivf_alloc(ctx, "row ranges", room, sizeof *chosen->covered);
-    if (!chosen->chosen || !chosen->covered)
-        return MPIVF_MEMORY;
-    for (size_t i = 0; i < checkpoints->checkpoints; i++) {
+    mpivf_status status = chosen->chosen ? MPIVF_OK : MPIVF_MEMORY;
+    for (size_t i = 0; i < checkpoints->checkpoints && status == MPIVF_OK; i++) {
         const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
         if (!has(checkpoint, first) ||
-            mpivf_range_common(chosen->covered, chosen->ranges, checkpoint->range,
+            mpivf_range_common(chosen->covered.range, chosen->covered.ranges, checkpoint->range,
                                checkpoint->ranges) > 0)
             continue;
         chosen->chosen[chosen->count++] = i;
-        memcpy(chosen->covered + chosen->ranges, checkpoint->range,
-               checkpoint->ranges * sizeof *checkpoint->range);
-        chosen->ranges =
-            mpivf_range_normalise(chosen->covered, chosen->ranges + checkpoint->ranges, NULL);
+        status = mpivf_row_set_add(ctx, &chosen->covered, checkpoint->range, checkpoint->ranges);
     }
-    return MPIVF_OK;
+    return status;
 }
 
 void
 mpivf_checkpoints_chosen_clear(struct mpivf_context *ctx, struct mpivf_checkpoints_chosen *chosen)
 {
     mpivf_free(ctx, chosen->chosen);
-    mpivf_free(ctx, chosen->covered);
+    mpivf_row_set_clear(ctx, &chosen->covered);
     *chosen = (struct mpivf_checkpoints_chosen){.first = 0};
 }

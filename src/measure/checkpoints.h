@@ -2,6 +2,7 @@
 #ifndef MPIVF_MEASURE_CHECKPOINTS_H
 #define MPIVF_MEASURE_CHECKPOINTS_H
 
+#include "base/row_set.h"
 #include "measure/checkpoint.h"
 
 /* The checkpoints of a folder. */
@@ -24,10 +25,9 @@ mpivf_checkpoints_clear(struct mpivf_context *ctx, struct mpivf_checkpoints *che
 struct mpivf_checkpoints_chosen {
     uint64_t first, end;
     size_t *chosen; /* owned, [count], places in the list */
-    size_t count;
-    struct mpivf_range *covered; /* owned set: their rows */
-    size_t ranges;
-    bool complete; /* one checkpoint covers all `rows` rows for the whole range */
+    uint64_t count;
+    struct mpivf_row_set covered; /* their rows */
+    bool complete;                /* one checkpoint covers all `rows` rows for the whole range */
 };
 
 /*

@@ -156,9 +156,9 @@ start_all(struct mpivf_observer_state *w)
     if (status || w->idle)
         return status;
     w->number = mpivf_alloc(ctx, "row numbers", w->shape.batch, sizeof *w->number);
-    w->gap = mpivf_alloc(ctx, "row ranges", chosen->ranges + 1, sizeof *w->gap);
+    w->gap = mpivf_alloc(ctx, "row ranges", chosen->covered.ranges + 1, sizeof *w->gap);
     if (w->gap)
-        w->gaps = mpivf_range_gaps(chosen->covered, chosen->ranges,
+        w->gaps = mpivf_range_gaps(chosen->covered.range, chosen->covered.ranges,
                                    w->request.prefix[w->request.segments - 1], w->gap);
     status = w->gap && w->number ? mpivf_memory_reserve(ctx, "the truth", w->first) : MPIVF_MEMORY;
     if (status == MPIVF_OK)

@@ -1,6 +1,7 @@
 #include "measure/resume.h"
 
 #include "base/then.h"
+#include "par/array.h"
 #include "par/root.h"
 #include "source/rowsum.h"
 #include "source/stamp.h"
@@ -35,28 +36,17 @@ mpivf_resume_clear(struct mpivf_resume *r)
 static mpivf_status
 share_list_all(const struct mpivf_par *par, struct mpivf_checkpoints *checkpoints)
 {
-    struct mpivf_context *ctx = par->ctx;
     uint64_t count = checkpoints->checkpoints;
-    mpivf_bcast_all(par, &count, sizeof count);
-    if (par->rank != 0) {
-        *checkpoints = (struct mpivf_checkpoints){.checkpoints = count};
-        checkpoints->checkpoint = mpivf_alloc_zero(ctx, "the list of checkpoints", count,
-                                                   sizeof *checkpoints->checkpoint);
-        if (!checkpoints->checkpoint)
-            checkpoints->checkpoints = 0;
-    }
     mpivf_status status =
-        mpivf_agree_all(par, checkpoints->checkpoint || count == 0 ? MPIVF_OK : MPIVF_MEMORY);
+        mpivf_bcast_array_all(par, "the list of checkpoints", &checkpoints->checkpoint, &count,
+                              sizeof *checkpoints->checkpoint);
+    for (size_t i = 0; par->rank != 0 && checkpoints->checkpoint && i < count; i++)
+        checkpoints->checkpoint[i].range = NULL; /* its own, or none */
+    checkpoints->checkpoints = checkpoints->checkpoint ? count : 0;
     for (size_t i = 0; i < count && status == MPIVF_OK; i++) {
         struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
-        struct mpivf_range *range = checkpoint->range;
-        mpivf_bcast_all(par, checkpoint, sizeof *checkpoint);
-        checkpoint->range = par->rank == 0
-                                ? range
-                                : mpivf_alloc(ctx, "row ranges", checkpoint->ranges, sizeof *range);
-        status = mpivf_agree_all(par, checkpoint->range ? MPIVF_OK : MPIVF_MEMORY);
-        if (status == MPIVF_OK)
-            mpivf_bcast_all(par, checkpoint->range, checkpoint->ranges * sizeof *range);
+        status = mpivf_bcast_array_all(par, "row ranges", &checkpoint->range, &checkpoint->ranges,
+                                       sizeof *checkpoint->range);
     }
     return status;
 }
@@ -66,30 +56,18 @@ static mpivf_status
 share_parts_all(struct mpivf_resume *r)
 {
     const struct mpivf_par *par = r->request->par;
-    struct mpivf_context *ctx = par->ctx;
     struct mpivf_checkpoints_chosen *chosen = &r->chosen;
-    uint64_t facts[5] = {chosen->first, chosen->end, chosen->count, chosen->ranges,
-                         chosen->complete};
+    uint64_t facts[3] = {chosen->first, chosen->end, chosen->complete};
     mpivf_bcast_all(par, facts, sizeof facts);
-    mpivf_status status = MPIVF_OK;
-    if (par->rank != 0) {
-        *chosen = (struct mpivf_checkpoints_chosen){.first = facts[0],
-                                                    .end = facts[1],
-                                                    .count = facts[2],
-                                                    .ranges = facts[3],
-                                                    .complete = facts[4] != 0};
-        chosen->chosen =
-            mpivf_alloc(ctx, "the list of checkpoints", facts[2], sizeof *chosen->chosen);
-        chosen->covered = mpivf_alloc(ctx, "row ranges", facts[3], sizeof *chosen->covered);
-        if (!chosen->chosen || !chosen->covered)
-            status = MPIVF_MEMORY;
-    }
-    status = mpivf_agree_all(par, status);
-    if (status)
-        return status;
-    mpivf_bcast_all(par, chosen->chosen, chosen->count * sizeof *chosen->chosen);
-    mpivf_bcast_all(par, chosen->covered, chosen->ranges * sizeof *chosen->covered);
-    return share_list_all(par, &r->checkpoints);
+    chosen->first = facts[0];
+    chosen->end = facts[1];
+    chosen->complete = facts[2] != 0;
+    mpivf_status status = mpivf_bcast_array_all(par, "the list of checkpoints", &chosen->chosen,
+                                                &chosen->count, sizeof *chosen->chosen);
+    THEN(status, mpivf_bcast_array_all(par, "row ranges", &chosen->covered.range,
+                                       &chosen->covered.ranges, sizeof *chosen->covered.range));
+    THEN(status, share_list_all(par, &r->checkpoints));
+    return status;
 }
 
 /* ---- of the same rows ---- */
@@ -283,7 +261,7 @@ look(const struct mpivf_resume *r, struct mpivf_ahead *ahead)
         struct mpivf_checkpoints_chosen chosen;
         status = mpivf_checkpoints_plan(ctx, &checkpoints, first, request->queries, shape->capacity,
                                         rows, &chosen);
-        uint64_t done = mpivf_range_rows(chosen.covered, chosen.ranges);
+        uint64_t done = mpivf_range_rows(chosen.covered.range, chosen.covered.ranges);
         ahead->rows += rows - done;
         ahead->passes += !chosen.complete;
         ahead->reused += done;
@@ -329,8 +307,8 @@ mpivf_resume_save(struct mpivf_resume *r)
         .segments = r->accumulator->shape.segments,
         .base = mpivf_source_stamp(&r->request->base, ids_of(r->request)),
         .query = mpivf_source_stamp(&r->request->query, NULL),
-        .ranges = accumulator->ranges,
-        .range = accumulator->covered};
+        .ranges = accumulator->covered.ranges,
+        .range = accumulator->covered.range};
     checkpoint.base.rows = accumulator->rowsum;
     checkpoint.query.rows = r->query_rowsum;
     memcpy(checkpoint.rejected, accumulator->rejected, sizeof checkpoint.rejected);
@@ -371,7 +349,7 @@ mpivf_resume_complete(struct mpivf_resume *r)
     struct mpivf_checkpoints others;
     r->mine[0] = '\0';
     r->chosen.count = 0;
-    r->accumulator->ranges = 0;
+    r->accumulator->covered.ranges = 0;
     uint64_t rowsum = r->accumulator->rowsum; /* of all ranks */
     r->accumulator->rowsum = 0;
     mpivf_status status = mpivf_accumulator_cover(r->accumulator, &all, 1, rowsum);

@@ -211,10 +211,11 @@ deal(struct truth *t)
     const struct mpivf_checkpoints_chosen *chosen = &t->resume.chosen;
     uint64_t rows = t->request.prefix[t->request.segments - 1];
     mpivf_slab_clear(&t->slab);
-    struct mpivf_range *gap = mpivf_alloc(ctx, "row ranges", chosen->ranges + 1, sizeof *gap);
+    struct mpivf_range *gap =
+        mpivf_alloc(ctx, "row ranges", chosen->covered.ranges + 1, sizeof *gap);
     if (gap == NULL)
         return MPIVF_MEMORY;
-    size_t gaps = mpivf_range_gaps(chosen->covered, chosen->ranges, rows, gap);
+    size_t gaps = mpivf_range_gaps(chosen->covered.range, chosen->covered.ranges, rows, gap);
     mpivf_status status = mpivf_slab_init(&t->slab, &t->request.base, DEAL_SEED, gap, gaps);
     mpivf_free(ctx, gap);
     return status;

@@ -1,6 +1,8 @@
 /* The agreement and the rounds: one failure reaches every rank, with its text. */
 #include "checks.h"
 
+#include "par/array.h"
+
 #include <mpivf/progress.h>
 
 /* Fail on this rank when it is one of the two, and agree. */
@@ -129,6 +131,45 @@ a_failure_stops_all_rounds(struct checks *t)
     expect_text(t, failing, "bad row on");
 }
 
+/* Rank 0's numbers, however many, on every rank. */
+static void
+an_array_of_rank_0(struct checks *t)
+{
+    for (uint64_t n = 0; n < 3000; n += n / 2 + 1) {
+        uint64_t count = t->par.rank == 0 ? n : 77, *number = NULL;
+        if (t->par.rank == 0)
+            number = mpivf_alloc(&t->ctx, "numbers", n, sizeof *number);
+        for (uint64_t i = 0; t->par.rank == 0 && i < n; i++)
+            number[i] = i * i + n;
+        CHECK(t, mpivf_bcast_array_all(&t->par, "numbers", &number, &count, sizeof *number) ==
+                     MPIVF_OK);
+        CHECK(t, count == n);
+        for (uint64_t i = 0; i < n; i++)
+            CHECK(t, number[i] == i * i + n);
+        mpivf_free(&t->ctx, number);
+    }
+}
+
+/* The last rank has no memory for it: nobody goes on. */
+static void
+an_array_too_long_for_one(struct checks *t)
+{
+    uint64_t count = 1 << 20, *number = NULL;
+    size_t limit = t->ctx.memory.limit;
+    mpivf_clear_error(&t->ctx);
+    if (t->par.rank == 0)
+        number = mpivf_alloc_zero(&t->ctx, "numbers", count, sizeof *number);
+    if (t->par.rank > 0 && t->par.rank == t->par.size - 1)
+        t->ctx.memory.limit = t->ctx.memory.used + (1 << 20);
+    mpivf_status status =
+        mpivf_bcast_array_all(&t->par, "numbers", &number, &count, sizeof *number);
+    CHECK(t, status == (t->par.size > 1 ? MPIVF_MEMORY : MPIVF_OK));
+    CHECK(t, t->par.size == 1 || strstr(t->ctx.error, "numbers") != NULL);
+    t->ctx.memory.limit = limit;
+    mpivf_free(&t->ctx, number);
+    mpivf_clear_error(&t->ctx);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -139,6 +180,8 @@ main(int argc, char **argv)
         {"agree: all fail at once", all_at_once},
         {"agree: an agreed failure stays as it is", agreed_again},
         {"agree: every status", every_status},
+        {"array: rank 0's, on every rank", an_array_of_rank_0},
+        {"array: too long for one rank", an_array_too_long_for_one},
         {"round: a rank that is done keeps joining", rounds_of_uneven_length},
         {"round: a failure stops all", a_failure_stops_all_rounds},
     };

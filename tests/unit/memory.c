@@ -155,19 +155,22 @@ lists_grow(void **state)
     uint64_t *list = NULL;
     size_t room = 0, n = 0;
     mpivf_context_init(&ctx);
-    for (; n < 1000; n++) {
-        uint64_t *more = mpivf_grow(&ctx, "numbers", list, n, sizeof *list, &room);
-        assert_non_null(more);
-        assert_true(room > n);
-        list = more;
-        list[n] = n * n;
+    for (size_t more = 1; n < 1000; n += more, more = more % 37 + 1) {
+        assert_ok(&ctx, mpivf_grow(&ctx, "numbers", &list, n, more, sizeof *list, &room));
+        assert_true(room >= n + more);
+        for (size_t i = n; i < n + more; i++)
+            list[i] = i * i;
     }
     for (uint64_t i = 0; i < n; i++)
         assert_int_equal(list[i], i * i);
     ctx.memory.limit = ctx.memory.used;
-    assert_ptr_equal(mpivf_grow(&ctx, "numbers", list, n, sizeof *list, &room), list);
+    const uint64_t *before = list;
+    assert_ok(&ctx, mpivf_grow(&ctx, "numbers", &list, n, room - n, sizeof *list, &room));
+    assert_ptr_equal(list, before);
     size_t full = room;
-    assert_null(mpivf_grow(&ctx, "numbers", list, room, sizeof *list, &room));
+    assert_int_equal(mpivf_grow(&ctx, "numbers", &list, room, 1, sizeof *list, &room),
+                     MPIVF_MEMORY);
+    assert_ptr_equal(list, before);
     assert_int_equal(room, full);
     assert_int_equal(list[n - 1], (n - 1) * (n - 1)); /* the old one stays */
     mpivf_free(&ctx, list);

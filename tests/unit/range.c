@@ -1,7 +1,7 @@
 /* Sets of rows against a bitmap that does the same naively. */
 #include "testing.h"
 
-#include <mpivf/range.h>
+#include "base/row_set.h"
 
 enum { ROWS = 200, MAX = 40, ROUNDS = 2000 };
 
@@ -138,6 +138,37 @@ empty_sets(void **state)
     assert_int_equal(mpivf_range_common(NULL, 0, gap, 1), 0);
 }
 
+/* Ranges that come a few at a time make the same set as all at once. */
+static void
+row_set_grows(void **state)
+{
+    (void)state;
+    struct mpivf_context ctx;
+    mpivf_context_init(&ctx);
+    for (uint64_t t = 0; t < ROUNDS / 10; t++) {
+        struct mpivf_row_set set = {NULL}, later = {NULL};
+        struct mpivf_range all[4 * MAX];
+        size_t n = 0;
+        for (int k = 0; k < 4; k++) {
+            size_t few = random_ranges(all + n, 4 * t + (uint64_t)k);
+            assert_ok(&ctx, mpivf_row_set_add(&ctx, &set, all + n, few));
+            assert_ok(&ctx, mpivf_row_set_put(&ctx, &later, all + n, few));
+            n += few;
+        }
+        uint64_t overlap, first;
+        mpivf_row_set_order(&later, &overlap);
+        n = mpivf_range_normalise(all, n, &first);
+        assert_true(overlap == first);
+        assert_int_equal(set.ranges, n);
+        assert_int_equal(later.ranges, n);
+        assert_memory_equal(set.range, all, n * sizeof *all);
+        assert_memory_equal(later.range, all, n * sizeof *all);
+        mpivf_row_set_clear(&ctx, &set);
+        mpivf_row_set_clear(&ctx, &later);
+    }
+    assert_int_equal(ctx.memory.used, 0);
+}
+
 int
 main(void)
 {
@@ -147,6 +178,7 @@ main(void)
         TEST("range: common counts what both have", common_counts_both),
         TEST("range: cut is what lies within", cut_is_what_lies_within),
         TEST("range: empty sets", empty_sets),
+        TEST("range: a set that grows", row_set_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
