@@ -3,7 +3,6 @@
 #include "base/then.h"
 #include "build/add.h"
 #include "build/building.h"
-#include "build/ids.h"
 #include "build/merge.h"
 #include "build/model.h"
 #include "build/recheck.h"
@@ -11,6 +10,7 @@
 #include "io/checksum.h"
 #include "io/inputs.h"
 #include "par/root.h"
+#include "source/ids_check.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 #include <mpivf/truth.h>
 
 #include "base/then.h"
-#include "build/ids.h"
 #include "io/claim.h"
 #include "math/distance.h"
-#include "measure/request.h"
+#include "math/gather.h"
 #include "measure/publish.h"
+#include "measure/request.h"
 #include "measure/resume.h"
 #include "par/root.h"
-#include "search/gather.h"
+#include "source/ids_check.h"
 #include "source/rowsum.h"
 #include "source/slab.h"
 

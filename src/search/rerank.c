@@ -2,7 +2,7 @@
 
 #include "base/then.h"
 #include "math/distance.h"
-#include "search/gather.h"
+#include "math/gather.h"
 
 #include <stdlib.h>
 

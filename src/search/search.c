@@ -2,7 +2,7 @@
 
 #include "base/then.h"
 #include "codec/loss.h"
-#include "search/gather.h"
+#include "math/gather.h"
 #include "search/query.h"
 #include "search/rerank.h"
 #include "search/scan.h"

@@ -1,7 +1,7 @@
 #include "search/tune.h"
 
 #include "base/then.h"
-#include "search/gather.h"
+#include "math/gather.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* gather: the k best of all ranks, by tree reduction, into a result. */
-#ifndef MPIVF_SEARCH_GATHER_H
-#define MPIVF_SEARCH_GATHER_H
+#ifndef MPIVF_MATH_GATHER_H
+#define MPIVF_MATH_GATHER_H
 
 #include "io/result.h"
 #include "math/topk.h"

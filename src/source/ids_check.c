@@ -1,4 +1,4 @@
-#include "build/ids.h"
+#include "source/ids_check.h"
 
 #include "base/compare.h"
 #include "base/rng.h"

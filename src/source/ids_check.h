@@ -1,6 +1,6 @@
-/* ids: is every id of a dataset given once? */
-#ifndef MPIVF_BUILD_IDS_H
-#define MPIVF_BUILD_IDS_H
+/* ids_check: is every id of a dataset given once? */
+#ifndef MPIVF_SOURCE_IDS_CHECK_H
+#define MPIVF_SOURCE_IDS_CHECK_H
 
 #include <mpivf/progress.h>
 #include <mpivf/source.h>

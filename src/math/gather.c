@@ -1,4 +1,4 @@
-#include "search/gather.h"
+#include "math/gather.h"
 
 #include "math/distance.h"
 
