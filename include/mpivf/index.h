@@ -6,18 +6,22 @@
  *
  *   /centroid       f32 [lists, dim]   a shard inside a work folder has 0 rows here
  *   /list_offset    u64 [lists + 1]    list l is rows list_offset[l] .. list_offset[l+1]-1
- *   /id             i64 [rows]         inside a list ascending and different
- *   /code           [rows, dim]        f32 or f16, by attribute codec
- *   /vector         f32 [rows, dim]    raw rows in list order; 0 rows when not stored
- *   /list_checksum  u64 [lists]        XXH3 of the XXH3s of the list's ids, codes, vectors
+ *   /list_checksum  u64 [lists]        XXH3 of the XXH3s of the list in each plane
  *   /rejected       i64 [rejected]     ids of bad rows, ascending
  *   /row_range      u64 [n, 2]         rows of the source covered: (first, count), ascending
  *
- * Root attributes: format, version, metric, codec, dim, lists, rows, rejected, source_rows, seed,
- * sample, objective, ids, store, model_fingerprint, source_fingerprint, header_checksum (of all
- * the others and of list_offset, rejected, row_range). Datasets are contiguous,
- * those of 4096 bytes or more aligned to 4096; nothing in the file depends on time, path, ranks,
- * threads or memory.
+ * and the planes, what the rows of lists are made of, in list order. The attribute planes lists
+ * their names; which they are follows from the codec and from what is stored:
+ *
+ *   /id             i64 [rows]         inside a list ascending and different
+ *   /code           [rows, dim]        f32 or f16, by attribute codec
+ *   /vector         f32 [rows, dim]    the rows themselves, when they are stored
+ *
+ * Root attributes: format, version, metric, codec, planes, dim, lists, rows, rejected, source_rows,
+ * seed, sample, objective, ids, store, model_fingerprint, source_fingerprint, header_checksum (of
+ * all the others and of list_offset, rejected, row_range). Datasets are contiguous, those of 4096
+ * bytes or more aligned to 4096; nothing in the file depends on time, path, ranks, threads or
+ * memory.
  *
  * But a shard, like the model in a work folder, tells which version of its source it is of, in
  * further attributes: source_version, a hash of the sizes and times of the files, source_bytes,
@@ -56,9 +60,11 @@ struct mpivf_index_meta {
     struct mpivf_stamp stamp; /* its rows, or for a model those that it was trained on */
 };
 
-/* Where the datasets start in the file. */
+enum { MPIVF_PLANES = 6 }; /* at most */
+
+/* Where the datasets start in the file; planes in their order. */
 struct mpivf_index_layout {
-    uint64_t centroid, list_offset, id, code, vector, list_checksum, rejected, row_range;
+    uint64_t centroid, list_offset, list_checksum, rejected, row_range, plane[MPIVF_PLANES];
 };
 
 /* An open file. */

@@ -36,5 +36,5 @@ void
 mpivf_row_set_clear(struct mpivf_context *ctx, struct mpivf_row_set *set)
 {
     mpivf_free(ctx, set->range);
-    *set = (struct mpivf_row_set){NULL};
+    *set = (struct mpivf_row_set){.range = NULL};
 }

@@ -211,7 +211,7 @@ measure(struct adding *a, size_t first)
     const struct mpivf_coarse *coarse = a->add->coarse;
     const struct mpivf_shard_buffer *buffer = &a->buffer;
     const struct mpivf_batch *batch = a->batch;
-    size_t dim = coarse->dim, code_bytes = mpivf_codec_bytes(codec, dim);
+    size_t dim = coarse->dim;
     if (codec->exact && !batch->lost)
         return; /* nothing is lost */
 #pragma omp parallel num_threads(coarse->threads)
@@ -221,8 +221,10 @@ measure(struct adding *a, size_t first)
 #pragma omp for schedule(static)
         for (size_t at = first; at < buffer->rows; at++) {
             size_t i = buffer->order[at];
+            void *place[MPIVF_PLANES];
+            mpivf_planes_at(&buffer->planes, buffer->plane, at, place);
             if (stored)
-                codec->decode(buffer->code + at * code_bytes, 1, dim, stored);
+                codec->decode(place + buffer->planes.code, 1, dim, stored);
             mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
                            coarse->centroid + buffer->list[at] * dim,
                            batch->lost ? batch->lost[i] : 0, dim);

@@ -13,18 +13,13 @@ enum {
     STREAM_EXTRA = 16 << 10 /* checksums, paths, ranges and heads of allocations */
 };
 
-/* Bytes of a row in all planes. */
-static size_t
-row_bytes(const struct mpivf_index_meta *meta)
-{
-    return sizeof(int64_t) + mpivf_codec_bytes(meta->codec, meta->dim) +
-           (meta->store ? meta->dim * sizeof(float) : 0);
-}
-
 size_t
 mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads)
 {
-    size_t offsets = (meta->lists + 1) * sizeof(uint64_t), each = MIN_BUFFER + row_bytes(meta);
+    struct mpivf_planes planes;
+    mpivf_planes_of(meta, NULL, &planes);
+    size_t offsets = (meta->lists + 1) * sizeof(uint64_t);
+    size_t each = MIN_BUFFER + mpivf_planes_row_bytes(&planes);
     size_t create = 3 * offsets + mpivf_coarse_bytes(meta->lists, meta->dim, threads);
     size_t fill = (inputs + 1) * (2 * offsets + each + STREAM_EXTRA);
     return (create > fill ? create : fill) + STREAM_EXTRA;
@@ -267,8 +262,9 @@ fill_list(struct fill *f, uint64_t list)
             return mpivf_fail(f->ctx, MPIVF_INPUT, "the id %lld is given to two rows",
                               (long long)last);
         struct mpivf_stream *stream = &f->stream[from];
-        const void *row[MPIVF_PLANES] = {mpivf_stream_row(stream, 0), mpivf_stream_row(stream, 1),
-                                         mpivf_stream_row(stream, 2)};
+        void *row[MPIVF_PLANES];
+        for (int p = 0; p < stream->planes.count; p++)
+            row[p] = mpivf_stream_row(stream, p);
         status = mpivf_stream_put(&f->out, row);
         mpivf_stream_advance(stream);
         last = min;

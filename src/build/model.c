@@ -4,15 +4,18 @@
 
 /* Write the checksum of every list of a file without rows; `room` is [lists]. */
 static mpivf_status
-write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file, uint64_t lists,
-                const struct mpivf_index_layout *layout, uint64_t *room)
+write_checksums(struct mpivf_context *ctx, const struct mpivf_file *file,
+                const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
+                uint64_t *room)
 {
+    struct mpivf_planes planes;
     uint64_t sums[MPIVF_PLANES], nothing = mpivf_checksum_of("", 0);
-    for (int p = 0; p < MPIVF_PLANES; p++)
+    mpivf_planes_of(meta, layout, &planes);
+    for (int p = 0; p < planes.count; p++)
         sums[p] = nothing;
-    for (uint64_t l = 0; l < lists; l++)
-        room[l] = mpivf_index_list_checksum(sums);
-    return mpivf_file_write(ctx, file, room, lists * sizeof *room, layout->list_checksum);
+    for (uint64_t l = 0; l < meta->lists; l++)
+        room[l] = mpivf_index_list_checksum(sums, planes.count);
+    return mpivf_file_write(ctx, file, room, meta->lists * sizeof *room, layout->list_checksum);
 }
 
 uint64_t
@@ -45,7 +48,7 @@ mpivf_model_write(struct mpivf_context *ctx, const struct mpivf_file *file,
     uint64_t *room = mpivf_alloc_zero(ctx, "list offsets", meta.lists + 1, sizeof *room);
     mpivf_status status = room ? MPIVF_OK : MPIVF_MEMORY;
     THEN(status, mpivf_index_create(ctx, file, &meta, coarse->centroid, room, NULL, NULL, &layout));
-    THEN(status, write_checksums(ctx, file, meta.lists, &layout, room));
+    THEN(status, write_checksums(ctx, file, &meta, &layout, room));
     mpivf_free(ctx, room);
     return status;
 }

@@ -18,20 +18,25 @@ stream_bytes(int threads)
     return even > STREAM_BYTES ? even : STREAM_BYTES;
 }
 
+static size_t
+row_bytes(const struct mpivf_index_meta *meta)
+{
+    struct mpivf_planes planes;
+    mpivf_planes_of(meta, NULL, &planes);
+    return mpivf_planes_row_bytes(&planes);
+}
+
 size_t
 mpivf_shard_buffer_row_bytes(const struct mpivf_index_meta *meta)
 {
-    return 2 * sizeof(uint32_t) + 2 * sizeof(int64_t) + mpivf_codec_bytes(meta->codec, meta->dim) +
-           (meta->store ? meta->dim * sizeof(float) : 0);
+    return 2 * sizeof(uint32_t) + sizeof(int64_t) + row_bytes(meta); /* list, order, rejected */
 }
 
 size_t
 mpivf_shard_buffer_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
 {
-    size_t row = sizeof(int64_t) + mpivf_codec_bytes(meta->codec, meta->dim) +
-                 (meta->store ? meta->dim * sizeof(float) : 0);
     return (meta->lists + 1) * 2 * sizeof(uint64_t) + MAX_RANGES * sizeof(struct mpivf_range) +
-           (size_t)threads * (stream_bytes(threads) + row + 4096) + (64 << 10);
+           (size_t)threads * (stream_bytes(threads) + row_bytes(meta) + 4096) + (64 << 10);
 }
 
 mpivf_status
@@ -41,17 +46,21 @@ mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *bu
     static const char what[] = "the rows of a shard";
     *buffer = (struct mpivf_shard_buffer){
         .ctx = ctx, .meta = *meta, .capacity = capacity, .max_ranges = MAX_RANGES};
+    mpivf_planes_of(meta, NULL, &buffer->planes);
+    for (int p = 0; p < buffer->planes.count; p++) {
+        buffer->plane[p] = mpivf_alloc(ctx, what, capacity, buffer->planes.plane[p].row_bytes);
+        if (buffer->plane[p] == NULL)
+            return MPIVF_MEMORY;
+    }
+    buffer->id = buffer->plane[0];
     buffer->list = mpivf_alloc(ctx, what, capacity, sizeof *buffer->list);
-    buffer->id = mpivf_alloc(ctx, what, capacity, sizeof *buffer->id);
-    buffer->code = mpivf_alloc(ctx, what, capacity, mpivf_codec_bytes(meta->codec, meta->dim));
-    buffer->vector = mpivf_alloc(ctx, what, meta->store ? capacity * meta->dim : 0, sizeof(float));
     buffer->order = mpivf_alloc(ctx, what, capacity, sizeof *buffer->order);
     buffer->offset = mpivf_alloc(ctx, what, meta->lists + 1, sizeof *buffer->offset);
     buffer->checksum = mpivf_alloc(ctx, what, meta->lists + 1, sizeof *buffer->checksum);
     buffer->rejected = mpivf_alloc(ctx, what, capacity, sizeof *buffer->rejected);
     buffer->range = mpivf_alloc(ctx, what, MAX_RANGES, sizeof *buffer->range);
-    return buffer->list && buffer->id && buffer->code && buffer->vector && buffer->order &&
-                   buffer->offset && buffer->checksum && buffer->rejected && buffer->range
+    return buffer->list && buffer->order && buffer->offset && buffer->checksum &&
+                   buffer->rejected && buffer->range
                ? MPIVF_OK
                : MPIVF_MEMORY;
 }
@@ -59,11 +68,12 @@ mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *bu
 void
 mpivf_shard_buffer_clear(struct mpivf_shard_buffer *buffer)
 {
-    void *owned[] = {buffer->list,     buffer->id,       buffer->code,
-                     buffer->vector,   buffer->order,    buffer->offset,
+    void *owned[] = {buffer->list,     buffer->order,    buffer->offset,
                      buffer->checksum, buffer->rejected, buffer->range};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0] && buffer->ctx; i++)
         mpivf_free(buffer->ctx, owned[i]);
+    for (int p = 0; p < buffer->planes.count && buffer->ctx; p++)
+        mpivf_free(buffer->ctx, buffer->plane[p]);
     memset(buffer, 0, sizeof *buffer);
 }
 
@@ -87,8 +97,8 @@ void
 mpivf_shard_buffer_put(struct mpivf_shard_buffer *buffer, const float *row, size_t n,
                        const uint32_t *list, const int64_t *id)
 {
-    size_t dim = buffer->meta.dim, code_bytes = mpivf_codec_bytes(buffer->meta.codec, dim);
-    size_t first = buffer->rows;
+    const struct mpivf_planes *planes = &buffer->planes;
+    size_t dim = buffer->meta.dim, first = buffer->rows;
     uint32_t *from = buffer->order; /* not yet in use */
     for (size_t i = 0; i < n; i++) {
         if (list[i] == UINT32_MAX) {
@@ -103,9 +113,11 @@ mpivf_shard_buffer_put(struct mpivf_shard_buffer *buffer, const float *row, size
 #pragma omp parallel for num_threads(buffer->ctx->threads) schedule(static)
     for (size_t at = first; at < buffer->rows; at++) {
         const float *one = row + from[at] * dim;
-        buffer->meta.codec->encode(one, 1, dim, buffer->code + at * code_bytes);
-        if (buffer->meta.store)
-            memcpy(buffer->vector + at * dim, one, dim * sizeof *one);
+        void *place[MPIVF_PLANES];
+        mpivf_planes_at(planes, buffer->plane, at, place);
+        buffer->meta.codec->encode(one, 1, dim, place + planes->code);
+        if (planes->vector >= 0)
+            memcpy(place[planes->vector], one, dim * sizeof *one);
     }
 }
 
@@ -164,13 +176,11 @@ static mpivf_status
 write_lists(struct mpivf_shard_buffer *buffer, struct mpivf_stream *stream, uint64_t first,
             uint64_t end)
 {
-    size_t dim = buffer->meta.dim, code_bytes = mpivf_codec_bytes(buffer->meta.codec, dim);
     mpivf_status status = MPIVF_OK;
     for (uint64_t l = first; l < end && status == MPIVF_OK; l++) {
         for (uint64_t i = buffer->offset[l]; i < buffer->offset[l + 1] && status == MPIVF_OK; i++) {
-            size_t at = buffer->order[i];
-            const void *row[MPIVF_PLANES] = {&buffer->id[at], buffer->code + at * code_bytes,
-                                             buffer->vector + (buffer->meta.store ? at * dim : 0)};
+            void *row[MPIVF_PLANES];
+            mpivf_planes_at(&buffer->planes, buffer->plane, buffer->order[i], row);
             status = mpivf_stream_put(stream, row);
         }
         if (status == MPIVF_OK)

@@ -18,10 +18,10 @@ struct mpivf_shard_buffer {
     struct mpivf_index_meta meta; /* of every shard; rows, rejected and ranges set when written */
     uint64_t rowsum;              /* of the rows covered */
     size_t capacity, rows;
-    uint32_t *list;  /* owned, [capacity] */
-    int64_t *id;     /* owned, [capacity] */
-    char *code;      /* owned, [capacity] codes */
-    float *vector;   /* owned, [capacity, dim] or NULL */
+    struct mpivf_planes planes;
+    void *plane[MPIVF_PLANES]; /* owned, [capacity] rows each */
+    int64_t *id;               /* plane 0 */
+    uint32_t *list;            /* owned, [capacity] */
     uint32_t *order; /* owned, [capacity]; of rows put last, their numbers among those given */
     uint64_t *offset, *checksum; /* owned, [lists + 1] */
     int64_t *rejected;           /* owned, [capacity] */

@@ -1,9 +1,11 @@
 /*
  * codec: how a row is stored inside an inverted list.
  *
- * A codec turns float32 rows into codes of a fixed size and back. Distances of a search are
- * canonical distances to the decoded row; with f32 they are exact. To add one: a file with the
- * struct, a line in codec.c, a value in the enum (files store its name, not its number).
+ * A codec turns float32 rows into codes of a fixed size and back. A code may be in several planes,
+ * each a dataset of the index file with the same number of values for every row: bytes of different
+ * types lie apart, and a scan reads the planes that it needs. Distances of a search are canonical
+ * distances to the decoded row; with f32 they are exact. To add one: a file with the struct, a line
+ * in codec.c, a value in enum mpivf_codec_kind (files store its name, not its number).
  */
 #ifndef MPIVF_CODEC_CODEC_H
 #define MPIVF_CODEC_CODEC_H
@@ -13,18 +15,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { MPIVF_CODEC_PLANES = 4 }; /* at most */
+
+struct mpivf_codec_plane {
+    const char *name; /* of the dataset: as h5py users will read it */
+    enum mpivf_type element;
+    size_t (*columns)(size_t dim); /* values of a row */
+};
+
 struct mpivf_codec {
     const char *name;
-    enum mpivf_type element; /* of the dataset /code, [rows, dim] */
-    bool exact;              /* decoding gives back the very row */
+    bool exact; /* decoding gives back the very row */
+    int planes;
+    struct mpivf_codec_plane plane[MPIVF_CODEC_PLANES];
 
-    /* n rows of dim float32 to n * mpivf_codec_bytes bytes, and back. */
-    void (*encode)(const float *rows, size_t n, size_t dim, void *code);
-    void (*decode)(const void *code, size_t n, size_t dim, float *rows);
+    /* n rows of dim float32 into plane[p], [n, columns] for each of its planes, and back. */
+    void (*encode)(const float *rows, size_t n, size_t dim, void *const *plane);
+    void (*decode)(void *const *plane, size_t n, size_t dim, float *rows);
 
     /* Can the row be stored? A row beyond the codec's range is a bad row. */
     bool (*fits)(const float *row, size_t dim);
 };
+
+/* One for each kind; a file each. */
+extern const struct mpivf_codec mpivf_codec_f32, mpivf_codec_f16;
 
 const struct mpivf_codec *
 mpivf_codec(enum mpivf_codec_kind kind);
@@ -37,8 +51,12 @@ mpivf_codec_kind_name(int kind);
 const struct mpivf_codec *
 mpivf_codec_find(const char *name);
 
-/* Bytes of the code of one row. */
+/* Bytes of the code of one row, in all planes. */
 size_t
 mpivf_codec_bytes(const struct mpivf_codec *codec, size_t dim);
+
+/* For planes with a value for each component: dim. */
+size_t
+mpivf_codec_components(size_t dim);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { VERSION = 1, ALIGNMENT = 4096 };
+enum { VERSION = 2, ALIGNMENT = 4096 };
 static const char FORMAT[] = "mpivf-index";
 
 enum attribute {
@@ -13,6 +13,7 @@ enum attribute {
     A_VERSION,
     A_METRIC,
     A_CODEC,
+    A_PLANES,
     A_DIM,
     A_LISTS,
     A_ROWS,
@@ -38,13 +39,11 @@ enum attribute {
 enum dataset {
     D_CENTROID,
     D_OFFSET,
-    D_ID,
-    D_CODE,
-    D_VECTOR,
     D_CHECKSUM,
     D_REJECTED,
     D_RANGE,
-    DATASETS
+    D_PLANE, /* the first */
+    DATASETS = D_PLANE + MPIVF_PLANES
 };
 
 static void
@@ -58,6 +57,7 @@ name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
         [A_VERSION] = {"version", MPIVF_H5_U64},
         [A_METRIC] = {"metric", MPIVF_H5_TEXT},
         [A_CODEC] = {"codec", MPIVF_H5_TEXT},
+        [A_PLANES] = {"planes", MPIVF_H5_TEXT},
         [A_DIM] = {"dim", MPIVF_H5_U64},
         [A_LISTS] = {"lists", MPIVF_H5_U64},
         [A_ROWS] = {"rows", MPIVF_H5_U64},
@@ -87,10 +87,13 @@ name_attributes(struct mpivf_h5_attribute a[ATTRIBUTES])
 static void
 set_attributes(struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpivf_index_meta *meta)
 {
+    struct mpivf_planes planes;
+    mpivf_planes_of(meta, NULL, &planes);
     name_attributes(a);
     strcpy(a[A_FORMAT].text, FORMAT);
     strcpy(a[A_METRIC].text, mpivf_metric_name(meta->metric));
     strcpy(a[A_CODEC].text, meta->codec->name);
+    mpivf_planes_text(&planes, a[A_PLANES].text);
     a[A_VERSION].number = VERSION;
     a[A_DIM].number = meta->dim;
     a[A_LISTS].number = meta->lists;
@@ -132,20 +135,25 @@ header_checksum(const struct mpivf_h5_attribute a[ATTRIBUTES], const struct mpiv
     return meta->stamped ? mpivf_checksum_of(all, sizeof all) : all[0];
 }
 
-static void
+/* What the datasets have to be. How many there are. */
+static int
 set_datasets(struct mpivf_h5_dataset d[DATASETS], const struct mpivf_index_meta *meta)
 {
+    struct mpivf_planes planes;
+    mpivf_planes_of(meta, NULL, &planes);
     d[D_CENTROID] =
         (struct mpivf_h5_dataset){"centroid", MPIVF_F32, 2, {meta->centroids, meta->dim}, 0};
     d[D_OFFSET] = (struct mpivf_h5_dataset){"list_offset", MPIVF_U64, 1, {meta->lists + 1, 1}, 0};
-    d[D_ID] = (struct mpivf_h5_dataset){"id", MPIVF_I64, 1, {meta->rows, 1}, 0};
-    d[D_CODE] =
-        (struct mpivf_h5_dataset){"code", meta->codec->element, 2, {meta->rows, meta->dim}, 0};
-    d[D_VECTOR] = (struct mpivf_h5_dataset){
-        "vector", MPIVF_F32, 2, {meta->store ? meta->rows : 0, meta->dim}, 0};
     d[D_CHECKSUM] = (struct mpivf_h5_dataset){"list_checksum", MPIVF_U64, 1, {meta->lists, 1}, 0};
     d[D_REJECTED] = (struct mpivf_h5_dataset){"rejected", MPIVF_I64, 1, {meta->rejected, 1}, 0};
     d[D_RANGE] = (struct mpivf_h5_dataset){"row_range", MPIVF_U64, 2, {meta->ranges, 2}, 0};
+    for (int p = 0; p < planes.count; p++) {
+        const struct mpivf_plane *plane = &planes.plane[p];
+        bool list = p == 0; /* ids are a list, also where rows have one column */
+        d[D_PLANE + p] = (struct mpivf_h5_dataset){
+            plane->name, plane->element, list ? 1 : 2, {meta->rows, plane->columns}, 0};
+    }
+    return D_PLANE + planes.count;
 }
 
 static uint64_t
@@ -155,46 +163,35 @@ dataset_bytes(const struct mpivf_h5_dataset *d)
 }
 
 static void
-get_layout(const struct mpivf_h5_dataset d[DATASETS], struct mpivf_index_layout *layout)
+get_layout(const struct mpivf_h5_dataset d[DATASETS], int datasets,
+           struct mpivf_index_layout *layout)
 {
     *layout = (struct mpivf_index_layout){
         .centroid = d[D_CENTROID].offset,
         .list_offset = d[D_OFFSET].offset,
-        .id = d[D_ID].offset,
-        .code = d[D_CODE].offset,
-        .vector = d[D_VECTOR].offset,
         .list_checksum = d[D_CHECKSUM].offset,
         .rejected = d[D_REJECTED].offset,
         .row_range = d[D_RANGE].offset,
     };
-}
-
-void
-mpivf_index_planes(const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
-                   struct mpivf_plane plane[MPIVF_PLANES])
-{
-    plane[0] = (struct mpivf_plane){"id", sizeof(int64_t), layout->id};
-    plane[1] =
-        (struct mpivf_plane){"code", mpivf_codec_bytes(meta->codec, meta->dim), layout->code};
-    plane[2] =
-        (struct mpivf_plane){"vector", meta->store ? meta->dim * sizeof(float) : 0, layout->vector};
+    for (int i = D_PLANE; i < datasets; i++)
+        layout->plane[i - D_PLANE] = d[i].offset;
 }
 
 uint64_t
 mpivf_index_bytes(const struct mpivf_index_meta *meta)
 {
     struct mpivf_h5_dataset d[DATASETS];
-    set_datasets(d, meta);
+    int datasets = set_datasets(d, meta);
     uint64_t bytes = 4 * ALIGNMENT; /* HDF5's own */
-    for (int i = 0; i < DATASETS; i++)
+    for (int i = 0; i < datasets; i++)
         bytes += dataset_bytes(&d[i]) + ALIGNMENT;
     return bytes;
 }
 
 uint64_t
-mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES])
+mpivf_index_list_checksum(const uint64_t *plane, int planes)
 {
-    return mpivf_checksum_of(plane, MPIVF_PLANES * sizeof *plane);
+    return mpivf_checksum_of(plane, (size_t)planes * sizeof *plane);
 }
 
 mpivf_status
@@ -206,10 +203,10 @@ mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
     struct mpivf_h5_attribute a[ATTRIBUTES];
     struct mpivf_h5_dataset d[DATASETS];
     set_attributes(a, meta);
-    set_datasets(d, meta);
+    int datasets = set_datasets(d, meta);
     a[A_CHECKSUM].number = header_checksum(a, meta, list_offset, rejected, range);
     mpivf_status status =
-        mpivf_h5_create(ctx, file, a, meta->stamped ? ATTRIBUTES : PLAIN, d, DATASETS);
+        mpivf_h5_create(ctx, file, a, meta->stamped ? ATTRIBUTES : PLAIN, d, datasets);
     const struct {
         enum dataset dataset;
         const void *data;
@@ -220,39 +217,47 @@ mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
                                   d[small[i].dataset].offset);
     THEN(status, mpivf_file_sync(ctx, file)); /* others write the rows and sync those */
     if (status == MPIVF_OK)
-        get_layout(d, layout);
+        get_layout(d, datasets, layout);
     return status;
 }
 
-/* Read the attributes, and from them what the datasets have to be. */
+/* What kind of file is it, and of what version? The attributes of an index, or a failure. */
 static mpivf_status
-read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
-          struct mpivf_h5_dataset d[DATASETS], struct mpivf_index_meta *meta)
+read_attributes(struct mpivf_context *ctx, const char *path,
+                struct mpivf_h5_attribute a[ATTRIBUTES])
 {
     mpivf_status status = mpivf_file_expect(ctx, path);
     if (status)
         return status;
     name_attributes(a);
-    memset(d, 0, DATASETS * sizeof *d);
-    *meta = (struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32)};
-    set_datasets(d, meta); /* for the names */
     status = mpivf_h5_describe(ctx, path, &a[A_FORMAT], 1, NULL, 0);
     if (status == MPIVF_INPUT && mpivf_h5_is(path)) {
         mpivf_clear_error(ctx);
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an HDF5 file, but not an index of mpivf",
                           path);
     }
-    if (status == MPIVF_OK) {
-        status = mpivf_h5_describe(ctx, path, a, PLAIN, d, DATASETS);
-        status = status == MPIVF_INPUT ? MPIVF_CORRUPT : status; /* an index lacks nothing */
-    }
     if (status)
         return status;
     if (strcmp(a[A_FORMAT].text, FORMAT) != 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not an index of mpivf", path);
-    if (a[A_VERSION].number != VERSION)
+    status = mpivf_h5_describe(ctx, path, &a[A_VERSION], 1, NULL, 0);
+    if (status == MPIVF_OK && a[A_VERSION].number != VERSION)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has format version %llu; this program reads %d",
                           path, (unsigned long long)a[A_VERSION].number, VERSION);
+    THEN(status, mpivf_h5_describe(ctx, path, a, PLAIN, NULL, 0));
+    return status == MPIVF_INPUT ? MPIVF_CORRUPT : status; /* an index lacks nothing */
+}
+
+/* From the attributes what the datasets have to be; which of them there are. */
+static mpivf_status
+read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute a[ATTRIBUTES],
+          struct mpivf_h5_dataset d[DATASETS], int *datasets, struct mpivf_index_meta *meta)
+{
+    struct mpivf_planes planes;
+    char text[MPIVF_PLANES_TEXT];
+    mpivf_status status = read_attributes(ctx, path, a);
+    if (status)
+        return status;
     int metric = 0;
     while (metric < MPIVF_METRICS && strcmp(mpivf_metric_name(metric), a[A_METRIC].text))
         metric++;
@@ -275,10 +280,18 @@ read_meta(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute
         .ids = a[A_IDS].number != 0,
         .model_fingerprint = a[A_MODEL].number,
         .source_fingerprint = a[A_SOURCE].number,
-        .ranges = d[D_RANGE].dim[0],
-        .centroids = d[D_CENTROID].dim[0],
     };
-    return MPIVF_OK;
+    mpivf_planes_of(meta, NULL, &planes);
+    mpivf_planes_text(&planes, text);
+    if (strcmp(text, a[A_PLANES].text) != 0)
+        return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' has the planes '%s', its codec has '%s'", path,
+                          a[A_PLANES].text, text);
+    memset(d, 0, DATASETS * sizeof *d);
+    *datasets = set_datasets(d, meta); /* for the names */
+    status = mpivf_h5_describe(ctx, path, NULL, 0, d, *datasets);
+    meta->ranges = d[D_RANGE].dim[0];
+    meta->centroids = d[D_CENTROID].dim[0];
+    return status == MPIVF_INPUT ? MPIVF_CORRUPT : status;
 }
 
 /* Is it all rows of a source with their centroids: an index proper, which has no stamp? */
@@ -323,15 +336,15 @@ meta_possible(const struct mpivf_index_meta *meta)
 /* The datasets found must be those that the attributes promise, inside the file. */
 static mpivf_status
 check_datasets(struct mpivf_context *ctx, const char *path, const struct mpivf_index_meta *meta,
-               const struct mpivf_h5_dataset d[DATASETS])
+               const struct mpivf_h5_dataset *d)
 {
     struct mpivf_h5_dataset want[DATASETS];
     uint64_t file_bytes;
     if (!meta_possible(meta))
         return mpivf_fail(ctx, MPIVF_CORRUPT, "the attributes of '%s' are damaged", path);
     mpivf_status status = mpivf_file_size(ctx, path, &file_bytes);
-    set_datasets(want, meta);
-    for (int i = 0; i < DATASETS && status == MPIVF_OK; i++) {
+    int datasets = set_datasets(want, meta);
+    for (int i = 0; i < datasets && status == MPIVF_OK; i++) {
         if (want[i].type != d[i].type || want[i].dim[0] != d[i].dim[0] ||
             want[i].dim[1] != d[i].dim[1])
             status = mpivf_fail(ctx, MPIVF_CORRUPT,
@@ -402,12 +415,13 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
 {
     struct mpivf_h5_attribute a[ATTRIBUTES];
     struct mpivf_h5_dataset d[DATASETS];
+    int datasets = 0;
     *index = (struct mpivf_index){.ctx = ctx, .fd = -1};
     index->path = mpivf_alloc(ctx, "a path", strlen(path) + 1, 1);
     if (index->path == NULL)
         return MPIVF_MEMORY;
     strcpy(index->path, path);
-    mpivf_status status = read_meta(ctx, path, a, d, &index->meta);
+    mpivf_status status = read_meta(ctx, path, a, d, &datasets, &index->meta);
     THEN(status, read_stamp(ctx, path, a, &index->meta));
     THEN(status, check_datasets(ctx, path, &index->meta, d));
     struct mpivf_file file = {.fd = -1};
@@ -416,7 +430,7 @@ mpivf_index_open(struct mpivf_context *ctx, const char *path, struct mpivf_index
     THEN(status, read_small(index, d));
     if (status)
         return status;
-    get_layout(d, &index->layout);
+    get_layout(d, datasets, &index->layout);
     if (a[A_CHECKSUM].number !=
             header_checksum(a, &index->meta, index->list_offset, index->rejected, index->range) ||
         !header_consistent(index))

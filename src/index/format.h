@@ -2,33 +2,18 @@
 #ifndef MPIVF_INDEX_FORMAT_H
 #define MPIVF_INDEX_FORMAT_H
 
-#include "codec/codec.h"
 #include "index/coarse.h"
+#include "index/planes.h"
 #include "io/checksum.h"
 #include "io/file.h"
-
-#include <mpivf/index.h>
-
-/* The planes of a list: bytes of a row in /id, /code, /vector (0 when not stored). */
-enum { MPIVF_PLANES = 3 };
-
-struct mpivf_plane {
-    const char *name;
-    size_t row_bytes;
-    uint64_t offset; /* in the file */
-};
-
-void
-mpivf_index_planes(const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
-                   struct mpivf_plane plane[MPIVF_PLANES]);
 
 /* Bytes a file of these rows takes, all datasets and their alignment included. */
 uint64_t
 mpivf_index_bytes(const struct mpivf_index_meta *meta);
 
 /*
- * Fill the new, empty file with everything but /id, /code, /vector and /list_checksum, which the
- * caller then writes at the offsets of *layout. `centroid` is [meta->centroids, dim]. Local.
+ * Fill the new, empty file with everything but the planes and /list_checksum, which the caller
+ * then writes at the offsets of *layout. `centroid` is [meta->centroids, dim]. Local.
  */
 mpivf_status
 mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
@@ -38,7 +23,7 @@ mpivf_index_create(struct mpivf_context *ctx, const struct mpivf_file *file,
 
 /* The checksum of a list from those of its planes. */
 uint64_t
-mpivf_index_list_checksum(const uint64_t plane[MPIVF_PLANES]);
+mpivf_index_list_checksum(const uint64_t *plane, int planes);
 
 /* Read and check the centroids, ready for use. Release with mpivf_coarse_clear. Local. */
 mpivf_status

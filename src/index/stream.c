@@ -7,15 +7,13 @@ mpivf_stream_init(struct mpivf_context *ctx, struct mpivf_stream *stream, struct
                   const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
                   uint64_t row, uint64_t end, size_t bytes)
 {
-    size_t row_bytes = 0;
     *stream = (struct mpivf_stream){.ctx = ctx, .file = file, .row = row, .end = end};
-    mpivf_index_planes(meta, layout, stream->plane);
-    for (int p = 0; p < MPIVF_PLANES; p++)
-        row_bytes += stream->plane[p].row_bytes;
+    mpivf_planes_of(meta, layout, &stream->planes);
+    size_t row_bytes = mpivf_planes_row_bytes(&stream->planes);
     stream->capacity = bytes / row_bytes > 0 ? bytes / row_bytes : 1;
-    for (int p = 0; p < MPIVF_PLANES; p++) {
-        stream->buffer[p] =
-            mpivf_alloc(ctx, "a stream buffer", stream->capacity, stream->plane[p].row_bytes);
+    for (int p = 0; p < stream->planes.count; p++) {
+        stream->buffer[p] = mpivf_alloc(ctx, "a stream buffer", stream->capacity,
+                                        stream->planes.plane[p].row_bytes);
         stream->sum[p] = stream->buffer[p] ? mpivf_checksum_create(ctx) : NULL;
         if (stream->sum[p] == NULL)
             return MPIVF_MEMORY;
@@ -26,7 +24,7 @@ mpivf_stream_init(struct mpivf_context *ctx, struct mpivf_stream *stream, struct
 void
 mpivf_stream_clear(struct mpivf_stream *stream)
 {
-    for (int p = 0; p < MPIVF_PLANES && stream->ctx; p++) {
+    for (int p = 0; p < stream->planes.count && stream->ctx; p++) {
         mpivf_checksum_destroy(stream->ctx, &stream->sum[p]);
         mpivf_free(stream->ctx, stream->buffer[p]);
     }
@@ -37,8 +35,8 @@ mpivf_stream_clear(struct mpivf_stream *stream)
 static void
 hash_up_to(struct mpivf_stream *stream, size_t at)
 {
-    for (int p = 0; p < MPIVF_PLANES; p++) {
-        size_t size = stream->plane[p].row_bytes;
+    for (int p = 0; p < stream->planes.count; p++) {
+        size_t size = stream->planes.plane[p].row_bytes;
         mpivf_checksum_add(stream->sum[p], stream->buffer[p] + stream->hashed * size,
                            (at - stream->hashed) * size);
     }
@@ -55,8 +53,8 @@ mpivf_stream_next(struct mpivf_stream *stream)
     uint64_t left = stream->end - stream->row;
     stream->filled = left < stream->capacity ? left : stream->capacity;
     stream->at = stream->hashed = 0;
-    for (int p = 0; p < MPIVF_PLANES; p++) {
-        const struct mpivf_plane *plane = &stream->plane[p];
+    for (int p = 0; p < stream->planes.count; p++) {
+        const struct mpivf_plane *plane = &stream->planes.plane[p];
         size_t bytes = stream->filled * plane->row_bytes;
         mpivf_status status = mpivf_file_read(stream->ctx, &stream->file, stream->buffer[p], bytes,
                                               plane->offset + stream->row * plane->row_bytes);
@@ -71,8 +69,8 @@ mpivf_status
 mpivf_stream_flush(struct mpivf_stream *stream)
 {
     hash_up_to(stream, stream->filled);
-    for (int p = 0; p < MPIVF_PLANES; p++) {
-        const struct mpivf_plane *plane = &stream->plane[p];
+    for (int p = 0; p < stream->planes.count; p++) {
+        const struct mpivf_plane *plane = &stream->planes.plane[p];
         size_t bytes = stream->filled * plane->row_bytes;
         mpivf_status status = mpivf_file_write(stream->ctx, &stream->file, stream->buffer[p], bytes,
                                                plane->offset + stream->row * plane->row_bytes);
@@ -87,12 +85,12 @@ mpivf_stream_flush(struct mpivf_stream *stream)
 }
 
 mpivf_status
-mpivf_stream_put(struct mpivf_stream *stream, const void *const row[MPIVF_PLANES])
+mpivf_stream_put(struct mpivf_stream *stream, void *const *row)
 {
     mpivf_status status =
         stream->filled == stream->capacity ? mpivf_stream_flush(stream) : MPIVF_OK;
-    for (int p = 0; p < MPIVF_PLANES && status == MPIVF_OK; p++) {
-        size_t size = stream->plane[p].row_bytes;
+    for (int p = 0; p < stream->planes.count && status == MPIVF_OK; p++) {
+        size_t size = stream->planes.plane[p].row_bytes;
         if (size > 0)
             memcpy(stream->buffer[p] + stream->filled * size, row[p], size);
     }
@@ -105,9 +103,9 @@ mpivf_stream_end_list(struct mpivf_stream *stream)
 {
     uint64_t sums[MPIVF_PLANES];
     hash_up_to(stream, stream->at);
-    for (int p = 0; p < MPIVF_PLANES; p++) {
+    for (int p = 0; p < stream->planes.count; p++) {
         sums[p] = mpivf_checksum_value(stream->sum[p]);
         mpivf_checksum_start(stream->sum[p]);
     }
-    return mpivf_index_list_checksum(sums);
+    return mpivf_index_list_checksum(sums, stream->planes.count);
 }

@@ -12,7 +12,7 @@
 struct mpivf_stream {
     struct mpivf_context *ctx;
     struct mpivf_file file; /* not owned */
-    struct mpivf_plane plane[MPIVF_PLANES];
+    struct mpivf_planes planes;
     struct mpivf_checksum *sum[MPIVF_PLANES]; /* owned */
     char *buffer[MPIVF_PLANES];               /* owned, [capacity] rows each */
     size_t capacity, filled, at; /* rows; reading: at < filled is at hand; writing: at = filled */
@@ -38,10 +38,10 @@ mpivf_status
 mpivf_stream_next(struct mpivf_stream *stream);
 
 /* The row at hand in plane p. */
-static inline const char *
+static inline char *
 mpivf_stream_row(const struct mpivf_stream *stream, int p)
 {
-    return stream->buffer[p] + stream->at * stream->plane[p].row_bytes;
+    return stream->buffer[p] + stream->at * stream->planes.plane[p].row_bytes;
 }
 
 /* Reading: the row at hand is done with. */
@@ -53,7 +53,7 @@ mpivf_stream_advance(struct mpivf_stream *stream)
 
 /* Writing: add a row, a pointer for each plane. */
 mpivf_status
-mpivf_stream_put(struct mpivf_stream *stream, const void *const row[MPIVF_PLANES]);
+mpivf_stream_put(struct mpivf_stream *stream, void *const *row);
 
 /* Writing: let everything reach the file. */
 mpivf_status

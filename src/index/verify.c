@@ -8,7 +8,7 @@ enum { PIECE = 1 << 20 };
 struct verify {
     struct mpivf_context *ctx;
     struct mpivf_index *index;
-    struct mpivf_plane plane[MPIVF_PLANES];
+    struct mpivf_planes planes;
     struct mpivf_checksum *sum;
     char *buffer; /* owned, PIECE bytes */
     uint64_t damaged, first;
@@ -18,7 +18,7 @@ struct verify {
 static mpivf_status
 plane_checksum(struct verify *v, int p, uint64_t row, uint64_t rows, uint64_t *value, bool *ordered)
 {
-    const struct mpivf_plane *plane = &v->plane[p];
+    const struct mpivf_plane *plane = &v->planes.plane[p];
     struct mpivf_file file = mpivf_index_file(v->index);
     uint64_t bytes = rows * plane->row_bytes, at = plane->offset + row * plane->row_bytes;
     int64_t last = INT64_MIN;
@@ -52,9 +52,10 @@ verify_list(struct verify *v, uint64_t list)
     bool ordered = true;
     mpivf_status status = mpivf_file_read(v->ctx, &file, &stored, sizeof stored,
                                           index->layout.list_checksum + list * sizeof stored);
-    for (int p = 0; p < MPIVF_PLANES && status == MPIVF_OK; p++)
+    for (int p = 0; p < v->planes.count && status == MPIVF_OK; p++)
         status = plane_checksum(v, p, row, rows, &sums[p], &ordered);
-    if (status == MPIVF_OK && (!ordered || mpivf_index_list_checksum(sums) != stored)) {
+    if (status == MPIVF_OK &&
+        (!ordered || mpivf_index_list_checksum(sums, v->planes.count) != stored)) {
         v->damaged++;
         if (list < v->first)
             v->first = list;
@@ -69,7 +70,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
     struct mpivf_context *ctx = par->ctx;
     struct verify v = {.ctx = ctx, .index = index, .first = UINT64_MAX};
     memset(verdict, 0, sizeof *verdict);
-    mpivf_index_planes(&index->meta, &index->layout, v.plane);
+    mpivf_planes_of(&index->meta, &index->layout, &v.planes);
     v.sum = mpivf_checksum_create(ctx);
     v.buffer = mpivf_alloc(ctx, "a buffer", PIECE, 1);
     mpivf_status status = v.sum && v.buffer ? MPIVF_OK : MPIVF_MEMORY;

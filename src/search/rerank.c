@@ -44,9 +44,9 @@ struct reranking {
     struct mpivf_index *index;
     const float *query;
     struct mpivf_topk *topk;
-    struct mpivf_plane plane[MPIVF_PLANES];
-    char *buffer; /* owned, BUFFER bytes or one row */
-    int64_t *id;  /* owned, as many rows */
+    struct mpivf_plane ids, rows; /* as planes of the file */
+    char *buffer;                 /* owned, BUFFER bytes or one row */
+    int64_t *id;                  /* owned, as many rows */
     size_t capacity;
     uint64_t bytes; /* read */
 };
@@ -58,12 +58,12 @@ compare(struct reranking *r, const struct pair *pair, size_t n)
     struct mpivf_context *ctx = r->index->ctx;
     struct mpivf_file file = mpivf_index_file(r->index);
     enum mpivf_metric metric = r->index->meta.metric;
-    size_t dim = r->index->meta.dim, bytes = r->plane[2].row_bytes;
+    size_t dim = r->index->meta.dim, bytes = r->rows.row_bytes;
     uint64_t first = pair[0].place, rows = pair[n - 1].place - first + 1;
     mpivf_status status =
-        mpivf_file_read(ctx, &file, r->buffer, rows * bytes, r->plane[2].offset + first * bytes);
+        mpivf_file_read(ctx, &file, r->buffer, rows * bytes, r->rows.offset + first * bytes);
     THEN(status, mpivf_file_read(ctx, &file, r->id, rows * sizeof *r->id,
-                                 r->plane[0].offset + first * sizeof *r->id));
+                                 r->ids.offset + first * sizeof *r->id));
     r->bytes += rows * (bytes + sizeof *r->id);
     for (size_t i = 0; i < n && status == MPIVF_OK; i++) {
         size_t q = pair[i].query, at = pair[i].place - first;
@@ -81,7 +81,7 @@ static mpivf_status
 compare_pairs(struct reranking *r, const struct pair *pair, size_t n)
 {
     mpivf_status status = MPIVF_OK;
-    size_t gap = GAP / r->plane[2].row_bytes + 1;
+    size_t gap = GAP / r->rows.row_bytes + 1;
     for (size_t from = 0, to; from < n && status == MPIVF_OK; from = to) {
         for (to = from + 1; to < n && pair[to].place - pair[to - 1].place <= gap &&
                             pair[to].place - pair[from].place < r->capacity;)
@@ -101,12 +101,15 @@ mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const f
     struct reranking r = {.index = index, .query = query, .topk = topk};
     struct mpivf_candidate *block = NULL;
     struct pair *pair = NULL;
+    struct mpivf_planes planes;
     mpivf_status status = mpivf_gather_block_all(par, found, true, &block);
     if (status)
         return status;
-    mpivf_index_planes(&index->meta, &index->layout, r.plane);
-    r.capacity = BUFFER / r.plane[2].row_bytes > 0 ? BUFFER / r.plane[2].row_bytes : 1;
-    r.buffer = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, r.plane[2].row_bytes);
+    mpivf_planes_of(&index->meta, &index->layout, &planes);
+    r.ids = planes.plane[0];
+    r.rows = planes.plane[planes.vector]; /* they are stored: the search has checked that */
+    r.capacity = BUFFER / r.rows.row_bytes > 0 ? BUFFER / r.rows.row_bytes : 1;
+    r.buffer = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, r.rows.row_bytes);
     r.id = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, sizeof *r.id);
     pair = mpivf_alloc(ctx, "the candidates", found->queries * found->k, sizeof *pair);
     status = r.buffer && r.id && pair ? MPIVF_OK : MPIVF_MEMORY;

@@ -15,13 +15,15 @@ struct scanning {
     const struct mpivf_filter *filter;
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows packed;
-    struct mpivf_plane plane[MPIVF_PLANES];
-    size_t capacity; /* rows */
-    char *code;      /* owned */
-    float *row;      /* owned */
-    int64_t *id;     /* owned */
+    struct mpivf_planes planes;
+    int read;                   /* planes that are read: /id and those of the codec */
+    size_t read_bytes;          /* of a row in them */
+    size_t capacity;            /* rows */
+    void *buffer[MPIVF_PLANES]; /* owned, [capacity] rows of each that is read */
+    int64_t *id;                /* plane 0 */
+    float *row;                 /* owned: rows decoded */
     uint64_t list, end;
-    struct mpivf_checksum *sum[2]; /* owned: of the list at hand, ids and codes; NULL: unchecked */
+    struct mpivf_checksum *sum[MPIVF_PLANES]; /* owned: of the list at hand; NULL: unchecked */
 };
 
 static size_t
@@ -63,13 +65,11 @@ first_list(const struct mpivf_index *index, const struct mpivf_probes *chosen, i
     return list;
 }
 
-/* The checksum of a list is over its raw rows too, which a search does not read. */
+/* The checksum of a list is over all planes; stored rows, which a search does not read, are one. */
 static mpivf_status
 checksums_init(struct scanning *s)
 {
-    if (s->scan->index->meta.store)
-        return MPIVF_OK;
-    for (int p = 0; p < 2; p++) {
+    for (int p = 0; p < s->read && s->read == s->planes.count; p++) {
         s->sum[p] = mpivf_checksum_create(s->scan->par->ctx);
         if (s->sum[p] == NULL)
             return MPIVF_MEMORY;
@@ -84,7 +84,8 @@ scanning_init(struct scanning *s, const float *row)
     struct mpivf_context *ctx = s->scan->par->ctx;
     s->capacity = buffer_rows(meta);
     s->filter = mpivf_filter_best(meta->dim);
-    mpivf_index_planes(meta, &s->scan->index->layout, s->plane);
+    mpivf_planes_of(meta, &s->scan->index->layout, &s->planes);
+    s->read = s->planes.code + s->planes.codes;
     mpivf_status status = mpivf_packed_queries_init(ctx, &s->queries, meta->metric, s->filter,
                                                     meta->dim, s->chosen->queries);
     THEN(status,
@@ -92,10 +93,16 @@ scanning_init(struct scanning *s, const float *row)
     THEN(status, checksums_init(s));
     if (status)
         return status;
-    s->code = mpivf_alloc(ctx, "the scan buffer", s->capacity, s->plane[1].row_bytes);
+    for (int p = 0; p < s->read; p++) {
+        size_t bytes = s->planes.plane[p].row_bytes;
+        s->read_bytes += bytes;
+        s->buffer[p] = mpivf_alloc(ctx, "the scan buffer", s->capacity, bytes);
+        if (s->buffer[p] == NULL)
+            return MPIVF_MEMORY;
+    }
+    s->id = s->buffer[0];
     s->row = mpivf_alloc(ctx, "the scan buffer", s->capacity * meta->dim, sizeof *s->row);
-    s->id = mpivf_alloc(ctx, "the scan buffer", s->capacity, sizeof *s->id);
-    if (!s->code || !s->row || !s->id)
+    if (!s->row)
         return MPIVF_MEMORY;
     mpivf_packed_queries_fill(&s->queries, row, s->chosen->queries, s->scan->coarse->centre);
     return MPIVF_OK;
@@ -107,11 +114,11 @@ scanning_clear(struct scanning *s)
     struct mpivf_context *ctx = s->scan->par->ctx;
     mpivf_packed_queries_clear(ctx, &s->queries);
     mpivf_packed_rows_clear(ctx, &s->packed);
-    mpivf_free(ctx, s->code);
     mpivf_free(ctx, s->row);
-    mpivf_free(ctx, s->id);
-    for (int p = 0; p < 2; p++)
+    for (int p = 0; p < MPIVF_PLANES; p++) {
+        mpivf_free(ctx, s->buffer[p]);
         mpivf_checksum_destroy(ctx, &s->sum[p]);
+    }
 }
 
 static mpivf_status
@@ -120,12 +127,14 @@ read_rows(struct scanning *s, uint64_t first, uint64_t rows)
     struct mpivf_index *index = s->scan->index;
     struct mpivf_context *ctx = s->scan->par->ctx;
     struct mpivf_file file = mpivf_index_file(index);
-    mpivf_status status = mpivf_file_read(ctx, &file, s->id, rows * sizeof *s->id,
-                                          s->plane[0].offset + first * sizeof *s->id);
-    THEN(status, mpivf_file_read(ctx, &file, s->code, rows * s->plane[1].row_bytes,
-                                 s->plane[1].offset + first * s->plane[1].row_bytes));
+    mpivf_status status = MPIVF_OK;
+    for (int p = 0; p < s->read; p++) {
+        const struct mpivf_plane *plane = &s->planes.plane[p];
+        THEN(status, mpivf_file_read(ctx, &file, s->buffer[p], rows * plane->row_bytes,
+                                     plane->offset + first * plane->row_bytes));
+    }
     if (status == MPIVF_OK)
-        index->meta.codec->decode(s->code, rows, index->meta.dim, s->row);
+        index->meta.codec->decode(s->buffer + s->planes.code, rows, index->meta.dim, s->row);
     return status;
 }
 
@@ -133,11 +142,12 @@ read_rows(struct scanning *s, uint64_t first, uint64_t rows)
 static void
 add_to_checksum(const struct scanning *s, size_t from, size_t rows)
 {
-    size_t code_bytes = s->plane[1].row_bytes;
+    void *at[MPIVF_PLANES];
     if (s->sum[0] == NULL)
         return;
-    mpivf_checksum_add(s->sum[0], s->id + from, rows * sizeof *s->id);
-    mpivf_checksum_add(s->sum[1], s->code + from * code_bytes, rows * code_bytes);
+    mpivf_planes_at(&s->planes, s->buffer, from, at);
+    for (int p = 0; p < s->read; p++)
+        mpivf_checksum_add(s->sum[p], at[p], rows * s->planes.plane[p].row_bytes);
 }
 
 /* A list has been read to its end: is it as it was written? */
@@ -147,17 +157,16 @@ check_list(const struct scanning *s, uint64_t list)
     const struct mpivf_index *index = s->scan->index;
     struct mpivf_context *ctx = s->scan->par->ctx;
     struct mpivf_file file = mpivf_index_file(index);
-    uint64_t sum[MPIVF_PLANES] = {0}, written;
+    uint64_t sum[MPIVF_PLANES], written;
     if (s->sum[0] == NULL)
         return MPIVF_OK;
-    for (int p = 0; p < 2; p++) {
+    for (int p = 0; p < s->read; p++) {
         sum[p] = mpivf_checksum_value(s->sum[p]);
         mpivf_checksum_start(s->sum[p]);
     }
-    sum[2] = mpivf_checksum_of("", 0); /* no raw rows */
     mpivf_status status = mpivf_file_read(ctx, &file, &written, sizeof written,
                                           index->layout.list_checksum + list * sizeof written);
-    if (status == MPIVF_OK && mpivf_index_list_checksum(sum) != written)
+    if (status == MPIVF_OK && mpivf_index_list_checksum(sum, s->read) != written)
         status = mpivf_fail(ctx, MPIVF_CORRUPT,
                             "'%s' is damaged in list %llu (its checksum "
                             "differs); mpivf verify counts the damaged lists, build it again",
@@ -227,7 +236,7 @@ scan_round(struct scanning *s, uint64_t *row, uint64_t *read)
         uint64_t before = *row;
         status = scan_buffer(s, row);
         *read += *row - before;
-        bytes += (*row - before) * s->plane[1].row_bytes;
+        bytes += (*row - before) * s->read_bytes;
     }
     return status;
 }
@@ -246,7 +255,7 @@ mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_pro
         uint64_t read = 0;
         status = scan_round(&s, &at, &read);
         progress->phase->rows += read;
-        progress->phase->bytes_read += read * (s.plane[0].row_bytes + s.plane[1].row_bytes);
+        progress->phase->bytes_read += read * s.read_bytes;
         status = mpivf_round_all(progress, status, read, s.list < s.end, &more);
     }
     scanning_clear(&s);

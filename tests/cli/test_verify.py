@@ -114,8 +114,8 @@ def test_rows_swapped_inside_a_list_are_found(place, tmp_path):
     fails("verify", tmp_path / "x", says="in list 2 ", ranks=2)
 
 
-ATTRIBUTES = {"metric": "ip", "codec": "f32", "dim": 7, "lists": 8, "rows": 399, "rejected": 1,
-              "source_rows": 401, "seed": 2, "sample": 1, "objective": 0.5, "ids": 1, "store": 0,
+ATTRIBUTES = {"metric": "ip", "codec": "f32", "planes": "id,code", "dim": 7, "lists": 8, "rows": 399,
+              "rejected": 1, "source_rows": 401, "seed": 2, "sample": 1, "objective": 0.5, "ids": 1, "store": 0,
               "model_fingerprint": 1, "source_fingerprint": 1, "header_checksum": 1}
 
 

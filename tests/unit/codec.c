@@ -29,9 +29,10 @@ f32_gives_back_the_row(void **state)
     const struct mpivf_codec *codec = mpivf_codec(MPIVF_CODEC_F32);
     float row[ROWS * DIM], back[ROWS * DIM];
     char code[ROWS * DIM * sizeof(float)];
+    void *plane[] = {code};
     fill_normal(row, ROWS * DIM, 1, 1e30, 0);
-    codec->encode(row, ROWS, DIM, code);
-    codec->decode(code, ROWS, DIM, back);
+    codec->encode(row, ROWS, DIM, plane);
+    codec->decode(plane, ROWS, DIM, back);
     assert_memory_equal(row, back, sizeof row);
 }
 
@@ -42,13 +43,14 @@ f16_is_near(void **state)
     const struct mpivf_codec *codec = mpivf_codec(MPIVF_CODEC_F16);
     float row[ROWS * DIM], back[ROWS * DIM], again[ROWS * DIM];
     uint16_t code[ROWS * DIM];
+    void *plane[] = {code};
     fill_normal(row, ROWS * DIM, 2, 100, 0);
-    codec->encode(row, ROWS, DIM, code);
-    codec->decode(code, ROWS, DIM, back);
+    codec->encode(row, ROWS, DIM, plane);
+    codec->decode(plane, ROWS, DIM, back);
     for (size_t i = 0; i < ROWS * DIM; i++)
         assert_true(fabsf(row[i] - back[i]) <= fabsf(row[i]) * 0x1p-11f + 0x1p-25f);
-    codec->encode(back, ROWS, DIM, code); /* what was rounded stays */
-    codec->decode(code, ROWS, DIM, again);
+    codec->encode(back, ROWS, DIM, plane); /* what was rounded stays */
+    codec->decode(plane, ROWS, DIM, again);
     assert_memory_equal(back, again, sizeof back);
 }
 
@@ -58,15 +60,24 @@ rows_are_apart(void **state)
     (void)state;
     for (int kind = 0; kind < MPIVF_CODECS; kind++) {
         const struct mpivf_codec *codec = mpivf_codec((enum mpivf_codec_kind)kind);
-        size_t bytes = mpivf_codec_bytes(codec, DIM);
-        char whole[ROWS * DIM * sizeof(float)] = {0}, single[DIM * sizeof(float)];
+        char whole[MPIVF_CODEC_PLANES][ROWS * DIM * sizeof(float)] = {{0}};
+        char single[MPIVF_CODEC_PLANES][DIM * sizeof(float)];
+        void *all[MPIVF_CODEC_PLANES], *one[MPIVF_CODEC_PLANES];
         float row[ROWS * DIM];
+        size_t sum = 0;
+        for (int p = 0; p < codec->planes; p++)
+            all[p] = whole[p], one[p] = single[p];
         fill_normal(row, ROWS * DIM, 3, 1, 0);
-        codec->encode(row, ROWS, DIM, whole);
-        for (size_t i = 0; i < ROWS; i++) {
-            codec->encode(row + i * DIM, 1, DIM, single);
-            assert_memory_equal(single, whole + i * bytes, bytes);
+        codec->encode(row, ROWS, DIM, all);
+        for (int p = 0; p < codec->planes; p++) {
+            size_t bytes = codec->plane[p].columns(DIM) * mpivf_type_size(codec->plane[p].element);
+            sum += bytes;
+            for (size_t i = 0; i < ROWS; i++) {
+                codec->encode(row + i * DIM, 1, DIM, one);
+                assert_memory_equal(single[p], whole[p] + i * bytes, bytes);
+            }
         }
+        assert_int_equal(sum, mpivf_codec_bytes(codec, DIM));
     }
 }
 
@@ -85,11 +96,12 @@ what_fits(void **state)
         for (size_t at = 0; at < DIM; at++) {
             float row[DIM] = {1, 2, 3, 4, 5, 6, 7}, back[DIM];
             uint16_t code[DIM];
+            void *plane[] = {code};
             row[at] = cases[i].value;
             assert_int_equal(mpivf_codec(MPIVF_CODEC_F32)->fits(row, DIM), cases[i].f32);
             assert_int_equal(mpivf_codec(MPIVF_CODEC_F16)->fits(row, DIM), cases[i].f16);
-            mpivf_codec(MPIVF_CODEC_F16)->encode(row, 1, DIM, code);
-            mpivf_codec(MPIVF_CODEC_F16)->decode(code, 1, DIM, back);
+            mpivf_codec(MPIVF_CODEC_F16)->encode(row, 1, DIM, plane);
+            mpivf_codec(MPIVF_CODEC_F16)->decode(plane, 1, DIM, back);
             assert_int_equal(isfinite(back[at]) != 0, cases[i].f16); /* fits is what stays finite */
         }
 }

@@ -27,12 +27,12 @@ create(void)
     assert_ok(&ctx, mpivf_index_create(&ctx, &file, &meta, coarse.centroid, list_offset, rejected,
                                        range, &layout));
     const char last = 0; /* rows are the caller's to write: make the file as long as it will be */
-    struct mpivf_plane plane[MPIVF_PLANES];
-    mpivf_index_planes(&meta, &layout, plane);
-    for (int p = 0; p < MPIVF_PLANES; p++)
-        if (plane[p].row_bytes > 0)
-            assert_ok(&ctx, mpivf_file_write(&ctx, &file, &last, 1,
-                                             plane[p].offset + ROWS * plane[p].row_bytes - 1));
+    struct mpivf_planes planes;
+    mpivf_planes_of(&meta, &layout, &planes);
+    for (int p = 0; p < planes.count; p++)
+        assert_ok(&ctx,
+                  mpivf_file_write(&ctx, &file, &last, 1,
+                                   planes.plane[p].offset + ROWS * planes.plane[p].row_bytes - 1));
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
 }
 
@@ -118,8 +118,8 @@ layout_is_aligned(void **state)
     assert_ok(&ctx,
               mpivf_index_create(&ctx, &file, &meta, centroid, offset, rejected, range, &layout));
     assert_ok(&ctx, mpivf_file_close(&ctx, &file));
-    const uint64_t large[] = {layout.centroid, layout.list_offset, layout.id,
-                              layout.code,     layout.vector,      layout.list_checksum};
+    const uint64_t large[] = {layout.centroid, layout.list_offset, layout.plane[0],
+                              layout.plane[1], layout.plane[2],    layout.list_checksum};
     for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
         assert_true(large[i] > 0 && large[i] % 4096 == 0);
     assert_true(layout.rejected > 0 && layout.row_range > 0);
@@ -202,6 +202,7 @@ damaged_attributes(void **state)
     assert_damaged(find_bytes(&meta.source_fingerprint, 8) + 7);
     assert_damaged(find_bytes(&objective, 8) + 6);
     assert_damaged(find_bytes("cosine", 6) + 2);
+    assert_damaged(find_bytes("id,code,vector", 14) + 2);
 }
 
 /* A shard tells of its source; an index with all rows and centroids does not. */

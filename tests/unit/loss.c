@@ -12,8 +12,9 @@ store(const float *row, float *stored)
 {
     const struct mpivf_codec *codec = mpivf_codec(MPIVF_CODEC_F16);
     uint16_t code[DIM];
-    codec->encode(row, 1, DIM, code);
-    codec->decode(code, 1, DIM, stored);
+    void *plane[] = {code};
+    codec->encode(row, 1, DIM, plane);
+    codec->decode(plane, 1, DIM, stored);
 }
 
 /* The share that codec f16 takes, by the definition; centroids of ip and cosine have length 1. */

@@ -146,7 +146,7 @@ row_set_grows(void **state)
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
     for (uint64_t t = 0; t < ROUNDS / 10; t++) {
-        struct mpivf_row_set set = {NULL}, later = {NULL};
+        struct mpivf_row_set set = {.range = NULL}, later = {.range = NULL};
         struct mpivf_range all[4 * MAX];
         size_t n = 0;
         for (int k = 0; k < 4; k++) {

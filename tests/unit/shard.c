@@ -76,11 +76,11 @@ assert_list(const struct mpivf_index *index, uint64_t l)
     for (uint64_t at = index->list_offset[l]; at < index->list_offset[l + 1]; at++) {
         int64_t found;
         float code[DIM], vector[DIM];
-        assert_ok(&ctx, mpivf_file_read(&ctx, &file, &found, 8, index->layout.id + at * 8));
+        assert_ok(&ctx, mpivf_file_read(&ctx, &file, &found, 8, index->layout.plane[0] + at * 8));
         assert_ok(&ctx, mpivf_file_read(&ctx, &file, code, sizeof code,
-                                        index->layout.code + at * sizeof code));
+                                        index->layout.plane[1] + at * sizeof code));
         assert_ok(&ctx, mpivf_file_read(&ctx, &file, vector, sizeof vector,
-                                        index->layout.vector + at * sizeof vector));
+                                        index->layout.plane[2] + at * sizeof vector));
         size_t i = position_of(found);
         assert_true(found > last);
         assert_int_equal(list[i], l);

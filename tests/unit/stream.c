@@ -10,12 +10,25 @@ static const uint64_t offset[LISTS + 1] = {0, 0, 9, 10, 10, 17, 23, 23};
 struct rows {
     int64_t id[ROWS];
     float code[ROWS][DIM], vector[ROWS][DIM];
+    uint16_t extra[ROWS];
 };
+
+static size_t
+one_value(size_t dim)
+{
+    return dim ? 1 : 0;
+}
+
+/* A codec with a second plane: what moves rows asks only for their planes. */
+static const struct mpivf_codec two_planes = {
+    .name = "two",
+    .planes = 2,
+    .plane = {{"code", MPIVF_F32, mpivf_codec_components}, {"extra", MPIVF_F16, one_value}}};
 
 static struct mpivf_context ctx;
 static struct rows rows;
 static struct mpivf_index_meta meta;
-static const struct mpivf_index_layout layout = {.id = 100, .code = 4096, .vector = 8192};
+static const struct mpivf_index_layout layout = {.plane = {100, 4096, 300, 8192}};
 static char folder[FOLDER], path[MPIVF_PATH];
 static struct mpivf_file file;
 
@@ -27,13 +40,10 @@ set_up(void **state)
     make_folder(folder);
     snprintf(path, sizeof path, "%s/rows", folder);
     assert_ok(&ctx, mpivf_file_create(&ctx, path, &file));
-    meta = (struct mpivf_index_meta){.codec = mpivf_codec(MPIVF_CODEC_F32),
-                                     .dim = DIM,
-                                     .lists = LISTS,
-                                     .rows = ROWS,
-                                     .store = true};
+    meta = (struct mpivf_index_meta){
+        .codec = &two_planes, .dim = DIM, .lists = LISTS, .rows = ROWS, .store = true};
     for (size_t i = 0; i < ROWS; i++)
-        rows.id[i] = (int64_t)draw(1, i);
+        rows.id[i] = (int64_t)draw(1, i), rows.extra[i] = (uint16_t)draw(7, i);
     fill_normal(&rows.code[0][0], ROWS * DIM, 2, 1, 0);
     fill_normal(&rows.vector[0][0], ROWS * DIM, 3, 1, 0);
     return 0;
@@ -55,8 +65,9 @@ direct_checksum(size_t list, bool store)
     uint64_t sums[MPIVF_PLANES] = {
         mpivf_checksum_of(rows.id + first, n * sizeof(int64_t)),
         mpivf_checksum_of(rows.code[first], n * sizeof rows.code[0]),
+        mpivf_checksum_of(rows.extra + first, n * sizeof rows.extra[0]),
         mpivf_checksum_of(rows.vector[first], store ? n * sizeof rows.vector[0] : 0)};
-    return mpivf_index_list_checksum(sums);
+    return mpivf_index_list_checksum(sums, store ? 4 : 3);
 }
 
 static void
@@ -66,13 +77,13 @@ write_rows(size_t bytes)
     assert_ok(&ctx, mpivf_stream_init(&ctx, &stream, file, &meta, &layout, 0, ROWS, bytes));
     for (size_t l = 0; l < LISTS; l++) {
         for (size_t i = offset[l]; i < offset[l + 1]; i++) {
-            const void *row[MPIVF_PLANES] = {&rows.id[i], rows.code[i], rows.vector[i]};
+            void *row[MPIVF_PLANES] = {&rows.id[i], rows.code[i], &rows.extra[i], rows.vector[i]};
             assert_ok(&ctx, mpivf_stream_put(&stream, row));
         }
         assert_int_equal(mpivf_stream_end_list(&stream), direct_checksum(l, meta.store));
     }
     assert_ok(&ctx, mpivf_stream_flush(&stream));
-    assert_int_equal(stream.bytes, ROWS * (8 + (meta.store ? 2 : 1) * sizeof rows.code[0]));
+    assert_int_equal(stream.bytes, ROWS * (8 + 2 + (meta.store ? 2 : 1) * sizeof rows.code[0]));
     mpivf_stream_clear(&stream);
 }
 
@@ -89,8 +100,9 @@ read_rows(size_t bytes, size_t first)
             assert_ok(&ctx, mpivf_stream_next(&stream)); /* still the same row */
             assert_memory_equal(mpivf_stream_row(&stream, 0), &rows.id[i], 8);
             assert_memory_equal(mpivf_stream_row(&stream, 1), rows.code[i], sizeof rows.code[i]);
+            assert_memory_equal(mpivf_stream_row(&stream, 2), &rows.extra[i], 2);
             if (meta.store)
-                assert_memory_equal(mpivf_stream_row(&stream, 2), rows.vector[i],
+                assert_memory_equal(mpivf_stream_row(&stream, 3), rows.vector[i],
                                     sizeof rows.vector[i]);
             mpivf_stream_advance(&stream);
         }
@@ -119,7 +131,7 @@ damage_changes_the_checksum(void **state)
     (void)state;
     struct mpivf_stream stream;
     write_rows(200);
-    flip_byte(&ctx, path, layout.code + 11 * sizeof rows.code[0] + 1); /* of list 4 */
+    flip_byte(&ctx, path, layout.plane[1] + 11 * sizeof rows.code[0] + 1); /* of list 4 */
     assert_ok(&ctx, mpivf_stream_init(&ctx, &stream, file, &meta, &layout, 0, ROWS, 300));
     for (size_t l = 0; l < LISTS; l++) {
         for (size_t i = offset[l]; i < offset[l + 1]; i++) {
