@@ -17,6 +17,8 @@ struct foreign {
     struct mpivf_context *ctx;
     const char *path, *object;
     enum mpivf_foreign_use use;
+    const struct mpivf_format *const *format; /* [formats], those that are read */
+    int formats;
     uint64_t bytes;
     size_t known; /* bytes of head */
     unsigned char head[HEAD + 1];
@@ -237,23 +239,34 @@ refuse_folder(const struct foreign *f)
     return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is a folder; name a file in it", f->path);
 }
 
+/* "neither an HDF5 file nor an .npy file" */
+static void
+name_formats(const struct foreign *f, char *text, size_t size)
+{
+    int n = snprintf(text, size, "%s", f->formats == 1 ? "not " : "neither ");
+    for (int i = 0; i < f->formats && n >= 0 && (size_t)n < size; i++)
+        n += snprintf(text + n, size - (size_t)n, "%s%s", i ? " nor " : "", f->format[i]->title);
+}
+
 static mpivf_status
 refuse_unknown(const struct foreign *f)
 {
-    static const char *const endings[] = {".npy", ".h5", ".hdf5", ".h5ad", ".hdf"};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
-        if (ends(f->path, endings[i]))
-            return mpivf_fail(f->ctx, MPIVF_INPUT,
-                              "'%s' is damaged, or not what it is named: it "
-                              "does not begin as %s file does",
-                              f->path, i == 0 ? "an .npy" : "an HDF5");
+    char none[256];
+    for (int i = 0; i < f->formats; i++)
+        for (const char *const *ending = f->format[i]->ending; *ending; ending++)
+            if (ends(f->path, *ending))
+                return mpivf_fail(f->ctx, MPIVF_INPUT,
+                                  "'%s' is damaged, or not what it is named: it does not begin as "
+                                  "%s does",
+                                  f->path, f->format[i]->title);
+    name_formats(f, none, sizeof none);
     if (f->use == MPIVF_FOREIGN_NEIGHBOURS)
-        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is not an HDF5 file", f->path);
+        return mpivf_fail(f->ctx, MPIVF_INPUT, "'%s' is %s", f->path, none);
     return mpivf_fail(f->ctx, MPIVF_INPUT,
-                      "'%s' is neither an HDF5 nor an .npy file, or damaged; "
-                      "in Python, numpy.save('rows.npy', numpy.fromfile('%s', 'f4').reshape(-1, "
-                      "COLUMNS)) makes one of bare float32 rows",
-                      f->path, shown(f));
+                      "'%s' is %s, or damaged; in Python, numpy.save('rows.npy', "
+                      "numpy.fromfile('%s', 'f4').reshape(-1, COLUMNS)) makes one of bare float32 "
+                      "rows",
+                      f->path, none, shown(f));
 }
 
 static mpivf_status
@@ -284,9 +297,15 @@ refuse_file(const struct foreign *f)
 
 mpivf_status
 mpivf_foreign_refuse(struct mpivf_context *ctx, const char *path, const char *object,
-                     enum mpivf_foreign_use use)
+                     enum mpivf_foreign_use use, const struct mpivf_format *const *format,
+                     int formats)
 {
-    struct foreign f = {.ctx = ctx, .path = path, .object = object, .use = use};
+    struct foreign f = {.ctx = ctx,
+                        .path = path,
+                        .object = object,
+                        .use = use,
+                        .format = format,
+                        .formats = formats};
     struct stat info;
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return refuse_folder(&f);

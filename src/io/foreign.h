@@ -7,7 +7,7 @@
 #ifndef MPIVF_IO_FOREIGN_H
 #define MPIVF_IO_FOREIGN_H
 
-#include <mpivf/context.h>
+#include "io/matrix.h"
 
 /* What the file was to be, for the cure. */
 enum mpivf_foreign_use {
@@ -16,11 +16,13 @@ enum mpivf_foreign_use {
 };
 
 /*
- * Fail with what `path` is, a file or folder that is no backend's, and the cure. `object` is what
- * was asked for in it, "" when nothing was. MPIVF_INPUT, or why it cannot be opened. Local.
+ * Fail with what `path` is, a file or folder of none of the formats that are read, and the cure.
+ * `object` is what was asked for in it, "" when nothing was. MPIVF_INPUT, or why it cannot be
+ * opened. Local.
  */
 mpivf_status
 mpivf_foreign_refuse(struct mpivf_context *ctx, const char *path, const char *object,
-                     enum mpivf_foreign_use use);
+                     enum mpivf_foreign_use use, const struct mpivf_format *const *format,
+                     int formats);
 
 #endif

@@ -233,6 +233,8 @@ mpivf_h5_describe(struct mpivf_context *ctx, const char *path, struct mpivf_h5_a
     return status;
 }
 
+const struct mpivf_format mpivf_h5_format = {"an HDF5 file", {".h5", ".hdf5", ".h5ad", ".hdf"}};
+
 bool
 mpivf_h5_is(const char *path)
 {

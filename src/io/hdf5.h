@@ -12,11 +12,10 @@
 #ifndef MPIVF_IO_HDF5_H
 #define MPIVF_IO_HDF5_H
 
-#include "io/file.h"
+#include "io/matrix.h"
 
 #include <mpivf/par.h>
 #include <mpivf/range.h>
-#include <mpivf/type.h>
 
 /* A dataset: asked for by name, described in the rest. */
 struct mpivf_h5_dataset {
@@ -62,6 +61,8 @@ mpivf_status
 mpivf_h5_describe(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute *attribute,
                   int attributes, struct mpivf_h5_dataset *dataset, int datasets);
 
+extern const struct mpivf_format mpivf_h5_format;
+
 /* True when the file starts like an HDF5 file. Local. */
 bool
 mpivf_h5_is(const char *path);
@@ -97,9 +98,6 @@ mpivf_status
 mpivf_h5_table_read(struct mpivf_context *ctx, const struct mpivf_h5_table *table, uint64_t first,
                     uint64_t n, void *data);
 
-/* Is called with the path of a file; not MPIVF_OK ends what calls it. */
-typedef mpivf_status (*mpivf_h5_visit_file)(struct mpivf_context *ctx, void *arg, const char *path);
-
 /*
  * Call `visit` with every file that the dataset FILE:OBJECT stands on: FILE itself, the file a link
  * leads to, external raw data, the sources of a virtual dataset and what those stand on. A path may
@@ -107,19 +105,7 @@ typedef mpivf_status (*mpivf_h5_visit_file)(struct mpivf_context *ctx, void *arg
  */
 mpivf_status
 mpivf_h5_stands_on(struct mpivf_context *ctx, const char *path, const char *object,
-                   mpivf_h5_visit_file visit, void *arg);
-
-/* What a dataset of a user is. Plain data: copied between ranks. */
-struct mpivf_h5_shape {
-    enum mpivf_type type;
-    uint64_t rows, dim;    /* dim is 1 for a 1-D dataset */
-    uint64_t chunk_rows;   /* reads should begin at multiples of it; 0 = anywhere */
-    uint64_t offset;       /* of the first row, when direct */
-    bool swapped;          /* big endian */
-    bool direct;           /* all rows lie one after the other in `file`, from the offset on */
-    bool together;         /* can be read by all ranks together */
-    char file[MPIVF_PATH]; /* that the rows lie in, when direct: where links have led */
-};
+                   mpivf_visit_file visit, void *arg);
 
 /*
  * Where the rows of a dataset lie: pieces of other datasets, and rows that were never written.
@@ -135,9 +121,9 @@ struct mpivf_h5_layout;
  * is told in notes. Local.
  */
 mpivf_status
-mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
-               mpivf_h5_visit_file visit, void *arg, struct mpivf_h5_shape *shape,
-               struct mpivf_h5_layout **layout);
+mpivf_h5_matrix(struct mpivf_context *ctx, const char *path, const char *object,
+                mpivf_visit_file visit, void *arg, struct mpivf_matrix *matrix,
+                struct mpivf_h5_layout **layout);
 
 /* Copy rank 0's layout to all. To be freed also after failure. Collective, agreed. */
 mpivf_status
@@ -164,7 +150,7 @@ struct mpivf_h5_reader; /* an open dataset */
  * mpivf_h5_close_all. Collective, agreed.
  */
 mpivf_status
-mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shape,
+mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_matrix *matrix,
                   const struct mpivf_h5_layout *layout, bool collective,
                   struct mpivf_h5_reader **reader);
 

@@ -51,7 +51,7 @@ describing_close(struct describing *d)
 
 /* All of the dataset as elements of `type`; `visit` may be NULL. */
 static mpivf_status
-survey(struct describing *d, hid_t type, bool unwritten, mpivf_h5_visit_file visit, void *arg)
+survey(struct describing *d, hid_t type, bool unwritten, mpivf_visit_file visit, void *arg)
 {
     struct mpivf_h5_survey s = {.ctx = d->ctx,
                                 .visit = visit,
@@ -87,41 +87,41 @@ chunk_rows(const struct mpivf_h5_layout *layout, uint64_t rows)
 }
 
 static mpivf_status
-check_kind(struct describing *d, struct mpivf_h5_shape *shape)
+check_kind(struct describing *d, struct mpivf_matrix *matrix)
 {
     if (d->dims != 1 && d->dims != 2)
         return mpivf_fail(d->ctx, MPIVF_INPUT, "'%s:%s' has %d dimensions; rows of vectors have 2",
                           d->path, d->object, d->dims);
-    if (!mpivf_h5_type_ours(d->type, &shape->type, &shape->swapped))
+    if (!mpivf_h5_type_ours(d->type, &matrix->type, &matrix->swapped))
         return mpivf_fail(d->ctx, MPIVF_INPUT,
                           "'%s:%s' holds %s of %zu bytes; vectors are f16 f32 f64 u8 i8, ids are "
                           "i32 u32 i64 u64",
                           d->path, d->object, mpivf_h5_type_class(d->type), H5Tget_size(d->type));
-    shape->rows = d->dim[0];
-    shape->dim = d->dim[1];
+    matrix->rows = d->dim[0];
+    matrix->dim = d->dim[1];
     return MPIVF_OK;
 }
 
 /* From the table to how it can be read. */
 static mpivf_status
-set_shape(struct describing *d, struct mpivf_h5_shape *shape)
+set_matrix(struct describing *d, struct mpivf_matrix *matrix)
 {
     const struct mpivf_h5_layout *layout = d->layout;
     hid_t create = H5Dget_create_plist(d->dataset);
     bool alone = H5Pget_layout(create) != H5D_VIRTUAL && H5Pget_external_count(create) <= 0;
     H5Pclose(create);
     const struct mpivf_h5_leaf *leaf = layout->leaves > 0 ? layout->leaf : NULL;
-    shape->chunk_rows = chunk_rows(layout, shape->rows);
+    matrix->chunk_rows = chunk_rows(layout, matrix->rows);
     /*
      * In HDF5 1.10 a collective read of chunks that do not exist fails, and one of chunks that have
      * to be read whole would inflate them anew for each part.
      */
-    shape->together = alone && layout->unwrittens == 0 && leaf && !leaf->whole;
-    shape->direct = alone && leaf && leaf->direct;
-    if (!shape->direct)
+    matrix->together = alone && layout->unwrittens == 0 && leaf && !leaf->whole;
+    matrix->direct = alone && leaf && leaf->direct;
+    if (!matrix->direct)
         return MPIVF_OK;
-    shape->offset = leaf->offset;
-    return mpivf_path(d->ctx, shape->file, "%s", layout->name + leaf->holder);
+    matrix->offset = leaf->offset;
+    return mpivf_path(d->ctx, matrix->file, "%s", layout->name + leaf->holder);
 }
 
 /* What is in the file beside the numbers and is not heeded. */
@@ -145,19 +145,19 @@ note_more(const struct describing *d)
 }
 
 mpivf_status
-mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
-               mpivf_h5_visit_file visit, void *arg, struct mpivf_h5_shape *shape,
-               struct mpivf_h5_layout **layout)
+mpivf_h5_matrix(struct mpivf_context *ctx, const char *path, const char *object,
+                mpivf_visit_file visit, void *arg, struct mpivf_matrix *matrix,
+                struct mpivf_h5_layout **layout)
 {
     struct describing d;
-    struct mpivf_h5_shape found = {0};
+    struct mpivf_matrix found = {0};
     mpivf_status status = describing_open(&d, ctx, path, object);
     THEN(status, check_kind(&d, &found));
     THEN(status, survey(&d, d.type, true, visit, arg));
-    THEN(status, set_shape(&d, &found));
+    THEN(status, set_matrix(&d, &found));
     if (status == MPIVF_OK) {
         note_more(&d);
-        *shape = found;
+        *matrix = found;
         *layout = d.layout;
         d.layout = NULL;
     }
@@ -167,7 +167,7 @@ mpivf_h5_shape(struct mpivf_context *ctx, const char *path, const char *object,
 
 mpivf_status
 mpivf_h5_stands_on(struct mpivf_context *ctx, const char *path, const char *object,
-                   mpivf_h5_visit_file visit, void *arg)
+                   mpivf_visit_file visit, void *arg)
 {
     struct describing d;
     mpivf_status status = describing_open(&d, ctx, path, object);

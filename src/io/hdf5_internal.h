@@ -104,7 +104,7 @@ mpivf_h5_link_check(struct mpivf_context *ctx, hid_t file, const char *path, con
 /* Call `visit` with each file that links lead to on the way to the object. */
 mpivf_status
 mpivf_h5_link_files(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
-                    mpivf_h5_visit_file visit, void *arg);
+                    mpivf_visit_file visit, void *arg);
 
 /* ---- hdf5_resolve ---- */
 

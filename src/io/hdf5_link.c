@@ -200,12 +200,12 @@ mpivf_h5_link_check(struct mpivf_context *ctx, hid_t file, const char *path, con
 
 static mpivf_status
 follow(struct mpivf_context *ctx, hid_t file, const char *path, const char *object, int depth,
-       mpivf_h5_visit_file visit, void *arg);
+       mpivf_visit_file visit, void *arg);
 
 /* Go on behind a link: in this file, or in the one it names. */
 static mpivf_status
 follow_link(struct mpivf_context *ctx, hid_t file, const char *path, const char *step,
-            const char *rest, int depth, mpivf_h5_visit_file visit, void *arg)
+            const char *rest, int depth, mpivf_visit_file visit, void *arg)
 {
     struct link link;
     char found[MPIVF_PATH];
@@ -235,7 +235,7 @@ follow_link(struct mpivf_context *ctx, hid_t file, const char *path, const char 
 
 static mpivf_status
 follow(struct mpivf_context *ctx, hid_t file, const char *path, const char *object, int depth,
-       mpivf_h5_visit_file visit, void *arg)
+       mpivf_visit_file visit, void *arg)
 {
     char *step = mpivf_alloc_zero(ctx, "a name", strlen(object) + 1, 1);
     mpivf_status status = step ? MPIVF_OK : MPIVF_MEMORY;
@@ -254,7 +254,7 @@ follow(struct mpivf_context *ctx, hid_t file, const char *path, const char *obje
 
 mpivf_status
 mpivf_h5_link_files(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
-                    mpivf_h5_visit_file visit, void *arg)
+                    mpivf_visit_file visit, void *arg)
 {
     return follow(ctx, file, path, object, 0, visit, arg);
 }

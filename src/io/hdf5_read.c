@@ -215,7 +215,7 @@ open_together_all(struct mpivf_h5_reader *r, const struct mpivf_par *par)
 }
 
 mpivf_status
-mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shape,
+mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_matrix *matrix,
                   const struct mpivf_h5_layout *layout, bool collective,
                   struct mpivf_h5_reader **reader)
 {
@@ -224,8 +224,8 @@ mpivf_h5_open_all(const struct mpivf_par *par, const struct mpivf_h5_shape *shap
     struct mpivf_h5_reader *r = mpivf_alloc_zero(ctx, "an HDF5 reader", 1, sizeof *r);
     mpivf_status status = MPIVF_MEMORY;
     if (r)
-        status =
-            reader_init(r, ctx, layout, mpivf_h5_type_of(shape->type, shape->swapped), shape->dim);
+        status = reader_init(r, ctx, layout, mpivf_h5_type_of(matrix->type, matrix->swapped),
+                             matrix->dim);
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK && collective)
         status = open_together_all(r, par);

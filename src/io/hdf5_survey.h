@@ -11,7 +11,7 @@
 
 struct mpivf_h5_survey {
     struct mpivf_context *ctx;
-    mpivf_h5_visit_file visit; /* each file; may be NULL */
+    mpivf_visit_file visit; /* each file; may be NULL */
     void *arg;
     struct mpivf_h5_layout *layout; /* not owned; to be filled */
     hid_t type;                     /* not owned; of the elements wanted */

@@ -52,8 +52,10 @@ mpivf_result_open(struct mpivf_context *ctx, const char *path, struct mpivf_resu
     mpivf_status status = mpivf_file_expect(ctx, path);
     if (status)
         return status;
-    if (!mpivf_h5_is(path))
-        return mpivf_foreign_refuse(ctx, path, "", MPIVF_FOREIGN_NEIGHBOURS);
+    if (!mpivf_h5_is(path)) {
+        const struct mpivf_format *const format = &mpivf_h5_format;
+        return mpivf_foreign_refuse(ctx, path, "", MPIVF_FOREIGN_NEIGHBOURS, &format, 1);
+    }
     status = mpivf_h5_table_open(ctx, path, "neighbors", &reader->neighbors);
     if (status)
         return status;

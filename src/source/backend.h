@@ -3,13 +3,12 @@
  *
  * A backend is chosen and asked to describe the file on rank 0 alone; the description is plain
  * data, copied to all ranks, which then open. To add a format: write these functions and put
- * the struct into the table in source.c.
+ * the struct into the table in source.c; messages and the splitting of FILE:OBJECT go by the table.
  */
 #ifndef MPIVF_SOURCE_BACKEND_H
 #define MPIVF_SOURCE_BACKEND_H
 
-#include "io/file.h"
-#include "io/hdf5.h"
+#include "io/matrix.h"
 
 #include <mpivf/source.h>
 
@@ -17,23 +16,25 @@
 struct mpivf_source_plan {
     int ops; /* position in the table of backends */
     char path[MPIVF_PATH], object[MPIVF_OBJECT];
-    struct mpivf_h5_shape shape;    /* of any format: a matrix is a matrix */
-    struct mpivf_h5_layout *layout; /* owned; of HDF5, and on rank 0 only until it is opened */
+    struct mpivf_matrix matrix;
     struct mpivf_reading reading;
+    void *more; /* what else the backend found out; on rank 0 only, until it is opened */
 };
 
 struct mpivf_source_ops {
     const char *name;
+    const struct mpivf_format *format;
+    bool objects; /* a file has several matrices, by name: FILE:OBJECT */
 
     /* Is `path` a file of this kind? Local, rank 0. */
     bool (*is)(const char *path);
 
     /*
-     * Fill plan->shape from plan->path and plan->object ("" = none given), and call `visit` with
+     * Fill plan->matrix from plan->path and plan->object ("" = none given), and call `visit` with
      * each file beside plan->path that the rows lie in. Local, rank 0.
      */
     mpivf_status (*describe)(struct mpivf_context *ctx, struct mpivf_source_plan *plan,
-                             mpivf_h5_visit_file visit, void *arg);
+                             mpivf_visit_file visit, void *arg);
 
     /*
      * Open on every rank, setting source->state on success; may take from the plan. Collective,
@@ -47,6 +48,9 @@ struct mpivf_source_ops {
 
     /* Release source->state. Collective, agreed. */
     void (*close_all)(struct mpivf_source *source);
+
+    /* Release plan->more; NULL = it is never set. Local. */
+    void (*forget)(struct mpivf_context *ctx, struct mpivf_source_plan *plan);
 
     /* As mpivf_source_ahead; NULL = cannot. Local. */
     void (*ahead)(struct mpivf_source *source, const struct mpivf_range *range, size_t ranges);

@@ -37,12 +37,12 @@ mpivf_source_flat_open_all(struct mpivf_source *source, struct mpivf_source_plan
     struct mpivf_context *ctx = source->par->ctx;
     struct mpivf_source_state *state = mpivf_alloc_zero(ctx, "a reader", 1, sizeof *state);
     mpivf_status status =
-        state ? mpivf_path(ctx, state->path, "%s", plan->shape.file) : MPIVF_MEMORY;
+        state ? mpivf_path(ctx, state->path, "%s", plan->matrix.file) : MPIVF_MEMORY;
     if (state)
         state->file.fd = -1;
     if (status == MPIVF_OK) {
-        state->offset = plan->shape.offset;
-        state->row_bytes = plan->shape.dim * mpivf_type_size(plan->shape.type);
+        state->offset = plan->matrix.offset;
+        state->row_bytes = plan->matrix.dim * mpivf_type_size(plan->matrix.type);
         status = mpivf_file_open(ctx, state->path, &state->file);
     }
     source->ops = &flat;

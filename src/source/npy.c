@@ -37,7 +37,7 @@ value_of(const char *header, const char *key)
 }
 
 static bool
-parse_type(const char *descr, struct mpivf_h5_shape *shape)
+parse_type(const char *descr, struct mpivf_matrix *matrix)
 {
     static const struct {
         char code[3];
@@ -49,8 +49,8 @@ parse_type(const char *descr, struct mpivf_h5_shape *shape)
         return false;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strncmp(descr + 2, codes[i].code, 2) == 0 && descr[4] == '\'') {
-            shape->type = codes[i].type;
-            shape->swapped = descr[1] == '>';
+            matrix->type = codes[i].type;
+            matrix->swapped = descr[1] == '>';
             return true;
         }
     return false;
@@ -58,7 +58,7 @@ parse_type(const char *descr, struct mpivf_h5_shape *shape)
 
 /* "(rows, dim)" or "(rows,)". */
 static bool
-parse_shape(const char *text, struct mpivf_h5_shape *shape)
+parse_shape(const char *text, struct mpivf_matrix *matrix)
 {
     unsigned long long rows, dim = 1;
     int end = 0;
@@ -69,8 +69,8 @@ parse_shape(const char *text, struct mpivf_h5_shape *shape)
         return false;
     if (text[end] != ')')
         return false;
-    shape->rows = rows;
-    shape->dim = dim;
+    matrix->rows = rows;
+    matrix->dim = dim;
     return true;
 }
 
@@ -159,44 +159,44 @@ tell_rest(struct mpivf_context *ctx, const char *path, uint64_t end, uint64_t by
 }
 
 static mpivf_status
-npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan, mpivf_h5_visit_file visit,
+npy_describe(struct mpivf_context *ctx, struct mpivf_source_plan *plan, mpivf_visit_file visit,
              void *arg)
 {
     (void)visit, (void)arg; /* all rows lie in the file itself */
     char text[HEADER];
     const char *path = plan->path;
     uint64_t at, bytes;
-    struct mpivf_h5_shape shape = {.direct = true};
-    if (plan->object[0] != '\0')
-        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is an .npy file and has no object '%s'", path,
-                          plan->object);
+    struct mpivf_matrix matrix = {.direct = true};
     mpivf_status status = read_header(ctx, path, text, &at, &bytes);
     if (status)
         return status;
-    if (!parse_type(value_of(text, "descr"), &shape))
+    if (!parse_type(value_of(text, "descr"), &matrix))
         return refuse_type(ctx, path, value_of(text, "descr"));
-    if (!parse_shape(value_of(text, "shape"), &shape))
+    if (!parse_shape(value_of(text, "shape"), &matrix))
         return refuse_shape(ctx, path, value_of(text, "shape"));
     const char *fortran = value_of(text, "fortran_order");
     bool by_columns = fortran == NULL || strncmp(fortran, "False", 5) != 0;
-    if (by_columns && shape.dim > 1 && shape.rows > 1)
+    if (by_columns && matrix.dim > 1 && matrix.rows > 1)
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "'%s' is stored by columns (Fortran order); in Python, "
                           "numpy.save('rows.npy', numpy.ascontiguousarray(numpy.load('%s'))) "
                           "stores it by rows",
                           path, path);
     uint64_t row_bytes, need;
-    if (__builtin_mul_overflow(shape.dim, mpivf_type_size(shape.type), &row_bytes) ||
-        __builtin_mul_overflow(row_bytes, shape.rows, &need) || need > bytes - at)
+    if (__builtin_mul_overflow(matrix.dim, mpivf_type_size(matrix.type), &row_bytes) ||
+        __builtin_mul_overflow(row_bytes, matrix.rows, &need) || need > bytes - at)
         return mpivf_fail(ctx, MPIVF_CORRUPT, "'%s' is truncated: %llu bytes for %llu rows", path,
-                          (unsigned long long)bytes, (unsigned long long)shape.rows);
+                          (unsigned long long)bytes, (unsigned long long)matrix.rows);
     tell_rest(ctx, path, at + need, bytes);
-    shape.offset = at;
-    plan->shape = shape;
-    return mpivf_path(ctx, plan->shape.file, "%s", path);
+    matrix.offset = at;
+    plan->matrix = matrix;
+    return mpivf_path(ctx, plan->matrix.file, "%s", path);
 }
 
+static const struct mpivf_format npy_format = {"an .npy file", {".npy"}};
+
 const struct mpivf_source_ops mpivf_source_npy = {.name = "npy",
+                                                  .format = &npy_format,
                                                   .is = npy_is,
                                                   .describe = npy_describe,
                                                   .open_all = mpivf_source_flat_open_all,

@@ -26,8 +26,7 @@ enum {
 
 /* Split FILE[:OBJECT]. */
 static mpivf_status
-split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
-           struct mpivf_source_plan *plan)
+split_name(struct mpivf_context *ctx, const char *name, struct mpivf_source_plan *plan)
 {
     size_t length = mpivf_path_file(name);
     const char *object = name[length] == ':' ? name + length + 1 : "";
@@ -43,18 +42,16 @@ split_name(struct mpivf_context *ctx, const char *name, const char *fallback,
     if (name[length] == ':' && object[0] == '\0')
         return mpivf_fail(ctx, MPIVF_USAGE, "'%s' names no object: write FILE or FILE:OBJECT",
                           name);
-    if (name[length] == '\0' && fallback && mpivf_h5_is(plan->path))
-        object = fallback;
     snprintf(plan->object, sizeof plan->object, "%s", object);
     return MPIVF_OK;
 }
 
 /* What every format has to keep to, so that no later product overflows. */
 static mpivf_status
-check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_shape *shape,
-            bool ids)
+check_matrix(struct mpivf_context *ctx, const char *name, const struct mpivf_matrix *matrix,
+             bool ids)
 {
-    unsigned long long rows = shape->rows, dim = shape->dim;
+    unsigned long long rows = matrix->rows, dim = matrix->dim;
     uint64_t row_bytes, bytes;
     if (rows == 0 || dim == 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: nothing to read",
@@ -64,19 +61,40 @@ check_shape(struct mpivf_context *ctx, const char *name, const struct mpivf_h5_s
                           "'%s' has %llu columns, and %llu are the most that are "
                           "supported; is it transposed?",
                           name, dim, (unsigned long long)MPIVF_MAX_COLUMNS);
-    if (__builtin_mul_overflow(shape->dim, sizeof(double), &row_bytes) ||
-        __builtin_mul_overflow(row_bytes, shape->rows, &bytes) || bytes > INT64_MAX ||
+    if (__builtin_mul_overflow(matrix->dim, sizeof(double), &row_bytes) ||
+        __builtin_mul_overflow(row_bytes, matrix->rows, &bytes) || bytes > INT64_MAX ||
         rows > MPIVF_MAX_ROWS)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has %llu rows of %llu columns: too large", name,
                           rows, dim);
-    if (!ids && shape->type > MPIVF_I8)
+    if (!ids && matrix->type > MPIVF_I8)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' holds %s; vectors are f16 f32 f64 u8 i8", name,
-                          mpivf_type_name(shape->type));
-    if (ids && (shape->type < MPIVF_I32 || dim != 1))
+                          mpivf_type_name(matrix->type));
+    if (ids && (matrix->type < MPIVF_I32 || dim != 1))
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "'%s' is %llu x %llu of %s; ids are i32 u32 i64 u64, "
                           "one a row",
-                          name, rows, dim, mpivf_type_name(shape->type));
+                          name, rows, dim, mpivf_type_name(matrix->type));
+    return MPIVF_OK;
+}
+
+/* Whose file is it? The object that is meant when none is named is `fallback`. */
+static mpivf_status
+find_backend(struct mpivf_context *ctx, const char *fallback, struct mpivf_source_plan *plan)
+{
+    const struct mpivf_format *format[BACKENDS];
+    for (int i = 0; i < BACKENDS; i++)
+        format[i] = backends[i]->format;
+    while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
+        plan->ops++;
+    if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
+        return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS, format,
+                                    BACKENDS);
+    const struct mpivf_source_ops *ops = backends[plan->ops];
+    if (!ops->objects && plan->object[0] != '\0')
+        return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %s and has no object '%s'", plan->path,
+                          ops->format->title, plan->object);
+    if (ops->objects && plan->object[0] == '\0' && fallback)
+        snprintf(plan->object, sizeof plan->object, "%s", fallback);
     return MPIVF_OK;
 }
 
@@ -90,19 +108,18 @@ static mpivf_status
 describe(struct mpivf_context *ctx, const char *name, const char *fallback, bool ids,
          struct mpivf_source_plan *plan, struct mpivf_inputs *inputs)
 {
-    mpivf_status status = split_name(ctx, name, fallback, plan);
+    mpivf_status status = split_name(ctx, name, plan);
     THEN(status, mpivf_inputs_add(ctx, inputs, plan->path)); /* as it is before anybody reads it */
     if (status)
         return status;
-    while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
-        plan->ops++;
-    if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
-        return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS);
+    status = find_backend(ctx, fallback, plan);
+    if (status)
+        return status;
     status = backends[plan->ops]->describe(ctx, plan, add_file, inputs);
-    THEN(status, check_shape(ctx, name, &plan->shape, ids));
-    if (status == MPIVF_OK && !ids && plan->shape.dim == 1)
+    THEN(status, check_matrix(ctx, name, &plan->matrix, ids));
+    if (status == MPIVF_OK && !ids && plan->matrix.dim == 1)
         mpivf_note(ctx, "'%s' has one column: %llu rows of a single number", name,
-                   (unsigned long long)plan->shape.rows);
+                   (unsigned long long)plan->matrix.rows);
     return status;
 }
 
@@ -123,13 +140,13 @@ block_rows_of(const struct mpivf_source *source)
 static mpivf_status
 open_plan_all(struct mpivf_source *source, struct mpivf_source_plan *plan)
 {
-    const struct mpivf_h5_shape *shape = &plan->shape;
+    const struct mpivf_matrix *matrix = &plan->matrix;
     memcpy(source->object, plan->object, sizeof source->object);
-    source->rows = shape->rows;
-    source->dim = shape->dim;
-    source->type = shape->type;
-    source->swapped = shape->swapped;
-    source->chunk_rows = shape->chunk_rows;
+    source->rows = matrix->rows;
+    source->dim = matrix->dim;
+    source->type = matrix->type;
+    source->swapped = matrix->swapped;
+    source->chunk_rows = matrix->chunk_rows;
     source->block_rows = block_rows_of(source);
     source->blocks = (source->rows + source->block_rows - 1) / source->block_rows;
     source->ops = backends[plan->ops];
@@ -156,13 +173,13 @@ open_all(struct mpivf_source *source, const struct mpivf_par *par, const char *n
     status = mpivf_agree_all(par, status);
     THEN(status, mpivf_inputs_share_all(par, source->inputs));
     if (status == MPIVF_OK) {
-        struct mpivf_h5_layout *mine = plan->layout;
+        void *mine = plan->more;
         mpivf_bcast_all(par, plan, sizeof *plan);
-        plan->layout = mine;
+        plan->more = mine;
         status = open_plan_all(source, plan);
     }
-    if (plan)
-        mpivf_h5_layout_free(ctx, &plan->layout);
+    if (plan && plan->more)
+        backends[plan->ops]->forget(ctx, plan);
     mpivf_free(ctx, plan);
     bool lent = status == MPIVF_OK && mpivf_max_u64_all(par, mpivf_memory_lent(ctx)) > 0;
     return status || lent ? status : mpivf_fingerprint_all(source, name);

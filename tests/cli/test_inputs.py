@@ -154,7 +154,7 @@ OTHERS = {
     "empty.npy": (b"", "is empty", ""), "empty": (b"", "is empty", ""),
     "zeros.h5": (bytes(5000), "is damaged, or not what it is named", "does not begin as an HDF5 file"),
     "zeros.npy": (bytes(5000), "is damaged, or not what it is named", "does not begin as an .npy file"),
-    "bare": (bytes(range(200)) * 9, "is neither an HDF5 nor an .npy file", "reshape(-1, COLUMNS)"),
+    "bare": (bytes(range(200)) * 9, "is neither an HDF5 file nor an .npy file", "reshape(-1, COLUMNS)"),
     "short.fbin": (xbin(ROWS, "<f4")[:-1], "is named as an .fbin file", "too few for the 60 rows of 7 columns"),
     "short.fvecs": (vecs(ROWS, "<f4")[:-1], "is named as an .fvecs file", "no whole rows of 7 columns"),
 }

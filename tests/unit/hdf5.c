@@ -131,7 +131,7 @@ each_file_can_be_missing(void **state)
     (void)state;
     char folder[FOLDER], path[128], gone[128], aside[128];
     struct mpivf_context ctx;
-    struct mpivf_h5_shape shape;
+    struct mpivf_matrix shape;
     struct mpivf_h5_layout *layout = NULL;
     mpivf_context_init(&ctx);
     make_folder(folder);
@@ -142,12 +142,12 @@ each_file_can_be_missing(void **state)
         snprintf(gone, sizeof gone, "%s/%s", folder, all[i]);
         assert_int_equal(rename(gone, aside), 0);
         assert_fails(&ctx, MPIVF_INPUT, all[i],
-                     mpivf_h5_shape(&ctx, path, "train", NULL, NULL, &shape, &layout));
+                     mpivf_h5_matrix(&ctx, path, "train", NULL, NULL, &shape, &layout));
         assert_int_equal(rename(aside, gone), 0);
         assert_null(layout);
         assert_int_equal(ctx.memory.used, 0);
     }
-    assert_ok(&ctx, mpivf_h5_shape(&ctx, path, "train", NULL, NULL, &shape, &layout));
+    assert_ok(&ctx, mpivf_h5_matrix(&ctx, path, "train", NULL, NULL, &shape, &layout));
     assert_true(shape.rows == ROWS && shape.dim == DIM && !shape.direct);
     mpivf_h5_layout_free(&ctx, &layout);
     assert_int_equal(ctx.memory.used, 0);
