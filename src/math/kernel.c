@@ -1,38 +1,63 @@
 #include "math/kernel.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern const struct mpivf_kernel mpivf_kernel_portable;
+
 #ifdef __x86_64__
 extern const struct mpivf_kernel mpivf_kernel_avx2, mpivf_kernel_avx512, mpivf_kernel_vnni;
+
+static bool
+has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool
+has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+static bool
+has_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
+
+/* The instruction sets, each after those that it is faster than; the first runs everywhere. */
+static const struct {
+    const struct mpivf_kernel *kernel;
+    bool (*runs)(void); /* NULL = everywhere */
+} sets[] = {
+    {&mpivf_kernel_portable, NULL},
+#ifdef __x86_64__
+    {&mpivf_kernel_avx2, has_avx2},
+    {&mpivf_kernel_avx512, has_avx512},
+    {&mpivf_kernel_vnni, has_vnni},
+#endif
+};
+
+enum { SETS = sizeof sets / sizeof sets[0] };
+static_assert((int)SETS <= (int)MPIVF_KERNELS, "more sets than kernel.h says");
 
 const struct mpivf_kernel *
 mpivf_kernel_at(int i)
 {
-    if (i == 0)
-        return &mpivf_kernel_portable;
-#ifdef __x86_64__
-    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (i == 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &mpivf_kernel_avx2;
-    if (i == 2 && wide)
-        return &mpivf_kernel_avx512;
-    if (i == 3 && wide && __builtin_cpu_supports("avx512vnni"))
-        return &mpivf_kernel_vnni;
-#endif
-    return NULL;
+    return i < SETS && (sets[i].runs == NULL || sets[i].runs()) ? sets[i].kernel : NULL;
 }
 
 static const struct mpivf_kernel *
 choose(void)
 {
     const char *forced = getenv("MPIVF_KERNEL");
-    const struct mpivf_kernel *best = mpivf_kernel_at(0);
-    for (int i = 0; i < 4; i++) {
+    const struct mpivf_kernel *best = NULL;
+    for (int i = 0; i < SETS; i++) {
         const struct mpivf_kernel *kernel = mpivf_kernel_at(i);
         if (kernel == NULL)
             continue;

@@ -96,6 +96,8 @@ struct mpivf_kernel {
 const struct mpivf_kernel *
 mpivf_kernel(void);
 
+enum { MPIVF_KERNELS = 4 }; /* instruction sets, at most */
+
 /* Set number i, fastest last, NULL past the end or where this processor cannot run it. */
 const struct mpivf_kernel *
 mpivf_kernel_at(int i);

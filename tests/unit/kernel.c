@@ -6,9 +6,9 @@
 #include <float.h>
 #include <math.h>
 
-enum { MAX = 4096, SETS = 4 };
+enum { MAX = 4096 };
 
-static const char *const names[SETS] = {"portable", "avx2", "avx512", "vnni"};
+static const char *const names[MPIVF_KERNELS] = {"portable", "avx2", "avx512", "vnni"};
 
 static const size_t wide[] = {100, 127, 128, 768, 4096};
 static float a[MAX + 1], b[MAX + 1];
@@ -61,7 +61,7 @@ same_bits_in_every_set(void **state)
     for (int kind = 0; kind < 5; kind++) {
         fill_kind(kind, a, 1 + (uint64_t)kind);
         fill_kind(kind, b, 100 + (uint64_t)kind);
-        for (int s = 0; s < SETS; s++) {
+        for (int s = 0; s < MPIVF_KERNELS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             for (size_t i = 0; kernel && i < 70 + sizeof wide / sizeof wide[0]; i++) {
                 size_t dim = dim_at(i), off = dim < MAX && i % 2; /* unaligned too */
@@ -87,7 +87,7 @@ float64_has_the_same_bits(void **state)
             x[i] = (double)a[i] * (kind < 5 ? 1 : 1 + 0x1p-40);
             y[i] = (double)b[i] * (kind < 5 ? 1 : 1e20);
         }
-        for (int s = 0; s < SETS; s++) {
+        for (int s = 0; s < MPIVF_KERNELS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             for (size_t i = 0; kernel && i < 70 + sizeof wide / sizeof wide[0]; i++) {
                 size_t dim = dim_at(i), off = dim < MAX && i % 2;
@@ -126,7 +126,7 @@ no_columns(void **state)
 {
     (void)state;
     uint32_t survivor[1];
-    for (int s = 0; s < SETS; s++) {
+    for (int s = 0; s < MPIVF_KERNELS; s++) {
         const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
         if (kernel == NULL)
             continue;
@@ -172,7 +172,7 @@ filter_is_its_definition(void **state)
             if (!(difference > limit))
                 want[some++] = (uint32_t)i;
         }
-        for (int s = 0; s < SETS; s++) {
+        for (int s = 0; s < MPIVF_KERNELS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL)
                 continue;
@@ -198,7 +198,7 @@ largest_is_its_definition(void **state)
         float max = 0;
         for (size_t i = 0; i < dim; i++)
             max = fabsf(a[off + i]) > max ? fabsf(a[off + i]) : max;
-        for (int s = 0; s < SETS; s++)
+        for (int s = 0; s < MPIVF_KERNELS; s++)
             if (mpivf_kernel_at(s))
                 assert_true(mpivf_kernel_at(s)->largest(a + off, dim) == max);
     }
@@ -274,7 +274,7 @@ rounding_is_its_definition(void **state)
         float inverse = inverses[round % 5];
         for (int bytes = 0; bytes < 2; bytes++) {
             fill_to_round(a + off, dim, round, inverse, bytes ? 127 : 32766);
-            for (int s = 0; s < SETS; s++)
+            for (int s = 0; s < MPIVF_KERNELS; s++)
                 if (mpivf_kernel_at(s))
                     check_rounding(mpivf_kernel_at(s), a + off, dim, inverse, bytes);
         }
@@ -445,7 +445,7 @@ check_kept(const struct work *w, size_t before, const char *set)
 static void
 check_compare(struct work *w, uint64_t round)
 {
-    for (int s = 0; s < SETS; s++) {
+    for (int s = 0; s < MPIVF_KERNELS; s++) {
         const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
         if (kernel == NULL || compare_of(kernel, w->element) == NULL)
             continue;
@@ -470,7 +470,7 @@ sums_of_integers_are_exact(void **state)
     for (uint64_t round = 0; round < 240; round++) {
         enum element element = round / 15 % 2 ? BYTES : SHORTS;
         fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, true);
-        for (int s = 0; s < SETS; s++) {
+        for (int s = 0; s < MPIVF_KERNELS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL || compare_of(kernel, element) == NULL)
                 continue;
@@ -552,7 +552,7 @@ a_set_is_chosen(void **state)
 {
     (void)state;
     bool known = false;
-    for (int s = 0; s < SETS; s++) {
+    for (int s = 0; s < MPIVF_KERNELS; s++) {
         const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
         if (kernel == NULL)
             continue;
@@ -564,7 +564,7 @@ a_set_is_chosen(void **state)
     assert_non_null(mpivf_kernel_at(0));
     assert_non_null(mpivf_kernel_at(0)->compare8);
     assert_true(!mpivf_kernel_at(3) || mpivf_kernel_at(3)->compare8);
-    assert_null(mpivf_kernel_at(SETS));
+    assert_null(mpivf_kernel_at(MPIVF_KERNELS));
 }
 
 int

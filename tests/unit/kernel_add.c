@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { MAX = 1030, SETS = 4 };
+enum { MAX = 1030 };
 
 static float row[MAX + 1];
 static int64_t sum[MAX + 1], want[MAX + 1];
@@ -32,7 +32,7 @@ check(const struct mpivf_kernel *kernel, const float *x, size_t dim, double scal
 static void
 check_sets(const float *x, size_t dim, double scale)
 {
-    for (int s = 0; s < SETS; s++)
+    for (int s = 0; s < MPIVF_KERNELS; s++)
         if (mpivf_kernel_at(s))
             check(mpivf_kernel_at(s), x, dim, scale);
 }
@@ -105,7 +105,7 @@ sums_in_any_order(void **state)
     memset(want, 0, sizeof want);
     for (size_t i = 0; i < ROWS; i++) {
         size_t back = ROWS - 1 - i;
-        const struct mpivf_kernel *other = mpivf_kernel_at((int)(i % SETS));
+        const struct mpivf_kernel *other = mpivf_kernel_at((int)(i % MPIVF_KERNELS));
         mpivf_kernel()->add(rows + i * DIM, DIM, 0x1p30, sum);
         (other ? other : mpivf_kernel())->add(rows + back * DIM, DIM, 0x1p30, want);
     }

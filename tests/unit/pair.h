@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-enum { ROWS = 60, QUERIES = 8, PADDED = 2 * MPIVF_PANEL, SETS = 4 };
+enum { ROWS = 60, QUERIES = 8, PADDED = 2 * MPIVF_PANEL };
 
 /* A query side and a row side of one shape. */
 struct pair_of {
@@ -91,7 +91,7 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
 static inline void
 check_pair(const char *what, struct pair_of *pair, const double distance[QUERIES][ROWS])
 {
-    for (int s = 0; s < SETS; s++) {
+    for (int s = 0; s < MPIVF_KERNELS; s++) {
         if (!compute(pair, s))
             continue;
         for (size_t q = 0; q < QUERIES; q++)
