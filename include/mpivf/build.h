@@ -62,8 +62,8 @@ struct mpivf_build_files {
 };
 
 /* What a build came to. */
-struct mpivf_built {
-    struct mpivf_trained trained; /* lists = 0 when nothing was trained */
+struct mpivf_build_summary {
+    struct mpivf_train_summary trained; /* lists = 0 when nothing was trained */
     struct mpivf_list_sizes list_sizes;
     uint64_t rows, rejected, reused_rows; /* reused: found in shards of an earlier run */
     uint64_t shards, rounds;
@@ -93,7 +93,7 @@ struct mpivf_built {
 mpivf_status
 mpivf_build_all(const struct mpivf_par *par, const char *input,
                 const struct mpivf_build_files *files, const struct mpivf_build_options *options,
-                struct mpivf_report *report, struct mpivf_built *built);
+                struct mpivf_report *report, struct mpivf_build_summary *summary);
 
 /*
  * Remove the work folder, once the index is whole and everything about it has been told. Until
@@ -122,7 +122,7 @@ mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
                       const struct mpivf_build_files *files,
                       const struct mpivf_merge_options *options, struct mpivf_report *report,
-                      struct mpivf_built *built);
+                      struct mpivf_build_summary *summary);
 
 MPIVF_API_END
 

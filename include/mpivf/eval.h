@@ -32,7 +32,7 @@ enum mpivf_eval_counted {
     MPIVF_EVAL_DISTANCES /* also rows whose own distance says that they are as near */
 };
 
-struct mpivf_eval {
+struct mpivf_eval_summary {
     uint64_t queries, result_k, truth_k;
     uint64_t silent;          /* queries for which the truth has no neighbour */
     uint64_t common, unequal; /* ids in both files, and those at other distances */
@@ -54,7 +54,7 @@ struct mpivf_eval {
  */
 mpivf_status
 mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *truth,
-                 struct mpivf_eval *eval);
+                 struct mpivf_eval_summary *summary);
 
 /* "ids", "ties", "distances" */
 const char *

@@ -7,7 +7,9 @@
  *     mpivf_par_start_all(&par, &argc, &argv, &ctx);   (where MPI runs: mpivf_par_init_all)
  *
  * and calls, on every rank, what the other headers declare: mpivf_build_all, mpivf_truth_all,
- * mpivf_search_all... Outputs are declared first (mpivf/output.h).
+ * mpivf_search_all... Outputs are declared first (mpivf/output.h). Arguments come in one order: the
+ * ranks, inputs, outputs, options (mpivf_..._options_init has the defaults), the report, and last
+ * the summary of what was done.
  */
 #ifndef MPIVF_H
 #define MPIVF_H

@@ -32,7 +32,7 @@ struct mpivf_search_options {
 void
 mpivf_search_options_init(struct mpivf_search_options *options);
 
-struct mpivf_searched {
+struct mpivf_search_summary {
     uint64_t queries, probes, lists, rows_scanned; /* rows_scanned: (query, row) pairs */
     bool decoded;           /* the queries were float64, and the metric is l2 */
     double decode_error;    /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
@@ -43,7 +43,7 @@ struct mpivf_searched {
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
                  struct mpivf_output *out, const struct mpivf_search_options *options,
-                 struct mpivf_report *report, struct mpivf_searched *searched);
+                 struct mpivf_report *report, struct mpivf_search_summary *summary);
 
 MPIVF_API_END
 

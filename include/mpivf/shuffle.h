@@ -36,7 +36,7 @@ void
 mpivf_shuffle_options_init(struct mpivf_shuffle_options *options);
 
 /* What was made. */
-struct mpivf_shuffle_made {
+struct mpivf_shuffle_summary {
     char name[MPIVF_OBJECT]; /* of the dataset */
     uint64_t rows, dim, buckets;
     enum mpivf_type type;
@@ -51,7 +51,7 @@ struct mpivf_shuffle_made {
 mpivf_status
 mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_output *output,
                   const struct mpivf_shuffle_options *options, struct mpivf_report *report,
-                  struct mpivf_shuffle_made *made);
+                  struct mpivf_shuffle_summary *summary);
 
 MPIVF_API_END
 

@@ -34,7 +34,7 @@ void
 mpivf_train_options_init(struct mpivf_train_options *options);
 
 /* What came of it. */
-struct mpivf_trained {
+struct mpivf_train_summary {
     uint64_t lists, sample, repaired;
     uint64_t split;             /* lists more than were asked for */
     uint64_t iterations, local; /* over all lists, among near ones */
@@ -60,7 +60,7 @@ mpivf_train_bytes(const struct mpivf_par *par, const struct mpivf_source *source
                   const struct mpivf_train_options *options);
 
 /*
- * Read the sample once more, without training: the checksum of its rows, as in mpivf_trained.
+ * Read the sample once more, without training: the checksum of its rows, as in mpivf_train_summary.
  * Collective, agreed.
  */
 mpivf_status
@@ -77,14 +77,14 @@ mpivf_train_rowsum_all(const struct mpivf_par *par, struct mpivf_source *source,
  */
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
-                     const struct mpivf_train_options *options, struct mpivf_report *report,
-                     struct mpivf_output *output, struct mpivf_trained *trained);
+                     struct mpivf_output *output, const struct mpivf_train_options *options,
+                     struct mpivf_report *report, struct mpivf_train_summary *trained);
 
 /* The same at `path`, in a folder of ours. Collective, agreed. */
 mpivf_status
-mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
+mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source, const char *path,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
-                     const char *path, struct mpivf_trained *trained);
+                     struct mpivf_train_summary *trained);
 
 MPIVF_API_END
 

@@ -56,7 +56,7 @@ struct mpivf_truth_options {
 void
 mpivf_truth_options_init(struct mpivf_truth_options *options);
 
-struct mpivf_truth_made {
+struct mpivf_truth_summary {
     uint64_t queries, rows, rejected, passes; /* passes over the base */
     uint64_t reused_rows; /* rows, over all passes, that earlier runs seem to have done */
     uint64_t duplicates;  /* queries that are rows of the base, bit for bit */
@@ -89,7 +89,7 @@ mpivf_truth_name(struct mpivf_outputs *outputs, const char *out,
 mpivf_status
 mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries,
                 const struct mpivf_truth_files *files, const struct mpivf_truth_options *options,
-                struct mpivf_report *report, struct mpivf_truth_made *made);
+                struct mpivf_report *report, struct mpivf_truth_summary *summary);
 
 /*
  * Remove the work folder, once everything about the truth has been told. Until then the same truth

@@ -90,7 +90,8 @@ from_work(struct mpivf_building *b, mpivf_status status)
 
 /* Train into the work folder unless that was done or a model was given; load the centroids. */
 static mpivf_status
-have_model_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+have_model_all(struct mpivf_building *b, struct mpivf_report *report,
+               struct mpivf_build_summary *summary)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_train_options train = b->options->train;
@@ -98,8 +99,8 @@ have_model_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
     mpivf_status status = MPIVF_OK;
     if (b->options->model == NULL) {
         if (!b->work.has_model)
-            status = mpivf_train_path_all(par, &b->source, &train, report, b->work.model,
-                                          &built->trained);
+            status = mpivf_train_path_all(par, &b->source, b->work.model, &train, report,
+                                          &summary->trained);
         THEN(status, from_work(b, mpivf_index_open_all(par, b->work.model, &b->model)));
     }
     if (status)
@@ -125,31 +126,33 @@ shard_meta(const struct mpivf_building *b)
 
 /* What was lost, and a warning when that will be felt. */
 static void
-tell_loss(const struct mpivf_building *b, const struct mpivf_loss *loss, struct mpivf_built *built)
+tell_loss(const struct mpivf_building *b, const struct mpivf_loss *loss,
+          struct mpivf_build_summary *summary)
 {
     struct mpivf_context *ctx = b->par->ctx;
     const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
-    built->decoded = b->source.type == MPIVF_F64;
-    built->coded = !codec->exact;
-    built->decode_error = mpivf_loss_share(loss->decoded, loss->distance);
-    built->code_error = mpivf_loss_share(loss->coded, loss->distance);
-    built->vanished = loss->vanished;
-    built->too_large = loss->too_large;
-    if (b->par->rank == 0 && !mpivf_loss_matters(built->trained.decode_error)) /* told already */
-        mpivf_loss_warn_decoded(ctx, built->decode_error);
+    summary->decoded = b->source.type == MPIVF_F64;
+    summary->coded = !codec->exact;
+    summary->decode_error = mpivf_loss_share(loss->decoded, loss->distance);
+    summary->code_error = mpivf_loss_share(loss->coded, loss->distance);
+    summary->vanished = loss->vanished;
+    summary->too_large = loss->too_large;
+    if (b->par->rank == 0 && !mpivf_loss_matters(summary->trained.decode_error)) /* told already */
+        mpivf_loss_warn_decoded(ctx, summary->decode_error);
     char zeros[64] = "";
-    if (built->vanished > 0)
+    if (summary->vanished > 0)
         snprintf(zeros, sizeof zeros, ", and makes 0 of %llu values that are not",
-                 (unsigned long long)built->vanished);
-    if (b->par->rank == 0 && mpivf_loss_matters(built->code_error))
+                 (unsigned long long)summary->vanished);
+    if (b->par->rank == 0 && mpivf_loss_matters(summary->code_error))
         mpivf_warn(ctx,
                    "codec %s loses %.1f %% of what tells neighbours apart%s; use --codec f32, "
                    "or subtract the mean of the columns and scale the data first",
-                   codec->name, 100 * built->code_error, zeros);
+                   codec->name, 100 * summary->code_error, zeros);
 }
 
 static mpivf_status
-add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+add_rows_all(struct mpivf_building *b, struct mpivf_report *report,
+             struct mpivf_build_summary *summary)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
@@ -171,15 +174,15 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
         add.set = set;
         add.ranges = mpivf_range_cut(gap, gaps, b->want, set, max);
         uint64_t rows = mpivf_range_rows(set, add.ranges);
-        built->reused_rows = b->want.rows - rows;
+        summary->reused_rows = b->want.rows - rows;
         if (rows > 0 || b->work.shards == 0) {
             struct mpivf_added added = {.loss.rows = 0};
             status = mpivf_add_all(&add, report, &added);
-            built->slab_difference = added.difference.found;
-            built->slab_difference_expected = added.difference.expected;
+            summary->slab_difference = added.difference.found;
+            summary->slab_difference_expected = added.difference.expected;
             if (status == MPIVF_OK)
-                tell_loss(b, &added.loss, built);
-            built->bytes_written =
+                tell_loss(b, &added.loss, summary);
+            summary->bytes_written =
                 mpivf_sum_u64_all(par, report->phase[report->phases - 1].bytes_written);
         }
     }
@@ -191,7 +194,7 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf
 
 /* No row was good. A shard of a job array may be so: others may have rows. */
 static mpivf_status
-refuse_empty(struct mpivf_building *b, const struct mpivf_built *built)
+refuse_empty(struct mpivf_building *b, const struct mpivf_build_summary *summary)
 {
     const struct mpivf_codec *codec = mpivf_codec(b->options->codec);
     b->in_vain = true;
@@ -199,16 +202,17 @@ refuse_empty(struct mpivf_building *b, const struct mpivf_built *built)
         return mpivf_fail(b->par->ctx, MPIVF_INPUT,
                           "each of the %llu rows has a value that is not "
                           "finite as float32: there is nothing to index",
-                          (unsigned long long)built->rejected);
+                          (unsigned long long)summary->rejected);
     return mpivf_fail(b->par->ctx, MPIVF_INPUT,
                       "each of the %llu rows has a value that is not "
                       "finite or is too large for codec %s: there is nothing to index; use --codec "
                       "f32, or scale the data",
-                      (unsigned long long)built->rejected, codec->name);
+                      (unsigned long long)summary->rejected, codec->name);
 }
 
 static mpivf_status
-merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+merge_work_all(struct mpivf_building *b, struct mpivf_report *report,
+               struct mpivf_build_summary *summary)
 {
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
@@ -218,20 +222,20 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
                          mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows",
                                     work->claim.folder));
     for (uint64_t i = 0; i < work->shards; i++) {
-        built->rows += work->shard[i].rows;
-        built->rejected += work->shard[i].rejected;
+        summary->rows += work->shard[i].rows;
+        summary->rejected += work->shard[i].rejected;
     }
-    if (built->rejected > 0 && b->options->train.bad_rows == MPIVF_BAD_ROWS_FAIL)
+    if (summary->rejected > 0 && b->options->train.bad_rows == MPIVF_BAD_ROWS_FAIL)
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "an earlier run with --bad-rows skip left %llu rows out; "
                           "go on with skip, or remove the folder '%s'",
-                          (unsigned long long)built->rejected, work->claim.folder);
-    if (built->rows == 0 && b->options->parts == 0)
-        return refuse_empty(b, built);
-    if (built->rows == 0 && par->rank == 0)
+                          (unsigned long long)summary->rejected, work->claim.folder);
+    if (summary->rows == 0 && b->options->parts == 0)
+        return refuse_empty(b, summary);
+    if (summary->rows == 0 && par->rank == 0)
         mpivf_warn(ctx, "each of the %llu rows of this part was rejected: its shard has none",
-                   (unsigned long long)built->rejected);
-    built->shards = work->shards;
+                   (unsigned long long)summary->rejected);
+    summary->shards = work->shards;
     const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
     if (status)
@@ -247,9 +251,9 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpi
                                 .output = b->files->index,
                                 .consume = true};
     status = from_work(b, mpivf_merge_all(&merge, report));
-    built->rounds = merge.rounds;
-    built->bytes_written += merge.bytes_written;
-    built->index_bytes = merge.index_bytes;
+    summary->rounds = merge.rounds;
+    summary->bytes_written += merge.bytes_written;
+    summary->index_bytes = merge.index_bytes;
     mpivf_free(ctx, input);
     return status;
 }
@@ -266,23 +270,24 @@ open_inputs_all(struct mpivf_building *b, const char *input)
 }
 
 static mpivf_status
-attempt_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+attempt_all(struct mpivf_building *b, struct mpivf_report *report,
+            struct mpivf_build_summary *summary)
 {
     b->damaged = false;
     mpivf_status status = recheck_all(b, report);
     THEN(status, ROOT_ALL(b->par, mpivf_build_check_space(b)));
-    THEN(status, have_model_all(b, report, built));
-    THEN(status, add_rows_all(b, report, built));
+    THEN(status, have_model_all(b, report, summary));
+    THEN(status, add_rows_all(b, report, summary));
     mpivf_coarse_clear(&b->coarse); /* the merge needs the room */
-    THEN(status, merge_work_all(b, report, built));
+    THEN(status, merge_work_all(b, report, summary));
     return status;
 }
 
 /* Damage in the work folder is not the user's to mend: the work begins anew once, if forced to. */
 static mpivf_status
-work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_built *built)
+work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_build_summary *summary)
 {
-    mpivf_status status = attempt_all(b, report, built);
+    mpivf_status status = attempt_all(b, report, summary);
     if (status == MPIVF_OK || !b->damaged)
         return status;
     if (!b->options->force)
@@ -290,15 +295,15 @@ work_all(struct mpivf_building *b, struct mpivf_report *report, struct mpivf_bui
     if (b->options->model == NULL)
         mpivf_index_close(&b->model);
     status = mpivf_work_restart_all(&b->work);
-    memset(built, 0, sizeof *built);
-    THEN(status, attempt_all(b, report, built));
+    memset(summary, 0, sizeof *summary);
+    THEN(status, attempt_all(b, report, summary));
     return status;
 }
 
 /* What is wrong with the input is found before there is a work folder, as far as it can be. */
 static mpivf_status
 run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report,
-        struct mpivf_built *built)
+        struct mpivf_build_summary *summary)
 {
     const struct mpivf_par *par = b->par;
     char identity[2048];
@@ -327,7 +332,7 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
         .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
     THEN(status, mpivf_work_open_all(&b->work, par, b->files->work->path, &rules));
     if (status == MPIVF_OK && !finished)
-        status = work_all(b, report, built);
+        status = work_all(b, report, summary);
     if (status && par->rank == 0)
         mpivf_claim_abandon(&b->work.claim);
     return status;
@@ -335,15 +340,16 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
 
 /* What the finished file tells. */
 static mpivf_status
-describe_all(const struct mpivf_par *par, const char *path, struct mpivf_built *built)
+describe_all(const struct mpivf_par *par, const char *path, struct mpivf_build_summary *summary)
 {
     struct mpivf_index index;
     mpivf_status status = mpivf_index_open_all(par, path, &index);
     if (status == MPIVF_OK) {
-        built->rows = index.meta.rows;
-        built->rejected = index.meta.rejected;
-        status = mpivf_agree_all(par, mpivf_index_list_sizes(par->ctx, index.list_offset,
-                                                             index.meta.lists, &built->list_sizes));
+        summary->rows = index.meta.rows;
+        summary->rejected = index.meta.rejected;
+        status =
+            mpivf_agree_all(par, mpivf_index_list_sizes(par->ctx, index.list_offset,
+                                                        index.meta.lists, &summary->list_sizes));
     }
     mpivf_index_close(&index);
     return status;
@@ -371,17 +377,17 @@ note_lists(struct mpivf_context *ctx, const struct mpivf_build_options *options,
 mpivf_status
 mpivf_build_all(const struct mpivf_par *par, const char *input,
                 const struct mpivf_build_files *files, const struct mpivf_build_options *options,
-                struct mpivf_report *report, struct mpivf_built *built)
+                struct mpivf_report *report, struct mpivf_build_summary *summary)
 {
     struct mpivf_context *ctx = par->ctx;
-    memset(built, 0, sizeof *built);
+    memset(summary, 0, sizeof *summary);
     struct mpivf_building *b = mpivf_alloc_zero(ctx, "the build", 1, sizeof *b);
     mpivf_status status = mpivf_agree_all(par, b ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
         b->par = par;
         b->options = options;
         b->files = files;
-        status = run_all(b, input, report, built);
+        status = run_all(b, input, report, summary);
         mpivf_coarse_clear(&b->coarse);
         mpivf_work_clear(&b->work);
         mpivf_index_close(&b->model);
@@ -391,9 +397,9 @@ mpivf_build_all(const struct mpivf_par *par, const char *input,
             (void)mpivf_claim_remove(ctx, files->work->path, mpivf_work_owns);
     }
     mpivf_free(ctx, b);
-    THEN(status, describe_all(par, mpivf_output_path(files->index), built));
+    THEN(status, describe_all(par, mpivf_output_path(files->index), summary));
     if (status == MPIVF_OK && par->rank == 0)
-        note_lists(ctx, options, &built->list_sizes);
+        note_lists(ctx, options, &summary->list_sizes);
     return status;
 }
 

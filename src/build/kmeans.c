@@ -30,7 +30,7 @@ struct kmeans {
     struct mpivf_sample *sample;
     struct mpivf_coarse *coarse;
     struct mpivf_lloyd lloyd;
-    struct mpivf_trained *trained;
+    struct mpivf_train_summary *trained;
     double part;       /* of the sample that the first guess is made from */
     double objective;  /* of the last iteration */
     uint64_t empty;    /* lists in it that had no rows */
@@ -369,7 +369,7 @@ mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                  const struct mpivf_train_options *options, uint64_t max,
                  struct mpivf_progress *progress, struct mpivf_coarse *coarse,
-                 struct mpivf_trained *trained)
+                 struct mpivf_train_summary *trained)
 {
     struct kmeans km = {.par = par,
                         .options = options,
@@ -389,7 +389,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
     uint64_t total = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));
     uint64_t part = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_PART));
     uint64_t top = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_TOP));
-    *trained = (struct mpivf_trained){.lists = lists, .sample = total};
+    *trained = (struct mpivf_train_summary){.lists = lists, .sample = total};
     if (total == 0)
         return mpivf_fail(par->ctx, MPIVF_INPUT,
                           "every row that was sampled has a value that is not "

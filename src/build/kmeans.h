@@ -35,6 +35,6 @@ mpivf_status
 mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                  const struct mpivf_train_options *options, uint64_t max,
                  struct mpivf_progress *progress, struct mpivf_coarse *coarse,
-                 struct mpivf_trained *trained);
+                 struct mpivf_train_summary *trained);
 
 #endif

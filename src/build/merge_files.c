@@ -273,12 +273,12 @@ mpivf_status
 mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uint64_t inputs,
                       const struct mpivf_build_files *files,
                       const struct mpivf_merge_options *options, struct mpivf_report *report,
-                      struct mpivf_built *built)
+                      struct mpivf_build_summary *summary)
 {
     struct mpivf_context *ctx = par->ctx;
     struct survey survey = {.model = UINT64_MAX};
     struct mpivf_inputs seen = {.file = NULL};
-    memset(built, 0, sizeof *built);
+    memset(summary, 0, sizeof *summary);
     struct chosen *chosen = mpivf_alloc_zero(ctx, "the inputs", inputs, sizeof *chosen);
     const char **ordered = mpivf_alloc(ctx, "the inputs", inputs, sizeof *ordered);
     mpivf_status status = mpivf_agree_all(par, chosen && ordered ? MPIVF_OK : MPIVF_MEMORY);
@@ -286,8 +286,8 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
     if (status == MPIVF_OK) {
         for (uint64_t i = 0; i < survey.chosen; i++) {
             ordered[i] = input[chosen[i].number];
-            built->rows += chosen[i].rows;
-            built->rejected += chosen[i].rejected;
+            summary->rows += chosen[i].rows;
+            summary->rejected += chosen[i].rejected;
         }
         struct mpivf_merge merge = {.par = par,
                                     .input = ordered,
@@ -298,12 +298,12 @@ mpivf_merge_files_all(const struct mpivf_par *par, const char *const *input, uin
                                     .output = files->index,
                                     .seen = &seen};
         status = merge_all(par, &merge, files, survey.mark, report);
-        built->shards = survey.chosen;
-        built->rounds = merge.rounds;
-        built->bytes_written = merge.bytes_written;
-        built->index_bytes = merge.index_bytes;
+        summary->shards = survey.chosen;
+        summary->rounds = merge.rounds;
+        summary->bytes_written = merge.bytes_written;
+        summary->index_bytes = merge.index_bytes;
         if (status == MPIVF_OK)
-            built->versions = tell_versions(par, ordered, chosen, survey.chosen);
+            summary->versions = tell_versions(par, ordered, chosen, survey.chosen);
     }
     mpivf_inputs_clear(ctx, &seen);
     mpivf_free(ctx, chosen);

@@ -14,6 +14,6 @@ mpivf_model_bytes(uint64_t lists, uint64_t dim);
 mpivf_status
 mpivf_model_write(struct mpivf_context *ctx, const struct mpivf_file *file,
                   const struct mpivf_coarse *coarse, const struct mpivf_train_options *options,
-                  const struct mpivf_trained *trained, const struct mpivf_stamp *stamp);
+                  const struct mpivf_train_summary *trained, const struct mpivf_stamp *stamp);
 
 #endif

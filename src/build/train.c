@@ -124,7 +124,7 @@ plan_memory(const struct mpivf_par *par, const struct mpivf_source *source,
 static void
 tell_loss_all(const struct mpivf_par *par, const struct mpivf_source *source,
               enum mpivf_metric metric, const struct mpivf_sample *sample,
-              struct mpivf_trained *trained)
+              struct mpivf_train_summary *trained)
 {
     struct mpivf_loss loss = {.decoded = sample->lost};
     trained->decoded = source->type == MPIVF_F64 && metric == MPIVF_L2;
@@ -150,7 +150,7 @@ check_space(struct mpivf_context *ctx, const char *path, uint64_t lists, uint64_
 static mpivf_status
 train_all(const struct mpivf_par *par, struct mpivf_source *source,
           const struct mpivf_train_options *options, struct mpivf_report *report, const char *path,
-          struct mpivf_coarse *coarse, struct mpivf_trained *trained)
+          struct mpivf_coarse *coarse, struct mpivf_train_summary *trained)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_progress progress;
@@ -214,7 +214,7 @@ mpivf_train_rowsum_all(const struct mpivf_par *par, struct mpivf_source *source,
 static mpivf_status
 write_model(struct mpivf_context *ctx, const struct mpivf_file *file,
             const struct mpivf_coarse *coarse, const struct mpivf_source *source,
-            const struct mpivf_train_options *options, const struct mpivf_trained *trained)
+            const struct mpivf_train_options *options, const struct mpivf_train_summary *trained)
 {
     struct mpivf_stamp stamp = mpivf_source_stamp(source, NULL);
     stamp.rows = trained->rowsum;
@@ -223,8 +223,8 @@ write_model(struct mpivf_context *ctx, const struct mpivf_file *file,
 
 mpivf_status
 mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
-                     const struct mpivf_train_options *options, struct mpivf_report *report,
-                     struct mpivf_output *output, struct mpivf_trained *trained)
+                     struct mpivf_output *output, const struct mpivf_train_options *options,
+                     struct mpivf_report *report, struct mpivf_train_summary *trained)
 {
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse coarse;
@@ -242,7 +242,7 @@ mpivf_train_file_all(const struct mpivf_par *par, struct mpivf_source *source,
 static mpivf_status
 write_at(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse *coarse,
          const struct mpivf_source *source, const struct mpivf_train_options *options,
-         const struct mpivf_trained *trained)
+         const struct mpivf_train_summary *trained)
 {
     char partial[MPIVF_PATH];
     struct mpivf_file file = {.fd = -1};
@@ -255,9 +255,9 @@ write_at(struct mpivf_context *ctx, const char *path, const struct mpivf_coarse 
 }
 
 mpivf_status
-mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source,
+mpivf_train_path_all(const struct mpivf_par *par, struct mpivf_source *source, const char *path,
                      const struct mpivf_train_options *options, struct mpivf_report *report,
-                     const char *path, struct mpivf_trained *trained)
+                     struct mpivf_train_summary *trained)
 {
     struct mpivf_coarse coarse;
     mpivf_status status = train_all(par, source, options, report, path, &coarse, trained);

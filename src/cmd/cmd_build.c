@@ -54,29 +54,29 @@ defaults(void *fields)
 }
 
 static void
-show(struct mpivf_call *call, const struct mpivf_built *built)
+show(struct mpivf_call *call, const struct mpivf_build_summary *summary)
 {
-    mpivf_trained_show(call, &built->trained);
-    mpivf_call_set(call, "rows", json_integer((json_int_t)built->rows));
-    mpivf_call_set(call, "rejected", json_integer((json_int_t)built->rejected));
-    if (built->too_large > 0)
-        mpivf_call_set(call, "rejected_too_large", json_integer((json_int_t)built->too_large));
-    if (built->decoded)
-        mpivf_call_figure(call, "decode_error", built->decode_error);
-    if (built->coded) {
-        mpivf_call_figure(call, "code_error", built->code_error);
-        mpivf_call_set(call, "vanished_values", json_integer((json_int_t)built->vanished));
+    mpivf_trained_show(call, &summary->trained);
+    mpivf_call_set(call, "rows", json_integer((json_int_t)summary->rows));
+    mpivf_call_set(call, "rejected", json_integer((json_int_t)summary->rejected));
+    if (summary->too_large > 0)
+        mpivf_call_set(call, "rejected_too_large", json_integer((json_int_t)summary->too_large));
+    if (summary->decoded)
+        mpivf_call_figure(call, "decode_error", summary->decode_error);
+    if (summary->coded) {
+        mpivf_call_figure(call, "code_error", summary->code_error);
+        mpivf_call_set(call, "vanished_values", json_integer((json_int_t)summary->vanished));
     }
-    mpivf_call_set(call, "reused_rows", json_integer((json_int_t)built->reused_rows));
-    mpivf_call_set(call, "shards", json_integer((json_int_t)built->shards));
-    mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built->rounds));
-    mpivf_list_sizes_show(call, &built->list_sizes);
-    mpivf_call_set(call, "slab_difference", json_real(built->slab_difference));
-    mpivf_call_set(call, "slab_difference_expected", json_real(built->slab_difference_expected));
-    mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built->index_bytes));
-    if (built->index_bytes > 0)
+    mpivf_call_set(call, "reused_rows", json_integer((json_int_t)summary->reused_rows));
+    mpivf_call_set(call, "shards", json_integer((json_int_t)summary->shards));
+    mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)summary->rounds));
+    mpivf_list_sizes_show(call, &summary->list_sizes);
+    mpivf_call_set(call, "slab_difference", json_real(summary->slab_difference));
+    mpivf_call_set(call, "slab_difference_expected", json_real(summary->slab_difference_expected));
+    mpivf_call_set(call, "index_bytes", json_integer((json_int_t)summary->index_bytes));
+    if (summary->index_bytes > 0)
         mpivf_call_set(call, "bytes_written_ratio",
-                       json_real((double)built->bytes_written / (double)built->index_bytes));
+                       json_real((double)summary->bytes_written / (double)summary->index_bytes));
 }
 
 /* The truth that is made on the way. */
@@ -87,7 +87,7 @@ struct truth {
     struct mpivf_truth_options options;
     struct mpivf_observer observer;
     struct mpivf_observer_state *state; /* owned */
-    struct mpivf_truth_made made;
+    struct mpivf_truth_summary summary;
 };
 
 /* Take QUERIES[:OBJECT]:OUT apart. */
@@ -175,7 +175,7 @@ run_all(struct mpivf_call *call)
 {
     const struct fields *f = call->fields;
     const char *input = call->operand[0], *path = call->operand[1];
-    struct mpivf_built built;
+    struct mpivf_build_summary summary;
     struct mpivf_build_options o = f->build;
     o.part = f->part[0];
     o.parts = f->part[1];
@@ -190,14 +190,14 @@ run_all(struct mpivf_call *call)
     if (status == MPIVF_OK && f->truth)
         status = truth_begin_all(call, &truth);
     o.observer = truth.state ? &truth.observer : NULL;
-    THEN(status, mpivf_build_all(call->par, input, &files, &o, &call->report, &built));
+    THEN(status, mpivf_build_all(call->par, input, &files, &o, &call->report, &summary));
     mpivf_observer_end_all(&truth.state);
     if (status == MPIVF_OK && f->truth)
         status = mpivf_truth_all(call->par, input, truth.queries, &truth.files, &truth.options,
-                                 &call->report, &truth.made);
+                                 &call->report, &truth.summary);
     if (status)
         return status;
-    show(call, &built);
+    show(call, &summary);
     if (f->truth)
         mpivf_call_set(call, "truth", json_string(truth.out));
     mpivf_call_set(call, "index", json_string(path));

@@ -59,7 +59,7 @@ number_json(double value)
 }
 
 static void
-show(struct mpivf_call *call, const struct mpivf_eval *eval)
+show(struct mpivf_call *call, const struct mpivf_eval_summary *eval)
 {
     json_t *table = json_array();
     for (int i = 0; i < eval->depths; i++)
@@ -79,7 +79,7 @@ show(struct mpivf_call *call, const struct mpivf_eval *eval)
 }
 
 static mpivf_status
-check_recall(struct mpivf_context *ctx, const struct mpivf_eval *eval, double min)
+check_recall(struct mpivf_context *ctx, const struct mpivf_eval_summary *eval, double min)
 {
     bool ids = eval->counted == MPIVF_EVAL_IDS;
     int last = eval->depths - 1;
@@ -95,7 +95,7 @@ run_all(struct mpivf_call *call)
 {
     const struct fields *f = call->fields;
     const struct mpivf_par *par = call->par;
-    struct mpivf_eval eval;
+    struct mpivf_eval_summary eval;
     mpivf_status status = MPIVF_OK;
     if (par->rank == 0) {
         status = mpivf_eval_files(par->ctx, call->operand[0], call->operand[1], &eval);

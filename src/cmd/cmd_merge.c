@@ -34,7 +34,7 @@ run_all(struct mpivf_call *call)
     const struct fields *f = call->fields;
     uint64_t inputs = (uint64_t)call->operands - 1;
     const char *path = call->operand[inputs];
-    struct mpivf_built built;
+    struct mpivf_build_summary summary;
     const struct mpivf_merge_options *o = &f->merge;
     struct mpivf_call_files named;
     mpivf_call_name(call, &named);
@@ -43,16 +43,16 @@ run_all(struct mpivf_call *call)
         mpivf_outputs_folder(&call->outputs, mpivf_output_path(named.output), f->scratch, "merge");
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     THEN(status, mpivf_call_check_fan_in_all(call, inputs < o->fan_in ? inputs : o->fan_in));
-    THEN(status,
-         mpivf_merge_files_all(call->par, call->operand, inputs, &files, o, &call->report, &built));
+    THEN(status, mpivf_merge_files_all(call->par, call->operand, inputs, &files, o, &call->report,
+                                       &summary));
     if (status)
         return status;
-    mpivf_call_set(call, "rows", json_integer((json_int_t)built.rows));
-    mpivf_call_set(call, "rejected", json_integer((json_int_t)built.rejected));
-    mpivf_call_set(call, "shards", json_integer((json_int_t)built.shards));
-    mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)built.rounds));
-    mpivf_call_set(call, "source_versions", json_integer((json_int_t)built.versions));
-    mpivf_call_set(call, "index_bytes", json_integer((json_int_t)built.index_bytes));
+    mpivf_call_set(call, "rows", json_integer((json_int_t)summary.rows));
+    mpivf_call_set(call, "rejected", json_integer((json_int_t)summary.rejected));
+    mpivf_call_set(call, "shards", json_integer((json_int_t)summary.shards));
+    mpivf_call_set(call, "merge_rounds", json_integer((json_int_t)summary.rounds));
+    mpivf_call_set(call, "source_versions", json_integer((json_int_t)summary.versions));
+    mpivf_call_set(call, "index_bytes", json_integer((json_int_t)summary.index_bytes));
     mpivf_call_set(call, "index", json_string(path));
     return mpivf_report_write_all(call->par, &call->report, named.report, call->line);
 }

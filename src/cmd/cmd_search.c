@@ -39,7 +39,7 @@ run_all(struct mpivf_call *call)
 {
     const struct fields *f = call->fields;
     const char *out = call->operand[2];
-    struct mpivf_searched searched;
+    struct mpivf_search_summary summary;
     const struct mpivf_search_options *o = &f->search;
     struct mpivf_call_files files;
     if (o->probes > 0 && o->recall > 0)
@@ -47,18 +47,18 @@ run_all(struct mpivf_call *call)
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     THEN(status, mpivf_search_all(call->par, call->operand[0], call->operand[1], files.output, o,
-                                  &call->report, &searched));
+                                  &call->report, &summary));
     if (status)
         return status;
-    mpivf_call_set(call, "queries", json_integer((json_int_t)searched.queries));
+    mpivf_call_set(call, "queries", json_integer((json_int_t)summary.queries));
     mpivf_call_set(call, "k", json_integer((json_int_t)o->k));
-    mpivf_call_set(call, "probes", json_integer((json_int_t)searched.probes));
-    mpivf_call_set(call, "lists", json_integer((json_int_t)searched.lists));
+    mpivf_call_set(call, "probes", json_integer((json_int_t)summary.probes));
+    mpivf_call_set(call, "lists", json_integer((json_int_t)summary.lists));
     if (o->recall > 0)
-        mpivf_call_set(call, "expected_recall", json_real(searched.expected_recall));
-    if (searched.decoded)
-        mpivf_call_figure(call, "decode_error", searched.decode_error);
-    mpivf_call_set(call, "pairs_scanned", json_integer((json_int_t)searched.rows_scanned));
+        mpivf_call_set(call, "expected_recall", json_real(summary.expected_recall));
+    if (summary.decoded)
+        mpivf_call_figure(call, "decode_error", summary.decode_error);
+    mpivf_call_set(call, "pairs_scanned", json_integer((json_int_t)summary.rows_scanned));
     mpivf_call_set(call, "seconds", json_real(call->report.phase[call->report.phases - 1].seconds));
     mpivf_call_set(call, "result", json_string(out));
     return mpivf_report_write_all(call->par, &call->report, files.report, call->line);

@@ -32,20 +32,20 @@ run_all(struct mpivf_call *call)
 {
     const struct fields *f = call->fields;
     const char *out = call->operand[1];
-    struct mpivf_shuffle_made made;
+    struct mpivf_shuffle_summary summary;
     struct mpivf_call_files files;
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
     THEN(status, mpivf_shuffle_all(call->par, call->operand[0], files.output, &f->shuffle,
-                                   &call->report, &made));
+                                   &call->report, &summary));
     if (status)
         return status;
-    mpivf_call_set(call, "rows", json_integer((json_int_t)made.rows));
-    mpivf_call_set(call, "dim", json_integer((json_int_t)made.dim));
-    mpivf_call_set(call, "type", json_string(mpivf_type_name(made.type)));
+    mpivf_call_set(call, "rows", json_integer((json_int_t)summary.rows));
+    mpivf_call_set(call, "dim", json_integer((json_int_t)summary.dim));
+    mpivf_call_set(call, "type", json_string(mpivf_type_name(summary.type)));
     mpivf_call_set(call, "seed", json_integer((json_int_t)f->shuffle.seed));
-    mpivf_call_set(call, "buckets", json_integer((json_int_t)made.buckets));
-    mpivf_call_set(call, "dataset", json_string(made.name));
+    mpivf_call_set(call, "buckets", json_integer((json_int_t)summary.buckets));
+    mpivf_call_set(call, "dataset", json_string(summary.name));
     mpivf_call_set(call, "file", json_string(out));
     return mpivf_report_write_all(call->par, &call->report, files.report, call->line);
 }

@@ -35,7 +35,7 @@ run_all(struct mpivf_call *call)
     const struct mpivf_par *par = call->par;
     const char *path = call->operand[1];
     struct mpivf_source source = {0};
-    struct mpivf_trained trained = {0};
+    struct mpivf_train_summary trained = {0};
     struct mpivf_call_files files;
     mpivf_call_name(call, &files);
     mpivf_status status = mpivf_outputs_declare_all(&call->outputs, f->force);
@@ -43,7 +43,7 @@ run_all(struct mpivf_call *call)
     THEN(status, mpivf_source_open_all(&source, par, call->operand[0], "train", f->reading));
     if (status == MPIVF_OK)
         status =
-            mpivf_train_file_all(par, &source, &f->train, &call->report, files.output, &trained);
+            mpivf_train_file_all(par, &source, files.output, &f->train, &call->report, &trained);
     mpivf_source_close_all(&source);
     mpivf_trained_show(call, &trained);
     if (status == MPIVF_OK && trained.decoded)

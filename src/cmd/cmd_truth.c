@@ -104,7 +104,7 @@ run_all(struct mpivf_call *call)
     struct mpivf_context *ctx = call->par->ctx;
     const char *out = call->operand[call->operands - 1];
     char names[NAMES];
-    struct mpivf_truth_made made;
+    struct mpivf_truth_summary summary;
     struct mpivf_truth_files files;
     struct mpivf_truth_options o = f->truth;
     mpivf_status status = read_prefixes(ctx, f->prefix, names, &o);
@@ -129,18 +129,18 @@ run_all(struct mpivf_call *call)
         &call->outputs, o.prefixes == 0 ? mpivf_output_path(files.output[0]) : out);
     status = mpivf_outputs_declare_all(&call->outputs, o.force);
     THEN(status, mpivf_truth_all(call->par, call->operand[0], o.self ? NULL : call->operand[1],
-                                 &files, &o, &call->report, &made));
+                                 &files, &o, &call->report, &summary));
     if (status)
         return status;
-    mpivf_call_set(call, "queries", json_integer((json_int_t)made.queries));
+    mpivf_call_set(call, "queries", json_integer((json_int_t)summary.queries));
     mpivf_call_set(call, "k", json_integer((json_int_t)o.k));
-    mpivf_call_set(call, "rows", json_integer((json_int_t)made.rows));
-    mpivf_call_set(call, "rejected", json_integer((json_int_t)made.rejected));
-    mpivf_call_set(call, "passes", json_integer((json_int_t)made.passes));
-    mpivf_call_set(call, "reused_rows", json_integer((json_int_t)made.reused_rows));
-    mpivf_call_set(call, "queries_in_base", json_integer((json_int_t)made.duplicates));
-    mpivf_call_set(call, "filter", json_string(made.filter));
-    mpivf_call_set(call, "computed_per_neighbour", json_real(made.survivors));
+    mpivf_call_set(call, "rows", json_integer((json_int_t)summary.rows));
+    mpivf_call_set(call, "rejected", json_integer((json_int_t)summary.rejected));
+    mpivf_call_set(call, "passes", json_integer((json_int_t)summary.passes));
+    mpivf_call_set(call, "reused_rows", json_integer((json_int_t)summary.reused_rows));
+    mpivf_call_set(call, "queries_in_base", json_integer((json_int_t)summary.duplicates));
+    mpivf_call_set(call, "filter", json_string(summary.filter));
+    mpivf_call_set(call, "computed_per_neighbour", json_real(summary.survivors));
     mpivf_call_set(call, "truth", json_string(out));
     status = mpivf_report_write_all(call->par, &call->report, report, call->line);
     THEN(status, mpivf_truth_clean_all(call->par, &files));

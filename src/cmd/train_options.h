@@ -29,7 +29,7 @@
 /* clang-format on */
 
 static inline void
-mpivf_trained_show(struct mpivf_call *call, const struct mpivf_trained *trained)
+mpivf_trained_show(struct mpivf_call *call, const struct mpivf_train_summary *trained)
 {
     if (trained->lists == 0)
         return;

@@ -24,7 +24,7 @@ struct comparison {
     struct mpivf_hit *mine, *right; /* owned, room for a row of each, by id */
     int64_t *sorted;                /* owned, [k of the truth] */
     struct mpivf_terms terms;
-    struct mpivf_eval *eval;
+    struct mpivf_eval_summary *eval;
     double worst_ids[MPIVF_EVAL_DEPTHS + 1]; /* the least id recall of a query */
     uint64_t nearer; /* rows that the truth has not, though they are nearer than its last */
 };
@@ -178,7 +178,7 @@ add_distances(const struct comparison *c, uint64_t rows, uint64_t k, struct dist
 static void
 count_query(struct comparison *c, struct distance_sums *sums)
 {
-    struct mpivf_eval *eval = c->eval;
+    struct mpivf_eval_summary *eval = c->eval;
     uint64_t rows = prepare_truth(c);
     if (rows == 0) {
         eval->silent++;
@@ -199,7 +199,7 @@ count_query(struct comparison *c, struct distance_sums *sums)
 static void
 set_depths(struct comparison *c)
 {
-    struct mpivf_eval *eval = c->eval;
+    struct mpivf_eval_summary *eval = c->eval;
     uint64_t max = eval->result_k < eval->truth_k ? eval->result_k : eval->truth_k;
     for (int i = 0; i < MPIVF_EVAL_DEPTHS && depths[i] < max; i++)
         eval->at[eval->depths++].k = depths[i];
@@ -212,7 +212,7 @@ set_depths(struct comparison *c)
 static void
 set_recalls(struct comparison *c, uint64_t judged, const struct distance_sums *sums)
 {
-    struct mpivf_eval *eval = c->eval;
+    struct mpivf_eval_summary *eval = c->eval;
     const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
     bool refuted = (double)c->nearer > MAX_NEARER * (double)(judged * eval->result_k);
     bool comparable =
@@ -241,7 +241,7 @@ set_recalls(struct comparison *c, uint64_t judged, const struct distance_sums *s
 static mpivf_status
 count(struct comparison *c)
 {
-    struct mpivf_eval *eval = c->eval;
+    struct mpivf_eval_summary *eval = c->eval;
     struct distance_sums sums = {0, 0};
     mpivf_status status = MPIVF_OK;
     set_depths(c);
@@ -269,7 +269,7 @@ count(struct comparison *c)
 static void
 say(const struct comparison *c, const struct mpivf_scale_evidence *evidence)
 {
-    const struct mpivf_eval *eval = c->eval;
+    const struct mpivf_eval_summary *eval = c->eval;
     const char *result = c->result.reader.path, *truth = c->truth.reader.path;
     if (c->nearer == 0 || eval->counted != MPIVF_EVAL_IDS) /* else it is said already */
         mpivf_terms_say(c->ctx, &c->terms, &c->result, &c->truth, evidence);
@@ -353,7 +353,7 @@ comparison_clear(struct comparison *c)
 
 mpivf_status
 mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *truth,
-                 struct mpivf_eval *eval)
+                 struct mpivf_eval_summary *eval)
 {
     struct mpivf_scale_evidence evidence = {0};
     struct comparison c = {.ctx = ctx, .truth.truth = true, .eval = eval};

@@ -294,7 +294,7 @@ pass_all(struct truth *t, struct mpivf_progress *progress)
 /* ---- all of it ---- */
 
 static mpivf_status
-answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made *made)
+answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_summary *summary)
 {
     struct mpivf_request *request = &t->request;
     struct mpivf_progress progress;
@@ -302,8 +302,8 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
     mpivf_status status = mpivf_resume_look_all(&t->resume, &ahead);
     if (status)
         return status;
-    made->passes = ahead.passes;
-    made->reused_rows = ahead.reused;
+    summary->passes = ahead.passes;
+    summary->reused_rows = ahead.reused;
     mpivf_phase_begin(&progress, t->par, report, "truth", "rows", ahead.rows);
     for (uint64_t first = 0; first < request->queries && status == MPIVF_OK;) {
         bool again = false;
@@ -318,10 +318,10 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_made
     }
     progress.phase->bytes_read = request->base.bytes_read;
     mpivf_phase_end(&progress);
-    made->survivors =
+    summary->survivors =
         (double)mpivf_sum_u64_all(t->par, mpivf_accumulator_computed(&t->accumulator)) /
         ((double)request->queries * (double)t->shape.k);
-    made->filter = t->accumulator.chosen ? t->accumulator.choice.filter->name : "none";
+    summary->filter = t->accumulator.chosen ? t->accumulator.choice.filter->name : "none";
     return status;
 }
 
@@ -355,22 +355,22 @@ open_all(struct truth *t, const char *base, const char *queries,
 mpivf_status
 mpivf_truth_all(const struct mpivf_par *par, const char *base, const char *queries,
                 const struct mpivf_truth_files *files, const struct mpivf_truth_options *options,
-                struct mpivf_report *report, struct mpivf_truth_made *made)
+                struct mpivf_report *report, struct mpivf_truth_summary *summary)
 {
     struct truth t = {.par = par, .options = options};
     t.resume = (struct mpivf_resume){.request = &t.request, .accumulator = &t.accumulator};
     struct mpivf_published published = {0};
-    memset(made, 0, sizeof *made);
+    memset(summary, 0, sizeof *summary);
     mpivf_status status = open_all(&t, base, queries, files, report);
     if (status == MPIVF_OK && !t.request.answered)
-        status = answer_all(&t, report, made);
+        status = answer_all(&t, report, summary);
     if (status == MPIVF_OK && !t.request.answered)
         status = ROOT_ALL(par, mpivf_publish(&t.request, &published));
     mpivf_bcast_all(par, &published, sizeof published);
-    made->queries = t.request.queries;
-    made->rows = published.rows;
-    made->rejected = published.rejected;
-    made->duplicates = published.duplicates;
+    summary->queries = t.request.queries;
+    summary->rows = published.rows;
+    summary->rejected = published.rejected;
+    summary->duplicates = published.duplicates;
     if (status && par->rank == 0)
         mpivf_claim_abandon(&t.claim);
     clear(&t);

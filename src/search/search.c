@@ -175,25 +175,25 @@ open_all(struct searching *s, const char *index, const char *queries,
  * centroids; as in training for l2 alone.
  */
 static void
-tell_loss(const struct searching *s, struct mpivf_searched *searched)
+tell_loss(const struct searching *s, struct mpivf_search_summary *summary)
 {
     const struct mpivf_index_meta *meta = &s->index.meta;
-    searched->decoded = s->query.decoded && meta->metric == MPIVF_L2;
-    if (!searched->decoded)
+    summary->decoded = s->query.decoded && meta->metric == MPIVF_L2;
+    if (!summary->decoded)
         return;
-    searched->decode_error =
+    summary->decode_error =
         mpivf_loss_share(s->query.lost, meta->objective * (double)s->query.rows);
-    if (s->par->rank == 0 && mpivf_loss_matters(searched->decode_error))
+    if (s->par->rank == 0 && mpivf_loss_matters(summary->decode_error))
         mpivf_warn(s->par->ctx,
                    "the queries are float64 and are searched for as float32: that "
                    "loses %.1f %% of what tells neighbours apart; subtract the mean of the "
                    "columns, or scale the data, of rows and queries (truth computes with float64)",
-                   100 * searched->decode_error);
+                   100 * summary->decode_error);
 }
 
 static mpivf_status
 run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *report,
-        struct mpivf_searched *searched)
+        struct mpivf_search_summary *summary)
 {
     const struct mpivf_par *par = s->par;
     const struct mpivf_index_meta *meta = &s->index.meta;
@@ -202,7 +202,7 @@ run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *repo
     if (s->options->recall > 0) {
         mpivf_phase_begin(&s->progress, par, report, "tune", "rows", 0);
         status = mpivf_tune_probes_all(&s->scan, &s->query, s->options->k, s->options->recall,
-                                       &s->progress, &s->probes, &searched->expected_recall);
+                                       &s->progress, &s->probes, &summary->expected_recall);
         mpivf_phase_end(&s->progress);
     }
     s->scan.positions = s->rerank;
@@ -217,7 +217,7 @@ run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *repo
         status = search_block_all(s, first, left < block ? left : block);
     }
     mpivf_phase_end(&s->progress);
-    searched->rows_scanned = mpivf_sum_u64_all(par, s->scan.pairs);
+    summary->rows_scanned = mpivf_sum_u64_all(par, s->scan.pairs);
     THEN(status, mpivf_index_unchanged_all(par, &s->index));
     if (status == MPIVF_OK && par->rank == 0) {
         s->result.metric = meta->metric;
@@ -225,22 +225,22 @@ run_all(struct searching *s, struct mpivf_output *out, struct mpivf_report *repo
         s->result.exact = meta->codec->exact || s->rerank;
         status = mpivf_result_write(&s->result, out, "search");
     }
-    searched->queries = s->query.rows;
-    searched->probes = s->probes;
-    searched->lists = meta->lists;
-    tell_loss(s, searched);
+    summary->queries = s->query.rows;
+    summary->probes = s->probes;
+    summary->lists = meta->lists;
+    tell_loss(s, summary);
     return mpivf_agree_all(par, status);
 }
 
 mpivf_status
 mpivf_search_all(const struct mpivf_par *par, const char *index, const char *queries,
                  struct mpivf_output *out, const struct mpivf_search_options *options,
-                 struct mpivf_report *report, struct mpivf_searched *searched)
+                 struct mpivf_report *report, struct mpivf_search_summary *summary)
 {
     struct searching s = {.par = par, .options = options};
-    memset(searched, 0, sizeof *searched);
+    memset(summary, 0, sizeof *summary);
     mpivf_status status = open_all(&s, index, queries, out);
-    THEN(status, run_all(&s, out, report, searched));
+    THEN(status, run_all(&s, out, report, summary));
     mpivf_result_clear(&s.result);
     mpivf_query_clear_all(&s.query);
     mpivf_coarse_clear(&s.coarse);

@@ -149,7 +149,7 @@ end_all(struct shuffle *x, mpivf_status status)
 mpivf_status
 mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_output *output,
                   const struct mpivf_shuffle_options *options, struct mpivf_report *report,
-                  struct mpivf_shuffle_made *made)
+                  struct mpivf_shuffle_summary *summary)
 {
     struct shuffle x = {.s = {.par = par, .file = {.fd = -1}},
                         .options = options,
@@ -162,11 +162,11 @@ mpivf_shuffle_all(const struct mpivf_par *par, const char *input, struct mpivf_o
     THEN(status, order_all(&x, report));
     status = end_all(&x, status);
     if (status == MPIVF_OK) {
-        *made = (struct mpivf_shuffle_made){.rows = x.source.rows,
-                                            .dim = x.source.dim,
-                                            .buckets = x.s.buckets.count,
-                                            .type = x.source.type};
-        memcpy(made->name, x.name, sizeof made->name);
+        *summary = (struct mpivf_shuffle_summary){.rows = x.source.rows,
+                                                  .dim = x.source.dim,
+                                                  .buckets = x.s.buckets.count,
+                                                  .type = x.source.type};
+        memcpy(summary->name, x.name, sizeof summary->name);
     }
     return status;
 }

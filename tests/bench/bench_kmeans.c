@@ -207,7 +207,7 @@ objective_of(struct bench *b, const float *centroid)
 
 /* k-means of at most so many global iterations: the seconds, and the objective afterwards. */
 static double
-ours(struct bench *b, uint64_t iterations, double tolerance, struct mpivf_trained *trained,
+ours(struct bench *b, uint64_t iterations, double tolerance, struct mpivf_train_summary *trained,
      double *objective)
 {
     struct mpivf_train_options options = {
@@ -285,7 +285,7 @@ compare(struct bench *b, bool flat)
            ITERATIONS * ops / seconds / b->sgemm, reference);
     for (uint64_t i = 1; i <= ITERATIONS; i++)
         for (double tolerance = 0.04; tolerance > 0.0005; tolerance /= 2) {
-            struct mpivf_trained trained;
+            struct mpivf_train_summary trained;
             double objective = 0;
             if (flat ? i != 2 || tolerance > 0.002 : i > 1 && tolerance > 0.002)
                 continue;

@@ -32,7 +32,7 @@ build_all(const struct mpivf_par *par, const char *rows, const char *path)
     struct mpivf_outputs outputs;
     struct mpivf_build_options options;
     struct mpivf_report report = {.phases = 0};
-    struct mpivf_built built;
+    struct mpivf_build_summary built;
     mpivf_build_options_init(&options);
     options.train.lists = 20;
     mpivf_outputs_init(&outputs, par);
@@ -58,7 +58,7 @@ search_all(const struct mpivf_par *par, const char *index, const char *queries, 
     struct mpivf_outputs outputs;
     struct mpivf_search_options options;
     struct mpivf_report report = {.phases = 0};
-    struct mpivf_searched searched;
+    struct mpivf_search_summary searched;
     mpivf_search_options_init(&options);
     options.probes = 20; /* all lists: exact */
     mpivf_outputs_init(&outputs, par);
@@ -79,7 +79,7 @@ truth_all(const struct mpivf_par *par, const char *base, const char *queries, co
     struct mpivf_truth_options options;
     struct mpivf_truth_files files;
     struct mpivf_report report = {.phases = 0};
-    struct mpivf_truth_made made;
+    struct mpivf_truth_summary made;
     mpivf_truth_options_init(&options);
     options.k = 10;
     mpivf_outputs_init(&outputs, par);
@@ -101,7 +101,7 @@ main(int argc, char **argv)
     struct mpivf_context ctx;
     struct mpivf_par par;
     char rows[1024], index[1024], result[1024], truth[1024];
-    struct mpivf_eval eval = {.depths = 1};
+    struct mpivf_eval_summary eval = {.depths = 1};
     mpivf_context_init(&ctx);
     mpivf_par_start_all(&par, &argc, &argv, &ctx);
     if (argc != 2 || strcmp(mpivf_version(), MPIVF_VERSION) != 0)

@@ -113,7 +113,7 @@ struct how {
 
 struct result {
     mpivf_status status;
-    struct mpivf_trained trained;
+    struct mpivf_train_summary trained;
     double objective; /* of the final centroids */
     uint64_t empty;   /* lists of theirs */
     float *centroid;  /* of malloc */

@@ -44,7 +44,7 @@ shuffle_all(const struct mpivf_par *par, const char *input, const char *path,
             struct mpivf_report *report)
 {
     struct mpivf_shuffle_options options = {.seed = 5};
-    struct mpivf_shuffle_made made = {.rows = 0};
+    struct mpivf_shuffle_summary made = {.rows = 0};
     struct mpivf_outputs outputs;
     mpivf_outputs_init(&outputs, par);
     mpivf_outputs_read(&outputs, input);

@@ -221,7 +221,7 @@ levels_are_samples(struct checks *t)
 /* ---- k-means ---- */
 
 struct model {
-    struct mpivf_trained trained;
+    struct mpivf_train_summary trained;
     float *centroid; /* of malloc */
     mpivf_status status;
 };
@@ -240,7 +240,7 @@ train(const struct mpivf_par *par, const char *path, int number,
     snprintf(file, sizeof file, "%s.model%d", path, number);
     model.status = mpivf_source_open_all(&source, par, path, "train", (struct mpivf_reading){0});
     if (model.status == MPIVF_OK)
-        model.status = mpivf_train_path_all(par, &source, options, &report, file, &model.trained);
+        model.status = mpivf_train_path_all(par, &source, file, options, &report, &model.trained);
     if (model.status == MPIVF_OK)
         model.status = mpivf_index_open_all(par, file, &index);
     if (model.status == MPIVF_OK)
