@@ -6,8 +6,8 @@ target_compile_options(mpivf_flags INTERFACE
   -Wpointer-arith -Wwrite-strings -Wno-psabi
   -fno-math-errno -ffp-contract=off   # results must not depend on whether the machine can fuse
 )
-# What a release has beside the user's CMAKE_C_FLAGS_RELEASE. Asserts stay on: they cost nothing where they are.
-target_compile_options(mpivf_flags INTERFACE $<$<CONFIG:Release>:-UNDEBUG> $<$<CONFIG:Release>:-g1>)
+# Asserts stay on in every configuration: they cost nothing where they are. A release has lines for a backtrace.
+target_compile_options(mpivf_flags INTERFACE -UNDEBUG $<$<CONFIG:Release>:-g1>)
 
 if(MPIVF_WERROR)
   target_compile_options(mpivf_flags INTERFACE -Werror)

@@ -2,9 +2,11 @@
 
 #include "base/then.h"
 #include "math/distance.h"
+#include "par/root.h"
 #include "source/reader.h"
 #include "source/rowsum.h"
 
+#include <assert.h>
 #include <math.h>
 #include <omp.h>
 
@@ -290,6 +292,7 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
     struct adding a = {.add = add};
     struct mpivf_progress progress;
     uint64_t read_before = add->source->bytes_read;
+    assert(mpivf_same_all(par, add->meta.model_fingerprint));
     mpivf_phase_begin(&progress, par, report, "add", "rows",
                       mpivf_range_rows(add->set, add->ranges));
     mpivf_status status = mpivf_agree_all(par, adding_init(&a));

@@ -4,6 +4,7 @@
 #include "base/then.h"
 #include "index/stream.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,7 @@ mpivf_status
 mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t inputs,
                   const char *model, const struct mpivf_file *file, uint64_t *rows)
 {
+    assert(inputs > 0);
     struct header header = {.first = {.fd = -1}};
     struct mpivf_coarse coarse = {.ctx = NULL};
     struct mpivf_index_layout layout;

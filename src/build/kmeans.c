@@ -5,7 +5,9 @@
 #include "build/lloyd.h"
 #include "build/near.h"
 #include "build/seeds.h"
+#include "par/root.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -371,6 +373,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                  struct mpivf_progress *progress, struct mpivf_coarse *coarse,
                  struct mpivf_train_summary *trained)
 {
+    assert(mpivf_same_all(par, coarse->lists) && mpivf_same_all(par, max));
     struct kmeans km = {.par = par,
                         .options = options,
                         .sample = sample,

@@ -5,6 +5,7 @@
 #include "build/shard.h"
 #include "par/root.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { ITEMS_A_RANK = 4 };
@@ -165,6 +166,7 @@ mpivf_merge_all(struct mpivf_merge *merge, struct mpivf_report *report)
     const struct mpivf_par *par = merge->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_progress progress;
+    assert(mpivf_same_all(par, merge->inputs) && mpivf_same_all(par, merge->fan_in));
     if (merge->fan_in < 2)
         return mpivf_fail(ctx, MPIVF_USAGE, "a merge needs a fan-in of 2 at least");
     mpivf_phase_begin(&progress, par, report, "merge", "rows", 0);

@@ -5,6 +5,7 @@
 #include "base/then.h"
 #include "index/stream.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,7 @@ void
 mpivf_shard_buffer_cover(struct mpivf_shard_buffer *buffer, const struct mpivf_range *range,
                          size_t ranges, uint64_t rowsum)
 {
+    assert(buffer->ranges + ranges <= buffer->max_ranges);
     buffer->rowsum += rowsum;
     for (size_t i = 0; i < ranges; i++)
         buffer->range[buffer->ranges++] = range[i];
@@ -97,6 +99,7 @@ void
 mpivf_shard_buffer_put(struct mpivf_shard_buffer *buffer, const float *row, size_t n,
                        const uint32_t *list, const int64_t *id)
 {
+    assert(buffer->rows + buffer->rejects + n <= buffer->capacity);
     const struct mpivf_planes *planes = &buffer->planes;
     size_t dim = buffer->meta.dim, first = buffer->rows;
     uint32_t *from = buffer->order; /* not yet in use */

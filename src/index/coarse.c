@@ -4,6 +4,7 @@
 #include "math/centre.h"
 #include "math/distance.h"
 
+#include <assert.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -230,6 +231,7 @@ mpivf_status
 mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size_t probes,
                    uint32_t *list, double *distance)
 {
+    assert(probes > 0 && probes <= coarse->lists);
     struct mpivf_context *ctx = coarse->ctx;
     bool many = probes > 1 || distance; /* distances are canonical */
     size_t max = batch_rows(coarse->metric, coarse->dim, probes);

@@ -1,5 +1,6 @@
 #include "index/stream.h"
 
+#include <assert.h>
 #include <string.h>
 
 mpivf_status
@@ -48,6 +49,7 @@ mpivf_stream_next(struct mpivf_stream *stream)
 {
     if (stream->at < stream->filled)
         return MPIVF_OK;
+    assert(stream->row + stream->filled < stream->end);
     hash_up_to(stream, stream->at);
     stream->row += stream->filled;
     uint64_t left = stream->end - stream->row;

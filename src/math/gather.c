@@ -2,6 +2,8 @@
 
 #include "math/distance.h"
 
+#include <assert.h>
+
 size_t
 mpivf_gather_query_bytes(size_t k)
 {
@@ -41,6 +43,7 @@ mpivf_status
 mpivf_gather_result_all(const struct mpivf_par *par, struct mpivf_topk *topk,
                         struct mpivf_result *result, uint64_t first, enum mpivf_metric metric)
 {
+    assert(result == NULL || result->k <= topk->k);
     struct mpivf_candidate *block;
     mpivf_status status = mpivf_gather_block_all(par, topk, false, &block);
     if (status || block == NULL)

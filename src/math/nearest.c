@@ -3,6 +3,7 @@
 #include "math/blas.h"
 #include "math/distance.h"
 
+#include <assert.h>
 #include <math.h>
 #include <omp.h>
 #include <stdbool.h>
@@ -339,6 +340,8 @@ static void
 scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
 {
     const struct mpivf_packed_rows *packed = s->packed;
+    assert(s->queries->filter == packed->filter && s->queries->dim == packed->dim &&
+           s->queries->metric == packed->metric);
     size_t panels = BLOCK_BYTES / (packed->steps * 4 * MPIVF_PANEL);
     panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
     size_t max = packed->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
@@ -366,6 +369,7 @@ mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpiv
                    const struct mpivf_packed_rows *packed, struct mpivf_topk *topk,
                    struct mpivf_tile *tile)
 {
+    assert(topk->queries >= of->first + (of->subset ? 0 : of->n));
     struct scan s = {queries, packed, topk, NULL, tile, of->own};
     scan_all(&s, of, topk->k);
 }
@@ -375,6 +379,7 @@ mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf
                   const struct mpivf_packed_rows *packed, const struct mpivf_best *best,
                   struct mpivf_tile *tile)
 {
+    assert(packed->metric == MPIVF_L2 && !packed->raw.f64);
     struct scan s = {queries, packed, NULL, best, tile, NULL};
     scan_all(&s, of, 1);
 }

@@ -3,6 +3,7 @@
 #include "math/bounds.h"
 #include "math/centre.h"
 
+#include <assert.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -148,6 +149,7 @@ void
 mpivf_packed_queries_fill_raw(struct mpivf_packed_queries *queries, struct mpivf_raw raw,
                               size_t rows, struct mpivf_raw centre)
 {
+    assert(rows <= queries->capacity && !raw.f64 == !centre.f64);
     static const struct mpivf_raw nowhere = {NULL, NULL};
     size_t dim = queries->dim;
     int threads = rows > 1024 ? queries->threads : 1;
@@ -217,6 +219,7 @@ void
 mpivf_packed_rows_fill_raw(struct mpivf_packed_rows *packed, struct mpivf_raw raw, size_t rows,
                            struct mpivf_raw centre, const int64_t *id, int64_t first)
 {
+    assert(rows <= packed->capacity);
     packed->raw = raw;
     packed->rows = rows;
     packed->id = id;
@@ -238,6 +241,7 @@ void
 mpivf_packed_rows_subset(struct mpivf_packed_rows *packed, const struct mpivf_packed_rows *from,
                          const uint32_t *subset, size_t n)
 {
+    assert(n <= packed->capacity && packed->filter == from->filter && packed->dim == from->dim);
     size_t steps = packed->steps, stride = 4 * MPIVF_PANEL;
     packed->raw = from->raw;
     packed->rows = n;
@@ -263,6 +267,7 @@ void
 mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double limit,
                     struct mpivf_group *group, size_t i)
 {
+    assert(i < MPIVF_GROUP && q < queries->rows);
     group->word[i] = queries->word + q * queries->steps * 4;
     group->start[i] = queries->bound[q].start;
     group->scale[i] = queries->bound[q].scale;

@@ -1,5 +1,6 @@
 #include "math/topk.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ mpivf_status
 mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queries, size_t k)
 {
     static const char what[] = "the neighbours";
+    assert(k > 0);
     *topk = (struct mpivf_topk){.queries = queries, .k = k};
     topk->room = room_for(k);
     topk->entry = mpivf_alloc(ctx, what, queries * topk->room, sizeof *topk->entry);
@@ -164,6 +166,7 @@ mpivf_topk_export(struct mpivf_topk *topk, struct mpivf_candidate *block)
 void
 mpivf_topk_import(struct mpivf_topk *topk, size_t q, const struct mpivf_candidate *row)
 {
+    assert(q < topk->queries);
     size_t k = topk->k;
     for (size_t i = 0; i < k && row[i].id >= 0; i++)
         mpivf_topk_add(topk, q, row[i].distance, row[i].id);

@@ -3,6 +3,7 @@
 #include "base/then.h"
 #include "math/centre.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20, SMALL_BYTES = 1 << 20 };
@@ -90,6 +91,7 @@ void
 mpivf_accumulator_begin(struct mpivf_accumulator *accumulator, uint64_t first, uint64_t n,
                         const void *query, const int64_t *own)
 {
+    assert(n <= accumulator->shape.capacity);
     accumulator->first = first;
     accumulator->n = n;
     accumulator->query = query;
@@ -150,6 +152,7 @@ mpivf_status
 mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
                        const uint64_t *number, const int64_t *id, size_t rows)
 {
+    assert(rows <= accumulator->shape.batch);
     const struct mpivf_accumulator_shape *shape = &accumulator->shape;
     mpivf_status status =
         accumulator->chosen || rows == 0 ? MPIVF_OK : choose(accumulator, row, rows);

@@ -12,6 +12,7 @@
 #include "source/rowsum.h"
 #include "source/slab.h"
 
+#include <assert.h>
 #include <string.h>
 
 void
@@ -299,6 +300,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_summ
     struct mpivf_request *request = &t->request;
     struct mpivf_progress progress;
     struct mpivf_ahead ahead;
+    assert(mpivf_same_all(t->par, request->queries) && mpivf_same_all(t->par, t->shape.capacity));
     mpivf_status status = mpivf_resume_look_all(&t->resume, &ahead);
     if (status)
         return status;
