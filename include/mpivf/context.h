@@ -111,6 +111,10 @@ mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t si
 void *
 mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
 
+/* What an allocation of so many bytes takes of the budget. */
+size_t
+mpivf_alloc_bytes(size_t bytes);
+
 /*
  * Room for `more` behind the `count` elements of *array, of any pointer type, NULL at first: where
  * *room would not do it becomes a longer one, of twice the room or more. MPIVF_MEMORY; the old one

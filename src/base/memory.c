@@ -50,6 +50,12 @@ mpivf_memory_release(struct mpivf_context *ctx, size_t bytes)
     pthread_mutex_unlock(&ctx->lock);
 }
 
+size_t
+mpivf_alloc_bytes(size_t bytes)
+{
+    return (bytes + sizeof(struct header) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 void *
 mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t size)
 {
@@ -58,7 +64,7 @@ mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t si
         mpivf_fail(ctx, MPIVF_MEMORY, "%s would need more memory than can be addressed", what);
         return NULL;
     }
-    bytes = (bytes + sizeof(struct header) + ALIGN - 1) / ALIGN * ALIGN;
+    bytes = mpivf_alloc_bytes(bytes);
     if (mpivf_memory_reserve(ctx, what, bytes))
         return NULL;
     struct header *header =

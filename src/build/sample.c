@@ -98,7 +98,7 @@ mpivf_sample_clear(struct mpivf_sample *sample)
     if (ctx == NULL)
         return;
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
-        mpivf_packed_queries_clear(ctx, &sample->prepared[l]);
+        mpivf_packed_queries_clear(&sample->prepared[l]);
     mpivf_file_drop(&sample->file);
     mpivf_free(ctx, sample->row);
     mpivf_free(ctx, sample->key);

@@ -19,62 +19,64 @@ stream_bytes(int threads)
     return even > STREAM_BYTES ? even : STREAM_BYTES;
 }
 
-static size_t
-row_bytes(const struct mpivf_index_meta *meta)
+static void
+lay_out(struct mpivf_shard_buffer *buffer, struct mpivf_pool *pool,
+        const struct mpivf_index_meta *meta, size_t capacity)
 {
-    struct mpivf_planes planes;
-    mpivf_planes_of(meta, NULL, &planes);
-    return mpivf_planes_row_bytes(&planes);
+    *buffer =
+        (struct mpivf_shard_buffer){.meta = *meta, .capacity = capacity, .max_ranges = MAX_RANGES};
+    mpivf_planes_of(meta, NULL, &buffer->planes);
+    for (int p = 0; p < buffer->planes.count; p++)
+        buffer->plane[p] = mpivf_pool_take(pool, capacity, buffer->planes.plane[p].row_bytes);
+    buffer->id = buffer->plane[0];
+    buffer->list = mpivf_pool_take(pool, capacity, sizeof *buffer->list);
+    buffer->order = mpivf_pool_take(pool, capacity, sizeof *buffer->order);
+    buffer->offset = mpivf_pool_take(pool, meta->lists + 1, sizeof *buffer->offset);
+    buffer->checksum = mpivf_pool_take(pool, meta->lists + 1, sizeof *buffer->checksum);
+    buffer->rejected = mpivf_pool_take(pool, capacity, sizeof *buffer->rejected);
+    buffer->range = mpivf_pool_take(pool, MAX_RANGES, sizeof *buffer->range);
+}
+
+static size_t
+bytes_for(const struct mpivf_index_meta *meta, size_t capacity)
+{
+    struct mpivf_shard_buffer buffer;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&buffer, &pool, meta, capacity);
+    return pool.bytes;
 }
 
 size_t
 mpivf_shard_buffer_row_bytes(const struct mpivf_index_meta *meta)
 {
-    return 2 * sizeof(uint32_t) + sizeof(int64_t) + row_bytes(meta); /* list, order, rejected */
+    enum { MANY = 4096 };
+    return mpivf_pool_slope(bytes_for(meta, MANY), bytes_for(meta, 0), MANY);
 }
 
 size_t
 mpivf_shard_buffer_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
 {
-    return (meta->lists + 1) * 2 * sizeof(uint64_t) + MAX_RANGES * sizeof(struct mpivf_range) +
-           (size_t)threads * (stream_bytes(threads) + row_bytes(meta) + 4096) + (64 << 10);
+    struct mpivf_planes planes;
+    mpivf_planes_of(meta, NULL, &planes);
+    size_t stream = stream_bytes(threads) + mpivf_planes_row_bytes(&planes) + 4096;
+    return bytes_for(meta, 0) + (size_t)threads * stream + (64 << 10);
 }
 
 mpivf_status
 mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *buffer,
                         const struct mpivf_index_meta *meta, size_t capacity)
 {
-    static const char what[] = "the rows of a shard";
-    *buffer = (struct mpivf_shard_buffer){
-        .ctx = ctx, .meta = *meta, .capacity = capacity, .max_ranges = MAX_RANGES};
-    mpivf_planes_of(meta, NULL, &buffer->planes);
-    for (int p = 0; p < buffer->planes.count; p++) {
-        buffer->plane[p] = mpivf_alloc(ctx, what, capacity, buffer->planes.plane[p].row_bytes);
-        if (buffer->plane[p] == NULL)
-            return MPIVF_MEMORY;
-    }
-    buffer->id = buffer->plane[0];
-    buffer->list = mpivf_alloc(ctx, what, capacity, sizeof *buffer->list);
-    buffer->order = mpivf_alloc(ctx, what, capacity, sizeof *buffer->order);
-    buffer->offset = mpivf_alloc(ctx, what, meta->lists + 1, sizeof *buffer->offset);
-    buffer->checksum = mpivf_alloc(ctx, what, meta->lists + 1, sizeof *buffer->checksum);
-    buffer->rejected = mpivf_alloc(ctx, what, capacity, sizeof *buffer->rejected);
-    buffer->range = mpivf_alloc(ctx, what, MAX_RANGES, sizeof *buffer->range);
-    return buffer->list && buffer->order && buffer->offset && buffer->checksum &&
-                   buffer->rejected && buffer->range
-               ? MPIVF_OK
-               : MPIVF_MEMORY;
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the rows of a shard");
+    lay_out(buffer, &pool, meta, capacity);
+    buffer->ctx = ctx;
+    buffer->pool = pool;
+    return mpivf_pool_status(&pool);
 }
 
 void
 mpivf_shard_buffer_clear(struct mpivf_shard_buffer *buffer)
 {
-    void *owned[] = {buffer->list,     buffer->order,    buffer->offset,
-                     buffer->checksum, buffer->rejected, buffer->range};
-    for (size_t i = 0; i < sizeof owned / sizeof owned[0] && buffer->ctx; i++)
-        mpivf_free(buffer->ctx, owned[i]);
-    for (int p = 0; p < buffer->planes.count && buffer->ctx; p++)
-        mpivf_free(buffer->ctx, buffer->plane[p]);
+    mpivf_pool_clear(&buffer->pool);
     memset(buffer, 0, sizeof *buffer);
 }
 

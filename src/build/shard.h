@@ -11,6 +11,7 @@
 #ifndef MPIVF_BUILD_SHARD_H
 #define MPIVF_BUILD_SHARD_H
 
+#include "base/pool.h"
 #include "index/format.h"
 
 struct mpivf_shard_buffer {
@@ -29,6 +30,7 @@ struct mpivf_shard_buffer {
     struct mpivf_range *range; /* owned, [most_ranges] */
     size_t ranges, max_ranges;
     uint64_t bytes_written;
+    struct mpivf_pool pool; /* of what is owned */
 };
 
 /* Bytes a row of capacity takes, and bytes beside the rows. */

@@ -70,8 +70,8 @@ mpivf_coarse_clear(struct mpivf_coarse *coarse)
     if (ctx == NULL)
         return;
     for (int t = 0; coarse->tile && t < coarse->threads; t++)
-        mpivf_tile_clear(ctx, &coarse->tile[t]);
-    mpivf_packed_rows_clear(ctx, &coarse->packed);
+        mpivf_tile_clear(&coarse->tile[t]);
+    mpivf_packed_rows_clear(&coarse->packed);
     mpivf_coarse_subsets_clear(coarse);
     mpivf_free(ctx, coarse->tile);
     mpivf_free(ctx, coarse->interval);
@@ -154,8 +154,8 @@ lookup_fill(const struct mpivf_coarse *coarse, struct lookup *lookup, const floa
 static void
 lookup_clear(struct mpivf_context *ctx, struct lookup *lookup)
 {
-    mpivf_packed_queries_clear(ctx, &lookup->queries);
-    mpivf_topk_clear(ctx, &lookup->topk);
+    mpivf_packed_queries_clear(&lookup->queries);
+    mpivf_topk_clear(&lookup->topk);
     mpivf_free(ctx, lookup->unit);
 }
 
@@ -322,7 +322,7 @@ void
 mpivf_coarse_subsets_clear(struct mpivf_coarse *coarse)
 {
     for (int t = 0; coarse->subset && t < coarse->threads; t++)
-        mpivf_packed_rows_clear(coarse->ctx, &coarse->subset[t]);
+        mpivf_packed_rows_clear(&coarse->subset[t]);
     mpivf_free(coarse->ctx, coarse->subset);
     coarse->subset = NULL;
 }

@@ -80,8 +80,8 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
             left += group.survivors[0];
         }
     }
-    mpivf_packed_queries_clear(s->ctx, &queries);
-    mpivf_packed_rows_clear(s->ctx, &packed);
+    mpivf_packed_queries_clear(&queries);
+    mpivf_packed_rows_clear(&packed);
     *survivors = (double)left / (double)(s->queries * s->k);
     return status;
 }
@@ -235,8 +235,8 @@ mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, 
         mpivf_packed_queries_fill(&queries, row, MPIVF_GROUP, row);
         *rate = measure(&queries, &packed, product);
     }
-    mpivf_packed_queries_clear(ctx, &queries);
-    mpivf_packed_rows_clear(ctx, &packed);
+    mpivf_packed_queries_clear(&queries);
+    mpivf_packed_rows_clear(&packed);
     mpivf_free(ctx, row);
     mpivf_free(ctx, product);
     return status;

@@ -15,32 +15,40 @@ enum {
     TILE_QUERIES = 96,       /* sgemm: with BLOCK_ROWS 378 KiB of products */
 };
 
+static void
+lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
+{
+    *tile = (struct mpivf_tile){.computed = 0};
+    tile->product = mpivf_pool_take(pool, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
+    tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
+    tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
+    tile->value = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
+}
+
 mpivf_status
 mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim)
 {
-    static const char what[] = "a tile of products";
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a tile of products");
     mpivf_blas_init(); /* whoever uses the library, before threads start */
     (void)mpivf_kernel();
-    tile->product = mpivf_alloc(ctx, what, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
-    tile->gather = mpivf_alloc(ctx, what, TILE_QUERIES * dim, sizeof *tile->gather);
-    tile->survivor = mpivf_alloc(ctx, what, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
-    tile->value = mpivf_alloc(ctx, what, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
-    return tile->product && tile->gather && tile->survivor && tile->value ? MPIVF_OK : MPIVF_MEMORY;
+    lay_out(tile, &pool, dim);
+    tile->pool = pool;
+    return mpivf_pool_status(&pool);
 }
 
 size_t
 mpivf_tile_bytes(size_t dim)
 {
-    return (TILE_QUERIES * (BLOCK_ROWS + dim) + 2 * MPIVF_GROUP * BLOCK_ROWS) * sizeof(float);
+    struct mpivf_tile tile;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&tile, &pool, dim);
+    return pool.bytes;
 }
 
 void
-mpivf_tile_clear(struct mpivf_context *ctx, struct mpivf_tile *tile)
+mpivf_tile_clear(struct mpivf_tile *tile)
 {
-    mpivf_free(ctx, tile->product);
-    mpivf_free(ctx, tile->gather);
-    mpivf_free(ctx, tile->survivor);
-    mpivf_free(ctx, tile->value);
+    mpivf_pool_clear(&tile->pool);
     memset(tile, 0, sizeof *tile);
 }
 

@@ -20,12 +20,13 @@ struct mpivf_tile {
     uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
     uint64_t computed;       /* distances, added to */
+    struct mpivf_pool pool;  /* of what is owned */
 };
 
 mpivf_status
 mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim);
 void
-mpivf_tile_clear(struct mpivf_context *ctx, struct mpivf_tile *tile);
+mpivf_tile_clear(struct mpivf_tile *tile);
 
 /* Bytes of a tile. */
 size_t

@@ -19,57 +19,28 @@ steps_of(const struct mpivf_filter *filter, size_t dim)
     return (dim + filter->values - 1) / filter->values;
 }
 
-size_t
-mpivf_prepare_row_bytes(size_t dim)
+static size_t
+whole_panels(size_t rows)
 {
-    return dim * sizeof(float) + 4 * sizeof(double) + 4 * sizeof(float);
+    return (rows + MPIVF_PANEL - 1) / MPIVF_PANEL;
 }
 
-size_t
-mpivf_prepare_query_bytes(const struct mpivf_filter *filter, size_t dim)
-{
-    return steps_of(filter, dim) * 4 + sizeof(struct mpivf_bounds);
-}
+/* ---- memory ---- */
 
-size_t
-mpivf_prepare_fixed_bytes(size_t dim, int threads)
+static void
+lay_out_queries(struct mpivf_packed_queries *queries, struct mpivf_pool *pool,
+                enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                size_t capacity, int threads)
 {
-    /* work rows of both, and the padding of the last panel */
-    return (size_t)threads * (3 * dim * sizeof(float) + 128) +
-           MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + 1024;
-}
-
-mpivf_status
-mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries *queries,
-                          enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-                          size_t capacity)
-{
-    static const char what[] = "the prepared queries";
     *queries = (struct mpivf_packed_queries){.metric = metric,
                                              .filter = filter,
                                              .dim = dim,
                                              .steps = steps_of(filter, dim),
                                              .capacity = capacity,
-                                             .threads = ctx->threads};
-    queries->word = mpivf_alloc(ctx, what, capacity * queries->steps, 4);
-    queries->work = mpivf_alloc(ctx, what, (size_t)ctx->threads * dim, sizeof *queries->work);
-    queries->bound = mpivf_alloc(ctx, what, capacity, sizeof *queries->bound);
-    return queries->word && queries->work && queries->bound ? MPIVF_OK : MPIVF_MEMORY;
-}
-
-void
-mpivf_packed_queries_clear(struct mpivf_context *ctx, struct mpivf_packed_queries *queries)
-{
-    mpivf_free(ctx, queries->word);
-    mpivf_free(ctx, queries->work);
-    mpivf_free(ctx, queries->bound);
-    memset(queries, 0, sizeof *queries);
-}
-
-static size_t
-whole_panels(size_t rows)
-{
-    return (rows + MPIVF_PANEL - 1) / MPIVF_PANEL;
+                                             .threads = threads};
+    queries->word = mpivf_pool_take(pool, capacity * queries->steps, 4);
+    queries->work = mpivf_pool_take(pool, (size_t)threads * dim, sizeof *queries->work);
+    queries->bound = mpivf_pool_take(pool, capacity, sizeof *queries->bound);
 }
 
 /* Bytes of one thread's work row: floats, then words. */
@@ -79,42 +50,116 @@ work_bytes(const struct mpivf_packed_rows *packed)
     return (packed->dim * sizeof(float) + packed->steps * 4 + 127) / 64 * 64;
 }
 
-mpivf_status
-mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *packed,
-                       enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-                       size_t capacity)
+static void
+lay_out_rows(struct mpivf_packed_rows *packed, struct mpivf_pool *pool, enum mpivf_metric metric,
+             const struct mpivf_filter *filter, size_t dim, size_t capacity, int threads)
 {
-    static const char what[] = "the prepared rows";
     size_t padded = whole_panels(capacity) * MPIVF_PANEL;
     *packed = (struct mpivf_packed_rows){.metric = metric,
                                          .filter = filter,
                                          .dim = dim,
                                          .steps = steps_of(filter, dim),
                                          .capacity = capacity,
-                                         .threads = ctx->threads};
-    packed->word = mpivf_alloc(ctx, what, padded * packed->steps, 4);
-    packed->work = mpivf_alloc(ctx, what, (size_t)ctx->threads, work_bytes(packed));
-    packed->term = mpivf_alloc(ctx, what, padded, sizeof *packed->term);
-    packed->scale = mpivf_alloc(ctx, what, padded, sizeof *packed->scale);
-    packed->norm = mpivf_alloc(ctx, what, padded, sizeof *packed->norm);
-    packed->residual = mpivf_alloc(ctx, what, padded, sizeof *packed->residual);
-    return packed->word && packed->work && packed->term && packed->scale && packed->norm &&
-                   packed->residual
-               ? MPIVF_OK
-               : MPIVF_MEMORY;
+                                         .threads = threads};
+    packed->word = mpivf_pool_take(pool, padded * packed->steps, 4);
+    packed->work = mpivf_pool_take(pool, (size_t)threads, work_bytes(packed));
+    packed->term = mpivf_pool_take(pool, padded, sizeof *packed->term);
+    packed->scale = mpivf_pool_take(pool, padded, sizeof *packed->scale);
+    packed->norm = mpivf_pool_take(pool, padded, sizeof *packed->norm);
+    packed->residual = mpivf_pool_take(pool, padded, sizeof *packed->residual);
+}
+
+static size_t
+queries_for(const struct mpivf_filter *filter, size_t dim, size_t capacity, int threads)
+{
+    struct mpivf_packed_queries queries;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out_queries(&queries, &pool, MPIVF_L2, filter, dim, capacity, threads);
+    return pool.bytes;
+}
+
+static size_t
+rows_for(const struct mpivf_filter *filter, size_t dim, size_t capacity, int threads)
+{
+    struct mpivf_packed_rows packed;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out_rows(&packed, &pool, MPIVF_L2, filter, dim, capacity, threads);
+    return pool.bytes;
+}
+
+enum { MANY = 64 * MPIVF_PANEL };
+
+size_t
+mpivf_prepare_query_bytes(const struct mpivf_filter *filter, size_t dim)
+{
+    return mpivf_pool_slope(queries_for(filter, dim, MANY, 1), queries_for(filter, dim, 0, 1),
+                            MANY);
+}
+
+size_t
+mpivf_prepare_row_bytes(size_t dim)
+{
+    size_t max = 0;
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        const struct mpivf_filter *filter = mpivf_filter(f);
+        size_t query = mpivf_prepare_query_bytes(filter, dim);
+        size_t row =
+            mpivf_pool_slope(rows_for(filter, dim, MANY, 1), rows_for(filter, dim, 0, 1), MANY);
+        max = query > max ? query : max;
+        max = row > max ? row : max;
+    }
+    return max;
+}
+
+size_t
+mpivf_prepare_fixed_bytes(size_t dim, int threads)
+{
+    size_t max = 0;
+    for (int f = 0; f < MPIVF_FILTERS; f++) { /* the last panel is padded */
+        const struct mpivf_filter *filter = mpivf_filter(f);
+        size_t both = queries_for(filter, dim, 0, threads) + rows_for(filter, dim, 1, threads);
+        max = both > max ? both : max;
+    }
+    return max;
+}
+
+mpivf_status
+mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries *queries,
+                          enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                          size_t capacity)
+{
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the prepared queries");
+    lay_out_queries(queries, &pool, metric, filter, dim, capacity, ctx->threads);
+    queries->pool = pool;
+    return mpivf_pool_status(&pool);
 }
 
 void
-mpivf_packed_rows_clear(struct mpivf_context *ctx, struct mpivf_packed_rows *packed)
+mpivf_packed_queries_clear(struct mpivf_packed_queries *queries)
 {
-    mpivf_free(ctx, packed->word);
-    mpivf_free(ctx, packed->work);
-    mpivf_free(ctx, packed->term);
-    mpivf_free(ctx, packed->scale);
-    mpivf_free(ctx, packed->norm);
-    mpivf_free(ctx, packed->residual);
+    mpivf_pool_clear(&queries->pool);
+    memset(queries, 0, sizeof *queries);
+}
+
+mpivf_status
+mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *packed,
+                       enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                       size_t capacity)
+{
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the prepared rows");
+    lay_out_rows(packed, &pool, metric, filter, dim, capacity, ctx->threads);
+    packed->pool = pool;
+    return mpivf_pool_status(&pool);
+}
+
+void
+mpivf_packed_rows_clear(struct mpivf_packed_rows *packed)
+{
+    mpivf_pool_clear(&packed->pool);
     memset(packed, 0, sizeof *packed);
 }
+
+/* ---- packing ---- */
 
 /*
  * A work row of this length as integers in `word`: their unit, and how long what they leave out can

@@ -51,6 +51,7 @@
 #ifndef MPIVF_MATH_PREPARE_H
 #define MPIVF_MATH_PREPARE_H
 
+#include "base/pool.h"
 #include "math/distance.h"
 #include "math/filter.h"
 #include "math/kernel.h"
@@ -82,6 +83,7 @@ struct mpivf_packed_queries {
     char *word;                 /* owned, [capacity, steps] words: what the filter sees */
     float *work;                /* owned, [threads, dim] */
     struct mpivf_bounds *bound; /* owned, [capacity] */
+    struct mpivf_pool pool;     /* of what is owned */
 };
 
 /* The side of the rows, prepared. */
@@ -101,6 +103,7 @@ struct mpivf_packed_rows {
     int64_t first;
     const uint32_t
         *subset; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
+    struct mpivf_pool pool; /* of what is owned */
 };
 
 /* Bytes a row takes on either side at most, raw rows not counted. */
@@ -120,7 +123,7 @@ mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries
                           enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
                           size_t capacity);
 void
-mpivf_packed_queries_clear(struct mpivf_context *ctx, struct mpivf_packed_queries *queries);
+mpivf_packed_queries_clear(struct mpivf_packed_queries *queries);
 
 /* Rows are prepared with ctx->threads threads. */
 mpivf_status
@@ -128,7 +131,7 @@ mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *pack
                        enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
                        size_t capacity);
 void
-mpivf_packed_rows_clear(struct mpivf_context *ctx, struct mpivf_packed_rows *packed);
+mpivf_packed_rows_clear(struct mpivf_packed_rows *packed);
 
 /*
  * Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides; rows

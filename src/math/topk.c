@@ -12,37 +12,49 @@ room_for(size_t k)
     return 2 * k > k + 64 ? 2 * k : k + 64;
 }
 
+static void
+lay_out(struct mpivf_topk *topk, struct mpivf_pool *pool, size_t queries, size_t k)
+{
+    *topk = (struct mpivf_topk){.queries = queries, .k = k, .room = room_for(k)};
+    topk->entry = mpivf_pool_take(pool, queries * topk->room, sizeof *topk->entry);
+    topk->count = mpivf_pool_take(pool, queries, sizeof *topk->count);
+    topk->limit = mpivf_pool_take(pool, queries, sizeof *topk->limit);
+    topk->tied = mpivf_pool_take(pool, queries, sizeof *topk->tied);
+}
+
+static size_t
+bytes_for(size_t queries, size_t k)
+{
+    struct mpivf_topk topk;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&topk, &pool, queries, k);
+    return pool.bytes;
+}
+
 size_t
 mpivf_topk_query_bytes(size_t k)
 {
-    return room_for(k) * sizeof(struct mpivf_candidate) + sizeof(uint32_t) + sizeof(double) +
-           sizeof(uint64_t);
+    enum { MANY = 4096 };
+    return mpivf_pool_slope(bytes_for(MANY, k), bytes_for(0, k), MANY);
 }
 
 mpivf_status
 mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queries, size_t k)
 {
-    static const char what[] = "the neighbours";
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the neighbours");
     assert(k > 0);
-    *topk = (struct mpivf_topk){.queries = queries, .k = k};
-    topk->room = room_for(k);
-    topk->entry = mpivf_alloc(ctx, what, queries * topk->room, sizeof *topk->entry);
-    topk->count = mpivf_alloc(ctx, what, queries, sizeof *topk->count);
-    topk->limit = mpivf_alloc(ctx, what, queries, sizeof *topk->limit);
-    topk->tied = mpivf_alloc(ctx, what, queries, sizeof *topk->tied);
-    if (!topk->entry || !topk->count || !topk->limit || !topk->tied)
+    lay_out(topk, &pool, queries, k);
+    topk->pool = pool;
+    if (pool.failed)
         return MPIVF_MEMORY;
     mpivf_topk_reset(topk);
     return MPIVF_OK;
 }
 
 void
-mpivf_topk_clear(struct mpivf_context *ctx, struct mpivf_topk *topk)
+mpivf_topk_clear(struct mpivf_topk *topk)
 {
-    mpivf_free(ctx, topk->entry);
-    mpivf_free(ctx, topk->count);
-    mpivf_free(ctx, topk->limit);
-    mpivf_free(ctx, topk->tied);
+    mpivf_pool_clear(&topk->pool);
     memset(topk, 0, sizeof *topk);
 }
 

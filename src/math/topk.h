@@ -9,7 +9,7 @@
 #ifndef MPIVF_MATH_TOPK_H
 #define MPIVF_MATH_TOPK_H
 
-#include <mpivf/context.h>
+#include "base/pool.h"
 
 struct mpivf_candidate {
     double distance;
@@ -22,6 +22,7 @@ struct mpivf_topk {
     uint32_t *count;               /* owned, [queries], each < room */
     double *limit;                 /* owned, [queries]: nothing beyond it is among the k */
     uint64_t *tied;                /* owned, [queries]: rows dropped at exactly `limit` */
+    struct mpivf_pool pool;        /* of what is owned */
 };
 
 /* Bytes that a query takes. */
@@ -33,7 +34,7 @@ mpivf_status
 mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queries, size_t k);
 
 void
-mpivf_topk_clear(struct mpivf_context *ctx, struct mpivf_topk *topk);
+mpivf_topk_clear(struct mpivf_topk *topk);
 
 /* Forget all entries. */
 void

@@ -75,12 +75,12 @@ mpivf_accumulator_clear(struct mpivf_accumulator *accumulator)
     if (ctx == NULL)
         return;
     for (size_t s = 0; s < accumulator->shape.segments; s++)
-        mpivf_topk_clear(ctx, &accumulator->topk[s]);
+        mpivf_topk_clear(&accumulator->topk[s]);
     for (int t = 0; accumulator->tile && t < ctx->threads; t++)
-        mpivf_tile_clear(ctx, &accumulator->tile[t]);
-    mpivf_duplicates_clear(ctx, &accumulator->duplicates);
-    mpivf_packed_queries_clear(ctx, &accumulator->queries);
-    mpivf_packed_rows_clear(ctx, &accumulator->packed);
+        mpivf_tile_clear(&accumulator->tile[t]);
+    mpivf_duplicates_clear(&accumulator->duplicates);
+    mpivf_packed_queries_clear(&accumulator->queries);
+    mpivf_packed_rows_clear(&accumulator->packed);
     mpivf_free(ctx, accumulator->tile);
     mpivf_free(ctx, accumulator->centre);
     mpivf_row_set_clear(ctx, &accumulator->covered);

@@ -15,39 +15,50 @@ slots_for(size_t queries)
     return slots;
 }
 
+static void
+lay_out(struct mpivf_duplicates *duplicates, struct mpivf_pool *pool, size_t row_bytes,
+        size_t capacity, size_t segments)
+{
+    *duplicates = (struct mpivf_duplicates){.row_bytes = row_bytes,
+                                            .capacity = capacity,
+                                            .segments = segments,
+                                            .slots = slots_for(capacity)};
+    duplicates->hash = mpivf_pool_take(pool, capacity, sizeof *duplicates->hash);
+    duplicates->slot = mpivf_pool_take(pool, duplicates->slots, sizeof *duplicates->slot);
+    duplicates->like = mpivf_pool_take(pool, capacity, sizeof *duplicates->like);
+    duplicates->count = mpivf_pool_take(pool, segments * capacity, sizeof *duplicates->count);
+}
+
+static size_t
+bytes_for(size_t capacity, size_t segments)
+{
+    struct mpivf_duplicates duplicates;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&duplicates, &pool, 0, capacity, segments);
+    return pool.bytes;
+}
+
 size_t
 mpivf_duplicates_query_bytes(size_t segments)
 {
-    size_t slots = 4; /* fewer, of 9 queries or more */
-    return slots * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) +
-           segments * sizeof(int64_t);
+    enum { MANY = 4097 }; /* one more than a power of two has the most slots for each */
+    return mpivf_pool_slope(bytes_for(MANY, segments), bytes_for(0, segments), MANY) + 1;
 }
 
 mpivf_status
 mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates,
                       size_t row_bytes, size_t capacity, size_t segments)
 {
-    static const char what[] = "the table of queries";
-    *duplicates = (struct mpivf_duplicates){.row_bytes = row_bytes,
-                                            .capacity = capacity,
-                                            .segments = segments,
-                                            .slots = slots_for(capacity)};
-    duplicates->hash = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->hash);
-    duplicates->slot = mpivf_alloc(ctx, what, duplicates->slots, sizeof *duplicates->slot);
-    duplicates->like = mpivf_alloc(ctx, what, capacity, sizeof *duplicates->like);
-    duplicates->count = mpivf_alloc(ctx, what, segments * capacity, sizeof *duplicates->count);
-    return duplicates->hash && duplicates->slot && duplicates->like && duplicates->count
-               ? MPIVF_OK
-               : MPIVF_MEMORY;
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the table of queries");
+    lay_out(duplicates, &pool, row_bytes, capacity, segments);
+    duplicates->pool = pool;
+    return mpivf_pool_status(&pool);
 }
 
 void
-mpivf_duplicates_clear(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates)
+mpivf_duplicates_clear(struct mpivf_duplicates *duplicates)
 {
-    mpivf_free(ctx, duplicates->hash);
-    mpivf_free(ctx, duplicates->slot);
-    mpivf_free(ctx, duplicates->like);
-    mpivf_free(ctx, duplicates->count);
+    mpivf_pool_clear(&duplicates->pool);
     memset(duplicates, 0, sizeof *duplicates);
 }
 

@@ -5,15 +5,16 @@
 #ifndef MPIVF_MEASURE_DUPLICATES_H
 #define MPIVF_MEASURE_DUPLICATES_H
 
-#include <mpivf/context.h>
+#include "base/pool.h"
 
 struct mpivf_duplicates {
     size_t row_bytes, queries, capacity, segments, slots;
-    const char *query; /* not owned, [queries] rows */
-    uint64_t *hash;    /* owned, [capacity] */
-    uint32_t *slot;    /* owned, [slots]: query + 1, 0 = free */
-    uint32_t *like;    /* owned, [capacity]: the first query that equals this one */
-    int64_t *count;    /* owned, [segments, capacity], of the first of its kind */
+    const char *query;      /* not owned, [queries] rows */
+    uint64_t *hash;         /* owned, [capacity] */
+    uint32_t *slot;         /* owned, [slots]: query + 1, 0 = free */
+    uint32_t *like;         /* owned, [capacity]: the first query that equals this one */
+    int64_t *count;         /* owned, [segments, capacity], of the first of its kind */
+    struct mpivf_pool pool; /* of what is owned */
 };
 
 /* Bytes of a query, at most. */
@@ -25,7 +26,7 @@ mpivf_status
 mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates,
                       size_t row_bytes, size_t capacity, size_t segments);
 void
-mpivf_duplicates_clear(struct mpivf_context *ctx, struct mpivf_duplicates *duplicates);
+mpivf_duplicates_clear(struct mpivf_duplicates *duplicates);
 
 /* Begin with these queries and no rows. */
 void

@@ -112,8 +112,8 @@ static void
 scanning_clear(struct scanning *s)
 {
     struct mpivf_context *ctx = s->scan->par->ctx;
-    mpivf_packed_queries_clear(ctx, &s->queries);
-    mpivf_packed_rows_clear(ctx, &s->packed);
+    mpivf_packed_queries_clear(&s->queries);
+    mpivf_packed_rows_clear(&s->packed);
     mpivf_free(ctx, s->row);
     for (int p = 0; p < MPIVF_PLANES; p++) {
         mpivf_free(ctx, s->buffer[p]);

@@ -130,8 +130,8 @@ search_block_all(struct searching *s, uint64_t first, uint64_t n)
         status = mpivf_rerank_all(par, &s->index, row, &found, &final, &s->progress);
     THEN(status, mpivf_gather_result_all(par, rerank ? &final : &found, &s->result, first,
                                          s->index.meta.metric));
-    mpivf_topk_clear(ctx, &found);
-    mpivf_topk_clear(ctx, &final);
+    mpivf_topk_clear(&found);
+    mpivf_topk_clear(&final);
     return status;
 }
 

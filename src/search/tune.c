@@ -90,7 +90,7 @@ mpivf_tune_probes_all(struct mpivf_scan *scan, const struct mpivf_query *query, 
     mpivf_free(ctx, row);
     mpivf_free(ctx, place);
     mpivf_free(ctx, count);
-    mpivf_topk_clear(ctx, &topk);
+    mpivf_topk_clear(&topk);
     mpivf_probes_clear(&chosen);
     return status;
 }

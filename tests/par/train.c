@@ -212,7 +212,7 @@ static void
 levels_are_samples(struct checks *t)
 {
     char path[128];
-    size_t little = 70000 + 36000 / (size_t)t->par.size;
+    size_t little = 65500 + 36000 / (size_t)t->par.size;
     make_file(t, path, ROWS);
     for (uint64_t seed = 0; seed < 4; seed++)
         check_levels(t, path, seed, seed % 2 ? little : SIZE_MAX);

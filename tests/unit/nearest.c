@@ -95,10 +95,10 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
     uint64_t computed = 0;
     for (int t = 0; t < THREADS; t++) {
         computed += tile[t].computed;
-        mpivf_tile_clear(&ctx, &tile[t]);
+        mpivf_tile_clear(&tile[t]);
     }
-    mpivf_packed_rows_clear(&ctx, &packed);
-    mpivf_packed_queries_clear(&ctx, &queries);
+    mpivf_packed_rows_clear(&packed);
+    mpivf_packed_queries_clear(&queries);
     free(centre);
     return computed;
 }
@@ -133,7 +133,7 @@ compare(struct scan scan, const struct mpivf_candidate *all, const char *what)
     for (size_t q = 0; q < QUERIES && scan.subset; q++)
         if (q % 3 == 1)
             assert_int_equal(topk.count[q], 0); /* was not asked */
-    mpivf_topk_clear(&ctx, &topk);
+    mpivf_topk_clear(&topk);
     free(block);
     free(want);
     return computed;

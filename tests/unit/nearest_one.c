@@ -84,9 +84,9 @@ scan_sets(const struct problem *p, const struct mpivf_scan_of *of, const struct 
         subset[i] = ROWS - 1 - i;
     mpivf_packed_rows_subset(&picked, &base, subset, ROWS - CUT);
     mpivf_nearest_one(&queries, of, &picked, best, tile);
-    mpivf_packed_queries_clear(&ctx, &queries);
-    mpivf_packed_rows_clear(&ctx, &base);
-    mpivf_packed_rows_clear(&ctx, &picked);
+    mpivf_packed_queries_clear(&queries);
+    mpivf_packed_rows_clear(&base);
+    mpivf_packed_rows_clear(&picked);
     free(centre);
 }
 
@@ -141,7 +141,7 @@ check(const struct problem *p, bool some)
                      interval[place].upper);
     }
     uint64_t computed = tile.computed;
-    mpivf_tile_clear(&ctx, &tile);
+    mpivf_tile_clear(&tile);
     return computed;
 }
 

@@ -43,8 +43,8 @@ check_filter(const struct problem *p, const struct mpivf_filter *filter)
     mpivf_packed_queries_fill(&pair.queries, p->query, QUERIES, p->centre);
     mpivf_packed_rows_fill(&pair.packed, p->row, ROWS, p->centre, NULL, 0);
     check_pair(p->what, &pair, p->distance);
-    mpivf_packed_rows_clear(&ctx, &pair.packed);
-    mpivf_packed_queries_clear(&ctx, &pair.queries);
+    mpivf_packed_rows_clear(&pair.packed);
+    mpivf_packed_queries_clear(&pair.queries);
 }
 
 /* Rows that the queries are, or nearly are: distances that are all rounding. */
@@ -215,8 +215,8 @@ bounds_are_narrow(void **state)
             if (!(width <= max[f] * size))
                 fail_msg("%s, %s: %g is too wide", mpivf_metric_name(metric), filter->name,
                          width / size);
-            mpivf_packed_rows_clear(&ctx, &pair.packed);
-            mpivf_packed_queries_clear(&ctx, &pair.queries);
+            mpivf_packed_rows_clear(&pair.packed);
+            mpivf_packed_queries_clear(&pair.queries);
         }
     free(row);
     free(query);
@@ -241,7 +241,7 @@ limits_that_are_not_finite(void **state)
                 assert_false(isnan(mpivf_prepare_limit(&queries, q, -1e300)));
                 assert_false(isnan(mpivf_prepare_limit(&queries, q, 0)));
             }
-            mpivf_packed_queries_clear(&ctx, &queries);
+            mpivf_packed_queries_clear(&queries);
         }
 }
 
@@ -288,8 +288,8 @@ rows_do_not_know_each_other(void **state)
                 assert_true(many.term[i] == INFINITY);
             mpivf_packed_rows_fill(&one, row, 0, centre, NULL, 0); /* none */
             assert_int_equal(one.rows, 0);
-            mpivf_packed_rows_clear(&ctx, &many);
-            mpivf_packed_rows_clear(&ctx, &one);
+            mpivf_packed_rows_clear(&many);
+            mpivf_packed_rows_clear(&one);
         }
     free(row);
     assert_int_equal(ctx.memory.used, 0);
@@ -309,11 +309,11 @@ memory_is_as_told(void **state)
             assert_ok(&ctx,
                       mpivf_packed_queries_init(&ctx, &queries, MPIVF_L2, mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
-            mpivf_packed_queries_clear(&ctx, &queries);
+            mpivf_packed_queries_clear(&queries);
             assert_ok(&ctx,
                       mpivf_packed_rows_init(&ctx, &packed, MPIVF_L2, mpivf_filter(f), dim, N));
             assert_true(ctx.memory.used <= N * mpivf_prepare_row_bytes(dim) + fixed);
-            mpivf_packed_rows_clear(&ctx, &packed);
+            mpivf_packed_rows_clear(&packed);
             assert_int_equal(ctx.memory.used, 0);
         }
 }

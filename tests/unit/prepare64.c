@@ -69,8 +69,8 @@ check_filter(const char *what, enum mpivf_metric metric, const struct mpivf_filt
     mpivf_packed_queries_fill_raw(&pair.queries, mpivf_raw_of(true, query), QUERIES, around);
     mpivf_packed_rows_fill_raw(&pair.packed, mpivf_raw_of(true, row), ROWS, around, NULL, 0);
     check_pair(what, &pair, distance);
-    mpivf_packed_rows_clear(&ctx, &pair.packed);
-    mpivf_packed_queries_clear(&ctx, &pair.queries);
+    mpivf_packed_rows_clear(&pair.packed);
+    mpivf_packed_queries_clear(&pair.queries);
 }
 
 /* Queries of one kind, rows of another; some queries are rows, and nearly rows. */
@@ -169,8 +169,8 @@ float32_values_are_float32_rows(void **state)
                                    NULL, 0);
         assert_memory_equal(a.term, b.term, ROWS * sizeof *a.term);
         assert_memory_equal(a.word, b.word, ROWS / MPIVF_PANEL * MPIVF_PANEL * a.steps * 4);
-        mpivf_packed_rows_clear(&ctx, &a);
-        mpivf_packed_rows_clear(&ctx, &b);
+        mpivf_packed_rows_clear(&a);
+        mpivf_packed_rows_clear(&b);
     }
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -212,8 +212,8 @@ bounds_are_narrow_at_an_offset(void **state)
                 if (!(width <= max[f] * 2 * DIM * 1e-6))
                     fail_msg("%s: %g is too wide", filter->name, width);
             }
-        mpivf_packed_rows_clear(&ctx, &pair.packed);
-        mpivf_packed_queries_clear(&ctx, &pair.queries);
+        mpivf_packed_rows_clear(&pair.packed);
+        mpivf_packed_queries_clear(&pair.queries);
     }
     free(row);
     free(query);

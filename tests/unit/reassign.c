@@ -67,7 +67,7 @@ begin(struct trial *t, enum mpivf_metric metric, int threads)
 static void
 end(struct trial *t)
 {
-    mpivf_packed_queries_clear(&ctx, &t->rows);
+    mpivf_packed_queries_clear(&t->rows);
     mpivf_coarse_clear(&t->coarse);
     assert_int_equal(ctx.memory.used, 0);
 }

@@ -63,9 +63,9 @@ check_subset(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t
         assert_ptr_equal(some_rows.raw.f32, row);
         assert_ptr_equal(some_rows.subset, subset);
     }
-    mpivf_packed_rows_clear(&ctx, &from);
-    mpivf_packed_rows_clear(&ctx, &some_rows);
-    mpivf_packed_rows_clear(&ctx, &whole);
+    mpivf_packed_rows_clear(&from);
+    mpivf_packed_rows_clear(&some_rows);
+    mpivf_packed_rows_clear(&whole);
     free(row);
     free(some);
     free(centre);
@@ -127,11 +127,11 @@ check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n
             assert_true(i >= n || one->distance == all[i].distance);
         }
     }
-    mpivf_tile_clear(&ctx, &tile);
-    mpivf_topk_clear(&ctx, &topk);
-    mpivf_packed_queries_clear(&ctx, &queries);
-    mpivf_packed_rows_clear(&ctx, &from);
-    mpivf_packed_rows_clear(&ctx, &some_rows);
+    mpivf_tile_clear(&tile);
+    mpivf_topk_clear(&topk);
+    mpivf_packed_queries_clear(&queries);
+    mpivf_packed_rows_clear(&from);
+    mpivf_packed_rows_clear(&some_rows);
 }
 
 static void

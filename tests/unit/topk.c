@@ -116,7 +116,7 @@ settle_keeps_k_and_sets_the_limit(void **state)
         assert_memory_equal(entry, want, kept * sizeof *entry);
         size_t other = (q + 1) % 3; /* is left alone */
         assert_int_equal(topk.count[other] + topk.tied[other], 0);
-        mpivf_topk_clear(&ctx, &topk);
+        mpivf_topk_clear(&topk);
     }
     assert_int_equal(ctx.memory.used, 0);
 }
@@ -163,7 +163,7 @@ any_order_of_arrival(void **state)
             mpivf_topk_reset(&topk);
             shuffle(entry, n, 10000 + 3 * round + order);
         }
-        mpivf_topk_clear(&ctx, &topk);
+        mpivf_topk_clear(&topk);
     }
     free(entry);
     assert_int_equal(ctx.memory.used, 0);
@@ -190,7 +190,7 @@ tighten_is_for_a_lower_limit(void **state)
     mpivf_topk_tighten(&topk, 0);
     assert_true(topk.limit[0] == 3);
     assert_int_equal(topk.tied[0], 4 + 39 - 20);
-    mpivf_topk_clear(&ctx, &topk);
+    mpivf_topk_clear(&topk);
 }
 
 static void
@@ -214,7 +214,7 @@ export_fills_up(void **state)
     mpivf_topk_reset(&topk);
     mpivf_topk_export(&topk, block);
     assert_int_equal(block[6].id, -1);
-    mpivf_topk_clear(&ctx, &topk);
+    mpivf_topk_clear(&topk);
 }
 
 /* ---- split into parts ---- */
@@ -244,7 +244,7 @@ make_split(struct split *split, const struct mpivf_candidate *entry, size_t n, u
     }
     for (size_t p = 0; p < PARTS; p++) {
         mpivf_topk_export(&topk[p], split->part + p * split->width);
-        mpivf_topk_clear(&ctx, &topk[p]);
+        mpivf_topk_clear(&topk[p]);
     }
     struct mpivf_candidate *half = room(n, sizeof *half);
     for (size_t q = 0; q < 2; q++) {
@@ -296,7 +296,7 @@ check_import(const struct split *split, uint64_t round)
     mpivf_topk_export(&topk, block);
     assert_block(block, split->want, k, round);
     assert_block(block + k + 1, split->want + k + 1, k, round);
-    mpivf_topk_clear(&ctx, &topk);
+    mpivf_topk_clear(&topk);
     free(block);
 }
 
@@ -344,8 +344,8 @@ imports_and_rows_mixed(void **state)
         }
         mpivf_topk_export(&topk, block);
         assert_block(block, want, k, round);
-        mpivf_topk_clear(&ctx, &topk);
-        mpivf_topk_clear(&ctx, &other);
+        mpivf_topk_clear(&topk);
+        mpivf_topk_clear(&other);
     }
 }
 
