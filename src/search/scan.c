@@ -23,27 +23,35 @@ struct scanning {
     int64_t *id;                /* plane 0 */
     float *row;                 /* owned: rows decoded */
     uint64_t list, end;
+    struct mpivf_pool pool;                   /* of buffer and row */
     struct mpivf_checksum *sum[MPIVF_PLANES]; /* owned: of the list at hand; NULL: unchecked */
 };
 
-static size_t
-row_bytes(const struct mpivf_index_meta *meta)
-{
-    return mpivf_codec_bytes(meta->codec, meta->dim) + meta->dim * sizeof(float) + sizeof(int64_t) +
-           mpivf_prepare_row_bytes(meta->dim);
-}
-
-static size_t
-buffer_rows(const struct mpivf_index_meta *meta)
+static void
+lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_meta *meta)
 {
     size_t rows = READ_BYTES / (meta->dim * sizeof(float));
-    return rows < 64 ? 64 : rows;
+    s->capacity = rows < 64 ? 64 : rows;
+    s->read = s->planes.code + s->planes.codes;
+    s->read_bytes = 0;
+    for (int p = 0; p < s->read; p++) {
+        size_t bytes = s->planes.plane[p].row_bytes;
+        s->read_bytes += bytes;
+        s->buffer[p] = mpivf_pool_take(pool, s->capacity, bytes);
+    }
+    s->id = s->buffer[0];
+    s->row = mpivf_pool_take(pool, s->capacity * meta->dim, sizeof *s->row);
 }
 
 size_t
 mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
 {
-    return buffer_rows(meta) * row_bytes(meta) + (meta->lists + 1) * sizeof(uint64_t) + 8192 +
+    struct scanning s = {.read = 0};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    mpivf_planes_of(meta, NULL, &s.planes);
+    lay_out(&s, &pool, meta);
+    return pool.bytes + s.capacity * mpivf_prepare_row_bytes(meta->dim) +
+           (meta->lists + 1) * sizeof(uint64_t) + 8192 +
            mpivf_prepare_fixed_bytes(meta->dim, threads);
 }
 
@@ -82,28 +90,18 @@ scanning_init(struct scanning *s, const float *row)
 {
     const struct mpivf_index_meta *meta = &s->scan->index->meta;
     struct mpivf_context *ctx = s->scan->par->ctx;
-    s->capacity = buffer_rows(meta);
     s->filter = mpivf_filter_best(meta->dim);
+    s->pool = mpivf_pool_taking(ctx, "the scan buffer");
     mpivf_planes_of(meta, &s->scan->index->layout, &s->planes);
-    s->read = s->planes.code + s->planes.codes;
-    mpivf_status status = mpivf_packed_queries_init(ctx, &s->queries, meta->metric, s->filter,
-                                                    meta->dim, s->chosen->queries);
+    lay_out(s, &s->pool, meta);
+    mpivf_status status = mpivf_pool_status(&s->pool);
+    THEN(status, mpivf_packed_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim,
+                                           s->chosen->queries));
     THEN(status,
          mpivf_packed_rows_init(ctx, &s->packed, meta->metric, s->filter, meta->dim, s->capacity));
     THEN(status, checksums_init(s));
     if (status)
         return status;
-    for (int p = 0; p < s->read; p++) {
-        size_t bytes = s->planes.plane[p].row_bytes;
-        s->read_bytes += bytes;
-        s->buffer[p] = mpivf_alloc(ctx, "the scan buffer", s->capacity, bytes);
-        if (s->buffer[p] == NULL)
-            return MPIVF_MEMORY;
-    }
-    s->id = s->buffer[0];
-    s->row = mpivf_alloc(ctx, "the scan buffer", s->capacity * meta->dim, sizeof *s->row);
-    if (!s->row)
-        return MPIVF_MEMORY;
     mpivf_packed_queries_fill(&s->queries, row, s->chosen->queries, s->scan->coarse->centre);
     return MPIVF_OK;
 }
@@ -114,11 +112,9 @@ scanning_clear(struct scanning *s)
     struct mpivf_context *ctx = s->scan->par->ctx;
     mpivf_packed_queries_clear(&s->queries);
     mpivf_packed_rows_clear(&s->packed);
-    mpivf_free(ctx, s->row);
-    for (int p = 0; p < MPIVF_PLANES; p++) {
-        mpivf_free(ctx, s->buffer[p]);
+    mpivf_pool_clear(&s->pool);
+    for (int p = 0; p < MPIVF_PLANES; p++)
         mpivf_checksum_destroy(ctx, &s->sum[p]);
-    }
 }
 
 static mpivf_status
