@@ -64,30 +64,30 @@ struct mpivf_context {
     void *note_arg;                            /* of both, not owned */
 };
 
-/* An empty context: one thread, no limit, no notes. Nothing to release. */
+/* An empty context: one thread, no limit, no notes. Nothing to release. Local. */
 void
 mpivf_context_init(struct mpivf_context *ctx);
 
 /*
  * Record a failure and return its status. The first text stays: what fails while cleaning up
- * does not hide the cause.
+ * does not hide the cause. Local.
  */
 mpivf_status
 mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Forget a failure that the caller has dealt with. */
+/* Forget a failure that the caller has dealt with. Local. */
 void
 mpivf_clear_error(struct mpivf_context *ctx);
 
-/* Hand a line to the context's note function, if it has one. */
+/* Hand a line to the context's note function, if it has one. Local. */
 void
 mpivf_note(struct mpivf_context *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
  * The same for what makes a result worth less than it looks, led by "warning: ": told also to who
- * wants no notes.
+ * wants no notes. Local.
  */
 void
 mpivf_warn(struct mpivf_context *ctx, const char *format, ...)
@@ -95,6 +95,7 @@ mpivf_warn(struct mpivf_context *ctx, const char *format, ...)
 
 /*
  * The exit code of a program that ended so: 0, 1 runtime, 2 usage, 3 below quality, 75 interrupted.
+ * Local.
  */
 int
 mpivf_exit_code(mpivf_status status);
@@ -107,40 +108,40 @@ mpivf_exit_code(mpivf_status status);
 void *
 mpivf_alloc(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
 
-/* The same, cleared. */
+/* The same, cleared. Local. */
 void *
 mpivf_alloc_zero(struct mpivf_context *ctx, const char *what, size_t count, size_t size);
 
-/* What an allocation of so many bytes takes of the budget. */
+/* What an allocation of so many bytes takes of the budget. Local. */
 size_t
 mpivf_alloc_bytes(size_t bytes);
 
 /*
  * Room for `more` behind the `count` elements of *array, of any pointer type, NULL at first: where
  * *room would not do it becomes a longer one, of twice the room or more. MPIVF_MEMORY; the old one
- * then stays. To be given back by the caller.
+ * then stays. To be given back by the caller. Local.
  */
 mpivf_status
 mpivf_grow(struct mpivf_context *ctx, const char *what, void *array, size_t count, size_t more,
            size_t size, size_t *room);
 
-/* Give back; NULL is fine. */
+/* Give back; NULL is fine. Local. */
 void
 mpivf_free(struct mpivf_context *ctx, void *memory);
 
-/* Count bytes that a library takes on our behalf, and count them no more. MPIVF_MEMORY. */
+/* Count bytes that a library takes on our behalf, and count them no more. MPIVF_MEMORY. Local. */
 mpivf_status
 mpivf_memory_reserve(struct mpivf_context *ctx, const char *what, size_t bytes);
 void
 mpivf_memory_release(struct mpivf_context *ctx, size_t bytes);
 
-/* Bytes the budget still has; SIZE_MAX without a limit. */
+/* Bytes the budget still has; SIZE_MAX without a limit. Local. */
 size_t
 mpivf_memory_left(const struct mpivf_context *ctx);
 
 /*
  * Fail for want of memory: `what` needs `bytes` beyond what is in use. The one text for that, with
- * the --memory that would do; `other` is another cure, or NULL. Returns MPIVF_MEMORY.
+ * the --memory that would do; `other` is another cure, or NULL. Returns MPIVF_MEMORY. Local.
  */
 mpivf_status
 mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, const char *other);
@@ -152,11 +153,14 @@ mpivf_memory_short(struct mpivf_context *ctx, const char *what, size_t bytes, co
 void
 mpivf_memory_credit(struct mpivf_context *ctx);
 
-/* Has more been taken than there is? Then the next plan fails, and nothing is to be read before. */
+/*
+ * Has more been taken than there is? Then the next plan fails, and nothing is to be read before.
+ * Local.
+ */
 bool
 mpivf_memory_lent(const struct mpivf_context *ctx);
 
-/* As mpivf_memory_plan; what does not fit is taken on credit where there is any. */
+/* As mpivf_memory_plan; what does not fit is taken on credit where there is any. Local. */
 mpivf_status
 mpivf_memory_ask(struct mpivf_context *ctx, const char *what, size_t need, const char *other);
 
@@ -166,19 +170,21 @@ mpivf_memory_settle(struct mpivf_context *ctx);
 
 /*
  * Bytes that a phase may plan with: what is left, and `max` at most unless it needs more. Fails as
- * above when less than `need` are left. `bytes` may be NULL.
+ * above when less than `need` are left. `bytes` may be NULL. Local.
  */
 mpivf_status
 mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size_t max,
                   const char *other, size_t *bytes);
 
-/* Largest resident set of this process so far, in bytes; 0 where the system does not tell. */
+/*
+ * Largest resident set of this process so far, in bytes; 0 where the system does not tell. Local.
+ */
 size_t
 mpivf_memory_resident(void);
 
 /*
  * A default for the limit of one of `processes` processes on this machine: 80 % of the smallest
- * of Slurm's grant, the cgroup's limit and the machine's memory.
+ * of Slurm's grant, the cgroup's limit and the machine's memory. Local.
  */
 size_t
 mpivf_memory_default(int processes);

@@ -56,7 +56,7 @@ mpivf_status
 mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *truth,
                  struct mpivf_eval_summary *summary);
 
-/* "ids", "ties", "distances" */
+/* "ids", "ties", "distances". Local. */
 const char *
 mpivf_eval_counted_name(enum mpivf_eval_counted counted);
 

@@ -99,10 +99,11 @@ mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf
 mpivf_status
 mpivf_index_unchanged_all(const struct mpivf_par *par, const struct mpivf_index *index);
 
+/* Nothing to release is fine. Local. */
 void
 mpivf_index_close(struct mpivf_index *index);
 
-/* Does it cover every row of its source? */
+/* Does it cover every row of its source? Local. */
 bool
 mpivf_index_complete(const struct mpivf_index *index);
 

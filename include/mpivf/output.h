@@ -57,18 +57,18 @@ mpivf_outputs_init(struct mpivf_outputs *outputs, const struct mpivf_par *par);
 void
 mpivf_outputs_read(struct mpivf_outputs *outputs, const char *name);
 
-/* Name a file to be written. NULL when it failed. */
+/* Name a file to be written. NULL when it failed. Local. */
 struct mpivf_output *
 mpivf_outputs_write(struct mpivf_outputs *outputs, const char *path);
 
 /*
  * The report of an output, given by mpivf_output_path. One that is there is replaced when it is a
- * report of ours, else, like any output, with `force` only.
+ * report of ours, else, like any output, with `force` only. Local.
  */
 struct mpivf_output *
 mpivf_outputs_report(struct mpivf_outputs *outputs, const char *of);
 
-/* The work folder of an output, NAME.KIND, in `scratch` or, when that is NULL, beside it. */
+/* The work folder of an output, NAME.KIND, in `scratch` or, when that is NULL, beside it. Local. */
 struct mpivf_output *
 mpivf_outputs_folder(struct mpivf_outputs *outputs, const char *of, const char *scratch,
                      const char *kind);
@@ -87,7 +87,10 @@ mpivf_outputs_declare_all(struct mpivf_outputs *outputs, bool force);
 void
 mpivf_outputs_end(struct mpivf_outputs *outputs);
 
-/* Where it is written, links followed: on rank 0; once declared, on every rank. NULL gives "". */
+/*
+ * Where it is written, links followed: on rank 0; once declared, on every rank. NULL gives "".
+ * Local.
+ */
 const char *
 mpivf_output_path(const struct mpivf_output *output);
 

@@ -48,7 +48,9 @@ mpivf_par_start_all(struct mpivf_par *par, int *argc, char ***argv, struct mpivf
 void
 mpivf_par_stop_all(struct mpivf_par *par);
 
-/* The rank this process was launched as, from the launcher's environment, before MPI starts. */
+/*
+ * The rank this process was launched as, from the launcher's environment, before MPI starts. Local.
+ */
 int
 mpivf_par_launched_rank(void);
 

@@ -91,11 +91,14 @@ mpivf_source_open_ids_all(struct mpivf_source *source, const struct mpivf_par *p
 void
 mpivf_source_close_all(struct mpivf_source *source);
 
-/* Bytes that one row takes in the buffer given to the read functions. */
+/* Bytes that one row takes in the buffer given to the read functions. Local. */
 size_t
 mpivf_source_row_bytes(const struct mpivf_source *source);
 
-/* Share number `part` (from 0) of `parts` even, contiguous runs of whole blocks. 0 rows is fine. */
+/*
+ * Share number `part` (from 0) of `parts` even, contiguous runs of whole blocks. 0 rows is fine.
+ * Local.
+ */
 struct mpivf_range
 mpivf_source_share(const struct mpivf_source *source, int part, int parts);
 

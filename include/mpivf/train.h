@@ -45,7 +45,7 @@ struct mpivf_train_summary {
     double decode_error; /* what they lost as they became float32, from 0 to 1 (codec/loss.h) */
 };
 
-/* Lists, with the default filled in. */
+/* Lists, with the default filled in. Local. */
 uint64_t
 mpivf_train_lists(const struct mpivf_train_options *options, uint64_t rows);
 

@@ -27,11 +27,11 @@ enum mpivf_type {
     MPIVF_TYPES
 };
 
-/* Bytes of one element. */
+/* Bytes of one element. Local. */
 size_t
 mpivf_type_size(enum mpivf_type type);
 
-/* "f16", "f32"... */
+/* "f16", "f32"... Local. */
 const char *
 mpivf_type_name(enum mpivf_type type);
 

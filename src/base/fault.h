@@ -47,10 +47,11 @@ enum mpivf_fault_site {
 };
 
 #ifdef MPIVF_FAULTS
+/* Does this pass of the site fail? Local. */
 bool
 mpivf_fault(const struct mpivf_context *ctx, enum mpivf_fault_site site);
 
-/* The bytes of MPIVF_FAULT_TAKEN; `measured` without it. */
+/* The bytes of MPIVF_FAULT_TAKEN; `measured` without it. Local. */
 size_t
 mpivf_fault_taken(size_t measured);
 #else

@@ -25,6 +25,7 @@ enum mpivf_purpose {
     MPIVF_FOR_PARTING  /* which ways equal seeds and the halves of a list go */
 };
 
+/* A hash of the three: 64 bits that look random. Local. */
 uint64_t
 mpivf_random(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter);
 
@@ -35,7 +36,9 @@ mpivf_random_way(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter)
     return (float)((double)mpivf_random(seed, purpose, counter) * 0x1p-63 - 1);
 }
 
-/* Bell-shaped, mean 0, variance 1, |x| <= 3.47: a sum of four uniforms, exact in every libm. */
+/*
+ * Bell-shaped, mean 0, variance 1, |x| <= 3.47: a sum of four uniforms, exact in every libm. Local.
+ */
 double
 mpivf_random_normal(uint64_t seed, enum mpivf_purpose purpose, uint64_t counter);
 
@@ -48,19 +51,20 @@ struct mpivf_random_order {
     unsigned half;            /* bits of either half */
 };
 
+/* An order of 0 .. n - 1, by seed and purpose. Local. */
 void
 mpivf_random_order_init(struct mpivf_random_order *order, uint64_t seed, enum mpivf_purpose purpose,
                         uint64_t n);
 
-/* Where `position` < n goes. */
+/* Where `position` < n goes. Local. */
 uint64_t
 mpivf_random_order_place(const struct mpivf_random_order *order, uint64_t position);
 
-/* The same for many, several times as fast: positions in, places out. */
+/* The same for many, several times as fast: positions in, places out. Local. */
 void
 mpivf_random_order_places(const struct mpivf_random_order *order, uint64_t *place, size_t count);
 
-/* The same for one value alone. */
+/* The same for one value alone. Local. */
 uint64_t
 mpivf_random_place(uint64_t seed, enum mpivf_purpose purpose, uint64_t n, uint64_t position);
 

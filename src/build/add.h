@@ -41,7 +41,7 @@ struct mpivf_added {
 
 /*
  * The least that adding rows to shards of this shape needs, the quantizer in it: what mpivf_add_all
- * does with; f64: rows come as float64, for an observer.
+ * does with; f64: rows come as float64, for an observer. Local.
  */
 size_t
 mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,

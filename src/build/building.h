@@ -32,7 +32,7 @@ struct mpivf_building {
 void
 mpivf_build_identity(const struct mpivf_building *b, char *text, size_t size);
 
-/* Is the set these very rows? A part that has none is covered by nothing. */
+/* Is the set these very rows? A part that has none is covered by nothing. Local. */
 bool
 mpivf_build_covers(const struct mpivf_range *set, uint64_t ranges, struct mpivf_range want);
 

@@ -16,7 +16,7 @@ struct mpivf_draw {
     const char *path;                     /* in whose folder it may spill */
 };
 
-/* Bytes of buffers while it reads, at least. */
+/* Bytes of buffers while it reads, at least. Local. */
 size_t
 mpivf_draw_bytes(const struct mpivf_source *source);
 

@@ -4,7 +4,7 @@
 
 #include "index/format.h"
 
-/* The least that a rank needs for so many inputs of this shape at once. */
+/* The least that a rank needs for so many inputs of this shape at once. Local. */
 size_t
 mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads);
 

@@ -16,11 +16,14 @@
 #include "build/draw.h"
 #include "index/coarse.h"
 
-/* How many rows to draw for each level, `wanted` in all. */
+/* How many rows to draw for each level, `wanted` in all. Local. */
 void
 mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE_LEVELS]);
 
-/* Bytes that training takes on a rank beside the sample: about lists x (21 dim + 600) on rank 0. */
+/*
+ * Bytes that training takes on a rank beside the sample: about lists x (21 dim + 600) on rank 0.
+ * Local.
+ */
 size_t
 mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads, bool root);
 

@@ -42,17 +42,19 @@ struct mpivf_lloyd {
     bool still;      /* set by the caller: assign and sum, but move no centroid */
 };
 
-/* Let go of the sums. The next iteration takes all rows for new. */
+/* Let go of the sums. The next iteration takes all rows for new. Local. */
 void
 mpivf_lloyd_forget(struct mpivf_lloyd *lloyd);
 
-/* Let go of what depends on the number of lists, and make room again after that has changed. */
+/*
+ * Let go of what depends on the number of lists, and make room again after that has changed. Local.
+ */
 void
 mpivf_lloyd_shed(struct mpivf_lloyd *lloyd);
 mpivf_status
 mpivf_lloyd_room(struct mpivf_lloyd *lloyd);
 
-/* On rank 0: the rows that each list had in the last iteration, [lists]. */
+/* On rank 0: the rows that each list had in the last iteration, [lists]. Local. */
 const int64_t *
 mpivf_lloyd_counts(const struct mpivf_lloyd *lloyd);
 
@@ -61,7 +63,7 @@ static const double MPIVF_LLOYD_ROUNDING = 1e-12;
 
 /*
  * On rank 0, of the rows of list l: the sum of their squared distances to the origin; and how many
- * of unit vectors have no direction and are zeros, as their squares tell.
+ * of unit vectors have no direction and are zeros, as their squares tell. Local.
  */
 double
 mpivf_lloyd_square(const struct mpivf_lloyd *lloyd, size_t l);
@@ -83,7 +85,7 @@ struct mpivf_lloyd_step {
 mpivf_status
 mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd);
 
-/* Bytes of it beside the sample's state. */
+/* Bytes of it beside the sample's state. Local. */
 size_t
 mpivf_lloyd_bytes(size_t lists, size_t dim, bool root);
 

@@ -6,7 +6,7 @@
 
 #include <mpivf/train.h>
 
-/* Bytes it takes on the disk. */
+/* Bytes it takes on the disk. Local. */
 uint64_t
 mpivf_model_bytes(uint64_t lists, uint64_t dim);
 

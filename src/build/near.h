@@ -25,11 +25,11 @@ mpivf_status
 mpivf_near_init_all(struct mpivf_near *near, const struct mpivf_par *par,
                     struct mpivf_coarse *coarse);
 
-/* Nothing to release is fine. */
+/* Nothing to release is fine. Local. */
 void
 mpivf_near_clear(struct mpivf_near *near);
 
-/* Bytes of it while it looks. */
+/* Bytes of it while it looks. Local. */
 size_t
 mpivf_near_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads);
 

@@ -50,6 +50,7 @@ struct mpivf_sample_block {
 
 /*
  * The fewest bytes that a sample of so many rows does with: a block in memory, the rest in a file.
+ * Local.
  */
 size_t
 mpivf_sample_min_bytes(size_t dim, size_t rows, int threads);
@@ -76,11 +77,11 @@ mpivf_sample_put(struct mpivf_sample *sample, enum mpivf_sample_level level, con
 mpivf_status
 mpivf_sample_ready(struct mpivf_sample *sample);
 
-/* Rows of the levels up to this one, of this rank. */
+/* Rows of the levels up to this one, of this rank. Local. */
 size_t
 mpivf_sample_rows(const struct mpivf_sample *sample, enum mpivf_sample_level level);
 
-/* The place of row i of mpivf_sample_rows. */
+/* The place of row i of mpivf_sample_rows. Local. */
 size_t
 mpivf_sample_place(const struct mpivf_sample *sample, size_t i);
 

@@ -16,7 +16,7 @@ struct mpivf_seeds {
     const uint64_t *first; /* [groups + 1]: group g has seeds first[g] .. first[g + 1] - 1 */
 };
 
-/* Bytes for so many seeds, where groups are not very uneven. */
+/* Bytes for so many seeds, where groups are not very uneven. Local. */
 size_t
 mpivf_seeds_bytes(size_t seeds, size_t dim, bool root);
 

@@ -33,7 +33,7 @@ struct mpivf_shard_buffer {
     struct mpivf_pool pool; /* of what is owned */
 };
 
-/* Bytes a row of capacity takes, and bytes beside the rows. */
+/* Bytes a row of capacity takes, and bytes beside the rows. Local. */
 size_t
 mpivf_shard_buffer_row_bytes(const struct mpivf_index_meta *meta);
 size_t
@@ -47,25 +47,28 @@ mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *bu
 void
 mpivf_shard_buffer_clear(struct mpivf_shard_buffer *buffer);
 
-/* Is there room for `rows` rows out of `ranges` ranges? */
+/* Is there room for `rows` rows out of `ranges` ranges? Local. */
 bool
 mpivf_shard_buffer_fits(const struct mpivf_shard_buffer *buffer, size_t rows, size_t ranges);
 
-/* Note that these ranges, whose rows have this checksum, are covered by what is put in. */
+/* Note that these ranges, whose rows have this checksum, are covered by what is put in. Local. */
 void
 mpivf_shard_buffer_cover(struct mpivf_shard_buffer *buffer, const struct mpivf_range *range,
                          size_t ranges, uint64_t rowsum);
 
-/* Encode and keep n rows; a row whose list is UINT32_MAX was rejected. */
+/* Encode and keep n rows; a row whose list is UINT32_MAX was rejected. Local. */
 void
 mpivf_shard_buffer_put(struct mpivf_shard_buffer *buffer, const float *row, size_t n,
                        const uint32_t *list, const int64_t *id);
 
-/* Write what is kept as a shard into `folder` and empty the buffer; nothing for an empty one. */
+/*
+ * Write what is kept as a shard into `folder` and empty the buffer; nothing for an empty one.
+ * Local.
+ */
 mpivf_status
 mpivf_shard_write(struct mpivf_shard_buffer *buffer, const char *folder);
 
-/* The same, a shard without rows of an empty one: a part of a job array may have none. */
+/* The same, a shard without rows of an empty one: a part of a job array may have none. Local. */
 mpivf_status
 mpivf_shard_write_any(struct mpivf_shard_buffer *buffer, const char *folder);
 

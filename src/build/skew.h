@@ -32,14 +32,16 @@ struct mpivf_difference {
     bool large;             /* far more than chance */
 };
 
-/* Memory: 8 bytes a list, and as much again while comparing. Release with mpivf_skew_clear. */
+/*
+ * Memory: 8 bytes a list, and as much again while comparing. Release with mpivf_skew_clear. Local.
+ */
 mpivf_status
 mpivf_skew_init(struct mpivf_context *ctx, struct mpivf_skew *skew, size_t lists);
 
 void
 mpivf_skew_clear(struct mpivf_skew *skew);
 
-/* Count n rows; UINT32_MAX is no list. */
+/* Count n rows; UINT32_MAX is no list. Local. */
 void
 mpivf_skew_count(struct mpivf_skew *skew, const uint32_t *list, size_t n);
 

@@ -42,11 +42,11 @@ mpivf_status
 mpivf_work_open_all(struct mpivf_work *work, const struct mpivf_par *par, const char *folder,
                     const struct mpivf_claim_rules *rules);
 
-/* Has an earlier run left a trained quantizer there? Asked before the folder is claimed. */
+/* Has an earlier run left a trained quantizer there? Asked before the folder is claimed. Local. */
 bool
 mpivf_work_has_model(const char *folder);
 
-/* Is this the name of a file that only a work folder has? */
+/* Is this the name of a file that only a work folder has? Local. */
 bool
 mpivf_work_owns(const char *name);
 
@@ -66,6 +66,7 @@ mpivf_work_restart_all(struct mpivf_work *work);
 mpivf_status
 mpivf_work_scan_all(struct mpivf_work *work);
 
+/* Nothing to release is fine. Local. */
 void
 mpivf_work_clear(struct mpivf_work *work);
 

@@ -120,15 +120,15 @@ struct mpivf_command {
 /* All of them, NULL at the end. */
 extern const struct mpivf_command *const mpivf_commands[];
 
-/* Add a value to the result. */
+/* Add a value to the result. Local. */
 void
 mpivf_call_set(struct mpivf_call *call, const char *name, json_t *value);
 
-/* Add a number to the result and to the report. */
+/* Add a number to the result and to the report. Local. */
 void
 mpivf_call_figure(struct mpivf_call *call, const char *name, double value);
 
-/* Name the last operand as the output, with a report beside it, and the others as inputs. */
+/* Name the last operand as the output, with a report beside it, and the others as inputs. Local. */
 struct mpivf_call_files {
     struct mpivf_output *output, *report;
 };
@@ -141,17 +141,17 @@ mpivf_call_name(struct mpivf_call *call, struct mpivf_call_files *files);
 mpivf_status
 mpivf_call_check_fan_in_all(const struct mpivf_call *call, uint64_t fan_in);
 
-/* Add how rows spread over lists. */
+/* Add how rows spread over lists. Local. */
 struct mpivf_list_sizes;
 void
 mpivf_list_sizes_show(struct mpivf_call *call, const struct mpivf_list_sizes *list_sizes);
 
-/* Add what a shard tells of its source. */
+/* Add what a shard tells of its source. Local. */
 struct mpivf_stamp;
 void
 mpivf_stamp_show(struct mpivf_call *call, const struct mpivf_stamp *stamp);
 
-/* Print a result, one "name value" a line. */
+/* Print a result, one "name value" a line. Local. */
 void
 mpivf_result_print(const json_t *result);
 

@@ -40,22 +40,23 @@ struct mpivf_codec {
 /* One for each kind; a file each. */
 extern const struct mpivf_codec mpivf_codec_f32, mpivf_codec_f16;
 
+/* By its kind. Local. */
 const struct mpivf_codec *
 mpivf_codec(enum mpivf_codec_kind kind);
 
-/* The name by number; NULL behind the last. */
+/* The name by number; NULL behind the last. Local. */
 const char *
 mpivf_codec_kind_name(int kind);
 
-/* By the name in a file; NULL when unknown. */
+/* By the name in a file; NULL when unknown. Local. */
 const struct mpivf_codec *
 mpivf_codec_find(const char *name);
 
-/* Bytes of the code of one row, in all planes. */
+/* Bytes of the code of one row, in all planes. Local. */
 size_t
 mpivf_codec_bytes(const struct mpivf_codec *codec, size_t dim);
 
-/* For planes with a value for each component: dim. */
+/* For planes with a value for each component: dim. Local. */
 size_t
 mpivf_codec_components(size_t dim);
 

@@ -29,13 +29,13 @@ struct mpivf_loss {
 
 /*
  * Add one row, filed under `centroid`, which lost `decoded` (a square) as it became float32.
- * `stored` is what its code stands for; NULL where that is the row.
+ * `stored` is what its code stands for; NULL where that is the row. Local.
  */
 void
 mpivf_loss_add(struct mpivf_loss *loss, enum mpivf_metric metric, const float *row,
                const float *stored, const float *centroid, double decoded, size_t dim);
 
-/* Add what was counted elsewhere, on another thread. */
+/* Add what was counted elsewhere, on another thread. Local. */
 void
 mpivf_loss_join(struct mpivf_loss *loss, const struct mpivf_loss *other);
 
@@ -43,15 +43,19 @@ mpivf_loss_join(struct mpivf_loss *loss, const struct mpivf_loss *other);
 void
 mpivf_loss_sum_all(const struct mpivf_par *par, struct mpivf_loss *loss);
 
-/* The share that an error takes whose squares, and those of the distances, add up to this. */
+/*
+ * The share that an error takes whose squares, and those of the distances, add up to this. Local.
+ */
 double
 mpivf_loss_share(double error, double distance);
 
-/* Is that worth a warning? */
+/* Is that worth a warning? Local. */
 bool
 mpivf_loss_matters(double share);
 
-/* Warn of rows that lost such a share as they became float32, if it is worth it. For rank 0. */
+/*
+ * Warn of rows that lost such a share as they became float32, if it is worth it. For rank 0. Local.
+ */
 void
 mpivf_loss_warn_decoded(struct mpivf_context *ctx, double share);
 

@@ -29,19 +29,20 @@ struct mpivf_coarse {
 /*
  * Room for `lists` centroids. They are set by the caller, then mpivf_coarse_ready. Memory:
  * 2 lists dim floats and a tile a thread. Release with mpivf_coarse_clear, also after failure.
+ * Local.
  */
 mpivf_status
 mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum mpivf_metric metric,
                   size_t lists, size_t dim);
 
-/* Bytes of it. */
+/* Bytes of it. Local. */
 size_t
 mpivf_coarse_bytes(size_t lists, size_t dim, int threads);
 
 void
 mpivf_coarse_clear(struct mpivf_coarse *coarse);
 
-/* Prepare after the centroids have changed: around their mean, or the centre that is set. */
+/* Prepare after the centroids have changed: around their mean, or the centre that is set. Local. */
 void
 mpivf_coarse_ready(struct mpivf_coarse *coarse);
 void
@@ -50,13 +51,13 @@ mpivf_coarse_refill(struct mpivf_coarse *coarse);
 /*
  * The `probes` nearest lists of each of n rows, nearest first, into list [n, probes];
  * distances too when `distance` is not NULL. probes <= lists. Scratch comes out of the budget:
- * mpivf_coarse_scratch bytes. All threads work. MPIVF_MEMORY.
+ * mpivf_coarse_scratch bytes. All threads work. MPIVF_MEMORY. Local.
  */
 mpivf_status
 mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size_t probes,
                    uint32_t *list, double *distance);
 
-/* The nearest list of each row: one probe. */
+/* The nearest list of each row: one probe. Local. */
 mpivf_status
 mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list,
                     double *distance);
@@ -67,7 +68,7 @@ mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uin
 
 /*
  * Room for rows to be prepared (mpivf_packed_queries_fill), around the centre of the quantizer; of
- * unit length, or zeros, for ip and cosine.
+ * unit length, or zeros, for ip and cosine. Local.
  */
 mpivf_status
 mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_packed_queries *rows, size_t dim,
@@ -75,7 +76,7 @@ mpivf_coarse_prepare(struct mpivf_context *ctx, struct mpivf_packed_queries *row
 
 /*
  * The nearest list of each row, list[i] being the one it has or MPIVF_COARSE_NONE; by ip and cosine
- * a row of zeros keeps the one it has. All threads work.
+ * a row of zeros keeps the one it has. All threads work. Local.
  */
 void
 mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_packed_queries *rows,
@@ -88,7 +89,7 @@ struct mpivf_candidates {
     const uint32_t *list;  /* those of group g are list[start[g]] .. list[start[g + 1] - 1] */
 };
 
-/* Room to compare with candidates, and its bytes. Cleared with the quantizer, or alone. */
+/* Room to compare with candidates, and its bytes. Cleared with the quantizer, or alone. Local. */
 mpivf_status
 mpivf_coarse_subsets_init(struct mpivf_coarse *coarse);
 size_t
@@ -99,17 +100,18 @@ mpivf_coarse_subsets_clear(struct mpivf_coarse *coarse);
 /*
  * For each row the nearest of the list it has and the candidates of its group, ties to the smaller
  * list. The rows of group g are order[start[g]] .. order[start[g + 1] - 1]. All threads work.
+ * Local.
  */
 void
 mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_candidates *candidates,
                             const struct mpivf_packed_queries *rows, const uint32_t *order,
                             const uint64_t *start, uint32_t *list);
 
-/* Bytes of scratch while probing. */
+/* Bytes of scratch while probing. Local. */
 size_t
 mpivf_coarse_scratch(enum mpivf_metric metric, size_t dim, int threads, size_t probes);
 
-/* A 64-bit mark of metric, shape and centroids. */
+/* A 64-bit mark of metric, shape and centroids. Local. */
 uint64_t
 mpivf_coarse_fingerprint(const struct mpivf_coarse *coarse);
 

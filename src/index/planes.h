@@ -24,17 +24,17 @@ struct mpivf_planes {
     struct mpivf_plane plane[MPIVF_PLANES]; /* 0 is /id */
 };
 
-/* Those of a file; offsets as in `layout`, NULL = none yet. */
+/* Those of a file; offsets as in `layout`, NULL = none yet. Local. */
 void
 mpivf_planes_of(const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
                 struct mpivf_planes *planes);
 
-/* Their names with commas between, as the attribute `planes` has them. */
+/* Their names with commas between, as the attribute `planes` has them. Local. */
 enum { MPIVF_PLANES_TEXT = 64 };
 void
 mpivf_planes_text(const struct mpivf_planes *planes, char text[MPIVF_PLANES_TEXT]);
 
-/* Bytes of a row in all of them. */
+/* Bytes of a row in all of them. Local. */
 size_t
 mpivf_planes_row_bytes(const struct mpivf_planes *planes);
 

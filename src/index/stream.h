@@ -33,7 +33,7 @@ mpivf_stream_init(struct mpivf_context *ctx, struct mpivf_stream *stream, struct
 void
 mpivf_stream_clear(struct mpivf_stream *stream);
 
-/* Reading: have the next row at hand; there must be one. */
+/* Reading: have the next row at hand; there must be one. Local. */
 mpivf_status
 mpivf_stream_next(struct mpivf_stream *stream);
 
@@ -51,15 +51,18 @@ mpivf_stream_advance(struct mpivf_stream *stream)
     stream->at++;
 }
 
-/* Writing: add a row, a pointer for each plane. */
+/* Writing: add a row, a pointer for each plane. Local. */
 mpivf_status
 mpivf_stream_put(struct mpivf_stream *stream, void *const *row);
 
-/* Writing: let everything reach the file. */
+/* Writing: let everything reach the file. Local. */
 mpivf_status
 mpivf_stream_flush(struct mpivf_stream *stream);
 
-/* A list ends before the row at hand (reading) or after the last one (writing): its checksum. */
+/*
+ * A list ends before the row at hand (reading) or after the last one (writing): its checksum.
+ * Local.
+ */
 uint64_t
 mpivf_stream_end_list(struct mpivf_stream *stream);
 

@@ -6,7 +6,7 @@
 
 struct mpivf_checksum; /* a running sum over pieces */
 
-/* NULL, with the error recorded, when memory is out. Release with mpivf_checksum_destroy. */
+/* NULL, with the error recorded, when memory is out. Release with mpivf_checksum_destroy. Local. */
 struct mpivf_checksum *
 mpivf_checksum_create(struct mpivf_context *ctx);
 
@@ -22,7 +22,7 @@ mpivf_checksum_add(struct mpivf_checksum *sum, const void *data, size_t bytes);
 uint64_t
 mpivf_checksum_value(const struct mpivf_checksum *sum);
 
-/* Of one piece of memory, in one go. */
+/* Of one piece of memory, in one go. Local. */
 uint64_t
 mpivf_checksum_of(const void *data, size_t bytes);
 

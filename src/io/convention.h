@@ -20,11 +20,11 @@ enum mpivf_convention { MPIVF_XBIN, MPIVF_IVECS, MPIVF_FVECS, MPIVF_CONVENTIONS 
 
 enum { MPIVF_CONVENTION_WORDS = 1 << 14 }; /* 4-byte words that are converted at a time */
 
-/* ".bin", ".ivecs", ".fvecs" */
+/* ".bin", ".ivecs", ".fvecs". Local. */
 const char *
 mpivf_convention_ending(enum mpivf_convention convention);
 
-/* Is it among `also`, bits of MPIVF_ALSO_? */
+/* Is it among `also`, bits of MPIVF_ALSO_? Local. */
 bool
 mpivf_convention_asked(enum mpivf_convention convention, int also);
 

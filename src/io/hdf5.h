@@ -129,13 +129,14 @@ mpivf_h5_matrix(struct mpivf_context *ctx, const char *path, const char *object,
 mpivf_status
 mpivf_h5_layout_bcast_all(const struct mpivf_par *par, struct mpivf_h5_layout **layout);
 
-/* NULL inside is fine. */
+/* NULL inside is fine. Local. */
 void
 mpivf_h5_layout_free(struct mpivf_context *ctx, struct mpivf_h5_layout **layout);
 
 /*
  * The rows of which a part was never written and reads as the fill value: chunks that do not exist,
  * rows that no source of a virtual dataset gives. Their number; `range` belongs to the layout.
+ * Local.
  */
 uint64_t
 mpivf_h5_layout_unwritten_rows(const struct mpivf_h5_layout *layout,

@@ -28,28 +28,28 @@
 
 /* ---- hdf5_type ---- */
 
-/* The type in a file; to be closed. */
+/* The type in a file; to be closed. Local. */
 hid_t
 mpivf_h5_type_of(enum mpivf_type type, bool big_endian);
 
-/* Which of our types a file's type is; false when none. */
+/* Which of our types a file's type is; false when none. Local. */
 bool
 mpivf_h5_type_ours(hid_t type, enum mpivf_type *ours, bool *swapped);
 
-/* "integers", "strings"... */
+/* "integers", "strings"... Local. */
 const char *
 mpivf_h5_type_class(hid_t type);
 
 /* ---- hdf5_error ---- */
 
-/* HDF5 prints nothing by itself; for each thread that uses it. */
+/* HDF5 prints nothing by itself; for each thread that uses it. Local. */
 void
 mpivf_h5_quiet(void);
 
 /*
  * Fail with `what` (a sentence without its end) and the innermost words of HDF5's error stack, or
  * a cure where the cause is a known one. The next HDF5 call clears the stack: call this first, and
- * close what is open afterwards. MPIVF_CORRUPT instead of `status` when the file is damaged.
+ * close what is open afterwards. MPIVF_CORRUPT instead of `status` when the file is damaged. Local.
  */
 mpivf_status
 mpivf_h5_fail(struct mpivf_context *ctx, mpivf_status status, const char *what, ...)
@@ -57,7 +57,7 @@ mpivf_h5_fail(struct mpivf_context *ctx, mpivf_status status, const char *what, 
 
 /* ---- hdf5_open ---- */
 
-/* Access lists for reading: caches that stay small. To be closed with H5Pclose. */
+/* Access lists for reading: caches that stay small. To be closed with H5Pclose. Local. */
 hid_t
 mpivf_h5_file_access(void);
 hid_t
@@ -66,16 +66,17 @@ mpivf_h5_dataset_access(size_t chunk_cache);
 /*
  * Open a file for reading by this process alone; a file of ours without HDF5's lock, which on a
  * network file system would meet the one that is held on it while it is written (io/output.h).
+ * Local.
  */
 mpivf_status
 mpivf_h5_open_file(struct mpivf_context *ctx, const char *path, bool ours, hid_t *file);
 
-/* Open a dataset; fails with what is there instead, or with where a link leads. */
+/* Open a dataset; fails with what is there instead, or with where a link leads. Local. */
 mpivf_status
 mpivf_h5_open_object(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
                      hid_t *dataset);
 
-/* The path of the file that holds an open object, which links may have led to. */
+/* The path of the file that holds an open object, which links may have led to. Local. */
 mpivf_status
 mpivf_h5_holder(struct mpivf_context *ctx, hid_t id, char path[MPIVF_PATH]);
 
@@ -84,6 +85,7 @@ mpivf_h5_holder(struct mpivf_context *ctx, hid_t id, char path[MPIVF_PATH]);
 /*
  * Which datasets of numbers an open file has, in words, for one who asked for `object` and did not
  * find it; and which is meant, where only one could hold what "train" (rows) or "id" (ids) does.
+ * Local.
  */
 void
 mpivf_h5_contents(hid_t file, const char *path, const char *object, char *text, size_t size);
@@ -92,16 +94,16 @@ mpivf_h5_contents(hid_t file, const char *path, const char *object, char *text, 
 
 /*
  * Positive when the path leads to an object, 0 when not or when it is MPIVF_PATH bytes long, which
- * no object has that is read; negative when the file is damaged.
+ * no object has that is read; negative when the file is damaged. Local.
  */
 htri_t
 mpivf_h5_exists(hid_t file, const char *object);
 
-/* The same as a failure that says which step is not there, or where a link leads. */
+/* The same as a failure that says which step is not there, or where a link leads. Local. */
 mpivf_status
 mpivf_h5_link_check(struct mpivf_context *ctx, hid_t file, const char *path, const char *object);
 
-/* Call `visit` with each file that links lead to on the way to the object. */
+/* Call `visit` with each file that links lead to on the way to the object. Local. */
 mpivf_status
 mpivf_h5_link_files(struct mpivf_context *ctx, hid_t file, const char *path, const char *object,
                     mpivf_visit_file visit, void *arg);
@@ -112,18 +114,18 @@ enum mpivf_h5_reference { MPIVF_H5_VIRTUAL, MPIVF_H5_LINKED };
 
 /*
  * The path of the HDF5 file that `name`, in a mapping or a link of `holder`, means. False when
- * there is none, and *why says why.
+ * there is none, and *why says why. Local.
  */
 bool
 mpivf_h5_resolve(const char *holder, enum mpivf_h5_reference kind, const char *name,
                  char path[MPIVF_PATH], const char **why);
 
-/* The path of external raw data; MPIVF_INPUT when it is too long. */
+/* The path of external raw data; MPIVF_INPUT when it is too long. Local. */
 mpivf_status
 mpivf_h5_resolve_raw(struct mpivf_context *ctx, const char *holder, const char *name,
                      char path[MPIVF_PATH]);
 
-/* The name of block number `block` of a mapping: %b is that number, %% is %. */
+/* The name of block number `block` of a mapping: %b is that number, %% is %. Local. */
 mpivf_status
 mpivf_h5_resolve_block(struct mpivf_context *ctx, const char *pattern, uint64_t block,
                        char name[MPIVF_PATH]);
@@ -171,7 +173,7 @@ struct mpivf_h5_layout {
     uint64_t hidden_chunk;         /* bytes of the largest chunk behind what HDF5 puts together */
 };
 
-/* Sort what was gathered, once all of it is there. */
+/* Sort what was gathered, once all of it is there. Local. */
 void
 mpivf_h5_layout_finish(struct mpivf_h5_layout *layout);
 
@@ -188,7 +190,7 @@ mpivf_status
 mpivf_h5_layout_unwritten(struct mpivf_context *ctx, struct mpivf_h5_layout *layout, uint64_t row,
                           uint64_t rows);
 
-/* Bytes of one chunk (clipped to the dataset) and of the chunks that a row lies in. */
+/* Bytes of one chunk (clipped to the dataset) and of the chunks that a row lies in. Local. */
 uint64_t
 mpivf_h5_layout_chunk(const struct mpivf_h5_leaf *leaf, size_t element);
 uint64_t
@@ -217,6 +219,7 @@ struct mpivf_h5_mapping {
 /*
  * Call `visit` with each mapping of a virtual dataset, block by block where names have a %b. The
  * first failure ends it. *simple tells, when not NULL, whether all are simple; `visit` may be NULL.
+ * Local.
  */
 mpivf_status
 mpivf_h5_virtual_list(struct mpivf_context *ctx, hid_t dataset,
@@ -227,7 +230,7 @@ mpivf_h5_virtual_list(struct mpivf_context *ctx, hid_t dataset,
 
 typedef mpivf_status (*mpivf_h5_visit_rows)(void *arg, uint64_t row, uint64_t rows);
 
-/* Call `visit` with runs of rows of `part` of which a part lies in chunks never written. */
+/* Call `visit` with runs of rows of `part` of which a part lies in chunks never written. Local. */
 mpivf_status
 mpivf_h5_unwritten_chunks(struct mpivf_context *ctx, hid_t dataset,
                           const struct mpivf_h5_leaf *leaf, const struct mpivf_h5_rectangle *part,
@@ -239,13 +242,14 @@ struct mpivf_h5_cover {
     hsize_t rows, columns;
 };
 
+/* Begin with nothing; add the rectangle of a mapping. Local. */
 void
 mpivf_h5_cover_begin(struct mpivf_h5_cover *cover, hid_t dataset);
 mpivf_status
 mpivf_h5_cover_add(struct mpivf_context *ctx, struct mpivf_h5_cover *cover,
                    const struct mpivf_h5_mapping *mapping);
 
-/* Call `visit` with runs of rows of which a part is not covered; *holes: are there any? */
+/* Call `visit` with runs of rows of which a part is not covered; *holes: are there any? Local. */
 mpivf_status
 mpivf_h5_cover_holes(struct mpivf_context *ctx, const struct mpivf_h5_cover *cover,
                      mpivf_h5_visit_rows visit, void *arg, bool *holes);
@@ -263,23 +267,24 @@ struct mpivf_h5_open {
 
 /*
  * Rows and columns that one transfer takes at most, `rows` whole chunks where there are any: few
- * enough chunks for the memory that HDF5 spends on each.
+ * enough chunks for the memory that HDF5 spends on each. Local.
  */
 void
 mpivf_h5_chunk_step(const struct mpivf_h5_leaf *leaf, size_t element, uint64_t *rows,
                     uint64_t *columns);
 
-/* Bytes that HDF5 takes itself for transfers from such a leaf. */
+/* Bytes that HDF5 takes itself for transfers from such a leaf. Local. */
 uint64_t
 mpivf_h5_chunk_memory(const struct mpivf_h5_leaf *leaf, size_t element);
 
-/* Bytes of chunks that HDF5 has to keep for transfers of whole chunks. */
+/* Bytes of chunks that HDF5 has to keep for transfers of whole chunks. Local. */
 size_t
 mpivf_h5_chunk_cache(const struct mpivf_h5_leaf *leaf, size_t element);
 
 /*
  * One transfer into rows that are `stride` elements apart; NULL takes part in a collective one
- * without an element. Negative on failure, with HDF5's error at hand.
+ * without an element. Negative on failure, with HDF5's error at hand. Collective, own status, in
+ * files opened by all ranks; else local.
  */
 herr_t
 mpivf_h5_chunk_transfer(const struct mpivf_h5_open *open, const struct mpivf_h5_rectangle *part,
@@ -287,7 +292,7 @@ mpivf_h5_chunk_transfer(const struct mpivf_h5_open *open, const struct mpivf_h5_
 
 /* ---- hdf5_read ---- */
 
-/* Read rows of a described dataset as elements of `type`, by this process alone. */
+/* Read rows of a described dataset as elements of `type`, by this process alone. Local. */
 mpivf_status
 mpivf_h5_read_local(struct mpivf_context *ctx, const struct mpivf_h5_layout *layout, hid_t type,
                     uint64_t columns, struct mpivf_range rows, void *data);

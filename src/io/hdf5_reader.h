@@ -36,24 +36,24 @@ struct mpivf_h5_reader {
 
 /* ---- hdf5_slot ---- */
 
-/* Take the memory of all slots and count what HDF5 takes itself. MPIVF_MEMORY. */
+/* Take the memory of all slots and count what HDF5 takes itself. MPIVF_MEMORY. Local. */
 mpivf_status
 mpivf_h5_slot_memory(struct mpivf_h5_reader *reader);
 
-/* Close what is open in a slot. */
+/* Close what is open in a slot. Local. */
 void
 mpivf_h5_slot_close(struct mpivf_h5_slot *slot);
 
-/* Open a leaf in a slot: its bytes, and by HDF5. */
+/* Open a leaf in a slot: its bytes, and by HDF5. Local. */
 mpivf_status
 mpivf_h5_slot_open(struct mpivf_h5_reader *reader, struct mpivf_h5_slot *slot,
                    const struct mpivf_h5_leaf *leaf);
 
-/* The slot of a leaf, which is opened when it is not; the one longest unused gives way. */
+/* The slot of a leaf, which is opened when it is not; the one longest unused gives way. Local. */
 mpivf_status
 mpivf_h5_slot_find(struct mpivf_h5_reader *reader, int64_t leaf, struct mpivf_h5_slot **found);
 
-/* Fail with HDF5's error and the rows that cannot be read. */
+/* Fail with HDF5's error and the rows that cannot be read. Local. */
 mpivf_status
 mpivf_h5_slot_fail(struct mpivf_h5_reader *reader, const struct mpivf_h5_slot *slot,
                    const struct mpivf_h5_rectangle *part);

@@ -44,15 +44,15 @@ mpivf_h5_survey_whole(struct mpivf_h5_survey *survey, hid_t file, const char *pa
 
 /* ---- hdf5_stored ---- */
 
-/* Look at a dataset that is not virtual. */
+/* Look at a dataset that is not virtual. Local. */
 mpivf_status
 mpivf_h5_stored_survey(struct mpivf_h5_level *level, hid_t create);
 
-/* What is wanted of a dataset is read from it as it is. */
+/* What is wanted of a dataset is read from it as it is. Local. */
 mpivf_status
 mpivf_h5_stored_add(struct mpivf_h5_level *level, hid_t create);
 
-/* Rows of the dataset that nobody wrote, as far as they are wanted. */
+/* Rows of the dataset that nobody wrote, as far as they are wanted. Local. */
 mpivf_status
 mpivf_h5_stored_unwritten(void *level, uint64_t row, uint64_t rows);
 

@@ -51,7 +51,7 @@ mpivf_inputs_unchanged_all(const struct mpivf_par *par, const struct mpivf_input
 mpivf_status
 mpivf_inputs_content_all(const struct mpivf_par *par, const char *path, uint64_t mark);
 
-/* Are these times of the same version? */
+/* Are these times of the same version? Local. */
 bool
 mpivf_inputs_same_time(int64_t a, int64_t b);
 

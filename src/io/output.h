@@ -27,7 +27,7 @@ struct mpivf_output {
     bool named, kept;         /* the partial has its name, or stays as it is */
 };
 
-/* Check all names, as mpivf_outputs_declare_all does first. For rank 0. */
+/* Check all names, as mpivf_outputs_declare_all does first. For rank 0. Local. */
 mpivf_status
 mpivf_outputs_check(struct mpivf_outputs *outputs, bool force);
 
@@ -35,18 +35,18 @@ mpivf_outputs_check(struct mpivf_outputs *outputs, bool force);
 mpivf_status
 mpivf_outputs_declare(struct mpivf_outputs *outputs, bool force);
 
-/* MPIVF_EXISTS when what is there may not be replaced. For rank 0. */
+/* MPIVF_EXISTS when what is there may not be replaced. For rank 0. Local. */
 mpivf_status
 mpivf_output_check(struct mpivf_context *ctx, const struct mpivf_output *output);
 
 /*
  * Look once more for one that was not there: a command that has just ended may have made it. As
- * mpivf_output_check. For rank 0.
+ * mpivf_output_check. For rank 0. Local.
  */
 mpivf_status
 mpivf_output_again(struct mpivf_context *ctx, struct mpivf_output *output, bool force);
 
-/* As mpivf_folder_space, where the output is written. */
+/* As mpivf_folder_space, where the output is written. Local. */
 mpivf_status
 mpivf_output_space(struct mpivf_context *ctx, const struct mpivf_output *output, uint64_t bytes,
                    const char *what);
@@ -58,17 +58,19 @@ mpivf_output_space(struct mpivf_context *ctx, const struct mpivf_output *output,
 mpivf_status
 mpivf_output_commit(struct mpivf_context *ctx, struct mpivf_output *output);
 
-/* Keep it under its partial name: others that belong to it could not get theirs. For rank 0. */
+/*
+ * Keep it under its partial name: others that belong to it could not get theirs. For rank 0. Local.
+ */
 void
 mpivf_output_withdraw(struct mpivf_output *output);
 
-/* Is `name` a partial of this output, by the exact pattern? */
+/* Is `name` a partial of this output, by the exact pattern? Local. */
 bool
 mpivf_output_owns(const struct mpivf_output *output, const char *name);
 
 /*
  * Remove NAME, a partial that an earlier run of this work left, unless it is none of these outputs'
- * or held. For rank 0.
+ * or held. For rank 0. Local.
  */
 mpivf_status
 mpivf_outputs_tidy(const struct mpivf_outputs *outputs, const char *name);

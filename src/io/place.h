@@ -15,29 +15,29 @@ struct mpivf_place {
     struct stat file, folder; /* when they are */
 };
 
-/* The last part of a path. */
+/* The last part of a path. Local. */
 const char *
 mpivf_place_name(const char *path);
 
-/* Look at `path`, links followed; `text` has to stay. */
+/* Look at `path`, links followed; `text` has to stay. Local. */
 void
 mpivf_place_look(struct mpivf_place *place, const char *text, const char *path);
 
-/* Are they the same file, or would they be if they were there? */
+/* Are they the same file, or would they be if they were there? Local. */
 bool
 mpivf_place_same(const struct mpivf_place *a, const struct mpivf_place *b);
 
-/* Is `a` a file in the folder `b`? */
+/* Is `a` a file in the folder `b`? Local. */
 bool
 mpivf_place_inside(const struct mpivf_place *a, const struct mpivf_place *b);
 
-/* Is the file of `place` still the one that was looked at, unchanged? */
+/* Is the file of `place` still the one that was looked at, unchanged? Local. */
 bool
 mpivf_place_unchanged(const struct mpivf_place *place, const char *path);
 
 /*
  * Follow `path` while it is a symbolic link, to something that need not be there; into MPIVF_PATH
- * bytes. MPIVF_IO when the links never end.
+ * bytes. MPIVF_IO when the links never end. Local.
  */
 mpivf_status
 mpivf_place_follow(struct mpivf_context *ctx, const char *path, char *target);

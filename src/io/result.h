@@ -41,7 +41,7 @@ mpivf_status
 mpivf_result_write(const struct mpivf_result *result, struct mpivf_output *output,
                    const char *kind);
 
-/* Bytes its files take on the disk, about. */
+/* Bytes its files take on the disk, about. Local. */
 uint64_t
 mpivf_result_bytes(uint64_t queries, uint64_t k, int also);
 
@@ -75,11 +75,11 @@ struct mpivf_result_writer {
     uint32_t *word;                     /* owned, scratch of the conventions */
 };
 
-/* How many files a result is. */
+/* How many files a result is. Local. */
 int
 mpivf_result_outputs(int also);
 
-/* Bytes of a path without a final .h5 or .hdf5; a name is more than an ending. */
+/* Bytes of a path without a final .h5 or .hdf5; a name is more than an ending. Local. */
 int
 mpivf_result_stem(const char *path);
 

@@ -23,7 +23,7 @@ struct mpivf_result_reader {
     bool exact;        /* the file says: distances are to the very rows */
 };
 
-/* The name that ann-benchmarks has for a metric. */
+/* The name that ann-benchmarks has for a metric. Local. */
 const char *
 mpivf_result_distance(enum mpivf_metric metric);
 

@@ -4,16 +4,16 @@
 
 #include <stddef.h>
 
-/* To be called before the first product, from one thread; again does no harm. */
+/* To be called before the first product, from one thread; again does no harm. Local. */
 void
 mpivf_blas_init(void);
 
-/* out[i * stride + j] = <a_i, b_j>, a [n, dim], b [m, dim], all row-major. */
+/* out[i * stride + j] = <a_i, b_j>, a [n, dim], b [m, dim], all row-major. Local. */
 void
 mpivf_blas_products(const float *a, size_t n, const float *b, size_t m, size_t dim, float *out,
                     size_t stride);
 
-/* The processor core the library chose ("SkylakeX"). */
+/* The processor core the library chose ("SkylakeX"). Local. */
 const char *
 mpivf_blas_core(void);
 

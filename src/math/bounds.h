@@ -19,12 +19,12 @@ struct mpivf_rounded {
     double residual; /* its length, at most */
 };
 
-/* Those of query i, whose work row has this square. */
+/* Those of query i, whose work row has this square. Local. */
 void
 mpivf_bounds_query(struct mpivf_packed_queries *queries, size_t i, const float *work,
                    struct mpivf_raw centre, double square, struct mpivf_rounded rounded);
 
-/* Those of packed row i. */
+/* Those of packed row i. Local. */
 void
 mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
                  struct mpivf_rounded rounded);

@@ -26,7 +26,7 @@ struct mpivf_choose {
     size_t queries, rows;                /* of the sample; MPIVF_CHOOSE_* are taken at most */
 };
 
-/* Bytes that choosing by so many rows takes for a while, and finding a rate. */
+/* Bytes that choosing by so many rows takes for a while, and finding a rate. Local. */
 size_t
 mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads);
 size_t
@@ -37,7 +37,10 @@ mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
                     struct mpivf_choice *choice);
 
-/* Operations (a multiply-add is two) a second of one thread of this filter on data in its cache. */
+/*
+ * Operations (a multiply-add is two) a second of one thread of this filter on data in its cache.
+ * Local.
+ */
 mpivf_status
 mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim,
                   double *rate);

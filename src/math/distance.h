@@ -17,28 +17,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* As enum mpivf_metric says. `query_square` is <q, q>, used by cosine only. */
+/* As enum mpivf_metric says. `query_square` is <q, q>, used by cosine only. Local. */
 double
 mpivf_distance(enum mpivf_metric metric, const float *query, double query_square, const float *row,
                size_t dim);
 
-/* <x, x> in the same arithmetic. */
+/* <x, x> in the same arithmetic. Local. */
 double
 mpivf_square(const float *row, size_t dim);
 
-/* Are all values finite? */
+/* Are all values finite? Local. */
 bool
 mpivf_finite(const float *row, size_t dim);
 
-/* out = row / |row|, rounded; a zero row stays zero. May be in place. */
+/* out = row / |row|, rounded; a zero row stays zero. May be in place. Local. */
 void
 mpivf_normalise(const float *row, size_t dim, float *out);
 
-/* out = row x factor, rounded once to float32. */
+/* out = row x factor, rounded once to float32. Local. */
 void
 mpivf_scale(const float *row, size_t dim, double factor, float *out);
 
-/* What users see: the square root for l2, the canonical value otherwise. */
+/* What users see: the square root for l2, the canonical value otherwise. Local. */
 double
 mpivf_distance_shown(enum mpivf_metric metric, double distance);
 
@@ -63,7 +63,7 @@ mpivf_raw_at(struct mpivf_raw raw, size_t values)
                    : (struct mpivf_raw){raw.f32 + values, NULL};
 }
 
-/* The same for rows of either type, both of one. */
+/* The same for rows of either type, both of one. Local. */
 double
 mpivf_raw_distance(enum mpivf_metric metric, struct mpivf_raw query, double query_square,
                    struct mpivf_raw row, size_t dim);
@@ -73,7 +73,7 @@ mpivf_raw_square(struct mpivf_raw row, size_t dim);
 /*
  * Can its distances be computed? Values are finite, and of float64 the sum of their squares is at
  * most 2^1020, so that no distance overflows: values up to 1e150 or so. Squares of values below
- * 1e-162 are 0 in float64, and so are they here.
+ * 1e-162 are 0 in float64, and so are they here. Local.
  */
 bool
 mpivf_raw_good(struct mpivf_raw row, size_t dim);

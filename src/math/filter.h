@@ -52,27 +52,27 @@ enum {
     MPIVF_FILTERS
 };
 
-/* Filter number i. */
+/* Filter number i. Local. */
 const struct mpivf_filter *
 mpivf_filter(int i);
 
-/* Can this processor run it, for rows of this many values? */
+/* Can this processor run it, for rows of this many values? Local. */
 bool
 mpivf_filter_runs(const struct mpivf_filter *filter, size_t dim);
 
-/* The one that runs and that MPIVF_FILTER=int8|int16|float32|sgemm names; NULL = none. */
+/* The one that runs and that MPIVF_FILTER=int8|int16|float32|sgemm names; NULL = none. Local. */
 const struct mpivf_filter *
 mpivf_filter_forced(size_t dim);
 
-/* The filter with the highest rate, or the one that is forced. */
+/* The filter with the highest rate, or the one that is forced. Local. */
 const struct mpivf_filter *
 mpivf_filter_best(size_t dim);
 
-/* Its loops on the instruction set in use; NULL for sgemm. */
+/* Its loops on the instruction set in use; NULL for sgemm. Local. */
 mpivf_compare
 mpivf_filter_compare(const struct mpivf_filter *filter);
 
-/* Its operations cost about so many of int8's, on the instruction set in use. */
+/* Its operations cost about so many of int8's, on the instruction set in use. Local. */
 double
 mpivf_filter_cost(const struct mpivf_filter *filter);
 

@@ -5,7 +5,7 @@
 #include "io/result.h"
 #include "math/topk.h"
 
-/* Bytes a query takes while gathering. */
+/* Bytes a query takes while gathering. Local. */
 size_t
 mpivf_gather_query_bytes(size_t k);
 

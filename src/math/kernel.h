@@ -92,13 +92,13 @@ struct mpivf_kernel {
     mpivf_compare compare32;
 };
 
-/* The set in use. The first call chooses; make it before threads start. */
+/* The set in use. The first call chooses; make it before threads start. Local. */
 const struct mpivf_kernel *
 mpivf_kernel(void);
 
 enum { MPIVF_KERNELS = 4 }; /* instruction sets, at most */
 
-/* Set number i, fastest last, NULL past the end or where this processor cannot run it. */
+/* Set number i, fastest last, NULL past the end or where this processor cannot run it. Local. */
 const struct mpivf_kernel *
 mpivf_kernel_at(int i);
 

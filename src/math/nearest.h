@@ -23,12 +23,13 @@ struct mpivf_tile {
     struct mpivf_pool pool;  /* of what is owned */
 };
 
+/* Release with mpivf_tile_clear, also after failure. Local. */
 mpivf_status
 mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim);
 void
 mpivf_tile_clear(struct mpivf_tile *tile);
 
-/* Bytes of a tile. */
+/* Bytes of a tile. Local. */
 size_t
 mpivf_tile_bytes(size_t dim);
 
@@ -41,7 +42,7 @@ struct mpivf_scan_of {
 
 /*
  * Compare the queries of `of` with all packed rows and update topk. One thread; different queries
- * may be scanned at the same time by others.
+ * may be scanned at the same time by others. Local.
  */
 void
 mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
@@ -57,6 +58,7 @@ struct mpivf_interval {
     bool computed;
 };
 
+/* That of two rows, from their values. Local. */
 struct mpivf_interval
 mpivf_nearest_interval(const float *query, const float *row, size_t dim);
 
@@ -73,13 +75,14 @@ struct mpivf_best {
 /*
  * The same for the nearest row alone. Ids are numbers in packed->raw. What a query comes with saves
  * work: what is farther is not computed. For l2 and float32 rows only; `of->own` is not used.
+ * Local.
  */
 void
 mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
                   const struct mpivf_packed_rows *packed, const struct mpivf_best *best,
                   struct mpivf_tile *tile);
 
-/* mpivf_nearest_scan with `threads` threads, `tile` one for each. */
+/* mpivf_nearest_scan with `threads` threads, `tile` one for each. Local. */
 void
 mpivf_nearest_scan_threads(const struct mpivf_packed_queries *queries,
                            const struct mpivf_scan_of *of, const struct mpivf_packed_rows *packed,

@@ -106,15 +106,15 @@ struct mpivf_packed_rows {
     struct mpivf_pool pool; /* of what is owned */
 };
 
-/* Bytes a row takes on either side at most, raw rows not counted. */
+/* Bytes a row takes on either side at most, raw rows not counted. Local. */
 size_t
 mpivf_prepare_row_bytes(size_t dim);
 
-/* Bytes a query takes for this filter. */
+/* Bytes a query takes for this filter. Local. */
 size_t
 mpivf_prepare_query_bytes(const struct mpivf_filter *filter, size_t dim);
 
-/* Bytes that both sides together take beside their rows. */
+/* Bytes that both sides together take beside their rows. Local. */
 size_t
 mpivf_prepare_fixed_bytes(size_t dim, int threads);
 
@@ -125,7 +125,7 @@ mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries
 void
 mpivf_packed_queries_clear(struct mpivf_packed_queries *queries);
 
-/* Rows are prepared with ctx->threads threads. */
+/* Rows are prepared with ctx->threads threads. Local. */
 mpivf_status
 mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *packed,
                        enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
@@ -135,7 +135,7 @@ mpivf_packed_rows_clear(struct mpivf_packed_rows *packed);
 
 /*
  * Take over `rows` raw rows (kept by the caller while in use). The same centre on both sides; rows
- * and centre, on both sides, of one type.
+ * and centre, on both sides, of one type. Local.
  */
 void
 mpivf_packed_queries_fill_raw(struct mpivf_packed_queries *queries, struct mpivf_raw raw,
@@ -163,18 +163,20 @@ mpivf_packed_rows_fill(struct mpivf_packed_rows *packed, const float *raw, size_
 
 /*
  * Take over n of the rows that `from`, of the same shape and filter, has prepared; `subset` is kept
- * by the caller while in use. A row's id is its number in `from`.
+ * by the caller while in use. A row's id is its number in `from`. Local.
  */
 void
 mpivf_packed_rows_subset(struct mpivf_packed_rows *packed, const struct mpivf_packed_rows *from,
                          const uint32_t *subset, size_t n);
 
-/* Put query q into place i of a group, for rows of at most that distance. */
+/* Put query q into place i of a group, for rows of at most that distance. Local. */
 void
 mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double limit,
                     struct mpivf_group *group, size_t i);
 
-/* The largest value of the filter's comparison that a distance of at most `limit` can have. */
+/*
+ * The largest value of the filter's comparison that a distance of at most `limit` can have. Local.
+ */
 float
 mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double limit);
 
@@ -185,6 +187,7 @@ mpivf_prepare_lower(const struct mpivf_packed_queries *queries, size_t q, float 
     return (double)value + queries->bound[q].shift - queries->bound[q].error;
 }
 
+/* The same from above; it depends on the row too. Local. */
 double
 mpivf_prepare_upper(const struct mpivf_packed_queries *queries, size_t q,
                     const struct mpivf_packed_rows *packed, size_t row, float value);

@@ -25,7 +25,7 @@ struct mpivf_topk {
     struct mpivf_pool pool;        /* of what is owned */
 };
 
-/* Bytes that a query takes. */
+/* Bytes that a query takes. Local. */
 size_t
 mpivf_topk_query_bytes(size_t k);
 
@@ -36,11 +36,11 @@ mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queri
 void
 mpivf_topk_clear(struct mpivf_topk *topk);
 
-/* Forget all entries. */
+/* Forget all entries. Local. */
 void
 mpivf_topk_reset(struct mpivf_topk *topk);
 
-/* Keep the k best of query q, set its limit and count the ties that go. */
+/* Keep the k best of query q, set its limit and count the ties that go. Local. */
 void
 mpivf_topk_settle(struct mpivf_topk *topk, size_t q);
 
@@ -55,27 +55,27 @@ mpivf_topk_add(struct mpivf_topk *topk, size_t q, double distance, int64_t id)
         mpivf_topk_settle(topk, q);
 }
 
-/* Settle when that brings the limit down enough to be worth it: after a batch of rows. */
+/* Settle when that brings the limit down enough to be worth it: after a batch of rows. Local. */
 void
 mpivf_topk_tighten(struct mpivf_topk *topk, size_t q);
 
-/* Put the k smallest of n entries first, in no order. Expected linear. */
+/* Put the k smallest of n entries first, in no order. Expected linear. Local. */
 void
 mpivf_topk_select(struct mpivf_candidate *entry, size_t n, size_t k);
 
-/* Sort entries. */
+/* Sort entries. Local. */
 void
 mpivf_topk_sort(struct mpivf_candidate *entry, size_t n);
 
 /*
  * The entries as a block that can be joined and stored: [queries, k + 1], the k best sorted,
  * missing ones with id -1 and an infinite distance; the last has the k-th distance and, as id, the
- * number of rows beyond the k that are at that distance.
+ * number of rows beyond the k that are at that distance. Local.
  */
 void
 mpivf_topk_export(struct mpivf_topk *topk, struct mpivf_candidate *block);
 
-/* Offer query q one row of such a block, over other rows. */
+/* Offer query q one row of such a block, over other rows. Local. */
 void
 mpivf_topk_import(struct mpivf_topk *topk, size_t q, const struct mpivf_candidate *row);
 
@@ -84,7 +84,7 @@ struct mpivf_topk_block {
     struct mpivf_candidate *scratch; /* [k] */
 };
 
-/* For mpivf_tree_all: join two such blocks, over different rows, into the first. */
+/* For mpivf_tree_all: join two such blocks, over different rows, into the first. Local. */
 void
 mpivf_topk_join(void *arg, void *data, const void *other);
 

@@ -45,7 +45,7 @@ struct mpivf_accumulator {
     bool saved;  /* all of this is in checkpoints */
 };
 
-/* Bytes of buffers: for each query at a time, for each row of a batch, and beside them. */
+/* Bytes of buffers: for each query at a time, for each row of a batch, and beside them. Local. */
 size_t
 mpivf_accumulator_query_bytes(const struct mpivf_accumulator_shape *shape);
 size_t
@@ -53,7 +53,7 @@ mpivf_accumulator_row_bytes(const struct mpivf_accumulator_shape *shape);
 size_t
 mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int threads);
 
-/* Those of them that the first rows make, for a shape with its capacity and batch. */
+/* Those of them that the first rows make, for a shape with its capacity and batch. Local. */
 size_t
 mpivf_accumulator_later_bytes(const struct mpivf_accumulator_shape *shape, int threads);
 
@@ -64,7 +64,7 @@ mpivf_accumulator_init(struct mpivf_context *ctx, struct mpivf_accumulator *accu
 void
 mpivf_accumulator_clear(struct mpivf_accumulator *accumulator);
 
-/* Begin with queries [first, first + n), whose rows the caller keeps, and no base rows. */
+/* Begin with queries [first, first + n), whose rows the caller keeps, and no base rows. Local. */
 void
 mpivf_accumulator_begin(struct mpivf_accumulator *accumulator, uint64_t first, uint64_t n,
                         const void *query, const int64_t *own);
@@ -96,15 +96,15 @@ mpivf_status
 mpivf_accumulator_cover(struct mpivf_accumulator *accumulator, const struct mpivf_range *range,
                         size_t ranges, uint64_t rowsum);
 
-/* The segment of a row; `segments` when it is in none. */
+/* The segment of a row; `segments` when it is in none. Local. */
 size_t
 mpivf_accumulator_segment(const struct mpivf_accumulator_shape *shape, uint64_t number);
 
-/* The answers, to be written or read. */
+/* The answers, to be written or read. Local. */
 struct mpivf_answers
 mpivf_accumulator_answers(struct mpivf_accumulator *accumulator);
 
-/* Canonical distances computed so far. */
+/* Canonical distances computed so far. Local. */
 uint64_t
 mpivf_accumulator_computed(const struct mpivf_accumulator *accumulator);
 

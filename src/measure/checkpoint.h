@@ -70,11 +70,11 @@ mpivf_status
 mpivf_checkpoint_head(struct mpivf_context *ctx, const char *path,
                       struct mpivf_checkpoint *checkpoint, bool *good);
 
-/* Remove one; not there is fine. */
+/* Remove one; not there is fine. Local. */
 mpivf_status
 mpivf_checkpoint_remove(struct mpivf_context *ctx, const char *folder, const char *name);
 
-/* Is this the name of a file that only this folder has? */
+/* Is this the name of a file that only this folder has? Local. */
 bool
 mpivf_checkpoint_owns(const char *name);
 

@@ -17,7 +17,7 @@ struct mpivf_duplicates {
     struct mpivf_pool pool; /* of what is owned */
 };
 
-/* Bytes of a query, at most. */
+/* Bytes of a query, at most. Local. */
 size_t
 mpivf_duplicates_query_bytes(size_t segments);
 
@@ -28,11 +28,11 @@ mpivf_duplicates_init(struct mpivf_context *ctx, struct mpivf_duplicates *duplic
 void
 mpivf_duplicates_clear(struct mpivf_duplicates *duplicates);
 
-/* Begin with these queries and no rows. */
+/* Begin with these queries and no rows. Local. */
 void
 mpivf_duplicates_reset(struct mpivf_duplicates *duplicates, const void *query, size_t queries);
 
-/* Count rows of a segment. */
+/* Count rows of a segment. Local. */
 void
 mpivf_duplicates_rows(struct mpivf_duplicates *duplicates, size_t segment, const void *row,
                       size_t rows, int threads);
@@ -44,7 +44,7 @@ mpivf_duplicates_of(const struct mpivf_duplicates *duplicates, size_t segment, s
     return duplicates->count[segment * duplicates->capacity + duplicates->like[q]];
 }
 
-/* Add what was counted elsewhere, over other rows. */
+/* Add what was counted elsewhere, over other rows. Local. */
 void
 mpivf_duplicates_add(struct mpivf_duplicates *duplicates, size_t segment, size_t q, int64_t count);
 

@@ -69,11 +69,11 @@ mpivf_request_or_large(const struct mpivf_request *request)
     return request->f64 ? " or is beyond 1e150" : "";
 }
 
-/* Bytes of a row of `source`, of the base or the queries, as it is read. */
+/* Bytes of a row of `source`, of the base or the queries, as it is read. Local. */
 size_t
 mpivf_request_row_bytes(const struct mpivf_request *request, const struct mpivf_source *source);
 
-/* A 64-bit mark of everything that is asked; in the outputs. Never 0. */
+/* A 64-bit mark of everything that is asked; in the outputs. Never 0. Local. */
 uint64_t
 mpivf_request_mark(const struct mpivf_request *request);
 
@@ -84,11 +84,11 @@ mpivf_request_place(const struct mpivf_request *request, uint64_t i)
     return mpivf_source_spread(request->query.rows, request->queries, i);
 }
 
-/* The outputs for prefix s, the HDF5 file first. */
+/* The outputs for prefix s, the HDF5 file first. Local. */
 struct mpivf_output *const *
 mpivf_request_outputs(const struct mpivf_request *request, size_t s);
 
-/* What mpivf_request_load_all takes for a query. */
+/* What mpivf_request_load_all takes for a query. Local. */
 size_t
 mpivf_request_query_bytes(const struct mpivf_request *request);
 

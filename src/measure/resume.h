@@ -23,7 +23,10 @@ struct mpivf_resume {
     uint64_t query_rowsum;            /* checksum of the queries of the pass */
 };
 
-/* The shape of the passes of a request, but for capacity and batch: the budget decides those. */
+/*
+ * The shape of the passes of a request, but for capacity and batch: the budget decides those.
+ * Local.
+ */
 struct mpivf_accumulator_shape
 mpivf_resume_shape(const struct mpivf_request *request);
 
@@ -69,11 +72,14 @@ mpivf_resume_take_over_all(struct mpivf_resume *resume, bool *again);
 mpivf_status
 mpivf_resume_save(struct mpivf_resume *resume);
 
-/* Is it time to? After `every` seconds; saving takes at most 2 % of the run time. */
+/* Is it time to? After `every` seconds; saving takes at most 2 % of the run time. Local. */
 bool
 mpivf_resume_due(const struct mpivf_resume *resume, double every);
 
-/* The pass has all rows: save that, instead of all other checkpoints of its queries. For rank 0. */
+/*
+ * The pass has all rows: save that, instead of all other checkpoints of its queries. For rank 0.
+ * Local.
+ */
 mpivf_status
 mpivf_resume_complete(struct mpivf_resume *resume);
 

@@ -29,14 +29,14 @@ struct mpivf_scale_evidence {
 
 /*
  * The distances of a row that both found: `there` in the file to convert, `here` in the other, in
- * which `largest` is the largest of the query.
+ * which `largest` is the largest of the query. Local.
  */
 void
 mpivf_scale_add(struct mpivf_scale_evidence *evidence, double there, double here, double largest);
 
 /*
  * The map of the evidence, among those of `metric` (NULL: any metric); -1 when none makes pairs
- * equal, or when there are none, or when several do and `same` is not said to be expected.
+ * equal, or when there are none, or when several do and `same` is not said to be expected. Local.
  */
 int
 mpivf_scale_find(const struct mpivf_scale_evidence *evidence, const enum mpivf_metric *metric,
@@ -45,11 +45,11 @@ mpivf_scale_find(const struct mpivf_scale_evidence *evidence, const enum mpivf_m
 double
 mpivf_scale_map(int scale, double there);
 
-/* Do larger values come out smaller? */
+/* Do larger values come out smaller? Local. */
 bool
 mpivf_scale_reverses(int scale);
 
-/* What is converted, in words: "squared distances". */
+/* What is converted, in words: "squared distances". Local. */
 const char *
 mpivf_scale_name(int scale);
 

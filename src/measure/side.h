@@ -27,11 +27,11 @@ mpivf_side_clear(struct mpivf_context *ctx, struct mpivf_side *side);
 mpivf_status
 mpivf_side_read(struct mpivf_context *ctx, struct mpivf_side *side, uint64_t first, uint64_t n);
 
-/* The row of a query of the block as it stands, into side->hit: k of them. */
+/* The row of a query of the block as it stands, into side->hit: k of them. Local. */
 void
 mpivf_side_row(const struct mpivf_side *side, uint64_t query);
 
-/* Note whether the row in side->hit is in the order of its distances. */
+/* Note whether the row in side->hit is in the order of its distances. Local. */
 void
 mpivf_side_look(struct mpivf_side *side);
 

@@ -17,7 +17,7 @@ struct mpivf_terms {
     bool sort_result, sort_truth; /* rows are not in the order of their distances */
 };
 
-/* What two files that have been looked at, and the ids that both have, allow. */
+/* What two files that have been looked at, and the ids that both have, allow. Local. */
 void
 mpivf_terms_find(const struct mpivf_side *result, const struct mpivf_side *truth,
                  const struct mpivf_scale_evidence *evidence, struct mpivf_terms *terms);

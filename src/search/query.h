@@ -23,7 +23,7 @@ mpivf_status
 mpivf_query_open_all(const struct mpivf_par *par, const char *name, uint64_t dim, const char *what,
                      struct mpivf_reading reading, uint64_t max, struct mpivf_query *query);
 
-/* Bytes that they take while they are loaded. */
+/* Bytes that they take while they are loaded. Local. */
 size_t
 mpivf_query_bytes(const struct mpivf_query *query);
 

@@ -29,6 +29,7 @@ mpivf_status
 mpivf_probes_choose_all(const struct mpivf_par *par, struct mpivf_coarse *coarse, const float *row,
                         uint64_t queries, uint64_t probes, struct mpivf_probes *chosen);
 
+/* Nothing to release is fine. Local. */
 void
 mpivf_probes_clear(struct mpivf_probes *chosen);
 
@@ -49,7 +50,7 @@ mpivf_status
 mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_probes *chosen,
                struct mpivf_topk *topk, struct mpivf_progress *progress);
 
-/* Bytes of buffers beside the queries. */
+/* Bytes of buffers beside the queries. Local. */
 size_t
 mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
 

@@ -5,7 +5,7 @@
 #include "search/query.h"
 #include "search/scan.h"
 
-/* Queries of the sample. */
+/* Queries of the sample. Local. */
 uint64_t
 mpivf_tune_queries(const struct mpivf_query *query);
 

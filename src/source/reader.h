@@ -50,7 +50,7 @@ struct mpivf_reader {
     mpivf_status status; /* of batch[1] */
 };
 
-/* Bytes of buffers a row of a batch takes, and bytes beside the rows. */
+/* Bytes of buffers a row of a batch takes, and bytes beside the rows. Local. */
 size_t
 mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64);
 size_t
@@ -65,7 +65,7 @@ mpivf_status
 mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source,
                   struct mpivf_source *ids, struct mpivf_slab *slab, size_t batch_rows, bool f64);
 
-/* Waits for what is under way. */
+/* Waits for what is under way. Local. */
 void
 mpivf_reader_clear(struct mpivf_reader *reader);
 

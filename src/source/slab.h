@@ -48,6 +48,7 @@ mpivf_slab_peek(const struct mpivf_slab *slab, uint64_t max_rows, struct mpivf_r
 
 /*
  * Row numbers of one batch: `range` as read, so that the i-th row of the buffer is row_of[i].
+ * Local.
  */
 void
 mpivf_slab_rows(const struct mpivf_range *range, size_t ranges, uint64_t *row_of);
