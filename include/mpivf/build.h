@@ -18,7 +18,7 @@
 
 MPIVF_API_BEGIN
 
-/* Rows as they were read, good or bad, before they are filed. */
+/* Rows as they were read, good or bad, before they are assigned. */
 struct mpivf_observed {
     const void *row;                 /* [rows, dim], float64 or float32 as the observer has it */
     const int64_t *id;               /* [rows] */

@@ -189,7 +189,7 @@ write_shard(struct adding *a)
     return mpivf_shard_write(&a->buffer, a->add->folder);
 }
 
-/* Before rows are filed: as float64 they are only seen here. */
+/* Before rows are assigned: as float64 they are only seen here. */
 static mpivf_status
 show_batch(struct adding *a)
 {

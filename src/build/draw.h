@@ -13,7 +13,7 @@
 struct mpivf_draw {
     uint64_t wanted[MPIVF_SAMPLE_LEVELS]; /* up to each level; the last exactly, others about */
     size_t memory;                        /* for the sample of this rank */
-    const char *path;                     /* in whose folder it may spill */
+    const char *path;                     /* in whose folder what does not fit may lie */
 };
 
 /* Bytes of buffers while it reads, at least. Local. */

@@ -108,7 +108,7 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
     return status;
 }
 
-/* The centroids that go into the last file; they have to be those the rows were filed by. */
+/* The centroids that go into the last file; they have to be those the rows were assigned by. */
 static mpivf_status
 load_model(struct mpivf_context *ctx, const struct header *header, const char *path,
            struct mpivf_coarse *coarse)

@@ -23,8 +23,8 @@ enum {
     LOCAL_ROW = 600
 };
 static const double TOP_TOLERANCE = 0.01, FINE_GAIN = 0.06;
-static const double STRETCH = 1.5; /* how far centroids go, lloyd.h */
-static const double RICH = 0.02;   /* a global iteration may be expected to gain so much */
+static const double RELAXATION = 1.5; /* how far centroids go, lloyd.h */
+static const double RICH = 0.02;      /* a global iteration may be expected to gain so much */
 
 struct kmeans {
     const struct mpivf_par *par;
@@ -386,7 +386,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                                     .coarse = coarse,
                                     .progress = progress,
                                     .level = MPIVF_SAMPLE_ALL,
-                                    .relaxation = STRETCH,
+                                    .relaxation = RELAXATION,
                                     .spherical = options->metric != MPIVF_L2};
     uint64_t lists = coarse->lists, cells = top_lists(lists), first[2] = {0, lists};
     uint64_t total = mpivf_sum_u64_all(par, mpivf_sample_rows(sample, MPIVF_SAMPLE_ALL));

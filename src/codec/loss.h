@@ -28,7 +28,7 @@ struct mpivf_loss {
 };
 
 /*
- * Add one row, filed under `centroid`, which lost `decoded` (a square) as it became float32.
+ * Add one row, assigned to `centroid`, which lost `decoded` (a square) as it became float32.
  * `stored` is what its code stands for; NULL where that is the row. Local.
  */
 void

@@ -14,7 +14,7 @@ enum {
     MIN_BATCH = 16,         /* however wide they are */
     BATCH_BYTES = 32 << 20, /* of prepared rows */
     PROBES_BYTES = 8 << 20, /* of what is found for them */
-    PICKS = 1008            /* candidates, whole panels */
+    SUBSET = 1008           /* candidates, whole panels */
 };
 static const double NOTHING = -1e30; /* no distance is as small */
 
@@ -307,14 +307,14 @@ mpivf_coarse_subsets_init(struct mpivf_coarse *coarse)
     mpivf_status status = coarse->subset ? MPIVF_OK : MPIVF_MEMORY;
     for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
         status = mpivf_packed_rows_init(ctx, &coarse->subset[t], MPIVF_L2, coarse->packed.filter,
-                                        coarse->dim, PICKS);
+                                        coarse->dim, SUBSET);
     return status;
 }
 
 size_t
 mpivf_coarse_subsets_bytes(size_t dim, int threads)
 {
-    return (size_t)threads * (PICKS * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
+    return (size_t)threads * (SUBSET * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
                               mpivf_prepare_fixed_bytes(dim, threads) + 2048);
 }
 
@@ -327,7 +327,7 @@ mpivf_coarse_subsets_clear(struct mpivf_coarse *coarse)
     coarse->subset = NULL;
 }
 
-/* At most BATCH rows of one group against its candidates, PICKS of them at a time. */
+/* At most BATCH rows of one group against its candidates, SUBSET of them at a time. */
 static void
 reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t candidates,
                const struct mpivf_packed_queries *rows, const struct mpivf_scan_of *group,
@@ -339,8 +339,8 @@ reassign_group(struct mpivf_coarse *coarse, const uint32_t *candidate, size_t ca
     for (size_t i = 0; i < group->n; i++)
         (void)settle_zero(coarse, rows, group->subset[i], &list[group->subset[i]],
                           &best.interval[i]);
-    for (size_t at = 0; at < candidates; at += PICKS) {
-        size_t n = candidates - at < PICKS ? candidates - at : PICKS;
+    for (size_t at = 0; at < candidates; at += SUBSET) {
+        size_t n = candidates - at < SUBSET ? candidates - at : SUBSET;
         mpivf_packed_rows_subset(subset, &coarse->packed, candidate + at, n);
         mpivf_nearest_one(rows, group, subset, &best, &coarse->tile[thread]);
     }

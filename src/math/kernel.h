@@ -75,7 +75,7 @@ struct mpivf_kernel {
     void (*add)(const float *x, size_t dim, double scale, int64_t *sum);
 
     /*
-     * The columns j < n for which term[j] - scale * product[j] - slope * norm[j] > limit is not
+     * The columns j < n for which term[j] - scale * product[j] - per_norm * norm[j] > limit is not
      * true (so not-a-number stays), ascending into keep. How many.
      */
     size_t (*filter)(const float *product, const float *term, const float *norm, size_t n,
