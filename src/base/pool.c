@@ -10,13 +10,15 @@ void *
 mpivf_pool_take(struct mpivf_pool *pool, size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 4)
-        bytes = SIZE_MAX / 4; /* which nobody has: told by who takes, or plans */
+    bool vast = __builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 4;
+    if (vast)
+        bytes = SIZE_MAX / 4; /* which no budget has */
     size_t cost = mpivf_alloc_bytes(bytes + sizeof(struct link));
     pool->bytes = pool->bytes > SIZE_MAX / 4 - cost ? SIZE_MAX / 4 : pool->bytes + cost;
     if (pool->ctx == NULL || pool->failed)
         return NULL;
-    struct link *link = mpivf_alloc(pool->ctx, pool->what, 1, bytes + sizeof *link);
+    struct link *link =
+        mpivf_alloc(pool->ctx, pool->what, 1, vast ? SIZE_MAX : bytes + sizeof *link);
     pool->failed = link == NULL;
     if (pool->failed)
         return NULL;

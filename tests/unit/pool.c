@@ -79,6 +79,7 @@ what_cannot_be_counted(void **state)
     assert_true(count.bytes >= SIZE_MAX / 4);
     assert_null(mpivf_pool_take(&pool, SIZE_MAX / 2, 4));
     assert_int_equal(mpivf_pool_status(&pool), MPIVF_MEMORY);
+    assert_non_null(strstr(ctx.error, "things would need more memory than can be addressed"));
     mpivf_pool_clear(&pool);
     assert_int_equal(ctx.memory.used, 0);
 }
