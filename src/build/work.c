@@ -1,5 +1,6 @@
 #include "build/work.h"
 
+#include "base/text.h"
 #include "base/then.h"
 #include "build/shard.h"
 #include "io/folder.h"
@@ -17,13 +18,6 @@ struct names {
     struct mpivf_work_shard *shard; /* owned, grows */
     size_t count, room;
 };
-
-static bool
-ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
 
 /* Is it `printed`, whole or partial? */
 static bool
@@ -65,7 +59,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         return status;
     if (!mpivf_work_owns(name))
         return MPIVF_OK;
-    if (ends_with(name, ".partial"))
+    if (mpivf_ends_with(name, ".partial"))
         return mpivf_file_remove(ctx, path);
     if (strcmp(name, "model.h5") == 0) {
         names->work->has_model = true;

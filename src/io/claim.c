@@ -1,6 +1,7 @@
 #include "io/claim.h"
 
 #include "base/fault.h"
+#include "base/text.h"
 #include "base/then.h"
 #include "io/folder.h"
 #include "io/manifest.h"
@@ -260,12 +261,9 @@ struct remains {
 static mpivf_status
 find_work(struct mpivf_context *ctx, void *arg, const char *name)
 {
-    static const char partial[] = ".partial";
     struct remains *remains = arg;
-    size_t length = strlen(name), end = sizeof partial - 1;
-    bool begun = length > end && strcmp(name + length - end, partial) == 0;
     (void)ctx;
-    remains->work |= remains->ours && remains->ours(name) && !begun;
+    remains->work |= remains->ours && remains->ours(name) && !mpivf_ends_with(name, ".partial");
     return MPIVF_OK;
 }
 

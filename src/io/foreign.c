@@ -1,5 +1,6 @@
 #include "io/foreign.h"
 
+#include "base/text.h"
 #include "base/then.h"
 #include "io/file.h"
 
@@ -83,13 +84,6 @@ begins(const struct foreign *f, const char *magic, size_t length, size_t at)
     return f->known >= at + length && memcmp(f->head + at, magic, length) == 0;
 }
 
-static bool
-ends(const char *name, const char *ending)
-{
-    size_t n = strlen(name), m = strlen(ending);
-    return n >= m && strcmp(name + n - m, ending) == 0;
-}
-
 static uint32_t
 word_at(const struct foreign *f, size_t at)
 {
@@ -135,12 +129,12 @@ refuse_zip(const struct foreign *f)
     size_t length = f->known >= 30 ? word_at(f, 26) & 0xffff : 0;
     length = length < sizeof name && 30 + length <= f->known ? length : 0;
     snprintf(name, sizeof name, "%.*s", (int)length, (const char *)f->head + 30);
-    if (ends(name, ".npy")) {
+    if (mpivf_ends_with(name, ".npy")) {
         name[strlen(name) - 4] = '\0';
         return refuse(f, "an .npz archive", "numpy.load('%s')['%s']", shown(f),
                       f->object[0] && strlen(f->object) < LONGEST ? f->object : name);
     }
-    if (ends(name, "/data.pkl"))
+    if (mpivf_ends_with(name, "/data.pkl"))
         return refuse(f, "a PyTorch archive", "torch.load('%s').numpy()", shown(f));
     return mpivf_fail(f->ctx, MPIVF_INPUT,
                       "'%s' is a zip archive, which is not read; unzip it first", f->path);
@@ -254,7 +248,7 @@ refuse_unknown(const struct foreign *f)
     char none[256];
     for (int i = 0; i < f->formats; i++)
         for (const char *const *ending = f->format[i]->ending; *ending; ending++)
-            if (ends(f->path, *ending))
+            if (mpivf_ends_with(f->path, *ending))
                 return mpivf_fail(f->ctx, MPIVF_INPUT,
                                   "'%s' is damaged, or not what it is named: it does not begin as "
                                   "%s does",
@@ -281,7 +275,7 @@ refuse_file(const struct foreign *f)
     if (begins(f, "PK\x03\x04", 4, 0))
         return refuse_zip(f);
     for (size_t i = 0; i < sizeof benchmarks / sizeof benchmarks[0]; i++)
-        if (ends(f->path, benchmarks[i].ending) && f->known >= 8)
+        if (mpivf_ends_with(f->path, benchmarks[i].ending) && f->known >= 8)
             return (benchmarks[i].vecs ? refuse_vecs : refuse_xbin)(
                 f, benchmarks[i].ending, benchmarks[i].type, benchmarks[i].size);
     if (f->use == MPIVF_FOREIGN_NEIGHBOURS && is_truth(f))

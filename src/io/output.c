@@ -2,6 +2,7 @@
 #include "io/output.h"
 
 #include "base/fault.h"
+#include "base/text.h"
 #include "base/then.h"
 #include "io/claim.h"
 #include "io/folder.h"
@@ -249,8 +250,7 @@ look_at(struct mpivf_context *ctx, void *arg, const char *name)
 {
     const struct looking *looking = arg;
     char folder[MPIVF_PATH];
-    size_t length = strlen(name);
-    if (length < MPIVF_OUTPUT_ENDING || strcmp(name + length - 8, ".partial") != 0)
+    if (!mpivf_ends_with(name, ".partial"))
         return MPIVF_OK;
     for (struct mpivf_output *o = looking->outputs->first; o; o = o->next) {
         if (!mpivf_output_owns(o, name) || strcmp(mpivf_place_name(o->partial), name) == 0)

@@ -1,5 +1,6 @@
 #include "measure/checkpoints.h"
 
+#include "base/text.h"
 #include "base/then.h"
 #include "io/folder.h"
 
@@ -33,15 +34,13 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
     struct listing *listing = arg;
     struct mpivf_checkpoint checkpoint = {.range = NULL};
     char path[MPIVF_PATH];
-    size_t length = strlen(name);
     bool good;
     if (!mpivf_checkpoint_owns(name))
         return MPIVF_OK;
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", listing->folder, name);
     if (status)
         return status;
-    if ((length > 8 && strcmp(name + length - 8, ".partial") == 0) ||
-        length >= MPIVF_CHECKPOINT_NAME)
+    if (mpivf_ends_with(name, ".partial") || strlen(name) >= MPIVF_CHECKPOINT_NAME)
         return mpivf_file_remove(ctx, path);
     strcpy(checkpoint.name, name);
     status = mpivf_checkpoint_head(ctx, path, &checkpoint, &good);
