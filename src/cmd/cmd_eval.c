@@ -31,8 +31,7 @@ print_table(const json_t *result)
     size_t i;
     json_t *row;
     printf("%8s %12s %12s %12s\n", "k", "id recall", "tie-aware", "worst query");
-    json_array_foreach(json_object_get(result, "recall"), i, row)
-    {
+    json_array_foreach (json_object_get(result, "recall"), i, row) {
         printf("%8lld", (long long)json_integer_value(json_object_get(row, "k")));
         print_share(row, "id_recall");
         print_share(row, "tie_recall");

@@ -76,8 +76,7 @@ mpivf_result_print(const json_t *result)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)result, name, value)
-    {
+    json_object_foreach ((json_t *)result, name, value) {
         if (json_is_real(value))
             printf("%-22s %.6g\n", name, json_real_value(value));
         else if (json_is_integer(value))

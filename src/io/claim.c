@@ -9,15 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char manifest_name[] = "manifest.json";
-
-/* Is this the name of a file of the claim itself: manifest, lock, manifest under way? */
-static bool
-is_own(const char *name)
-{
-    return strcmp(name, manifest_name) == 0 || strcmp(name, "lock") == 0 ||
-           strcmp(name, "manifest.json.partial") == 0;
-}
+static const char partial_name[] = MPIVF_MANIFEST_NAME ".partial";
 
 static mpivf_status
 lock_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH])
@@ -47,15 +39,16 @@ begins_like(const char *folder, const char *name, const char *begin)
     return memcmp(text, begin, n < max ? n : max) == 0 && (max > 0 || n == 0);
 }
 
+/* Of ours are a lock, and a manifest under way. */
 static mpivf_status
 inspect(struct mpivf_context *ctx, void *arg, const char *name)
 {
+    static const char begin[] = "{\n  \"format\": \"" MPIVF_MANIFEST_FORMAT "\"";
     struct inspection *inspection = arg;
-    bool own = is_own(name) && strcmp(name, manifest_name) != 0 &&
-               begins_like(inspection->folder, name,
-                           strcmp(name, "lock") == 0 ? "" : "{\n  \"format\": \"mpivf-work\"");
+    bool own = (strcmp(name, "lock") == 0 && begins_like(inspection->folder, name, "")) ||
+               (strcmp(name, partial_name) == 0 && begins_like(inspection->folder, name, begin));
     (void)ctx;
-    if (!own && strcmp(inspection->foreign, manifest_name) != 0)
+    if (!own && strcmp(inspection->foreign, MPIVF_MANIFEST_NAME) != 0)
         snprintf(inspection->foreign, sizeof inspection->foreign, "%s", name);
     return MPIVF_OK;
 }
@@ -70,11 +63,11 @@ check_ours(struct mpivf_context *ctx, const char *folder)
     mpivf_status status = mpivf_folder_list(ctx, folder, inspect, &inspection);
     if (status || inspection.foreign[0] == '\0')
         return status;
-    if (strcmp(inspection.foreign, manifest_name) == 0)
+    if (strcmp(inspection.foreign, MPIVF_MANIFEST_NAME) == 0)
         return mpivf_fail(ctx, MPIVF_CORRUPT,
                           "cannot read '%s/%s'; remove the folder '%s' to "
                           "start over",
-                          folder, manifest_name, folder);
+                          folder, MPIVF_MANIFEST_NAME, folder);
     return mpivf_fail(ctx, MPIVF_EXISTS,
                       "'%s' is no work folder of mpivf: it has '%s' and no "
                       "manifest.json of ours; move it away",
@@ -107,7 +100,7 @@ clear_entry(struct mpivf_context *ctx, void *arg, const char *name)
 static mpivf_status
 clear_own(struct mpivf_context *ctx, const char *folder)
 {
-    static const char *const own[] = {"manifest.json.partial", manifest_name, "lock"};
+    static const char *const own[] = {partial_name, MPIVF_MANIFEST_NAME, "lock"};
     char path[MPIVF_PATH];
     mpivf_status status = MPIVF_OK;
     for (size_t i = 0; i < sizeof own / sizeof own[0] && status == MPIVF_OK; i++) {
@@ -203,7 +196,7 @@ enter(struct mpivf_claim *claim, const struct mpivf_claim_rules *rules)
         status = MPIVF_OK;
         over = true;
     }
-    THEN(status, mpivf_path(ctx, path, "%s/manifest.json.partial", claim->folder));
+    THEN(status, mpivf_path(ctx, path, "%s/%s", claim->folder, partial_name));
     THEN(status, mpivf_file_remove(ctx, path));
     THEN(status, mpivf_manifest_tidy(claim->folder, claim->outputs));
     if (status == MPIVF_OK && over)

@@ -88,11 +88,9 @@ mpivf_claim_compare(struct mpivf_context *ctx, const char *folder, const json_t 
 {
     json_t *value;
     const char *key;
-    json_object_foreach(
-        here, key, value) if (!same_member(json_object_get(there, key),
-                                           value)) return fail_member(ctx, folder, key,
-                                                                      json_object_get(there, key),
-                                                                      value);
+    json_object_foreach (here, key, value)
+        if (!same_member(json_object_get(there, key), value))
+            return fail_member(ctx, folder, key, json_object_get(there, key), value);
     if (json_object_size(there) == json_object_size(here))
         return MPIVF_OK;
     return mpivf_fail(ctx, MPIVF_MISMATCH,

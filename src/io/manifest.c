@@ -10,23 +10,21 @@
 
 enum { VERSION = 3 }; /* of the manifest and of what lies beside it */
 
-static const char manifest_name[] = "manifest.json", format_name[] = "mpivf-work";
-
 mpivf_status
 mpivf_manifest_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH])
 {
-    return mpivf_path(ctx, path, "%s/%s", folder, manifest_name);
+    return mpivf_path(ctx, path, "%s/%s", folder, MPIVF_MANIFEST_NAME);
 }
 
 /* The manifest of a folder of ours, or NULL. */
 static json_t *
 load(const char *folder)
 {
-    char path[MPIVF_PATH + sizeof manifest_name];
-    snprintf(path, sizeof path, "%s/%s", folder, manifest_name);
+    char path[MPIVF_PATH + sizeof MPIVF_MANIFEST_NAME];
+    snprintf(path, sizeof path, "%s/%s", folder, MPIVF_MANIFEST_NAME);
     json_t *manifest = json_load_file(path, 0, NULL);
     const char *format = json_string_value(json_object_get(manifest, "format"));
-    if (format && strcmp(format, format_name) == 0)
+    if (format && strcmp(format, MPIVF_MANIFEST_FORMAT) == 0)
         return manifest;
     json_decref(manifest);
     return NULL;
@@ -105,8 +103,7 @@ mpivf_claim_lists(const char *folder, const char *name)
     json_t *manifest = load(folder), *each;
     size_t i;
     bool listed = false;
-    json_array_foreach(json_object_get(manifest, "outputs"), i, each)
-    {
+    json_array_foreach (json_object_get(manifest, "outputs"), i, each) {
         const char *partial = json_string_value(json_object_get(each, "partial"));
         listed |= partial && strcmp(partial, name) == 0;
     }
@@ -121,8 +118,7 @@ mpivf_claim_named(const char *folder, struct mpivf_output *output)
     json_int_t inode = (json_int_t)output->place.file.st_ino;
     size_t i;
     output->earlier = 0;
-    json_array_foreach(json_object_get(manifest, "outputs"), i, each)
-    {
+    json_array_foreach (json_object_get(manifest, "outputs"), i, each) {
         const char *partial = json_string_value(json_object_get(each, "partial"));
         if (output->place.there && partial && mpivf_output_owns(output, partial) &&
             (json_integer_value(json_object_get(each, "inode")) == inode ||
@@ -139,8 +135,7 @@ mpivf_manifest_tidy(const char *folder, const struct mpivf_outputs *outputs)
     json_t *manifest = load(folder), *each;
     size_t i;
     mpivf_status status = MPIVF_OK;
-    json_array_foreach(json_object_get(manifest, "outputs"), i, each)
-    {
+    json_array_foreach (json_object_get(manifest, "outputs"), i, each) {
         const char *partial = json_string_value(json_object_get(each, "partial"));
         if (partial && outputs && status == MPIVF_OK)
             status = mpivf_outputs_tidy(outputs, partial);
@@ -153,9 +148,9 @@ mpivf_manifest_tidy(const char *folder, const struct mpivf_outputs *outputs)
 static char *
 manifest_text(const struct mpivf_claim *claim, json_t *more)
 {
-    json_t *manifest =
-        json_pack("{s:s, s:i, s:o, s:o}", "format", format_name, "version", VERSION, "identity",
-                  json_loads(claim->identity, 0, NULL), "outputs", outputs_json(claim->outputs));
+    json_t *manifest = json_pack("{s:s, s:i, s:o, s:o}", "format", MPIVF_MANIFEST_FORMAT, "version",
+                                 VERSION, "identity", json_loads(claim->identity, 0, NULL),
+                                 "outputs", outputs_json(claim->outputs));
     char *text = NULL;
     if (manifest && more && json_object_update(manifest, more) == 0 &&
         !mpivf_fault(claim->par->ctx, MPIVF_FAULT_JSON_WRITE))

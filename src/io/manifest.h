@@ -4,6 +4,10 @@
 
 #include "io/claim.h"
 
+/* Its name, and how its text begins: with the format. */
+#define MPIVF_MANIFEST_NAME "manifest.json"
+#define MPIVF_MANIFEST_FORMAT "mpivf-work"
+
 /* FOLDER/manifest.json. Local. */
 mpivf_status
 mpivf_manifest_path(struct mpivf_context *ctx, const char *folder, char path[MPIVF_PATH]);
