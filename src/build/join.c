@@ -1,6 +1,7 @@
 #include "build/join.h"
 
 #include "base/compare.h"
+#include "base/row_set.h"
 #include "base/then.h"
 #include "index/stream.h"
 
@@ -30,9 +31,9 @@ mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threa
 struct header {
     struct mpivf_index first; /* owned: the first input */
     struct mpivf_index_meta meta;
-    uint64_t *list_offset;     /* owned */
-    int64_t *rejected;         /* owned */
-    struct mpivf_range *range; /* owned */
+    uint64_t *list_offset; /* owned */
+    int64_t *rejected;     /* owned */
+    struct mpivf_row_set covered;
 };
 
 static void
@@ -41,23 +42,23 @@ header_clear(struct mpivf_context *ctx, struct header *header)
     mpivf_index_close(&header->first);
     mpivf_free(ctx, header->list_offset);
     mpivf_free(ctx, header->rejected);
-    mpivf_free(ctx, header->range);
+    mpivf_row_set_clear(ctx, &header->covered);
 }
 
-/* A longer copy of an array, with `more` elements of `from` behind it. */
+/* Put the ids of `more` behind those there are; no longer than that, for they may be millions. */
 static mpivf_status
-append(struct mpivf_context *ctx, void **array, uint64_t count, const void *from, uint64_t more,
-       size_t size)
+add_rejected(struct mpivf_context *ctx, struct header *header, const struct mpivf_index *more)
 {
-    char *longer = mpivf_alloc(ctx, "the header of a merged shard", count + more, size);
+    uint64_t have = header->meta.rejected, n = more->meta.rejected;
+    int64_t *longer = mpivf_alloc(ctx, "the header of a merged shard", have + n, sizeof *longer);
     if (longer == NULL)
         return MPIVF_MEMORY;
-    if (count > 0)
-        memcpy(longer, *array, count * size);
-    if (more > 0)
-        memcpy(longer + count * size, from, more * size);
-    mpivf_free(ctx, *array);
-    *array = longer;
+    if (have > 0)
+        memcpy(longer, header->rejected, have * sizeof *longer);
+    if (n > 0)
+        memcpy(longer + have, more->rejected, n * sizeof *longer);
+    mpivf_free(ctx, header->rejected);
+    header->rejected = longer;
     return MPIVF_OK;
 }
 
@@ -81,7 +82,7 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
     mpivf_status status = mpivf_index_open(ctx, path, &index);
     if (status == MPIVF_OK && first) {
         *meta = index.meta;
-        meta->rows = meta->rejected = meta->ranges = 0;
+        meta->rows = meta->rejected = 0;
         meta->stamp.rows = 0;
         header->list_offset =
             mpivf_alloc_zero(ctx, "list offsets", meta->lists + 1, sizeof *header->list_offset);
@@ -89,16 +90,13 @@ add_input(struct mpivf_context *ctx, struct header *header, const char *path)
     } else if (status == MPIVF_OK) {
         status = mpivf_index_match(ctx, &header->first, &index);
     }
-    THEN(status, append(ctx, (void **)&header->rejected, meta->rejected, index.rejected,
-                        index.meta.rejected, sizeof *header->rejected));
-    THEN(status, append(ctx, (void **)&header->range, meta->ranges, index.range, index.meta.ranges,
-                        sizeof *header->range));
+    THEN(status, add_rejected(ctx, header, &index));
+    THEN(status, mpivf_row_set_put(ctx, &header->covered, index.range, index.meta.ranges));
     if (status == MPIVF_OK) {
         for (uint64_t l = 0; l <= meta->lists; l++)
             header->list_offset[l] += index.list_offset[l];
         meta->rows += index.meta.rows;
         meta->rejected += index.meta.rejected;
-        meta->ranges += index.meta.ranges;
         join_stamp(meta, &index.meta);
     }
     if (first)
@@ -139,12 +137,13 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
     if (status == MPIVF_OK) {
         struct mpivf_index_meta *meta = &header.meta;
         qsort(header.rejected, meta->rejected, sizeof *header.rejected, mpivf_compare_i64);
-        meta->ranges = mpivf_range_normalise(header.range, meta->ranges, NULL);
+        mpivf_row_set_order(&header.covered, NULL);
+        meta->ranges = header.covered.ranges;
         meta->centroids = model ? meta->lists : 0;
         if (model && meta->rows + meta->rejected == meta->source_rows)
             meta->stamped = false; /* an index: its bytes follow from the rows alone */
         status = mpivf_index_create(ctx, file, meta, coarse.centroid, header.list_offset,
-                                    header.rejected, header.range, &layout);
+                                    header.rejected, header.covered.range, &layout);
         *rows = meta->rows;
     }
     mpivf_coarse_clear(&coarse);
