@@ -39,6 +39,13 @@ row_bytes(const struct mpivf_checkpoint *checkpoint)
     return (checkpoint->k + 2) * sizeof(struct mpivf_candidate);
 }
 
+/* Where in the file row `first` of a segment is. */
+static uint64_t
+offset_of(const struct mpivf_checkpoint *checkpoint, uint64_t segment, uint64_t first)
+{
+    return head_bytes(checkpoint) + (segment * checkpoint->queries + first) * row_bytes(checkpoint);
+}
+
 /* Rows at a time, so that a piece is about PIECE bytes. */
 static uint64_t
 piece_rows(const struct mpivf_checkpoint *checkpoint)
@@ -88,6 +95,45 @@ mpivf_checkpoint_owns(const char *name)
 
 /* ---- writing ---- */
 
+/* The rows of the file, and what is done with them piece by piece. */
+struct body {
+    struct mpivf_context *ctx;
+    const struct mpivf_file *file;
+    const struct mpivf_checkpoint *checkpoint;
+    const struct mpivf_answers *answers; /* reading: NULL = only look */
+    uint64_t first, end;                 /* reading: queries that are asked for */
+
+    /* Write, or read, queries [at, at + n) of segment s; `row` then has them. */
+    mpivf_status (*move)(const struct body *body, uint64_t s, uint64_t at, uint64_t n,
+                         struct mpivf_candidate *row);
+};
+
+/* Go through all of them; *sum is their checksum. */
+static mpivf_status
+move_body(const struct body *body, uint64_t *sum)
+{
+    struct mpivf_context *ctx = body->ctx;
+    const struct mpivf_checkpoint *checkpoint = body->checkpoint;
+    uint64_t piece = piece_rows(checkpoint);
+    struct mpivf_candidate *row = mpivf_alloc(ctx, "a checkpoint", piece, row_bytes(checkpoint));
+    struct mpivf_checksum *running = mpivf_checksum_create(ctx);
+    mpivf_status status = row && running ? MPIVF_OK : MPIVF_MEMORY;
+    if (running)
+        mpivf_checksum_start(running);
+    for (uint64_t s = 0; s < checkpoint->segments; s++)
+        for (uint64_t at = 0; at < checkpoint->queries && status == MPIVF_OK; at += piece) {
+            uint64_t n = checkpoint->queries - at < piece ? checkpoint->queries - at : piece;
+            status = body->move(body, s, at, n, row);
+            if (status == MPIVF_OK)
+                mpivf_checksum_add(running, row, n * row_bytes(checkpoint));
+        }
+    if (status == MPIVF_OK)
+        *sum = mpivf_checksum_value(running);
+    mpivf_checksum_destroy(ctx, &running);
+    mpivf_free(ctx, row);
+    return status;
+}
+
 /* Queries [at, at + n) of segment s as rows of the file. */
 static void
 make_rows(const struct mpivf_answers *answers, size_t s, uint64_t at, uint64_t n,
@@ -108,29 +154,12 @@ make_rows(const struct mpivf_answers *answers, size_t s, uint64_t at, uint64_t n
 }
 
 static mpivf_status
-write_body(struct mpivf_context *ctx, const struct mpivf_file *file,
-           const struct mpivf_checkpoint *checkpoint, const struct mpivf_answers *answers,
-           uint64_t *sum)
+write_piece(const struct body *body, uint64_t s, uint64_t at, uint64_t n,
+            struct mpivf_candidate *row)
 {
-    uint64_t piece = piece_rows(checkpoint), offset = head_bytes(checkpoint);
-    struct mpivf_candidate *row = mpivf_alloc(ctx, "a checkpoint", piece, row_bytes(checkpoint));
-    struct mpivf_checksum *running = mpivf_checksum_create(ctx);
-    mpivf_status status = row && running ? MPIVF_OK : MPIVF_MEMORY;
-    if (running)
-        mpivf_checksum_start(running);
-    for (uint64_t s = 0; s < checkpoint->segments; s++)
-        for (uint64_t at = 0; at < checkpoint->queries && status == MPIVF_OK; at += piece) {
-            uint64_t n = checkpoint->queries - at < piece ? checkpoint->queries - at : piece;
-            make_rows(answers, s, at, n, row);
-            mpivf_checksum_add(running, row, n * row_bytes(checkpoint));
-            status = mpivf_file_write(ctx, file, row, n * row_bytes(checkpoint), offset);
-            offset += n * row_bytes(checkpoint);
-        }
-    if (status == MPIVF_OK)
-        *sum = mpivf_checksum_value(running);
-    mpivf_checksum_destroy(ctx, &running);
-    mpivf_free(ctx, row);
-    return status;
+    make_rows(body->answers, s, at, n, row);
+    return mpivf_file_write(body->ctx, body->file, row, n * row_bytes(body->checkpoint),
+                            offset_of(body->checkpoint, s, at));
 }
 
 mpivf_status
@@ -156,7 +185,8 @@ mpivf_checkpoint_write(struct mpivf_context *ctx, const char *folder,
     put_stamp(head + BASE, &checkpoint->base);
     put_stamp(head + QUERY, &checkpoint->query);
     status = mpivf_file_create(ctx, partial, &file);
-    THEN(status, write_body(ctx, &file, checkpoint, answers, &head[BODY_SUM]));
+    struct body body = {ctx, &file, checkpoint, answers, 0, 0, write_piece};
+    THEN(status, move_body(&body, &head[BODY_SUM]));
     head[HEAD_SUM] = head_sum(head, checkpoint->range);
     THEN(status, mpivf_file_write(ctx, &file, head, sizeof head, 0));
     THEN(status, mpivf_file_write(ctx, &file, checkpoint->range,
@@ -229,52 +259,26 @@ mpivf_checkpoint_rows(struct mpivf_context *ctx, const struct mpivf_file *file,
                       const struct mpivf_checkpoint *checkpoint, uint64_t segment, uint64_t first,
                       uint64_t n, struct mpivf_candidate *row)
 {
-    uint64_t offset =
-        head_bytes(checkpoint) + (segment * checkpoint->queries + first) * row_bytes(checkpoint);
-    return mpivf_file_read(ctx, file, row, n * row_bytes(checkpoint), offset);
+    return mpivf_file_read(ctx, file, row, n * row_bytes(checkpoint),
+                           offset_of(checkpoint, segment, first));
 }
 
-/* Those rows of a piece that are asked for. */
-static void
-offer(const struct mpivf_checkpoint *checkpoint, uint64_t s, uint64_t at, uint64_t n,
-      uint64_t first, uint64_t end, const struct mpivf_candidate *row,
-      const struct mpivf_answers *answers)
-{
-    size_t k = checkpoint->k;
-    for (uint64_t i = 0; i < n; i++, row += k + 2) {
-        uint64_t query = checkpoint->first + at + i;
-        if (query < first || query >= end)
-            continue;
-        mpivf_topk_import(&answers->topk[s], query - first, row);
-        mpivf_duplicates_add(answers->duplicates, s, query - first, row[k + 1].id);
-    }
-}
-
+/* Offer those rows of a piece that are asked for. */
 static mpivf_status
-read_body(struct mpivf_context *ctx, const struct mpivf_file *file,
-          const struct mpivf_checkpoint *checkpoint, uint64_t first, uint64_t end,
-          const struct mpivf_answers *answers, uint64_t *sum)
+read_piece(const struct body *body, uint64_t s, uint64_t at, uint64_t n,
+           struct mpivf_candidate *row)
 {
-    uint64_t piece = piece_rows(checkpoint);
-    struct mpivf_candidate *row = mpivf_alloc(ctx, "a checkpoint", piece, row_bytes(checkpoint));
-    struct mpivf_checksum *running = mpivf_checksum_create(ctx);
-    mpivf_status status = row && running ? MPIVF_OK : MPIVF_MEMORY;
-    if (running)
-        mpivf_checksum_start(running);
-    for (uint64_t s = 0; s < checkpoint->segments; s++)
-        for (uint64_t at = 0; at < checkpoint->queries && status == MPIVF_OK; at += piece) {
-            uint64_t n = checkpoint->queries - at < piece ? checkpoint->queries - at : piece;
-            status = mpivf_checkpoint_rows(ctx, file, checkpoint, s, at, n, row);
-            if (status)
-                break;
-            mpivf_checksum_add(running, row, n * row_bytes(checkpoint));
-            if (answers)
-                offer(checkpoint, s, at, n, first, end, row, answers);
-        }
-    if (status == MPIVF_OK)
-        *sum = mpivf_checksum_value(running);
-    mpivf_checksum_destroy(ctx, &running);
-    mpivf_free(ctx, row);
+    const struct mpivf_checkpoint *checkpoint = body->checkpoint;
+    const struct mpivf_answers *answers = body->answers;
+    size_t k = checkpoint->k;
+    mpivf_status status = mpivf_checkpoint_rows(body->ctx, body->file, checkpoint, s, at, n, row);
+    for (uint64_t i = 0; i < n && answers && status == MPIVF_OK; i++, row += k + 2) {
+        uint64_t query = checkpoint->first + at + i;
+        if (query < body->first || query >= body->end)
+            continue;
+        mpivf_topk_import(&answers->topk[s], query - body->first, row);
+        mpivf_duplicates_add(answers->duplicates, s, query - body->first, row[k + 1].id);
+    }
     return status;
 }
 
@@ -290,7 +294,8 @@ mpivf_checkpoint_read(struct mpivf_context *ctx, const char *folder,
     mpivf_status status = mpivf_path(ctx, path, "%s/%s", folder, checkpoint->name);
     THEN(status, mpivf_file_open(ctx, path, &file));
     THEN(status, mpivf_file_read(ctx, &file, head, sizeof head, 0));
-    THEN(status, read_body(ctx, &file, checkpoint, first, first + n, answers, &sum));
+    struct body body = {ctx, &file, checkpoint, answers, first, first + n, read_piece};
+    THEN(status, move_body(&body, &sum));
     mpivf_file_drop(&file);
     if (status == MPIVF_CORRUPT) { /* shorter than it says */
         mpivf_clear_error(ctx);

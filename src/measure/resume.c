@@ -53,7 +53,7 @@ share_list_all(const struct mpivf_par *par, struct mpivf_checkpoints *checkpoint
 
 /* Rank 0's list and choice on every rank. */
 static mpivf_status
-share_parts_all(struct mpivf_resume *r)
+share_choice_all(struct mpivf_resume *r)
 {
     const struct mpivf_par *par = r->request->par;
     struct mpivf_checkpoints_chosen *chosen = &r->chosen;
@@ -199,7 +199,7 @@ mpivf_resume_plan_all(struct mpivf_resume *r, uint64_t first)
     while (again && status == MPIVF_OK)
         status = plan(r, first, &again);
     status = mpivf_agree_all(r->request->par, status);
-    THEN(status, share_parts_all(r));
+    THEN(status, share_choice_all(r));
     return status;
 }
 
