@@ -240,11 +240,12 @@ read_attributes(struct mpivf_context *ctx, const char *path,
         return status;
     if (strcmp(a[A_FORMAT].text, FORMAT) != 0)
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is not an index of mpivf", path);
-    status = mpivf_h5_describe(ctx, path, &a[A_VERSION], 1, NULL, 0);
-    if (status == MPIVF_OK && a[A_VERSION].number != VERSION)
+    status = mpivf_h5_describe(ctx, path, a, PLAIN, NULL, 0);
+    if (a[A_VERSION].number != VERSION && (status == MPIVF_OK || a[A_VERSION].number > 0)) {
+        mpivf_clear_error(ctx); /* of an attribute that only this version has */
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' has format version %llu; this program reads %d",
                           path, (unsigned long long)a[A_VERSION].number, VERSION);
-    THEN(status, mpivf_h5_describe(ctx, path, a, PLAIN, NULL, 0));
+    }
     return status == MPIVF_INPUT ? MPIVF_CORRUPT : status; /* an index lacks nothing */
 }
 

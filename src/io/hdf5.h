@@ -54,8 +54,8 @@ mpivf_h5_create(struct mpivf_context *ctx, const struct mpivf_file *file,
 
 /*
  * Open one of our files and look up attributes and datasets by name. MPIVF_INPUT when one is
- * not there, MPIVF_CORRUPT when the file is damaged or a dataset is not contiguous little endian.
- * Local.
+ * not there, MPIVF_CORRUPT when the file is damaged or a dataset is not contiguous little endian;
+ * those before it are set then. Local.
  */
 mpivf_status
 mpivf_h5_describe(struct mpivf_context *ctx, const char *path, struct mpivf_h5_attribute *attribute,
