@@ -223,10 +223,11 @@ measure(struct adding *a, size_t first)
 #pragma omp for schedule(static)
         for (size_t at = first; at < buffer->rows; at++) {
             size_t i = buffer->order[at];
-            void *place[MPIVF_PLANES];
-            mpivf_planes_at(&buffer->planes, buffer->plane, at, place);
-            if (stored)
+            if (stored) {
+                void *place[MPIVF_PLANES];
+                mpivf_planes_at(&buffer->planes, buffer->plane, at, place);
                 codec->decode(place + buffer->planes.code, 1, dim, stored);
+            }
             mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
                            coarse->centroid + buffer->list[at] * dim,
                            batch->lost ? batch->lost[i] : 0, dim);

@@ -44,7 +44,7 @@ struct reading {
     size_t ranges;
     float *buffer;                    /* owned */
     size_t room[MPIVF_SAMPLE_LEVELS]; /* rows drawn for each level, by this rank */
-    double *lost;                     /* owned, [most_rows], of a float64 source; else NULL */
+    double *lost;                     /* owned, [max_rows], of a float64 source; else NULL */
     uint64_t max_rows;
     uint64_t rowsum; /* of the drawn rows so far */
 };

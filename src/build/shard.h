@@ -27,7 +27,7 @@ struct mpivf_shard_buffer {
     uint64_t *offset, *checksum; /* owned, [lists + 1] */
     int64_t *rejected;           /* owned, [capacity] */
     size_t rejects;
-    struct mpivf_range *range; /* owned, [most_ranges] */
+    struct mpivf_range *range; /* owned, [max_ranges] */
     size_t ranges, max_ranges;
     uint64_t bytes_written;
     struct mpivf_pool pool; /* of what is owned */

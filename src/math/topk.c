@@ -45,10 +45,9 @@ mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queri
     assert(k > 0);
     lay_out(topk, &pool, queries, k);
     topk->pool = pool;
-    if (pool.failed)
-        return MPIVF_MEMORY;
-    mpivf_topk_reset(topk);
-    return MPIVF_OK;
+    if (!pool.failed)
+        mpivf_topk_reset(topk);
+    return mpivf_pool_status(&pool);
 }
 
 void

@@ -77,18 +77,25 @@ check_matrix(struct mpivf_context *ctx, const char *name, const struct mpivf_mat
     return MPIVF_OK;
 }
 
-/* Whose file is it? The object that is meant when none is named is `fallback`. */
+/* It is nobody's, or it cannot be opened, which is said too. */
 static mpivf_status
-find_backend(struct mpivf_context *ctx, const char *fallback, struct mpivf_source_plan *plan)
+refuse(struct mpivf_context *ctx, const struct mpivf_source_plan *plan)
 {
     const struct mpivf_format *format[BACKENDS];
     for (int i = 0; i < BACKENDS; i++)
         format[i] = backends[i]->format;
+    return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS, format,
+                                BACKENDS);
+}
+
+/* Whose file is it? The object that is meant when none is named is `fallback`. */
+static mpivf_status
+find_backend(struct mpivf_context *ctx, const char *fallback, struct mpivf_source_plan *plan)
+{
     while (plan->ops < BACKENDS && !backends[plan->ops]->is(plan->path))
         plan->ops++;
-    if (plan->ops == BACKENDS) /* or it cannot be opened, which is said too */
-        return mpivf_foreign_refuse(ctx, plan->path, plan->object, MPIVF_FOREIGN_ROWS, format,
-                                    BACKENDS);
+    if (plan->ops == BACKENDS)
+        return refuse(ctx, plan);
     const struct mpivf_source_ops *ops = backends[plan->ops];
     if (!ops->objects && plan->object[0] != '\0')
         return mpivf_fail(ctx, MPIVF_INPUT, "'%s' is %s and has no object '%s'", plan->path,
