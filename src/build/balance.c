@@ -132,7 +132,7 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
         mpivf_coarse_refill(&grown);
         mpivf_coarse_clear(coarse);
         *coarse = grown;
-        grown.ctx = NULL; /* moved */
+        grown = (struct mpivf_coarse){.ctx = NULL}; /* moved */
         status = mpivf_agree_all(par, mpivf_lloyd_room(lloyd));
     }
     mpivf_coarse_clear(&grown);

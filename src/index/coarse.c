@@ -33,50 +33,47 @@ is_zero(const float *row, size_t dim)
     return true;
 }
 
+static void
+lay_out(struct mpivf_coarse *coarse, struct mpivf_pool *pool)
+{
+    size_t lists = coarse->lists, dim = coarse->dim, threads = (size_t)coarse->threads;
+    struct mpivf_tile counted;
+    coarse->centroid = mpivf_pool_take(pool, lists * dim, sizeof *coarse->centroid);
+    coarse->centre = mpivf_pool_take(pool, dim, sizeof *coarse->centre);
+    coarse->interval = mpivf_pool_take(pool, threads * BATCH, sizeof *coarse->interval);
+    coarse->tile = mpivf_pool_take(pool, threads, sizeof *coarse->tile);
+    for (size_t t = 0; t < threads; t++)
+        mpivf_tile_lay_out(coarse->tile ? &coarse->tile[t] : &counted, pool, dim);
+    mpivf_packed_rows_lay_out(&coarse->packed, pool, MPIVF_L2, mpivf_filter_best(dim), dim, lists,
+                              coarse->threads);
+}
+
 mpivf_status
 mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum mpivf_metric metric,
                   size_t lists, size_t dim)
 {
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the centroids");
     *coarse = (struct mpivf_coarse){
         .ctx = ctx, .metric = metric, .lists = lists, .dim = dim, .threads = ctx->threads};
-    coarse->centroid = mpivf_alloc(ctx, "the centroids", lists * dim, sizeof(float));
-    coarse->centre = mpivf_alloc(ctx, "the centroids", dim, sizeof(float));
-    coarse->tile = mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *coarse->tile);
-    coarse->interval =
-        mpivf_alloc(ctx, "tiles", (size_t)ctx->threads * BATCH, sizeof *coarse->interval);
-    if (!coarse->centroid || !coarse->centre || !coarse->tile || !coarse->interval)
-        return MPIVF_MEMORY;
-    mpivf_status status =
-        mpivf_packed_rows_init(ctx, &coarse->packed, MPIVF_L2, mpivf_filter_best(dim), dim, lists);
-    for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
-        status = mpivf_tile_init(ctx, &coarse->tile[t], dim);
-    return status;
+    lay_out(coarse, &pool);
+    coarse->pool = pool;
+    return mpivf_pool_status(&pool);
 }
 
 size_t
 mpivf_coarse_bytes(size_t lists, size_t dim, int threads)
 {
-    size_t each = dim * sizeof(float) + mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
-    return (lists + MPIVF_PANEL) * each + mpivf_prepare_fixed_bytes(dim, threads) +
-           (size_t)threads * (mpivf_tile_bytes(dim) + sizeof(struct mpivf_tile) +
-                              BATCH * sizeof(struct mpivf_interval)) +
-           dim * sizeof(float) + 4096;
+    struct mpivf_coarse coarse = {.lists = lists, .dim = dim, .threads = threads};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&coarse, &pool);
+    return pool.bytes;
 }
 
 void
 mpivf_coarse_clear(struct mpivf_coarse *coarse)
 {
-    struct mpivf_context *ctx = coarse->ctx;
-    if (ctx == NULL)
-        return;
-    for (int t = 0; coarse->tile && t < coarse->threads; t++)
-        mpivf_tile_clear(&coarse->tile[t]);
-    mpivf_packed_rows_clear(&coarse->packed);
+    mpivf_pool_clear(&coarse->pool);
     mpivf_coarse_subsets_clear(coarse);
-    mpivf_free(ctx, coarse->tile);
-    mpivf_free(ctx, coarse->interval);
-    mpivf_free(ctx, coarse->centre);
-    mpivf_free(ctx, coarse->centroid);
     memset(coarse, 0, sizeof *coarse);
 }
 
@@ -98,20 +95,32 @@ mpivf_coarse_refill(struct mpivf_coarse *coarse)
 struct lookup {
     struct mpivf_packed_queries queries;
     struct mpivf_topk topk; /* more than one probe */
-    float *unit;            /* owned, [batch, dim]: the rows in unit length; ip and cosine */
+    float *unit;            /* [batch, dim]: the rows in unit length; ip and cosine */
 };
 
-static size_t
-prepared_bytes(enum mpivf_metric metric, size_t dim)
+/* 0 probes: the nearest list alone, without its distance. */
+static struct lookup *
+lay_out_lookups(const struct mpivf_coarse *coarse, struct mpivf_pool *pool, size_t batch,
+                size_t probes)
 {
-    return mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
-           (metric == MPIVF_L2 ? 0 : dim * sizeof(float));
+    size_t dim = coarse->dim, units = is_spherical(coarse) ? batch : 0;
+    size_t threads = (size_t)coarse->threads;
+    struct lookup counted, *lookup = mpivf_pool_take(pool, threads, sizeof *lookup);
+    for (size_t t = 0; t < threads; t++) {
+        struct lookup *one = lookup ? &lookup[t] : &counted;
+        mpivf_packed_queries_lay_out(&one->queries, pool, MPIVF_L2, mpivf_filter_best(dim), dim,
+                                     batch, coarse->threads);
+        mpivf_topk_lay_out(&one->topk, pool, probes > 0 ? batch : 0, probes);
+        one->unit = mpivf_pool_take(pool, units * dim, sizeof *one->unit);
+    }
+    return lookup;
 }
 
 static size_t
 batch_rows(enum mpivf_metric metric, size_t dim, size_t probes)
 {
-    size_t rows = BATCH_BYTES / prepared_bytes(metric, dim);
+    size_t each = mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
+    size_t rows = BATCH_BYTES / (each + (metric == MPIVF_L2 ? 0 : dim * sizeof(float)));
     size_t found = PROBES_BYTES / mpivf_topk_query_bytes(probes);
     rows = rows < MIN_BATCH ? MIN_BATCH : rows > BATCH ? BATCH : rows;
     return probes == 1 || rows < found ? rows : found < 1 ? 1 : found;
@@ -120,24 +129,10 @@ batch_rows(enum mpivf_metric metric, size_t dim, size_t probes)
 size_t
 mpivf_coarse_scratch(enum mpivf_metric metric, size_t dim, int threads, size_t probes)
 {
-    size_t row = mpivf_topk_query_bytes(probes) + prepared_bytes(metric, dim);
-    return (size_t)threads * (batch_rows(metric, dim, probes) * row +
-                              (size_t)threads * dim * sizeof(float) + sizeof(struct lookup) + 2048);
-}
-
-/* 0 probes: the nearest list alone, without its distance. */
-static mpivf_status
-lookup_init(struct mpivf_coarse *coarse, struct lookup *lookup, size_t batch, size_t probes)
-{
-    struct mpivf_context *ctx = coarse->ctx;
-    size_t dim = coarse->dim, units = is_spherical(coarse) ? batch : 0;
-    mpivf_status status = mpivf_packed_queries_init(ctx, &lookup->queries, MPIVF_L2,
-                                                    coarse->packed.filter, dim, batch);
-    lookup->unit = mpivf_alloc(ctx, "the prepared queries", units * dim, sizeof *lookup->unit);
-    if (status == MPIVF_OK && lookup->unit == NULL)
-        status = MPIVF_MEMORY;
-    return status == MPIVF_OK && probes > 0 ? mpivf_topk_init(ctx, &lookup->topk, batch, probes)
-                                            : status;
+    struct mpivf_coarse coarse = {.metric = metric, .dim = dim, .threads = threads};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    (void)lay_out_lookups(&coarse, &pool, batch_rows(metric, dim, probes), probes);
+    return pool.bytes;
 }
 
 /* Prepare n rows. */
@@ -149,14 +144,6 @@ lookup_fill(const struct mpivf_coarse *coarse, struct lookup *lookup, const floa
         mpivf_normalise(row + i * dim, dim, lookup->unit + i * dim);
     mpivf_packed_queries_fill(&lookup->queries, is_spherical(coarse) ? lookup->unit : row, n,
                               coarse->centre);
-}
-
-static void
-lookup_clear(struct mpivf_context *ctx, struct lookup *lookup)
-{
-    mpivf_packed_queries_clear(&lookup->queries);
-    mpivf_topk_clear(&lookup->topk);
-    mpivf_free(ctx, lookup->unit);
 }
 
 /* Is row i of these without a direction? It is then as near to every list. */
@@ -232,15 +219,13 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
                    uint32_t *list, double *distance)
 {
     assert(probes > 0 && probes <= coarse->lists);
-    struct mpivf_context *ctx = coarse->ctx;
     bool many = probes > 1 || distance; /* distances are canonical */
     size_t max = batch_rows(coarse->metric, coarse->dim, probes);
-    size_t threads = (size_t)coarse->threads, batch = n / threads + 1;
+    size_t batch = n / (size_t)coarse->threads + 1;
     batch = batch < max ? batch : max; /* work for every thread */
-    struct lookup *lookup = mpivf_alloc_zero(ctx, "lookups", threads, sizeof *lookup);
-    mpivf_status status = lookup ? MPIVF_OK : MPIVF_MEMORY;
-    for (size_t t = 0; t < threads && status == MPIVF_OK; t++)
-        status = lookup_init(coarse, &lookup[t], batch, many ? probes : 0);
+    struct mpivf_pool pool = mpivf_pool_taking(coarse->ctx, "the rows looked up");
+    struct lookup *lookup = lay_out_lookups(coarse, &pool, batch, many ? probes : 0);
+    mpivf_status status = mpivf_pool_status(&pool);
     if (status == MPIVF_OK) {
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
         for (size_t first = 0; first < n; first += batch) {
@@ -255,9 +240,7 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
                 lookup_one(coarse, &lookup[t].queries, &coarse->tile[t], rows, to);
         }
     }
-    for (size_t t = 0; lookup && t < threads; t++)
-        lookup_clear(ctx, &lookup[t]);
-    mpivf_free(ctx, lookup);
+    mpivf_pool_clear(&pool);
     return status;
 }
 
@@ -298,32 +281,38 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_packed_que
     }
 }
 
+static struct mpivf_packed_rows *
+lay_out_subsets(const struct mpivf_coarse *coarse, struct mpivf_pool *pool)
+{
+    size_t threads = (size_t)coarse->threads, dim = coarse->dim;
+    struct mpivf_packed_rows counted, *subset = mpivf_pool_take(pool, threads, sizeof *subset);
+    for (size_t t = 0; t < threads; t++)
+        mpivf_packed_rows_lay_out(subset ? &subset[t] : &counted, pool, MPIVF_L2,
+                                  mpivf_filter_best(dim), dim, SUBSET, coarse->threads);
+    return subset;
+}
+
 mpivf_status
 mpivf_coarse_subsets_init(struct mpivf_coarse *coarse)
 {
-    struct mpivf_context *ctx = coarse->ctx;
-    coarse->subset =
-        mpivf_alloc_zero(ctx, "candidates", (size_t)coarse->threads, sizeof *coarse->subset);
-    mpivf_status status = coarse->subset ? MPIVF_OK : MPIVF_MEMORY;
-    for (int t = 0; t < coarse->threads && status == MPIVF_OK; t++)
-        status = mpivf_packed_rows_init(ctx, &coarse->subset[t], MPIVF_L2, coarse->packed.filter,
-                                        coarse->dim, SUBSET);
-    return status;
+    coarse->subset_pool = mpivf_pool_taking(coarse->ctx, "candidates");
+    coarse->subset = lay_out_subsets(coarse, &coarse->subset_pool);
+    return mpivf_pool_status(&coarse->subset_pool);
 }
 
 size_t
 mpivf_coarse_subsets_bytes(size_t dim, int threads)
 {
-    return (size_t)threads * (SUBSET * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
-                              mpivf_prepare_fixed_bytes(dim, threads) + 2048);
+    struct mpivf_coarse coarse = {.dim = dim, .threads = threads};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    (void)lay_out_subsets(&coarse, &pool);
+    return pool.bytes;
 }
 
 void
 mpivf_coarse_subsets_clear(struct mpivf_coarse *coarse)
 {
-    for (int t = 0; coarse->subset && t < coarse->threads; t++)
-        mpivf_packed_rows_clear(&coarse->subset[t]);
-    mpivf_free(coarse->ctx, coarse->subset);
+    mpivf_pool_clear(&coarse->subset_pool);
     coarse->subset = NULL;
 }
 

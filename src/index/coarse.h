@@ -24,6 +24,7 @@ struct mpivf_coarse {
     struct mpivf_tile *tile;          /* owned, one a thread */
     struct mpivf_interval *interval;  /* owned, a batch for each thread */
     int threads;
+    struct mpivf_pool pool, subset_pool; /* of what is owned */
 };
 
 /*

@@ -15,10 +15,12 @@ enum {
     TILE_QUERIES = 96,       /* sgemm: with BLOCK_ROWS 378 KiB of products */
 };
 
-static void
-lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
+void
+mpivf_tile_lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
 {
     *tile = (struct mpivf_tile){.computed = 0};
+    mpivf_blas_init(); /* whoever uses the library, before threads start */
+    (void)mpivf_kernel();
     tile->product = mpivf_pool_take(pool, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
     tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
     tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
@@ -29,9 +31,7 @@ mpivf_status
 mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim)
 {
     struct mpivf_pool pool = mpivf_pool_taking(ctx, "a tile of products");
-    mpivf_blas_init(); /* whoever uses the library, before threads start */
-    (void)mpivf_kernel();
-    lay_out(tile, &pool, dim);
+    mpivf_tile_lay_out(tile, &pool, dim);
     tile->pool = pool;
     return mpivf_pool_status(&pool);
 }
@@ -41,7 +41,7 @@ mpivf_tile_bytes(size_t dim)
 {
     struct mpivf_tile tile;
     struct mpivf_pool pool = mpivf_pool_counting();
-    lay_out(&tile, &pool, dim);
+    mpivf_tile_lay_out(&tile, &pool, dim);
     return pool.bytes;
 }
 

@@ -23,6 +23,10 @@ struct mpivf_tile {
     struct mpivf_pool pool;  /* of what is owned */
 };
 
+/* Take or count what is owned, where a module has tiles among its buffers. Local. */
+void
+mpivf_tile_lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim);
+
 /* Release with mpivf_tile_clear, also after failure. Local. */
 mpivf_status
 mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim);

@@ -27,10 +27,10 @@ whole_panels(size_t rows)
 
 /* ---- memory ---- */
 
-static void
-lay_out_queries(struct mpivf_packed_queries *queries, struct mpivf_pool *pool,
-                enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-                size_t capacity, int threads)
+void
+mpivf_packed_queries_lay_out(struct mpivf_packed_queries *queries, struct mpivf_pool *pool,
+                             enum mpivf_metric metric, const struct mpivf_filter *filter,
+                             size_t dim, size_t capacity, int threads)
 {
     *queries = (struct mpivf_packed_queries){.metric = metric,
                                              .filter = filter,
@@ -50,9 +50,10 @@ work_bytes(const struct mpivf_packed_rows *packed)
     return (packed->dim * sizeof(float) + packed->steps * 4 + 127) / 64 * 64;
 }
 
-static void
-lay_out_rows(struct mpivf_packed_rows *packed, struct mpivf_pool *pool, enum mpivf_metric metric,
-             const struct mpivf_filter *filter, size_t dim, size_t capacity, int threads)
+void
+mpivf_packed_rows_lay_out(struct mpivf_packed_rows *packed, struct mpivf_pool *pool,
+                          enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                          size_t capacity, int threads)
 {
     size_t padded = whole_panels(capacity) * MPIVF_PANEL;
     *packed = (struct mpivf_packed_rows){.metric = metric,
@@ -74,7 +75,7 @@ queries_for(const struct mpivf_filter *filter, size_t dim, size_t capacity, int 
 {
     struct mpivf_packed_queries queries;
     struct mpivf_pool pool = mpivf_pool_counting();
-    lay_out_queries(&queries, &pool, MPIVF_L2, filter, dim, capacity, threads);
+    mpivf_packed_queries_lay_out(&queries, &pool, MPIVF_L2, filter, dim, capacity, threads);
     return pool.bytes;
 }
 
@@ -83,7 +84,7 @@ rows_for(const struct mpivf_filter *filter, size_t dim, size_t capacity, int thr
 {
     struct mpivf_packed_rows packed;
     struct mpivf_pool pool = mpivf_pool_counting();
-    lay_out_rows(&packed, &pool, MPIVF_L2, filter, dim, capacity, threads);
+    mpivf_packed_rows_lay_out(&packed, &pool, MPIVF_L2, filter, dim, capacity, threads);
     return pool.bytes;
 }
 
@@ -129,7 +130,7 @@ mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries
                           size_t capacity)
 {
     struct mpivf_pool pool = mpivf_pool_taking(ctx, "the prepared queries");
-    lay_out_queries(queries, &pool, metric, filter, dim, capacity, ctx->threads);
+    mpivf_packed_queries_lay_out(queries, &pool, metric, filter, dim, capacity, ctx->threads);
     queries->pool = pool;
     return mpivf_pool_status(&pool);
 }
@@ -147,7 +148,7 @@ mpivf_packed_rows_init(struct mpivf_context *ctx, struct mpivf_packed_rows *pack
                        size_t capacity)
 {
     struct mpivf_pool pool = mpivf_pool_taking(ctx, "the prepared rows");
-    lay_out_rows(packed, &pool, metric, filter, dim, capacity, ctx->threads);
+    mpivf_packed_rows_lay_out(packed, &pool, metric, filter, dim, capacity, ctx->threads);
     packed->pool = pool;
     return mpivf_pool_status(&pool);
 }

@@ -118,6 +118,19 @@ mpivf_prepare_query_bytes(const struct mpivf_filter *filter, size_t dim);
 size_t
 mpivf_prepare_fixed_bytes(size_t dim, int threads);
 
+/*
+ * Take or count what is owned, where a module has these among its buffers; `pool` is then the
+ * module's, and there is nothing to clear. `threads` prepare. Local.
+ */
+void
+mpivf_packed_queries_lay_out(struct mpivf_packed_queries *queries, struct mpivf_pool *pool,
+                             enum mpivf_metric metric, const struct mpivf_filter *filter,
+                             size_t dim, size_t capacity, int threads);
+void
+mpivf_packed_rows_lay_out(struct mpivf_packed_rows *packed, struct mpivf_pool *pool,
+                          enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
+                          size_t capacity, int threads);
+
 mpivf_status
 mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries *queries,
                           enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,

@@ -12,8 +12,8 @@ room_for(size_t k)
     return 2 * k > k + 64 ? 2 * k : k + 64;
 }
 
-static void
-lay_out(struct mpivf_topk *topk, struct mpivf_pool *pool, size_t queries, size_t k)
+void
+mpivf_topk_lay_out(struct mpivf_topk *topk, struct mpivf_pool *pool, size_t queries, size_t k)
 {
     *topk = (struct mpivf_topk){.queries = queries, .k = k, .room = room_for(k)};
     topk->entry = mpivf_pool_take(pool, queries * topk->room, sizeof *topk->entry);
@@ -27,7 +27,7 @@ bytes_for(size_t queries, size_t k)
 {
     struct mpivf_topk topk;
     struct mpivf_pool pool = mpivf_pool_counting();
-    lay_out(&topk, &pool, queries, k);
+    mpivf_topk_lay_out(&topk, &pool, queries, k);
     return pool.bytes;
 }
 
@@ -43,7 +43,7 @@ mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queri
 {
     struct mpivf_pool pool = mpivf_pool_taking(ctx, "the neighbours");
     assert(k > 0);
-    lay_out(topk, &pool, queries, k);
+    mpivf_topk_lay_out(topk, &pool, queries, k);
     topk->pool = pool;
     if (!pool.failed)
         mpivf_topk_reset(topk);

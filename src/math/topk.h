@@ -29,6 +29,10 @@ struct mpivf_topk {
 size_t
 mpivf_topk_query_bytes(size_t k);
 
+/* Take or count what is owned, where a module has this among its buffers; then reset it. Local. */
+void
+mpivf_topk_lay_out(struct mpivf_topk *topk, struct mpivf_pool *pool, size_t queries, size_t k);
+
 /* Empty, for `queries` queries. Release with mpivf_topk_clear, also after failure. Local. */
 mpivf_status
 mpivf_topk_init(struct mpivf_context *ctx, struct mpivf_topk *topk, size_t queries, size_t k);
