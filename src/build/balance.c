@@ -16,28 +16,54 @@ struct cut {
     uint64_t *weight; /* owned, [lists]: as how many they count, mpivf_repair_weights */
     uint8_t *tries;   /* owned, [lists]: rounds in which it was cut and hardly shrank */
     size_t lists, seeds, added;
+    struct mpivf_pool pool; /* of what is owned */
 };
+
+static void
+lay_out(struct cut *cut, struct mpivf_pool *pool, size_t lists)
+{
+    *cut = (struct cut){.lists = lists};
+    cut->first = mpivf_pool_take(pool, lists + 1, sizeof *cut->first);
+    cut->size = mpivf_pool_take(pool, lists, sizeof *cut->size);
+    cut->weight = mpivf_pool_take(pool, lists, sizeof *cut->weight);
+    cut->tries = mpivf_pool_take(pool, lists, sizeof *cut->tries);
+}
 
 static mpivf_status
 cut_init_all(const struct mpivf_lloyd *lloyd, struct cut *cut)
 {
-    struct mpivf_context *ctx = lloyd->par->ctx;
-    *cut = (struct cut){.lists = lloyd->coarse->lists};
-    cut->first = mpivf_alloc_zero(ctx, "list sizes", cut->lists + 1, sizeof *cut->first);
-    cut->size = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->size);
-    cut->weight = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->weight);
-    cut->tries = mpivf_alloc_zero(ctx, "list sizes", cut->lists, sizeof *cut->tries);
-    bool room = cut->first && cut->size && cut->weight && cut->tries;
-    return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
+    struct mpivf_pool pool = mpivf_pool_taking(lloyd->par->ctx, "list sizes");
+    lay_out(cut, &pool, lloyd->coarse->lists);
+    cut->pool = pool;
+    if (!pool.failed)
+        cut->first[0] = 0;
+    return mpivf_agree_all(lloyd->par, mpivf_pool_status(&pool));
 }
 
-static void
-cut_clear(struct mpivf_context *ctx, struct cut *cut)
+/* A round of cutting, beside the quantizer and the sizes of lists. */
+static size_t
+rest_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t dim, int threads, bool root)
 {
-    mpivf_free(ctx, cut->first);
-    mpivf_free(ctx, cut->size);
-    mpivf_free(ctx, cut->weight);
-    mpivf_free(ctx, cut->tries);
+    size_t grown = lists + added, seeds = 2 * added; /* a list that is cut has two at least */
+    size_t now = mpivf_coarse_bytes(lists, dim, threads);
+    size_t more = mpivf_coarse_bytes(grown, dim, threads);
+    size_t grow = more + mpivf_alloc_bytes(root ? seeds * dim * sizeof(float) : 0) +
+                  mpivf_seeds_bytes(seeds, dim, root);
+    size_t settle = more - now + mpivf_lloyd_bytes(grown) +
+                    mpivf_lloyd_sums_bytes(grown, dim, root) +
+                    mpivf_near_bytes(metric, grown, dim, threads);
+    return grow > settle ? grow : settle;
+}
+
+size_t
+mpivf_balance_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t dim, int threads,
+                    bool root)
+{
+    struct cut cut;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&cut, &pool, lists + added);
+    lay_out(&cut, &pool, lists + added); /* and those of the round before */
+    return pool.bytes + rest_bytes(metric, lists, added, dim, threads, root);
 }
 
 /* Count the rows of each list, on every rank; the centroids stay. */
@@ -115,12 +141,18 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse *coarse = lloyd->coarse, grown;
     size_t dim = coarse->dim;
-    struct mpivf_seeds seeds = {lloyd->sample, MPIVF_SAMPLE_ALL, seed,
-                                cut->lists,    lloyd->list,      cut->first};
+    struct mpivf_seeds seeds = {lloyd->sample, MPIVF_SAMPLE_ALL,    seed,
+                                cut->lists,    lloyd->sample->list, cut->first};
     mpivf_lloyd_shed(lloyd);
+    mpivf_status status = mpivf_memory_plan(
+        ctx, "cutting lists",
+        rest_bytes(coarse->metric, cut->lists, cut->added, dim, ctx->threads, par->rank == 0), 0,
+        "ask for a larger --max-list", NULL);
+    status = mpivf_agree_all(par, status);
+    if (status)
+        return status;
     float *row = mpivf_alloc(ctx, "the seeds", par->rank == 0 ? cut->seeds * dim : 0, sizeof *row);
-    mpivf_status status =
-        mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);
+    status = mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);
     status = mpivf_agree_all(par, row ? status : MPIVF_MEMORY);
     THEN(status, mpivf_seeds_all(par, &seeds, row));
     if (status == MPIVF_OK) {
@@ -159,7 +191,6 @@ mpivf_status
 mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
                   struct mpivf_balanced *balanced)
 {
-    struct mpivf_context *ctx = lloyd->par->ctx;
     struct cut before = {0};
     mpivf_status status = MPIVF_OK;
     *balanced = (struct mpivf_balanced){0};
@@ -180,9 +211,9 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
             balanced->added += cut.added;
             THEN(status, settle_all(lloyd));
         }
-        cut_clear(ctx, &before);
+        mpivf_pool_clear(&before.pool);
         before = cut;
     }
-    cut_clear(ctx, &before);
+    mpivf_pool_clear(&before.pool);
     return status;
 }

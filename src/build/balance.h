@@ -17,6 +17,14 @@ struct mpivf_balanced {
 };
 
 /*
+ * Bytes of it beside the quantizer, where a round cuts so that there are up to `added` lists more.
+ * Local.
+ */
+size_t
+mpivf_balance_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t dim, int threads,
+                    bool root);
+
+/*
  * Cut the lists of lloyd->coarse, which grows, until none holds more than `max` rows of the
  * sample, or cutting no longer helps, or there are MPIVF_MAX_LISTS. Memory: while the quantizer
  * grows, the larger one beside it. Collective, agreed.

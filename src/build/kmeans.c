@@ -20,7 +20,8 @@ enum {
     FINE_ITERATIONS = 10,
     /* What a row costs beside its comparisons, in comparisons: measured at 128 and 784 columns. */
     GLOBAL_ROW = 400,
-    LOCAL_ROW = 600
+    LOCAL_ROW = 600,
+    SLACK = 64 << 10 /* bytes of small things */
 };
 static const double TOP_TOLERANCE = 0.01, FINE_GAIN = 0.06;
 static const double RELAXATION = 1.5; /* how far centroids go, lloyd.h */
@@ -61,19 +62,58 @@ larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-size_t
-mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads, bool root)
+/* A cell and what its share of the lists leaves over. */
+struct remainder {
+    uint64_t rest, cell;
+};
+
+/* The cells of the upper level, while they are cut into lists. */
+struct cells {
+    int64_t *count;              /* [cells]: rows of the first guess, of all ranks */
+    uint64_t *first;             /* [cells + 1]: the first list of each */
+    struct remainder *remainder; /* [cells] */
+    uint32_t *cell_of;           /* [lists] */
+    uint32_t *all;               /* [lists]: 0, 1, ... */
+};
+
+static void
+lay_out_cells(struct cells *c, struct mpivf_pool *pool, size_t cells, size_t lists)
 {
-    size_t cells = top_lists(lists), state = (lists + 1) * sizeof(uint64_t) + (64 << 10);
-    size_t sums = mpivf_lloyd_bytes(lists, dim, root), seeds = mpivf_seeds_bytes(lists, dim, root);
-    size_t min = mpivf_coarse_bytes(lists, dim, threads) + state;
-    if (lists <= FLAT_LISTS)
-        return min + larger(seeds, sums);
-    size_t top = mpivf_coarse_bytes(cells, dim, threads) + mpivf_lloyd_bytes(cells, dim, root) +
-                 cells * 4 * sizeof(uint64_t) + 2 * lists * sizeof(uint32_t);
-    size_t cut = sums + mpivf_coarse_subsets_bytes(dim, threads);
-    size_t near = sums + mpivf_near_bytes(metric, lists, dim, threads);
-    return min + larger(near, top + larger(seeds, cut)); /* one after the other */
+    c->count = mpivf_pool_take(pool, cells, sizeof *c->count);
+    c->first = mpivf_pool_take(pool, cells + 1, sizeof *c->first);
+    c->remainder = mpivf_pool_take(pool, cells, sizeof *c->remainder);
+    c->cell_of = mpivf_pool_take(pool, lists, sizeof *c->cell_of);
+    c->all = mpivf_pool_take(pool, lists, sizeof *c->all);
+}
+
+/* The first guess, beside the lists themselves. */
+static size_t
+guess_bytes(size_t lists, size_t dim, int threads, bool root)
+{
+    struct cells c;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    size_t cells = top_lists(lists);
+    lay_out_cells(&c, &pool, cells, lists);
+    size_t top =
+        mpivf_coarse_bytes(cells, dim, threads) +
+        larger(mpivf_seeds_bytes(cells, dim, root), mpivf_lloyd_sums_bytes(cells, dim, root));
+    size_t iterate =
+        mpivf_lloyd_sums_bytes(lists, dim, root) + mpivf_coarse_subsets_bytes(dim, threads);
+    return pool.bytes + larger(top, larger(mpivf_seeds_bytes(lists, dim, root), iterate));
+}
+
+size_t
+mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t dim, int threads,
+                   bool root)
+{
+    bool guess = lists > FLAT_LISTS;
+    size_t first =
+        guess ? guess_bytes(lists, dim, threads, root) : mpivf_seeds_bytes(lists, dim, root);
+    size_t refine = mpivf_lloyd_sums_bytes(lists, dim, root) +
+                    (guess ? mpivf_near_bytes(metric, lists, dim, threads) : 0);
+    size_t cut = added > 0 ? mpivf_balance_bytes(metric, lists, added, dim, threads, root) : 0;
+    return mpivf_coarse_bytes(lists, dim, threads) + mpivf_lloyd_bytes(lists) + SLACK +
+           larger(first, larger(refine, cut)); /* one after the other */
 }
 
 /* ---- the first centroids ---- */
@@ -118,15 +158,15 @@ train_top_all(struct kmeans *km, struct mpivf_coarse *top)
 static mpivf_status
 find_cells_all(struct kmeans *km, struct mpivf_coarse *top, int64_t *count)
 {
-    struct mpivf_lloyd *lloyd = &km->lloyd;
     size_t blocks = mpivf_sample_blocks(km->sample, MPIVF_SAMPLE_ALL);
     mpivf_status status = MPIVF_OK;
+    memset(count, 0, top->lists * sizeof *count);
     for (size_t b = 0; b < blocks && status == MPIVF_OK; b++) {
         struct mpivf_sample_block block;
         status = mpivf_sample_block(km->sample, b, &block);
         if (status)
             break;
-        uint32_t *cell = lloyd->list + block.first;
+        uint32_t *cell = km->sample->list + block.first;
         mpivf_coarse_reassign(top, block.rows, cell);
         for (size_t i = 0; i < block.rows->rows && block.level <= MPIVF_SAMPLE_PART; i++)
             count[cell[i]]++;
@@ -136,11 +176,6 @@ find_cells_all(struct kmeans *km, struct mpivf_coarse *top, int64_t *count)
         mpivf_sum_all(km->par, count, top->lists);
     return status;
 }
-
-/* A cell and what its share of the lists leaves over. */
-struct remainder {
-    uint64_t rest, cell;
-};
 
 static int
 by_rest(const void *a, const void *b)
@@ -199,7 +234,7 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
         }
     /* From the cell to one of its lists, or any if it has none. */
     for (size_t i = 0; i < rows; i++) {
-        uint32_t *list = &lloyd->list[mpivf_sample_place(km->sample, i)];
+        uint32_t *list = &km->sample->list[mpivf_sample_place(km->sample, i)];
         uint64_t at = first[*list], lists = first[cells];
         *list = (uint32_t)(at < lists ? at : lists - 1);
     }
@@ -230,31 +265,24 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
 static mpivf_status
 guess_all(struct kmeans *km, size_t cells)
 {
-    static const char what[] = "the cells of the training";
     const struct mpivf_par *par = km->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_coarse top;
+    struct cells c;
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the cells of the training");
     size_t lists = km->coarse->lists;
-    int64_t *count = mpivf_alloc_zero(ctx, what, cells, sizeof *count);
-    uint64_t *first = mpivf_alloc(ctx, what, cells + 1, sizeof *first);
-    struct remainder *remainder = mpivf_alloc(ctx, what, cells, sizeof *remainder);
-    uint32_t *cell_of = mpivf_alloc(ctx, what, 2 * lists, sizeof *cell_of);
+    lay_out_cells(&c, &pool, cells, lists);
     mpivf_status status = mpivf_coarse_init(ctx, &top, km->coarse->metric, cells, km->coarse->dim);
-    if (!count || !first || !remainder || !cell_of)
-        status = MPIVF_MEMORY;
-    status = mpivf_agree_all(par, status);
+    status = mpivf_agree_all(par, pool.failed ? MPIVF_MEMORY : status);
     THEN(status, train_top_all(km, &top));
-    THEN(status, find_cells_all(km, &top, count));
+    THEN(status, find_cells_all(km, &top, c.count));
     mpivf_coarse_clear(&top);
     if (status == MPIVF_OK) {
-        deal_lists(count, cells, lists, remainder, first);
-        status = seed_all(km, km->coarse, MPIVF_SAMPLE_PART, cells, km->lloyd.list, first);
+        deal_lists(c.count, cells, lists, c.remainder, c.first);
+        status = seed_all(km, km->coarse, MPIVF_SAMPLE_PART, cells, km->sample->list, c.first);
     }
-    THEN(status, iterate_cells_all(km, cells, first, cell_of, cell_of + lists));
-    mpivf_free(ctx, count);
-    mpivf_free(ctx, first);
-    mpivf_free(ctx, remainder);
-    mpivf_free(ctx, cell_of);
+    THEN(status, iterate_cells_all(km, cells, c.first, c.cell_of, c.all));
+    mpivf_pool_clear(&pool);
     return status;
 }
 

@@ -22,10 +22,11 @@ mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE
 
 /*
  * Bytes that training takes on a rank beside the sample: about lists x (21 dim + 600) on rank 0.
- * Local.
+ * `added`: the lists that cutting is expected to add; 0 = nothing is cut. Local.
  */
 size_t
-mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t dim, int threads, bool root);
+mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t dim, int threads,
+                   bool root);
 
 /*
  * Move the centroids of `coarse` (initialised, not yet set) to a local minimum of the mean

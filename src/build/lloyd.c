@@ -45,37 +45,53 @@ fixed_point_scale(uint64_t total, double max)
     return ldexp(1.0, shift > 1000 ? 1000 : shift);
 }
 
-size_t
-mpivf_lloyd_bytes(size_t lists, size_t dim, bool root)
+static void
+lay_out_sums(struct mpivf_lloyd *lloyd, struct mpivf_pool *pool, bool root)
 {
-    return (lists * (dim + 4) * (root ? 2 : 1) + 2) * sizeof(int64_t) + dim * sizeof(float) + 4096;
+    size_t n = numbers(lloyd);
+    lloyd->sum = mpivf_pool_take(pool, n, sizeof *lloyd->sum);
+    lloyd->whole = mpivf_pool_take(pool, root ? n : 0, sizeof *lloyd->whole);
+    lloyd->origin = mpivf_pool_take(pool, lloyd->coarse->dim, sizeof *lloyd->origin);
 }
 
-/* The rows of the largest block. */
-static size_t
-max_rows(const struct mpivf_sample *sample)
+static void
+lay_out_groups(struct mpivf_lloyd *lloyd, struct mpivf_pool *pool)
 {
-    size_t max = 0;
-    for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
-        max = sample->rows[l] > max ? sample->rows[l] : max;
-    return max < sample->block_rows ? max : sample->block_rows;
+    lloyd->start = mpivf_pool_take(pool, lloyd->coarse->lists + 1, sizeof *lloyd->start);
+}
+
+size_t
+mpivf_lloyd_bytes(size_t lists)
+{
+    struct mpivf_coarse coarse = {.lists = lists};
+    struct mpivf_lloyd lloyd = {.coarse = &coarse};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out_groups(&lloyd, &pool);
+    return pool.bytes;
+}
+
+size_t
+mpivf_lloyd_sums_bytes(size_t lists, size_t dim, bool root)
+{
+    struct mpivf_coarse coarse = {.lists = lists, .dim = dim};
+    struct mpivf_lloyd lloyd = {.coarse = &coarse};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out_sums(&lloyd, &pool, root);
+    return pool.bytes;
 }
 
 mpivf_status
 mpivf_lloyd_room(struct mpivf_lloyd *lloyd)
 {
-    lloyd->start = mpivf_alloc(lloyd->par->ctx, "the training", lloyd->coarse->lists + 1,
-                               sizeof *lloyd->start);
-    return lloyd->start ? MPIVF_OK : MPIVF_MEMORY;
+    lloyd->pool = mpivf_pool_taking(lloyd->par->ctx, "the training");
+    lay_out_groups(lloyd, &lloyd->pool);
+    return mpivf_pool_status(&lloyd->pool);
 }
 
 void
 mpivf_lloyd_forget(struct mpivf_lloyd *lloyd)
 {
-    struct mpivf_context *ctx = lloyd->par->ctx;
-    mpivf_free(ctx, lloyd->sum);
-    mpivf_free(ctx, lloyd->whole);
-    mpivf_free(ctx, lloyd->origin);
+    mpivf_pool_clear(&lloyd->sums);
     lloyd->sum = lloyd->whole = NULL;
     lloyd->origin = NULL;
     lloyd->summed = 0;
@@ -85,43 +101,27 @@ void
 mpivf_lloyd_shed(struct mpivf_lloyd *lloyd)
 {
     mpivf_lloyd_forget(lloyd);
-    mpivf_free(lloyd->par->ctx, lloyd->start);
+    mpivf_pool_clear(&lloyd->pool);
     lloyd->start = NULL;
-}
-
-static mpivf_status
-allocate(struct mpivf_lloyd *lloyd)
-{
-    static const char what[] = "the training";
-    const struct mpivf_sample *sample = lloyd->sample;
-    struct mpivf_context *ctx = lloyd->par->ctx;
-    size_t block = max_rows(sample), places = sample->first[MPIVF_SAMPLE_LEVELS];
-    lloyd->list = mpivf_alloc(ctx, what, places, sizeof *lloyd->list);
-    lloyd->order = mpivf_alloc(ctx, what, block, sizeof *lloyd->order);
-    lloyd->old = mpivf_alloc(ctx, what, block, sizeof *lloyd->old);
-    if (!lloyd->list || !lloyd->order || !lloyd->old)
-        return MPIVF_MEMORY;
-    for (size_t i = 0; i < places; i++)
-        lloyd->list[i] = MPIVF_COARSE_NONE;
-    return mpivf_lloyd_room(lloyd);
 }
 
 /* The sums come with the first iteration, when what the seeds took is free again. */
 static mpivf_status
 have_sums_all(struct mpivf_lloyd *lloyd)
 {
-    static const char what[] = "the sums of the training";
-    struct mpivf_context *ctx = lloyd->par->ctx;
-    size_t n = numbers(lloyd), dim = lloyd->coarse->dim;
+    const struct mpivf_par *par = lloyd->par;
+    size_t dim = lloyd->coarse->dim;
     if (lloyd->sum)
         return MPIVF_OK;
-    lloyd->sum = mpivf_alloc(ctx, what, n, sizeof *lloyd->sum);
-    lloyd->whole = mpivf_alloc_zero(ctx, what, lloyd->par->rank == 0 ? n : 0, sizeof *lloyd->whole);
-    lloyd->origin = mpivf_alloc(ctx, what, dim, sizeof *lloyd->origin);
-    bool room = lloyd->sum && lloyd->whole && lloyd->origin;
-    for (size_t j = 0; room && j < dim; j++) /* any point about the rows, the same on all ranks */
+    lloyd->sums = mpivf_pool_taking(par->ctx, "the sums of the training");
+    lay_out_sums(lloyd, &lloyd->sums, par->rank == 0);
+    mpivf_status status = mpivf_agree_all(par, mpivf_pool_status(&lloyd->sums));
+    if (status == MPIVF_OK && par->rank == 0)
+        memset(lloyd->whole, 0, numbers(lloyd) * sizeof *lloyd->whole);
+    for (size_t j = 0; j < dim && status == MPIVF_OK;
+         j++) /* any point about the rows, the same on all */
         lloyd->origin[j] = lloyd->spherical ? 0 : lloyd->coarse->centroid[j];
-    return mpivf_agree_all(lloyd->par, room ? MPIVF_OK : MPIVF_MEMORY);
+    return status;
 }
 
 mpivf_status
@@ -136,16 +136,14 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     lloyd->coarse_scale =
         fixed_point_scale(total, lloyd->spherical ? 2.0 : (double)dim * 16.0 * max * max);
     lloyd->fine_scale = lloyd->coarse_scale * fixed_point_scale(total, 1);
-    return mpivf_agree_all(par, allocate(lloyd));
+    for (size_t i = 0; i < lloyd->sample->first[MPIVF_SAMPLE_LEVELS]; i++)
+        lloyd->sample->list[i] = MPIVF_COARSE_NONE;
+    return mpivf_agree_all(par, mpivf_lloyd_room(lloyd));
 }
 
 void
 mpivf_lloyd_clear(struct mpivf_lloyd *lloyd)
 {
-    struct mpivf_context *ctx = lloyd->par->ctx;
-    mpivf_free(ctx, lloyd->list);
-    mpivf_free(ctx, lloyd->order);
-    mpivf_free(ctx, lloyd->old);
     mpivf_lloyd_shed(lloyd);
 }
 
@@ -170,7 +168,7 @@ sort_by_group(struct mpivf_lloyd *lloyd, const uint32_t *list, size_t n, const u
     for (size_t g = 0; g <= groups; g++)
         start[g] = end += start[g];
     for (size_t i = n; i-- > 0;) /* from the back: a group's rows keep their order */
-        lloyd->order[--start[group_of ? group_of[list[i]] : list[i]]] = (uint32_t)i;
+        lloyd->sample->order[--start[group_of ? group_of[list[i]] : list[i]]] = (uint32_t)i;
 }
 
 /* Count row i in its new list and no longer in its old one; several threads may, of other rows. */
@@ -180,7 +178,7 @@ count_row(const struct mpivf_lloyd *lloyd, const float *row, const uint32_t *lis
     size_t dim = lloyd->coarse->dim;
     int64_t *count = counts(lloyd), *coarse = squares(lloyd, lloyd->sum);
     int64_t *fine = coarse + lloyd->coarse->lists;
-    uint32_t old = lloyd->old[i];
+    uint32_t old = lloyd->sample->old[i];
     if (list[i] == old)
         return;
     double distance = mpivf_distance(MPIVF_L2, row + i * dim, 0, lloyd->origin, dim);
@@ -210,7 +208,7 @@ move_row(struct mpivf_lloyd *lloyd, const float *row, const uint32_t *list, size
     const struct mpivf_kernel *kernel = mpivf_kernel();
     size_t dim = lloyd->coarse->dim;
     const float *at = row + i * dim + first;
-    uint32_t old = lloyd->old[i];
+    uint32_t old = lloyd->sample->old[i];
     if (list[i] == old)
         return;
     kernel->add(at, n, lloyd->scale, lloyd->sum + list[i] * dim + first);
@@ -365,14 +363,14 @@ assign_block(struct mpivf_lloyd *lloyd, const struct mpivf_candidates *candidate
              const uint32_t *group_of, const struct mpivf_sample_block *block)
 {
     const struct mpivf_packed_queries *rows = block->rows;
-    uint32_t *list = lloyd->list + block->first;
-    memcpy(lloyd->old, list, rows->rows * sizeof *list);
+    uint32_t *list = lloyd->sample->list + block->first;
+    memcpy(lloyd->sample->old, list, rows->rows * sizeof *list);
     for (size_t i = 0; i < rows->rows && (int)block->level >= lloyd->summed; i++)
-        lloyd->old[i] = MPIVF_COARSE_NONE;
+        lloyd->sample->old[i] = MPIVF_COARSE_NONE;
     if (candidates) {
         sort_by_group(lloyd, list, rows->rows, group_of, candidates->groups);
-        mpivf_coarse_reassign_among(lloyd->coarse, candidates, rows, lloyd->order, lloyd->start,
-                                    list);
+        mpivf_coarse_reassign_among(lloyd->coarse, candidates, rows, lloyd->sample->order,
+                                    lloyd->start, list);
     } else {
         mpivf_coarse_reassign(lloyd->coarse, rows, list);
     }

@@ -11,8 +11,7 @@
  * training needs fewer iterations and ends lower (Lee, Baek, Sung: A modified K-means algorithm for
  * vector quantizer design, IEEE Signal Processing Letters 4, 1997).
  *
- * Memory: 4 bytes a row of the sample; 8 bytes a row of a block of it; 8 (dim + 4) bytes a list,
- * twice that on rank 0.
+ * Memory: 8 (dim + 4) bytes a list, twice that on rank 0.
  */
 #ifndef MPIVF_BUILD_LLOYD_H
 #define MPIVF_BUILD_LLOYD_H
@@ -31,15 +30,14 @@ struct mpivf_lloyd {
     bool spherical;                  /* centroids have unit length */
     double relaxation;               /* 1: to the mean; at most 1.5 */
     double scale, coarse_scale, fine_scale;
-    uint32_t *list;  /* owned, [places]: where each row is, MPIVF_COARSE_NONE at first */
-    uint32_t *order; /* owned, [block rows]: by group */
-    uint32_t *old;   /* owned, [block rows]: where they were */
-    uint64_t *start; /* owned, [lists + 1]: of groups in order */
+    uint64_t *start; /* owned, [lists + 1]: of groups in the sample's order */
     int64_t *sum;    /* owned: changes of `whole` in this iteration, this rank's */
     int64_t *whole;  /* owned, rank 0: [lists, dim] sums, [lists] counts, [2, lists] squares */
     float *origin;   /* owned, [dim] */
-    int summed;      /* levels whose rows are in the sums; `level` only grows */
-    bool still;      /* set by the caller: assign and sum, but move no centroid */
+    struct mpivf_pool pool; /* of start */
+    struct mpivf_pool sums; /* of sum, whole and origin */
+    int summed;             /* levels whose rows are in the sums; `level` only grows */
+    bool still;             /* set by the caller: assign and sum, but move no centroid */
 };
 
 /* Let go of the sums. The next iteration takes all rows for new. Local. */
@@ -85,9 +83,11 @@ struct mpivf_lloyd_step {
 mpivf_status
 mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd);
 
-/* Bytes of it beside the sample's state. Local. */
+/* Bytes of it from the beginning, and those of the sums, from the first iteration on. Local. */
 size_t
-mpivf_lloyd_bytes(size_t lists, size_t dim, bool root);
+mpivf_lloyd_bytes(size_t lists);
+size_t
+mpivf_lloyd_sums_bytes(size_t lists, size_t dim, bool root);
 
 void
 mpivf_lloyd_clear(struct mpivf_lloyd *lloyd);

@@ -12,14 +12,16 @@ struct mpivf_near {
     const struct mpivf_par *par; /* not owned */
     struct mpivf_coarse *coarse; /* not owned */
     struct mpivf_candidates candidates;
-    uint64_t *start; /* owned, [lists + 1] */
-    uint32_t *list;  /* owned, [lists, each] */
+    uint64_t *start;        /* owned, [lists + 1] */
+    uint32_t *list;         /* owned, [lists, each] */
+    uint32_t *mine;         /* owned, [this rank's share, each] */
+    struct mpivf_pool pool; /* of what is owned */
     size_t each;
 };
 
 /*
- * Room for the neighbours of all lists of `coarse`: 4 MPIVF_NEAR + 8 bytes a list. Release with
- * mpivf_near_clear, also after failure. Collective, agreed.
+ * Room for the neighbours of all lists of `coarse`: 8 MPIVF_NEAR + 8 bytes a list at most. Release
+ * with mpivf_near_clear, also after failure. Collective, agreed.
  */
 mpivf_status
 mpivf_near_init_all(struct mpivf_near *near, const struct mpivf_par *par,

@@ -10,23 +10,28 @@
 enum {
     MAX_BLOCK = 256 << 20, /* bytes of a block of a scratch file, where rows are not very wide */
     MIN_BLOCK = 256,       /* rows of it */
+    MANY = 4096,           /* to tell what one takes */
     CENTRE_ROWS = 4096     /* so many rows tell the mean well enough */
 };
-static const char what[] = "the training sample (a smaller --sample needs less)";
 
-/* Bytes that a row takes while it is in memory: itself, prepared, and the training's state. */
-static size_t
-row_bytes(size_t dim)
+static void
+lay_out(struct mpivf_sample *sample, struct mpivf_pool *pool, size_t places)
 {
-    return dim * sizeof(float) + MPIVF_SAMPLE_BLOCK_STATE +
-           mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
+    sample->row = mpivf_pool_take(pool, sample->block_rows, sample->dim * sizeof *sample->row);
+    sample->key = mpivf_pool_take(pool, places, sizeof *sample->key);
+    sample->list = mpivf_pool_take(pool, places, sizeof *sample->list);
+    sample->order = mpivf_pool_take(pool, sample->block_rows, sizeof *sample->order);
+    sample->old = mpivf_pool_take(pool, sample->block_rows, sizeof *sample->old);
+    sample->centre = mpivf_pool_take(pool, sample->dim, sizeof *sample->centre);
 }
 
-/* Bytes that they take wherever they are, and what is there once. */
-static size_t
-fixed_bytes(size_t dim, size_t rows, int threads)
+size_t
+mpivf_sample_bytes(size_t dim, size_t rows, size_t block_rows, int threads)
 {
-    return rows * (sizeof(uint64_t) + MPIVF_SAMPLE_ROW_STATE) + dim * sizeof(float) +
+    struct mpivf_sample sample = {.dim = dim, .block_rows = block_rows};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&sample, &pool, rows);
+    return pool.bytes + block_rows * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
            MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(dim, threads);
 }
 
@@ -34,7 +39,7 @@ size_t
 mpivf_sample_min_bytes(size_t dim, size_t rows, int threads)
 {
     size_t block = rows < MIN_BLOCK ? rows : MIN_BLOCK;
-    return fixed_bytes(dim, rows, threads) + block * row_bytes(dim);
+    return mpivf_sample_bytes(dim, rows, block, threads);
 }
 
 static bool
@@ -49,8 +54,10 @@ choose_store(struct mpivf_sample *sample, size_t memory)
 {
     struct mpivf_context *ctx = sample->ctx;
     char text[64];
-    size_t places = sample->first[MPIVF_SAMPLE_LEVELS], bytes = row_bytes(sample->dim);
-    size_t fixed = fixed_bytes(sample->dim, places, ctx->threads);
+    size_t places = sample->first[MPIVF_SAMPLE_LEVELS], dim = sample->dim;
+    size_t fixed = mpivf_sample_bytes(dim, places, 0, ctx->threads);
+    size_t bytes =
+        mpivf_pool_slope(mpivf_sample_bytes(dim, places, MANY, ctx->threads), fixed, MANY);
     size_t left = memory > fixed ? memory - fixed : 0;
     sample->block_rows = places;
     if (left / bytes >= places)
@@ -58,14 +65,14 @@ choose_store(struct mpivf_sample *sample, size_t memory)
     size_t max = MAX_BLOCK / bytes < MIN_BLOCK ? MIN_BLOCK : MAX_BLOCK / bytes;
     sample->block_rows = left / bytes < max ? left / bytes : max;
     if (sample->block_rows < MIN_BLOCK) {
-        size_t min = mpivf_sample_min_bytes(sample->dim, places, ctx->threads);
+        size_t min = mpivf_sample_min_bytes(dim, places, ctx->threads);
         size_t beside =
             ctx->memory.limit > 0 ? mpivf_memory_left(ctx) - memory : 0; /* for training */
         snprintf(text, sizeof text, "a sample of %zu rows", places);
         return mpivf_memory_short(ctx, text, min + beside, "ask for a smaller --sample");
     }
     mpivf_status status =
-        mpivf_folder_space(ctx, sample->path, (uint64_t)places * sample->dim * sizeof(float),
+        mpivf_folder_space(ctx, sample->path, (uint64_t)places * dim * sizeof(float),
                            "a sample that is larger than the memory");
     THEN(status, mpivf_file_nameless(ctx, sample->path, &sample->file));
     return status;
@@ -85,24 +92,23 @@ mpivf_sample_init(struct mpivf_context *ctx, struct mpivf_sample *sample, enum m
     if (status)
         return status;
     size_t places = sample->first[MPIVF_SAMPLE_LEVELS];
-    sample->row = mpivf_alloc(ctx, what, sample->block_rows, dim * sizeof *sample->row);
-    sample->key = mpivf_alloc(ctx, what, places, sizeof *sample->key);
-    sample->centre = mpivf_alloc_zero(ctx, what, dim, sizeof *sample->centre);
-    return sample->row && sample->key && sample->centre ? MPIVF_OK : MPIVF_MEMORY;
+    sample->pool = mpivf_pool_taking(ctx, "the training sample (a smaller --sample needs less)");
+    lay_out(sample, &sample->pool, places);
+    if (sample->pool.failed)
+        return MPIVF_MEMORY;
+    memset(sample->centre, 0, dim * sizeof *sample->centre);
+    return MPIVF_OK;
 }
 
 void
 mpivf_sample_clear(struct mpivf_sample *sample)
 {
-    struct mpivf_context *ctx = sample->ctx;
-    if (ctx == NULL)
+    if (sample->ctx == NULL)
         return;
     for (int l = 0; l < MPIVF_SAMPLE_LEVELS; l++)
         mpivf_packed_queries_clear(&sample->prepared[l]);
     mpivf_file_drop(&sample->file);
-    mpivf_free(ctx, sample->row);
-    mpivf_free(ctx, sample->key);
-    mpivf_free(ctx, sample->centre);
+    mpivf_pool_clear(&sample->pool);
     memset(sample, 0, sizeof *sample);
 }
 

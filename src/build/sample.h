@@ -28,7 +28,9 @@ struct mpivf_sample {
     size_t first[MPIVF_SAMPLE_LEVELS + 1]; /* places [first[l], first[l + 1]) are level l's */
     size_t rows[MPIVF_SAMPLE_LEVELS];      /* that it has */
     uint64_t *key;                         /* owned, [places]: the hash that drew the row */
+    uint32_t *list;                        /* owned, [places]: that it is in (lloyd.h) */
     float *row;                            /* owned: [places, dim], or a block's */
+    uint32_t *order, *old;                 /* owned, [block_rows]: of an iteration (lloyd.h) */
     float *centre;          /* owned, [dim]: about the mean, to prepare rows around */
     double max;             /* the largest |value| */
     double lost;            /* squares of what float32 took from rows, added up */
@@ -37,6 +39,7 @@ struct mpivf_sample {
     size_t block_rows;      /* of a block at most */
     struct mpivf_packed_queries
         prepared[MPIVF_SAMPLE_LEVELS];  /* owned; of a level, or [0] of a block */
+    struct mpivf_pool pool;             /* of what else is owned */
     size_t loaded;                      /* the block in memory, SIZE_MAX = none */
     uint64_t bytes_read, bytes_written; /* of the scratch file */
 };
@@ -49,9 +52,11 @@ struct mpivf_sample_block {
 };
 
 /*
- * The fewest bytes that a sample of so many rows does with: a block in memory, the rest in a file.
- * Local.
+ * Bytes of a sample of so many rows, with their state in training, where so many of them are in
+ * memory at a time; the fewest bytes that it does with. Local.
  */
+size_t
+mpivf_sample_bytes(size_t dim, size_t rows, size_t block_rows, int threads);
 size_t
 mpivf_sample_min_bytes(size_t dim, size_t rows, int threads);
 
@@ -94,8 +99,5 @@ size_t
 mpivf_sample_blocks(const struct mpivf_sample *sample, enum mpivf_sample_level level);
 mpivf_status
 mpivf_sample_block(struct mpivf_sample *sample, size_t b, struct mpivf_sample_block *block);
-
-/* Bytes a row takes beside the sample's while it is trained on (lloyd.h): in all, in a block. */
-enum { MPIVF_SAMPLE_ROW_STATE = 4, MPIVF_SAMPLE_BLOCK_STATE = 8 };
 
 #endif

@@ -17,13 +17,46 @@ struct candidate {
     uint64_t hash, group;
 };
 
+/* While seeds are chosen: this rank's candidates, and on rank 0 everybody's. */
+struct choosing {
+    struct candidate *own;    /* [mine] */
+    struct candidate *joined; /* [all] */
+    uint64_t *next;           /* [groups] */
+};
+
+static void
+lay_out_choosing(struct choosing *c, struct mpivf_pool *pool, size_t mine, size_t all,
+                 size_t groups)
+{
+    c->own = mpivf_pool_take(pool, mine, sizeof *c->own);
+    c->joined = mpivf_pool_take(pool, all, sizeof *c->joined);
+    c->next = mpivf_pool_take(pool, groups, sizeof *c->next);
+}
+
+/* While their rows are fetched: on rank 0 everybody's, and behind them this rank's. */
+struct fetching {
+    uint64_t *number; /* [rows] */
+    float *row;       /* [rows, dim] */
+};
+
+static void
+lay_out_fetching(struct fetching *f, struct mpivf_pool *pool, size_t rows, size_t dim)
+{
+    f->number = mpivf_pool_take(pool, rows, sizeof *f->number);
+    f->row = mpivf_pool_take(pool, rows * dim, sizeof *f->row);
+}
+
 size_t
 mpivf_seeds_bytes(size_t seeds, size_t dim, bool root)
 {
-    size_t shares = root ? 2 : 1; /* rank 0 has its own and everybody's */
-    size_t hashes = (shares * 2 * MORE + 1) * sizeof(struct candidate);
-    return seeds * (hashes + shares * (dim * sizeof(float) + sizeof(uint64_t)) + sizeof(uint64_t)) +
-           4096;
+    struct choosing choosing;
+    struct fetching fetching;
+    struct mpivf_pool first = mpivf_pool_counting(), second = mpivf_pool_counting();
+    size_t hashes = 2 * MORE * seeds; /* when there were too few at first */
+    lay_out_choosing(&choosing, &first, hashes, root ? hashes : 0, seeds);
+    lay_out_fetching(&fetching, &second, root ? 2 * seeds : seeds, dim);
+    return mpivf_alloc_bytes(seeds * sizeof(struct candidate)) +
+           (first.bytes > second.bytes ? first.bytes : second.bytes);
 }
 
 static uint64_t
@@ -66,33 +99,30 @@ static mpivf_status
 choose_all(const struct mpivf_par *par, const struct mpivf_seeds *s, uint64_t last,
            struct candidate *chosen, bool *enough)
 {
-    struct mpivf_context *ctx = par->ctx;
     size_t rows = mpivf_sample_rows(s->sample, s->level), mine = 0;
     for (size_t i = 0; i < rows; i++)
         mine += hash_of(s, i) <= last;
     size_t total = mpivf_sum_u64_all(par, mine), all = par->rank == 0 ? total : 0;
-    struct candidate *own = mpivf_alloc(ctx, "the seeds", mine, sizeof *own);
-    struct candidate *joined = mpivf_alloc(ctx, "the seeds", all, sizeof *joined);
-    uint64_t *next = mpivf_alloc(ctx, "the seeds", s->groups, sizeof *next);
-    mpivf_status status = mpivf_agree_all(par, own && joined && next ? MPIVF_OK : MPIVF_MEMORY);
+    struct choosing c;
+    struct mpivf_pool pool = mpivf_pool_taking(par->ctx, "the seeds");
+    lay_out_choosing(&c, &pool, mine, all, s->groups);
+    mpivf_status status = mpivf_agree_all(par, mpivf_pool_status(&pool));
     if (status == MPIVF_OK) {
         size_t n = 0;
         for (size_t i = 0; i < rows; i++) {
             uint64_t hash = hash_of(s, i);
             if (hash <= last)
-                own[n++] = (struct candidate){
+                c.own[n++] = (struct candidate){
                     hash, s->group ? s->group[mpivf_sample_place(s->sample, i)] : 0};
         }
-        mpivf_gather_all(par, own, mine * sizeof *own, joined);
-        *enough = par->rank == 0 && choose(s, joined, all, next);
+        mpivf_gather_all(par, c.own, mine * sizeof *c.own, c.joined);
+        *enough = par->rank == 0 && choose(s, c.joined, all, c.next);
         for (size_t i = 0; *enough && i < s->first[s->groups]; i++)
-            chosen[i] = joined[i];
+            chosen[i] = c.joined[i];
         mpivf_bcast_all(par, enough, sizeof *enough);
         mpivf_bcast_all(par, chosen, s->first[s->groups] * sizeof *chosen);
     }
-    mpivf_free(ctx, own);
-    mpivf_free(ctx, joined);
-    mpivf_free(ctx, next);
+    mpivf_pool_clear(&pool);
     return status;
 }
 
@@ -170,35 +200,34 @@ static mpivf_status
 fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct candidate *chosen,
           uint64_t last, float *row)
 {
-    struct mpivf_context *ctx = par->ctx;
     size_t rows = mpivf_sample_rows(s->sample, s->level), dim = s->sample->dim, mine = 0;
     size_t seeds = s->first[s->groups], all = par->rank == 0 ? seeds : 0;
     for (size_t i = 0; i < rows; i++)
         mine += hash_of(s, i) <= last && find(chosen, seeds, hash_of(s, i));
-    uint64_t *number = mpivf_alloc(ctx, "the seeds", mine + all, sizeof *number);
-    float *own = mpivf_alloc(ctx, "the seeds", (mine + all) * dim, sizeof *own);
-    mpivf_status status = number && own ? MPIVF_OK : MPIVF_MEMORY;
+    struct fetching f;
+    struct mpivf_pool pool = mpivf_pool_taking(par->ctx, "the seeds");
+    lay_out_fetching(&f, &pool, all + mine, dim);
+    mpivf_status status = mpivf_pool_status(&pool);
     size_t n = 0;
     for (size_t i = 0; i < rows && status == MPIVF_OK; i++) {
         uint64_t hash = hash_of(s, i);
         const struct candidate *one = hash <= last ? find(chosen, seeds, hash) : NULL;
         if (one == NULL)
             continue;
-        number[all + n] = one->group;
+        f.number[all + n] = one->group;
         status =
-            mpivf_sample_row(s->sample, mpivf_sample_place(s->sample, i), own + (all + n) * dim);
+            mpivf_sample_row(s->sample, mpivf_sample_place(s->sample, i), f.row + (all + n) * dim);
         n++;
     }
     status = mpivf_agree_all(par, status);
     if (status == MPIVF_OK) {
-        mpivf_gather_all(par, number + all, mine * sizeof *number, number);
-        mpivf_gather_all(par, own + all * dim, mine * dim * sizeof *own, own);
+        mpivf_gather_all(par, f.number + all, mine * sizeof *f.number, f.number);
+        mpivf_gather_all(par, f.row + all * dim, mine * dim * sizeof *f.row, f.row);
         for (size_t i = 0; i < all; i++)
             for (size_t j = 0; j < dim; j++)
-                row[number[i] * dim + j] = own[i * dim + j];
+                row[f.number[i] * dim + j] = f.row[i * dim + j];
     }
-    mpivf_free(ctx, number);
-    mpivf_free(ctx, own);
+    mpivf_pool_clear(&pool);
     return status;
 }
 

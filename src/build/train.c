@@ -79,13 +79,21 @@ share_of(const struct mpivf_par *par, uint64_t wanted)
     return par->size == 1 ? wanted : even + even / 8 + 64 < wanted ? even + even / 8 + 64 : wanted;
 }
 
-/* Bytes of everything but the sample. */
+/*
+ * Bytes of everything but the sample. As many lists as half full ones would be may be added by
+ * cutting: rarely are there more.
+ */
 static size_t
 rest_bytes(const struct mpivf_par *par, const struct mpivf_source *source,
            const struct mpivf_train_options *options)
 {
-    return mpivf_kmeans_bytes(options->metric, mpivf_train_lists(options, source->rows),
-                              source->dim, par->ctx->threads, par->rank == 0);
+    uint64_t lists = mpivf_train_lists(options, source->rows),
+             wanted = sample_of(options, source->rows);
+    uint64_t max = max_sampled(options, wanted, source->rows),
+             added = max > 0 ? 2 * wanted / max : 0;
+    added = added < MPIVF_MAX_LISTS - lists ? added : MPIVF_MAX_LISTS - lists;
+    return mpivf_kmeans_bytes(options->metric, lists, added, source->dim, par->ctx->threads,
+                              par->rank == 0);
 }
 
 size_t

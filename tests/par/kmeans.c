@@ -172,7 +172,7 @@ train_all(const struct mpivf_par *par, const struct rows *rows, uint64_t lists,
     if (how->tight)
         ctx->memory.limit =
             ctx->memory.used + memory +
-            mpivf_kmeans_bytes(rows->metric, lists, rows->dim, how->threads, par->rank == 0);
+            mpivf_kmeans_bytes(rows->metric, lists, 0, rows->dim, how->threads, par->rank == 0);
     r.status = mpivf_agree_all(par, make_sample(par, rows, memory, path, &sample));
     r.streamed = sample.bytes_written > 0;
     mpivf_phase_begin(&progress, par, &report, "k-means", "rows", 0);

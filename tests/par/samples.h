@@ -86,10 +86,10 @@ make_sample(const struct mpivf_par *par, const struct rows *rows, size_t memory,
 static inline size_t
 memory_for(const struct mpivf_context *ctx, size_t places, size_t dim, size_t block)
 {
-    size_t each = dim * sizeof(float) + MPIVF_SAMPLE_BLOCK_STATE +
-                  mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
-    return places * (sizeof(uint64_t) + MPIVF_SAMPLE_ROW_STATE) + dim * sizeof(float) +
-           MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(dim, ctx->threads) + block * each;
+    enum { MANY = 4096 };
+    size_t none = mpivf_sample_bytes(dim, places, 0, ctx->threads);
+    size_t many = mpivf_sample_bytes(dim, places, MANY, ctx->threads);
+    return none + block * mpivf_pool_slope(many, none, MANY);
 }
 
 #endif

@@ -122,11 +122,10 @@ check(const struct plan *plan, size_t memory, bool streams)
 static size_t
 memory_for(const struct plan *plan, size_t rows)
 {
-    size_t places = total(plan->room);
-    size_t each = DIM * sizeof(float) + MPIVF_SAMPLE_BLOCK_STATE +
-                  mpivf_prepare_query_bytes(mpivf_filter_best(DIM), DIM);
-    return places * (sizeof(uint64_t) + MPIVF_SAMPLE_ROW_STATE) + DIM * sizeof(float) +
-           LEVELS * mpivf_prepare_fixed_bytes(DIM, ctx.threads) + rows * each;
+    enum { MANY = 4096 };
+    size_t places = total(plan->room), none = mpivf_sample_bytes(DIM, places, 0, ctx.threads);
+    size_t many = mpivf_sample_bytes(DIM, places, MANY, ctx.threads);
+    return none + rows * mpivf_pool_slope(many, none, MANY);
 }
 
 static const struct plan plans[] = {
