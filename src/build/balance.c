@@ -5,6 +5,10 @@
 #include "build/repair.h"
 #include "build/seeds.h"
 
+#include "math/distance.h"
+
+#include <math.h>
+
 #include <string.h>
 
 enum { ROUNDS = 24, LOCAL = 4, TRIES = 4, DENSE = 64 };
@@ -123,15 +127,30 @@ plan_cuts(struct cut *cut, const struct cut *before, uint64_t max)
     }
 }
 
-/* Give the quantizer more lists: the first seed of a list takes its place, the others come last. */
+/*
+ * Give the quantizer more lists: the first seed of a list takes its place, the others come last.
+ * Where there are many columns, a mean is nearer to most rows than any other row is: a centroid on
+ * a row would lose all others to the means of the lists around it. So a seed goes towards the mean
+ * of its list. Where columns are independent, one row in six is nearer to a seed at 2 / sqrt(dim)
+ * of the way from the mean than to the mean.
+ */
 static void
-place_seeds(const struct cut *cut, const float *seed, struct mpivf_coarse *coarse)
+place_seeds(const struct cut *cut, float *seed, struct mpivf_coarse *coarse)
 {
-    size_t bytes = coarse->dim * sizeof *seed, next = cut->lists;
+    size_t dim = coarse->dim, next = cut->lists;
+    float way = fminf(1, 2 / sqrtf((float)dim)); /* from the mean */
+    for (size_t l = 0; l < cut->lists; l++)
+        for (uint64_t s = cut->first[l], end = cut->first[l + 1]; s < end; s++) {
+            const float *mean = coarse->centroid + l * dim;
+            for (size_t j = 0; j < dim; j++)
+                seed[s * dim + j] = mean[j] + way * (seed[s * dim + j] - mean[j]);
+            if (coarse->metric != MPIVF_L2)
+                mpivf_normalise(seed + s * dim, dim, seed + s * dim);
+        }
     for (size_t l = 0; l < cut->lists; l++)
         for (uint64_t s = cut->first[l]; s < cut->first[l + 1]; s++)
-            memcpy(coarse->centroid + (s == cut->first[l] ? l : next++) * coarse->dim,
-                   seed + s * coarse->dim, bytes);
+            memcpy(coarse->centroid + (s == cut->first[l] ? l : next++) * dim, seed + s * dim,
+                   dim * sizeof *seed);
 }
 
 static mpivf_status
@@ -203,7 +222,11 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
             for (size_t l = 0; l < cut.lists; l++)
                 balanced->largest =
                     cut.size[l] > balanced->largest ? cut.size[l] : balanced->largest;
-            plan_cuts(&cut, &before, max);
+            /*
+             * rows that leave a list come into those around it: cut what is about to be too large
+             */
+            plan_cuts(&cut, &before,
+                      balanced->rounds > 0 && balanced->largest > max ? max - max / 8 : max);
             more = cut.added > 0 && balanced->rounds < ROUNDS;
         }
         if (status == MPIVF_OK && more) {

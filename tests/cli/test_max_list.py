@@ -1,4 +1,6 @@
 """Lists that would be too large are cut: --max-list."""
+import re
+
 import h5py
 import numpy
 import pytest
@@ -48,6 +50,21 @@ def test_the_same_on_any_ranks_and_threads(tmp_path, source, ranks, threads):
 def test_a_sample_shows_it_well_enough(tmp_path, source):
     built = build(source, tmp_path / "x", "--sample", ROWS // 4, "--max-list", 400, ranks=3)
     assert built["list_size_largest"] <= 480 and built["split_lists"] > 0
+
+
+def test_wide_rows_are_cut_into_few_lists(tmp_path):
+    """Where a mean is nearer to most rows than any row, a centroid on a row would stay alone."""
+    draw = numpy.random.default_rng(5)
+    rows = 3 * draw.standard_normal((5, 400))[draw.integers(5, size=6000)]
+    source = save(tmp_path / "rows.h5", train=(rows + draw.standard_normal(rows.shape)).astype("f4"))
+    words = "--sample", 6000, "--max-list", 100
+    cut = build(source, tmp_path / "x", *words)
+    assert cut["list_size_largest"] <= 100 and cut["lists"] < 2 * 6000 / 100
+    told = run("build", source, tmp_path / "y", "--lists", LISTS, *words, "--memory", "50M",
+               check=False)
+    enough = re.search(r"raise --memory to (\d+M)", told.err).group(1)
+    build(source, tmp_path / "y", *words, "--memory", enough)
+    assert same(tmp_path / "x", tmp_path / "y")
 
 
 def test_rows_that_are_the_same_cannot_be_parted(tmp_path):
