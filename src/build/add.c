@@ -13,6 +13,7 @@
 enum {
     MAX_BATCH = 16 << 20,
     MIN_ROWS = 16,   /* rows at a time */
+    MANY = 4096,     /* to tell what one takes */
     SLACK = 64 << 10 /* heads of allocations and small things */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
@@ -27,6 +28,7 @@ struct adding {
     uint32_t *list;            /* owned, of the batch's rows */
     uint64_t rowsum;           /* of them */
     float *stored;             /* owned, [threads, dim]: what a code stands for */
+    struct mpivf_pool pool;    /* of list and stored */
     struct mpivf_skew skew;
     struct mpivf_loss loss;
 };
@@ -38,37 +40,42 @@ wide(const struct adding *a)
     return a->add->observer && a->add->observer->f64;
 }
 
-/* Bytes of buffers beside the rows. */
-static size_t
-fixed_bytes(const struct mpivf_index_meta *meta, int threads)
+static void
+lay_out(struct adding *a, struct mpivf_pool *pool, size_t batch_rows, size_t dim, int threads)
 {
-    return mpivf_shard_buffer_fixed_bytes(meta, threads) +
-           mpivf_coarse_scratch(meta->metric, meta->dim, threads, 1) + mpivf_reader_fixed_bytes() +
-           (size_t)threads * meta->dim * sizeof(float) + 4096;
+    a->list = mpivf_pool_take(pool, batch_rows, sizeof *a->list);
+    a->stored = mpivf_pool_take(pool, (size_t)threads * dim, sizeof *a->stored);
 }
 
-static size_t
-batch_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64)
-{
-    return mpivf_reader_row_bytes(source, ids, f64) + sizeof(uint32_t);
-}
+/* What is added, and with how many threads. */
+struct shape {
+    const struct mpivf_source *source, *ids; /* ids NULL: row numbers */
+    const struct mpivf_index_meta *meta;
+    bool f64;
+    int threads;
+};
 
-/* Bytes of the fewest rows at a time. */
+/* Bytes for so many rows at a time, and so many in the shard buffer. */
 static size_t
-min_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
-          const struct mpivf_index_meta *meta)
+bytes_for(const struct shape *of, size_t batch_rows, size_t buffer_rows)
 {
-    return MIN_ROWS * (batch_row_bytes(source, ids, f64) + 2 * mpivf_shard_buffer_row_bytes(meta));
+    struct adding a;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    const struct mpivf_index_meta *meta = of->meta;
+    lay_out(&a, &pool, batch_rows, meta->dim, of->threads);
+    return pool.bytes + mpivf_reader_bytes(of->source, of->ids, of->f64, batch_rows) +
+           mpivf_shard_buffer_bytes(meta, buffer_rows, of->threads) +
+           mpivf_coarse_scratch(meta->metric, meta->dim, of->threads, 1);
 }
 
 size_t
 mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
                 const struct mpivf_index_meta *meta, int threads)
 {
-    size_t header = 2 * (meta->lists + 1) * sizeof(uint64_t);
+    const struct shape shape = {source, ids, meta, f64, threads};
     size_t slab = (source->blocks + 4) * sizeof(struct mpivf_range);
-    return mpivf_coarse_bytes(meta->lists, meta->dim, threads) + fixed_bytes(meta, threads) +
-           min_bytes(source, ids, f64, meta) + header + slab + SLACK;
+    return mpivf_coarse_bytes(meta->lists, meta->dim, threads) + mpivf_skew_bytes(meta->lists) +
+           bytes_for(&shape, MIN_ROWS, 2 * MIN_ROWS) + slab + SLACK;
 }
 
 /* Share what is left of the budget between the batches and the shard buffer. */
@@ -77,10 +84,10 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *buffer_rows)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
-    size_t left, fixed = fixed_bytes(&add->meta, ctx->threads);
-    size_t row = batch_row_bytes(add->source, add->ids, wide(a));
-    size_t buffer_row = mpivf_shard_buffer_row_bytes(&add->meta);
-    size_t need = fixed + min_bytes(add->source, add->ids, wide(a), &add->meta);
+    const struct shape shape = {add->source, add->ids, &add->meta, wide(a), ctx->threads};
+    size_t left, fixed = bytes_for(&shape, 0, 0), need = bytes_for(&shape, MIN_ROWS, 2 * MIN_ROWS);
+    size_t row = mpivf_pool_slope(bytes_for(&shape, MANY, 0), fixed, MANY);
+    size_t buffer_row = mpivf_pool_slope(bytes_for(&shape, 0, MANY), fixed, MANY);
     mpivf_status status = mpivf_memory_plan(ctx, "adding rows", need, NO_LIMIT, NULL, &left);
     if (status)
         return status;
@@ -117,10 +124,9 @@ adding_init(struct adding *a)
             mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows, wide(a));
     if (status)
         return status;
-    a->list = mpivf_alloc(ctx, "the lists of a batch", batch_rows, sizeof *a->list);
-    a->stored =
-        mpivf_alloc(ctx, "a row", (size_t)ctx->threads * add->coarse->dim, sizeof *a->stored);
-    return a->list && a->stored ? MPIVF_OK : MPIVF_MEMORY;
+    a->pool = mpivf_pool_taking(ctx, "the lists of a batch");
+    lay_out(a, &a->pool, batch_rows, add->coarse->dim, ctx->threads);
+    return mpivf_pool_status(&a->pool);
 }
 
 static void
@@ -129,8 +135,7 @@ adding_clear(struct adding *a)
     mpivf_reader_clear(&a->reader);
     mpivf_slab_clear(&a->slab);
     mpivf_shard_buffer_clear(&a->buffer);
-    mpivf_free(a->add->par->ctx, a->list);
-    mpivf_free(a->add->par->ctx, a->stored);
+    mpivf_pool_clear(&a->pool);
 }
 
 /* Give bad rows no list, and add up all rows while they are in the cache. */

@@ -45,6 +45,7 @@ struct reading {
     float *buffer;                    /* owned */
     size_t room[MPIVF_SAMPLE_LEVELS]; /* rows drawn for each level, by this rank */
     double *lost;                     /* owned, [max_rows], of a float64 source; else NULL */
+    struct mpivf_pool pool;           /* of what is owned */
     uint64_t max_rows;
     uint64_t rowsum; /* of the drawn rows so far */
 };
@@ -150,11 +151,22 @@ count_drawn(struct reading *r, size_t count[MPIVF_SAMPLE_LEVELS])
         }
 }
 
+static void
+lay_out(struct reading *r, struct mpivf_pool *pool, const struct mpivf_source *source)
+{
+    bool f64 = source->type == MPIVF_F64;
+    r->range = mpivf_pool_take(pool, MAX_RANGES, sizeof *r->range);
+    r->buffer = mpivf_pool_take(pool, r->max_rows + 1, mpivf_source_row_bytes(source));
+    r->lost = f64 ? mpivf_pool_take(pool, r->max_rows, sizeof *r->lost) : NULL;
+}
+
 size_t
 mpivf_draw_bytes(const struct mpivf_source *source)
 {
-    return (MAX_RANGES + source->blocks + 1) * sizeof(struct mpivf_range) +
-           2 * mpivf_source_row_bytes(source) + 4096;
+    struct reading r = {.max_rows = 1};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&r, &pool, source);
+    return pool.bytes + mpivf_alloc_bytes((source->blocks + 1) * sizeof(struct mpivf_range));
 }
 
 static mpivf_status
@@ -174,20 +186,15 @@ reading_init(struct reading *r)
     r->max_rows = bytes / row_bytes > 1 ? bytes / row_bytes : 1;
     if (r->near >= r->max_rows)
         r->near = r->max_rows - 1;
-    r->range = mpivf_alloc(ctx, "ranges", MAX_RANGES, sizeof *r->range);
-    r->buffer = mpivf_alloc(ctx, "the read buffer", r->max_rows + 1, row_bytes);
-    bool f64 = r->source->type == MPIVF_F64;
-    r->lost = f64 ? mpivf_alloc(ctx, "the read buffer", r->max_rows, sizeof *r->lost) : NULL;
-    return r->range && r->buffer && (r->lost || !f64) ? MPIVF_OK : MPIVF_MEMORY;
+    r->pool = mpivf_pool_taking(ctx, "the read buffer");
+    lay_out(r, &r->pool, r->source);
+    return mpivf_pool_status(&r->pool);
 }
 
 static void
 reading_clear(struct reading *r)
 {
-    struct mpivf_context *ctx = r->source->par->ctx;
-    mpivf_free(ctx, r->buffer);
-    mpivf_free(ctx, r->lost);
-    mpivf_free(ctx, r->range);
+    mpivf_pool_clear(&r->pool);
     mpivf_slab_clear(&r->slab);
 }
 

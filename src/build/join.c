@@ -12,20 +12,8 @@
 enum {
     MAX_BUFFER = 4 << 20,
     MIN_BUFFER = 16 << 10,
-    STREAM_EXTRA = 16 << 10 /* checksums, paths, ranges and heads of allocations */
+    SLACK = 64 << 10 /* of small things, and ranges */
 };
-
-size_t
-mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads)
-{
-    struct mpivf_planes planes;
-    mpivf_planes_of(meta, NULL, &planes);
-    size_t offsets = (meta->lists + 1) * sizeof(uint64_t);
-    size_t each = MIN_BUFFER + mpivf_planes_row_bytes(&planes);
-    size_t create = 3 * offsets + mpivf_coarse_bytes(meta->lists, meta->dim, threads);
-    size_t fill = (inputs + 1) * (2 * offsets + each + STREAM_EXTRA);
-    return (create > fill ? create : fill) + STREAM_EXTRA;
-}
 
 /* What the output's header is made of. */
 struct header {
@@ -161,9 +149,31 @@ struct fill {
     struct mpivf_index output;
     struct mpivf_file file; /* owned: the output, for writing */
     struct mpivf_stream out;
-    uint64_t *checksum;  /* owned, [run] */
-    uint64_t first, end; /* the run of lists */
+    uint64_t *checksum;     /* owned, [run] */
+    struct mpivf_pool pool; /* of what is owned of these */
+    uint64_t first, end;    /* the run of lists */
 };
+
+static void
+lay_out(struct fill *f, struct mpivf_pool *pool, uint64_t inputs, uint64_t run)
+{
+    f->input = mpivf_pool_take(pool, inputs, sizeof *f->input);
+    f->stream = mpivf_pool_take(pool, inputs, sizeof *f->stream);
+    f->stored = mpivf_pool_take(pool, inputs * run, sizeof *f->stored);
+    f->checksum = mpivf_pool_take(pool, run, sizeof *f->checksum);
+}
+
+size_t
+mpivf_join_bytes(const struct mpivf_index_meta *meta, uint64_t inputs, int threads)
+{
+    struct fill f;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    size_t opened = mpivf_index_open_bytes(meta), stream = mpivf_stream_bytes(meta, MIN_BUFFER);
+    lay_out(&f, &pool, inputs, meta->lists); /* a rank alone fills all lists */
+    size_t create = 3 * opened + mpivf_coarse_bytes(meta->lists, meta->dim, threads);
+    size_t fill = pool.bytes + (inputs + 1) * (opened + stream);
+    return (create > fill ? create : fill) + SLACK;
+}
 
 static mpivf_status
 fill_init(struct fill *f, const char *const *input, const char *partial, uint64_t part,
@@ -171,26 +181,26 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
 {
     struct mpivf_context *ctx = f->ctx;
     f->file.fd = -1;
-    f->input = mpivf_alloc_zero(ctx, "the merge", f->inputs, sizeof *f->input);
-    f->stream = mpivf_alloc_zero(ctx, "the merge", f->inputs, sizeof *f->stream);
-    if (!f->input || !f->stream)
-        return MPIVF_MEMORY;
     mpivf_status status = mpivf_index_open(ctx, partial, &f->output);
     if (status)
         return status;
     f->first = mpivf_index_cut(&f->output, part, parts);
     f->end = mpivf_index_cut(&f->output, part + 1, parts);
     size_t run = f->end - f->first;
+    f->pool = mpivf_pool_taking(ctx, "the merge");
+    lay_out(f, &f->pool, f->inputs, run);
+    if (f->pool.failed) {
+        f->inputs = 0; /* there is nothing to clear in them */
+        return MPIVF_MEMORY;
+    }
+    memset(f->input, 0, f->inputs * sizeof *f->input);
+    memset(f->stream, 0, f->inputs * sizeof *f->stream);
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
         status = mpivf_index_open(ctx, input[i], &f->input[i]);
         THEN(status, mpivf_index_match(ctx, &f->output, &f->input[i]));
     }
     if (status)
         return status;
-    f->stored = mpivf_alloc(ctx, "checksums", f->inputs * run, sizeof *f->stored);
-    f->checksum = mpivf_alloc(ctx, "checksums", run, sizeof *f->checksum);
-    if (!f->stored || !f->checksum)
-        return MPIVF_MEMORY;
     size_t each = mpivf_memory_left(ctx) / (f->inputs + 2);
     each = each > MAX_BUFFER ? MAX_BUFFER : each < MIN_BUFFER ? MIN_BUFFER : each - 4096;
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
@@ -211,17 +221,14 @@ static mpivf_status
 fill_clear(struct fill *f)
 {
     struct mpivf_context *ctx = f->ctx;
-    for (uint64_t i = 0; f->stream && i < f->inputs; i++)
+    for (uint64_t i = 0; f->stream && i < f->inputs; i++) {
         mpivf_stream_clear(&f->stream[i]);
-    for (uint64_t i = 0; f->input && i < f->inputs; i++)
         mpivf_index_close(&f->input[i]);
+    }
     mpivf_stream_clear(&f->out);
     mpivf_status status = mpivf_file_close(ctx, &f->file);
     mpivf_index_close(&f->output);
-    mpivf_free(ctx, f->stored);
-    mpivf_free(ctx, f->checksum);
-    mpivf_free(ctx, f->stream);
-    mpivf_free(ctx, f->input);
+    mpivf_pool_clear(&f->pool);
     return status;
 }
 

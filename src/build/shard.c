@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STREAMS_BYTES = 4 << 20, STREAM_BYTES = 1 << 20, MAX_RANGES = 1 << 16 };
+enum { STREAMS_BYTES = 4 << 20, STREAM_BYTES = 1 << 20, MAX_RANGES = 1 << 16, SLACK = 64 << 10 };
 
 /* Of the buffers of one thread that writes. */
 static size_t
@@ -37,29 +37,14 @@ lay_out(struct mpivf_shard_buffer *buffer, struct mpivf_pool *pool,
     buffer->range = mpivf_pool_take(pool, MAX_RANGES, sizeof *buffer->range);
 }
 
-static size_t
-bytes_for(const struct mpivf_index_meta *meta, size_t capacity)
+size_t
+mpivf_shard_buffer_bytes(const struct mpivf_index_meta *meta, size_t capacity, int threads)
 {
     struct mpivf_shard_buffer buffer;
     struct mpivf_pool pool = mpivf_pool_counting();
     lay_out(&buffer, &pool, meta, capacity);
-    return pool.bytes;
-}
-
-size_t
-mpivf_shard_buffer_row_bytes(const struct mpivf_index_meta *meta)
-{
-    enum { MANY = 4096 };
-    return mpivf_pool_slope(bytes_for(meta, MANY), bytes_for(meta, 0), MANY);
-}
-
-size_t
-mpivf_shard_buffer_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
-{
-    struct mpivf_planes planes;
-    mpivf_planes_of(meta, NULL, &planes);
-    size_t stream = stream_bytes(threads) + mpivf_planes_row_bytes(&planes) + 4096;
-    return bytes_for(meta, 0) + (size_t)threads * stream + (64 << 10);
+    size_t stream = mpivf_stream_bytes(meta, stream_bytes(threads)) + sizeof(struct mpivf_stream);
+    return pool.bytes + (size_t)threads * stream + SLACK;
 }
 
 mpivf_status

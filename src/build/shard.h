@@ -33,11 +33,9 @@ struct mpivf_shard_buffer {
     struct mpivf_pool pool; /* of what is owned */
 };
 
-/* Bytes a row of capacity takes, and bytes beside the rows. Local. */
+/* Bytes of it, and of writing it. Local. */
 size_t
-mpivf_shard_buffer_row_bytes(const struct mpivf_index_meta *meta);
-size_t
-mpivf_shard_buffer_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
+mpivf_shard_buffer_bytes(const struct mpivf_index_meta *meta, size_t capacity, int threads);
 
 /* Release with mpivf_shard_buffer_clear, also after failure. Local. */
 mpivf_status

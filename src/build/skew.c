@@ -9,6 +9,12 @@
  */
 static const double TIMES = 2, FLOOR = 0.05;
 
+size_t
+mpivf_skew_bytes(size_t lists)
+{
+    return 2 * mpivf_alloc_bytes(lists * sizeof(int64_t)); /* all ranks' beside this one's */
+}
+
 mpivf_status
 mpivf_skew_init(struct mpivf_context *ctx, struct mpivf_skew *skew, size_t lists)
 {

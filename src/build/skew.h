@@ -35,6 +35,8 @@ struct mpivf_difference {
 /*
  * Memory: 8 bytes a list, and as much again while comparing. Release with mpivf_skew_clear. Local.
  */
+size_t
+mpivf_skew_bytes(size_t lists);
 mpivf_status
 mpivf_skew_init(struct mpivf_context *ctx, struct mpivf_skew *skew, size_t lists);
 

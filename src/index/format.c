@@ -387,6 +387,14 @@ header_consistent(const struct mpivf_index *index)
     return true;
 }
 
+size_t
+mpivf_index_open_bytes(const struct mpivf_index_meta *meta)
+{
+    return mpivf_alloc_bytes(MPIVF_PATH) + mpivf_alloc_bytes((meta->lists + 1) * sizeof(uint64_t)) +
+           mpivf_alloc_bytes(meta->rejected * sizeof(int64_t)) +
+           mpivf_alloc_bytes(meta->ranges * sizeof(struct mpivf_range));
+}
+
 static mpivf_status
 read_small(struct mpivf_index *index, const struct mpivf_h5_dataset d[DATASETS])
 {

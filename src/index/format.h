@@ -11,6 +11,10 @@
 uint64_t
 mpivf_index_bytes(const struct mpivf_index_meta *meta);
 
+/* Bytes of memory that it takes when it is open. Local. */
+size_t
+mpivf_index_open_bytes(const struct mpivf_index_meta *meta);
+
 /*
  * Fill the new, empty file with everything but the planes and /list_checksum, which the caller
  * then writes at the offsets of *layout. `centroid` is [meta->centroids, dim]. Local.

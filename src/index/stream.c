@@ -3,32 +3,45 @@
 #include <assert.h>
 #include <string.h>
 
+/* Of about `bytes` of buffer. */
+static void
+lay_out(struct mpivf_stream *stream, struct mpivf_pool *pool, size_t bytes)
+{
+    size_t row_bytes = mpivf_planes_row_bytes(&stream->planes);
+    stream->capacity = bytes / row_bytes > 0 ? bytes / row_bytes : 1;
+    for (int p = 0; p < stream->planes.count; p++) {
+        size_t size = stream->planes.plane[p].row_bytes;
+        stream->buffer[p] = mpivf_pool_take(pool, stream->capacity, size);
+        stream->sum[p] = mpivf_checksum_take(pool);
+    }
+}
+
+size_t
+mpivf_stream_bytes(const struct mpivf_index_meta *meta, size_t bytes)
+{
+    struct mpivf_stream stream;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    mpivf_planes_of(meta, NULL, &stream.planes);
+    lay_out(&stream, &pool, bytes);
+    return pool.bytes;
+}
+
 mpivf_status
 mpivf_stream_init(struct mpivf_context *ctx, struct mpivf_stream *stream, struct mpivf_file file,
                   const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
                   uint64_t row, uint64_t end, size_t bytes)
 {
     *stream = (struct mpivf_stream){.ctx = ctx, .file = file, .row = row, .end = end};
+    stream->pool = mpivf_pool_taking(ctx, "a stream buffer");
     mpivf_planes_of(meta, layout, &stream->planes);
-    size_t row_bytes = mpivf_planes_row_bytes(&stream->planes);
-    stream->capacity = bytes / row_bytes > 0 ? bytes / row_bytes : 1;
-    for (int p = 0; p < stream->planes.count; p++) {
-        stream->buffer[p] = mpivf_alloc(ctx, "a stream buffer", stream->capacity,
-                                        stream->planes.plane[p].row_bytes);
-        stream->sum[p] = stream->buffer[p] ? mpivf_checksum_create(ctx) : NULL;
-        if (stream->sum[p] == NULL)
-            return MPIVF_MEMORY;
-    }
-    return MPIVF_OK;
+    lay_out(stream, &stream->pool, bytes);
+    return mpivf_pool_status(&stream->pool);
 }
 
 void
 mpivf_stream_clear(struct mpivf_stream *stream)
 {
-    for (int p = 0; p < stream->planes.count && stream->ctx; p++) {
-        mpivf_checksum_destroy(stream->ctx, &stream->sum[p]);
-        mpivf_free(stream->ctx, stream->buffer[p]);
-    }
+    mpivf_pool_clear(&stream->pool);
     memset(stream, 0, sizeof *stream);
 }
 

@@ -13,6 +13,7 @@ struct mpivf_stream {
     struct mpivf_context *ctx;
     struct mpivf_file file; /* not owned */
     struct mpivf_planes planes;
+    struct mpivf_pool pool;                   /* of what is owned */
     struct mpivf_checksum *sum[MPIVF_PLANES]; /* owned */
     char *buffer[MPIVF_PLANES];               /* owned, [capacity] rows each */
     size_t capacity, filled, at; /* rows; reading: at < filled is at hand; writing: at = filled */
@@ -29,6 +30,10 @@ mpivf_status
 mpivf_stream_init(struct mpivf_context *ctx, struct mpivf_stream *stream, struct mpivf_file file,
                   const struct mpivf_index_meta *meta, const struct mpivf_index_layout *layout,
                   uint64_t row, uint64_t end, size_t bytes);
+
+/* What it takes for that many bytes of buffer. Local. */
+size_t
+mpivf_stream_bytes(const struct mpivf_index_meta *meta, size_t bytes);
 
 void
 mpivf_stream_clear(struct mpivf_stream *stream);

@@ -10,7 +10,7 @@ struct verify {
     struct mpivf_index *index;
     struct mpivf_planes planes;
     struct mpivf_checksum *sum;
-    char *buffer; /* owned, PIECE bytes */
+    char *buffer; /* [PIECE] */
     uint64_t damaged, first;
 };
 
@@ -71,9 +71,10 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
     struct verify v = {.ctx = ctx, .index = index, .first = UINT64_MAX};
     memset(verdict, 0, sizeof *verdict);
     mpivf_planes_of(&index->meta, &index->layout, &v.planes);
-    v.sum = mpivf_checksum_create(ctx);
-    v.buffer = mpivf_alloc(ctx, "a buffer", PIECE, 1);
-    mpivf_status status = v.sum && v.buffer ? MPIVF_OK : MPIVF_MEMORY;
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a buffer");
+    v.sum = mpivf_checksum_take(&pool);
+    v.buffer = mpivf_pool_take(&pool, PIECE, 1);
+    mpivf_status status = mpivf_pool_status(&pool);
 
     bool bad_centroids = false;
     if (par->rank == 0 && status == MPIVF_OK && index->meta.centroids > 0) {
@@ -91,8 +92,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
     for (uint64_t l = mpivf_index_cut(index, rank, (uint64_t)par->size);
          l < end && status == MPIVF_OK; l++)
         status = verify_list(&v, l);
-    mpivf_checksum_destroy(ctx, &v.sum);
-    mpivf_free(ctx, v.buffer);
+    mpivf_pool_clear(&pool);
     status = mpivf_agree_all(par, status);
     if (status)
         return status;

@@ -1,6 +1,7 @@
 #include "io/checksum.h"
 
 #define XXH_STATIC_LINKING_ONLY /* shows the state's size, to place it in our own memory */
+#include <string.h>
 #include <xxhash.h>
 
 struct mpivf_checksum {
@@ -8,19 +9,14 @@ struct mpivf_checksum {
 };
 
 struct mpivf_checksum *
-mpivf_checksum_create(struct mpivf_context *ctx)
+mpivf_checksum_take(struct mpivf_pool *pool)
 {
-    struct mpivf_checksum *sum = mpivf_alloc_zero(ctx, "a checksum", 1, sizeof *sum);
-    if (sum)
+    struct mpivf_checksum *sum = mpivf_pool_take(pool, 1, sizeof *sum);
+    if (sum) {
+        memset(sum, 0, sizeof *sum);
         mpivf_checksum_start(sum);
+    }
     return sum;
-}
-
-void
-mpivf_checksum_destroy(struct mpivf_context *ctx, struct mpivf_checksum **sum)
-{
-    mpivf_free(ctx, *sum);
-    *sum = NULL;
 }
 
 void

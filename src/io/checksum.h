@@ -2,16 +2,13 @@
 #ifndef MPIVF_IO_CHECKSUM_H
 #define MPIVF_IO_CHECKSUM_H
 
-#include <mpivf/context.h>
+#include "base/pool.h"
 
 struct mpivf_checksum; /* a running sum over pieces */
 
-/* NULL, with the error recorded, when memory is out. Release with mpivf_checksum_destroy. Local. */
+/* Started, from a pool; NULL as mpivf_pool_take has it. Local. */
 struct mpivf_checksum *
-mpivf_checksum_create(struct mpivf_context *ctx);
-
-void
-mpivf_checksum_destroy(struct mpivf_context *ctx, struct mpivf_checksum **sum);
+mpivf_checksum_take(struct mpivf_pool *pool);
 
 void
 mpivf_checksum_start(struct mpivf_checksum *sum);

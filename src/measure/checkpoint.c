@@ -112,14 +112,12 @@ struct body {
 static mpivf_status
 move_body(const struct body *body, uint64_t *sum)
 {
-    struct mpivf_context *ctx = body->ctx;
     const struct mpivf_checkpoint *checkpoint = body->checkpoint;
     uint64_t piece = piece_rows(checkpoint);
-    struct mpivf_candidate *row = mpivf_alloc(ctx, "a checkpoint", piece, row_bytes(checkpoint));
-    struct mpivf_checksum *running = mpivf_checksum_create(ctx);
-    mpivf_status status = row && running ? MPIVF_OK : MPIVF_MEMORY;
-    if (running)
-        mpivf_checksum_start(running);
+    struct mpivf_pool pool = mpivf_pool_taking(body->ctx, "a checkpoint");
+    struct mpivf_candidate *row = mpivf_pool_take(&pool, piece, row_bytes(checkpoint));
+    struct mpivf_checksum *running = mpivf_checksum_take(&pool);
+    mpivf_status status = mpivf_pool_status(&pool);
     for (uint64_t s = 0; s < checkpoint->segments; s++)
         for (uint64_t at = 0; at < checkpoint->queries && status == MPIVF_OK; at += piece) {
             uint64_t n = checkpoint->queries - at < piece ? checkpoint->queries - at : piece;
@@ -129,8 +127,7 @@ move_body(const struct body *body, uint64_t *sum)
         }
     if (status == MPIVF_OK)
         *sum = mpivf_checksum_value(running);
-    mpivf_checksum_destroy(ctx, &running);
-    mpivf_free(ctx, row);
+    mpivf_pool_clear(&pool);
     return status;
 }
 

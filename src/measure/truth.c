@@ -25,6 +25,7 @@ enum {
     MAX_SLAB = 32 << 20,
     RANGES = 1024,
     DEAL_SEED = 1,
+    MANY = 4096,  /* to tell what one takes */
     MIN_ROWS = 16 /* queries and rows at a time that are worth a pass */
 };
 static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
@@ -38,6 +39,7 @@ struct truth {
     struct mpivf_accumulator accumulator;
     struct mpivf_slab slab;
     size_t ranges;             /* of the batch */
+    struct mpivf_pool pool;    /* of what is owned next */
     struct mpivf_range *range; /* owned, [RANGES] */
     struct mpivf_range *ahead; /* owned, [RANGES]: the next batch */
     void *row;                 /* owned, [batch]; float64 or float32, as shape.f64 tells */
@@ -50,12 +52,41 @@ struct truth {
 
 /* ---- memory ---- */
 
-/* Bytes a row of a batch takes in all. */
-static size_t
-batch_row_bytes(const struct truth *t)
+static void
+lay_out(struct truth *t, struct mpivf_pool *pool, size_t batch, size_t queries)
 {
-    return mpivf_request_row_bytes(&t->request, &t->request.base) +
-           mpivf_accumulator_row_bytes(&t->shape) + 2 * sizeof(int64_t);
+    size_t row_bytes = mpivf_request_row_bytes(&t->request, &t->request.base);
+    t->range = mpivf_pool_take(pool, RANGES, sizeof *t->range);
+    t->ahead = mpivf_pool_take(pool, RANGES, sizeof *t->ahead);
+    t->row = mpivf_pool_take(pool, batch, row_bytes);
+    t->number = mpivf_pool_take(pool, batch, sizeof *t->number);
+    t->id = t->options->ids ? mpivf_pool_take(pool, batch, sizeof *t->id)
+                            : (int64_t *)(void *)t->number;
+    t->own = mpivf_pool_take(pool, queries, sizeof *t->own);
+}
+
+static size_t
+bytes_for(struct truth *t, size_t batch, size_t queries)
+{
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(t, &pool, batch, queries);
+    return pool.bytes;
+}
+
+/* Bytes a row of a batch takes in all, and a query. */
+static size_t
+batch_row_bytes(struct truth *t)
+{
+    return mpivf_pool_slope(bytes_for(t, MANY, 0), bytes_for(t, 0, 0), MANY) +
+           mpivf_accumulator_row_bytes(&t->shape);
+}
+
+static size_t
+query_bytes(struct truth *t)
+{
+    return mpivf_pool_slope(bytes_for(t, 0, MANY), bytes_for(t, 0, 0), MANY) +
+           mpivf_accumulator_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
+           mpivf_request_query_bytes(&t->request);
 }
 
 /* Share the budget between the rows at a time and the queries at a time. */
@@ -64,11 +95,10 @@ plan_memory(struct truth *t)
 {
     struct mpivf_context *ctx = t->par->ctx;
     uint64_t rows = t->request.prefix[t->request.segments - 1];
-    size_t each = mpivf_accumulator_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
-                  mpivf_request_query_bytes(&t->request);
+    size_t each = query_bytes(t);
     size_t pieces = t->request.base.blocks + 2; /* going on, a rank may have ranges of all */
     size_t fixed = mpivf_accumulator_fixed_bytes(&t->shape, ctx->threads) + (1 << 20) +
-                   (2 * RANGES + 4 * pieces) * sizeof(struct mpivf_range);
+                   bytes_for(t, 0, 0) + 4 * pieces * sizeof(struct mpivf_range);
     size_t row = batch_row_bytes(t), left, queries = t->request.queries;
     size_t min = (queries < MIN_ROWS ? queries : MIN_ROWS) * each +
                  (rows < MIN_ROWS ? rows : MIN_ROWS) * row;
@@ -88,19 +118,10 @@ plan_memory(struct truth *t)
 static mpivf_status
 allocate(struct truth *t)
 {
-    struct mpivf_context *ctx = t->par->ctx;
-    size_t batch = t->shape.batch;
-    t->range = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->range);
-    t->ahead = mpivf_alloc(ctx, "ranges", RANGES, sizeof *t->ahead);
-    t->row =
-        mpivf_alloc(ctx, "the slab", batch, mpivf_request_row_bytes(&t->request, &t->request.base));
-    t->number = mpivf_alloc(ctx, "the slab", batch, sizeof *t->number);
-    t->id = t->options->ids ? mpivf_alloc(ctx, "the slab", batch, sizeof *t->id)
-                            : (int64_t *)(void *)t->number;
-    t->own = mpivf_alloc(ctx, "the queries", t->shape.capacity, sizeof *t->own);
-    return t->range && t->ahead && t->row && t->number && t->id && t->own
-               ? mpivf_accumulator_init(ctx, &t->accumulator, &t->shape)
-               : MPIVF_MEMORY;
+    t->pool = mpivf_pool_taking(t->par->ctx, "the slab");
+    lay_out(t, &t->pool, t->shape.batch, t->shape.capacity);
+    return t->pool.failed ? MPIVF_MEMORY
+                          : mpivf_accumulator_init(t->par->ctx, &t->accumulator, &t->shape);
 }
 
 static void
@@ -110,12 +131,7 @@ clear(struct truth *t)
     mpivf_accumulator_clear(&t->accumulator);
     mpivf_slab_clear(&t->slab);
     mpivf_resume_clear(&t->resume);
-    mpivf_free(ctx, t->range);
-    mpivf_free(ctx, t->ahead);
-    mpivf_free(ctx, t->row);
-    mpivf_free(ctx, t->id != (int64_t *)(void *)t->number ? t->id : NULL);
-    mpivf_free(ctx, t->number);
-    mpivf_free(ctx, t->own);
+    mpivf_pool_clear(&t->pool);
     mpivf_free(ctx, t->query);
     mpivf_claim_clear(&t->claim);
     mpivf_request_close_all(&t->request);

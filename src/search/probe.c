@@ -20,19 +20,35 @@ sort_by_list(struct mpivf_probes *chosen)
     first[0] = 0;
 }
 
+static void
+lay_out(struct mpivf_probes *chosen, struct mpivf_pool *pool, uint64_t lists, uint64_t queries,
+        uint64_t probes)
+{
+    *chosen = (struct mpivf_probes){.lists = lists, .queries = queries, .probes = probes};
+    chosen->list = mpivf_pool_take(pool, queries * probes, sizeof *chosen->list);
+    chosen->query = mpivf_pool_take(pool, queries * probes, sizeof *chosen->query);
+    chosen->first = mpivf_pool_take(pool, lists + 1, sizeof *chosen->first);
+}
+
+size_t
+mpivf_probes_bytes(uint64_t lists, uint64_t queries, uint64_t probes)
+{
+    struct mpivf_probes chosen;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&chosen, &pool, lists, queries, probes);
+    return pool.bytes;
+}
+
 mpivf_status
 mpivf_probes_choose_all(const struct mpivf_par *par, struct mpivf_coarse *coarse, const float *row,
                         uint64_t queries, uint64_t probes, struct mpivf_probes *chosen)
 {
-    struct mpivf_context *ctx = par->ctx;
-    *chosen = (struct mpivf_probes){
-        .ctx = ctx, .lists = coarse->lists, .queries = queries, .probes = probes};
+    struct mpivf_pool pool = mpivf_pool_taking(par->ctx, "the probes");
     uint64_t mine = mpivf_share_first(queries, par->rank, par->size);
     uint64_t end = mpivf_share_first(queries, par->rank + 1, par->size);
-    chosen->list = mpivf_alloc(ctx, "the probes", queries * probes, sizeof *chosen->list);
-    chosen->query = mpivf_alloc(ctx, "the probes", queries * probes, sizeof *chosen->query);
-    chosen->first = mpivf_alloc(ctx, "the probes", coarse->lists + 1, sizeof *chosen->first);
-    mpivf_status status = chosen->list && chosen->query && chosen->first ? MPIVF_OK : MPIVF_MEMORY;
+    lay_out(chosen, &pool, coarse->lists, queries, probes);
+    chosen->pool = pool;
+    mpivf_status status = mpivf_pool_status(&pool);
     /* this rank's share is made where the queries by list will be, then gathered */
     THEN(status, mpivf_coarse_probe(coarse, row + mine * coarse->dim, end - mine, probes,
                                     chosen->query, NULL));
@@ -48,10 +64,6 @@ mpivf_probes_choose_all(const struct mpivf_par *par, struct mpivf_coarse *coarse
 void
 mpivf_probes_clear(struct mpivf_probes *chosen)
 {
-    if (chosen->ctx == NULL)
-        return;
-    mpivf_free(chosen->ctx, chosen->list);
-    mpivf_free(chosen->ctx, chosen->query);
-    mpivf_free(chosen->ctx, chosen->first);
+    mpivf_pool_clear(&chosen->pool);
     memset(chosen, 0, sizeof *chosen);
 }

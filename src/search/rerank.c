@@ -4,6 +4,7 @@
 #include "math/distance.h"
 #include "math/gather.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { BUFFER = 1 << 20, GAP = 16 << 10 };
@@ -45,11 +46,33 @@ struct reranking {
     const float *query;
     struct mpivf_topk *topk;
     struct mpivf_plane ids, rows; /* as planes of the file */
+    struct pair *pair;            /* owned, [pairs] */
     char *buffer;                 /* owned, BUFFER bytes or one row */
     int64_t *id;                  /* owned, as many rows */
+    struct mpivf_pool pool;       /* of what is owned */
     size_t capacity;
     uint64_t bytes; /* read */
 };
+
+static void
+lay_out(struct reranking *r, struct mpivf_pool *pool, const struct mpivf_index_meta *meta,
+        size_t pairs)
+{
+    size_t row_bytes = meta->dim * sizeof(float);
+    r->capacity = BUFFER / row_bytes > 0 ? BUFFER / row_bytes : 1;
+    r->buffer = mpivf_pool_take(pool, r->capacity, row_bytes);
+    r->id = mpivf_pool_take(pool, r->capacity, sizeof *r->id);
+    r->pair = mpivf_pool_take(pool, pairs, sizeof *r->pair);
+}
+
+size_t
+mpivf_rerank_bytes(const struct mpivf_index_meta *meta, uint64_t queries, uint64_t candidates)
+{
+    struct reranking r;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&r, &pool, meta, queries * candidates);
+    return pool.bytes;
+}
 
 /* Compare pairs pair[0..n-1], whose rows [first, last] fit the buffer. */
 static mpivf_status
@@ -100,7 +123,6 @@ mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const f
     struct mpivf_context *ctx = par->ctx;
     struct reranking r = {.index = index, .query = query, .topk = topk};
     struct mpivf_candidate *block = NULL;
-    struct pair *pair = NULL;
     struct mpivf_planes planes;
     mpivf_status status = mpivf_gather_block_all(par, found, true, &block);
     if (status)
@@ -108,20 +130,17 @@ mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const f
     mpivf_planes_of(&index->meta, &index->layout, &planes);
     r.ids = planes.plane[0];
     r.rows = planes.plane[planes.vector]; /* they are stored: the search has checked that */
-    r.capacity = BUFFER / r.rows.row_bytes > 0 ? BUFFER / r.rows.row_bytes : 1;
-    r.buffer = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, r.rows.row_bytes);
-    r.id = mpivf_alloc(ctx, "the re-rank buffer", r.capacity, sizeof *r.id);
-    pair = mpivf_alloc(ctx, "the candidates", found->queries * found->k, sizeof *pair);
-    status = r.buffer && r.id && pair ? MPIVF_OK : MPIVF_MEMORY;
+    assert(r.rows.row_bytes == index->meta.dim * sizeof(float));
+    r.pool = mpivf_pool_taking(ctx, "the candidates");
+    lay_out(&r, &r.pool, &index->meta, found->queries * found->k);
+    status = mpivf_pool_status(&r.pool);
     size_t n = 0;
     if (status == MPIVF_OK) {
-        n = choose_pairs(par, block, found->queries, found->k, index->meta.rows, pair);
-        status = compare_pairs(&r, pair, n);
+        n = choose_pairs(par, block, found->queries, found->k, index->meta.rows, r.pair);
+        status = compare_pairs(&r, r.pair, n);
     }
     mpivf_free(ctx, block);
-    mpivf_free(ctx, pair);
-    mpivf_free(ctx, r.buffer);
-    mpivf_free(ctx, r.id);
+    mpivf_pool_clear(&r.pool);
     progress->phase->rows += n;
     progress->phase->bytes_read += r.bytes;
     return mpivf_agree_all(par, status);

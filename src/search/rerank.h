@@ -17,4 +17,8 @@ mpivf_rerank_all(const struct mpivf_par *par, struct mpivf_index *index, const f
                  struct mpivf_topk *found, struct mpivf_topk *topk,
                  struct mpivf_progress *progress);
 
+/* Bytes of buffers for so many queries of so many candidates. Local. */
+size_t
+mpivf_rerank_bytes(const struct mpivf_index_meta *meta, uint64_t queries, uint64_t candidates);
+
 #endif

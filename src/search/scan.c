@@ -12,25 +12,26 @@ struct scanning {
     struct mpivf_scan *scan;
     const struct mpivf_probes *chosen;
     struct mpivf_topk *topk;
-    const struct mpivf_filter *filter;
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows packed;
     struct mpivf_planes planes;
-    int read;                   /* planes that are read: /id and those of the codec */
-    size_t read_bytes;          /* of a row in them */
-    size_t capacity;            /* rows */
-    void *buffer[MPIVF_PLANES]; /* owned, [capacity] rows of each that is read */
-    int64_t *id;                /* plane 0 */
-    float *row;                 /* owned: rows decoded */
-    uint64_t list, end;
-    struct mpivf_pool pool;                   /* of buffer and row */
+    int read;                                 /* planes that are read: /id and those of the codec */
+    size_t read_bytes;                        /* of a row in them */
+    size_t capacity;                          /* rows */
+    void *buffer[MPIVF_PLANES];               /* owned, [capacity] rows of each that is read */
+    int64_t *id;                              /* plane 0 */
+    float *row;                               /* owned: rows decoded */
     struct mpivf_checksum *sum[MPIVF_PLANES]; /* owned: of the list at hand; NULL: unchecked */
+    struct mpivf_pool pool;                   /* of what is owned */
+    uint64_t list, end;
 };
 
 static void
-lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_meta *meta)
+lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_meta *meta,
+        size_t queries, int threads)
 {
     size_t rows = READ_BYTES / (meta->dim * sizeof(float));
+    const struct mpivf_filter *filter = mpivf_filter_best(meta->dim);
     s->capacity = rows < 64 ? 64 : rows;
     s->read = s->planes.code + s->planes.codes;
     s->read_bytes = 0;
@@ -38,21 +39,27 @@ lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_me
         size_t bytes = s->planes.plane[p].row_bytes;
         s->read_bytes += bytes;
         s->buffer[p] = mpivf_pool_take(pool, s->capacity, bytes);
+        /*
+         * a list's checksum is over all planes; stored rows, which a search does not read, are one
+         */
+        s->sum[p] = s->read == s->planes.count ? mpivf_checksum_take(pool) : NULL;
     }
     s->id = s->buffer[0];
     s->row = mpivf_pool_take(pool, s->capacity * meta->dim, sizeof *s->row);
+    mpivf_packed_queries_lay_out(&s->queries, pool, meta->metric, filter, meta->dim, queries,
+                                 threads);
+    mpivf_packed_rows_lay_out(&s->packed, pool, meta->metric, filter, meta->dim, s->capacity,
+                              threads);
 }
 
 size_t
-mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta, int threads)
+mpivf_scan_bytes(const struct mpivf_index_meta *meta, uint64_t queries, int threads)
 {
-    struct scanning s = {.read = 0};
+    struct scanning s;
     struct mpivf_pool pool = mpivf_pool_counting();
     mpivf_planes_of(meta, NULL, &s.planes);
-    lay_out(&s, &pool, meta);
-    return pool.bytes + s.capacity * mpivf_prepare_row_bytes(meta->dim) +
-           (meta->lists + 1) * sizeof(uint64_t) + 8192 +
-           mpivf_prepare_fixed_bytes(meta->dim, threads);
+    lay_out(&s, &pool, meta, queries, threads);
+    return pool.bytes;
 }
 
 /* The first list of a rank's share of the work, counted as rows times queries. */
@@ -73,48 +80,18 @@ first_list(const struct mpivf_index *index, const struct mpivf_probes *chosen, i
     return list;
 }
 
-/* The checksum of a list is over all planes; stored rows, which a search does not read, are one. */
-static mpivf_status
-checksums_init(struct scanning *s)
-{
-    for (int p = 0; p < s->read && s->read == s->planes.count; p++) {
-        s->sum[p] = mpivf_checksum_create(s->scan->par->ctx);
-        if (s->sum[p] == NULL)
-            return MPIVF_MEMORY;
-    }
-    return MPIVF_OK;
-}
-
 static mpivf_status
 scanning_init(struct scanning *s, const float *row)
 {
     const struct mpivf_index_meta *meta = &s->scan->index->meta;
     struct mpivf_context *ctx = s->scan->par->ctx;
-    s->filter = mpivf_filter_best(meta->dim);
     s->pool = mpivf_pool_taking(ctx, "the scan buffer");
     mpivf_planes_of(meta, &s->scan->index->layout, &s->planes);
-    lay_out(s, &s->pool, meta);
-    mpivf_status status = mpivf_pool_status(&s->pool);
-    THEN(status, mpivf_packed_queries_init(ctx, &s->queries, meta->metric, s->filter, meta->dim,
-                                           s->chosen->queries));
-    THEN(status,
-         mpivf_packed_rows_init(ctx, &s->packed, meta->metric, s->filter, meta->dim, s->capacity));
-    THEN(status, checksums_init(s));
-    if (status)
-        return status;
+    lay_out(s, &s->pool, meta, s->chosen->queries, ctx->threads);
+    if (s->pool.failed)
+        return MPIVF_MEMORY;
     mpivf_packed_queries_fill(&s->queries, row, s->chosen->queries, s->scan->coarse->centre);
     return MPIVF_OK;
-}
-
-static void
-scanning_clear(struct scanning *s)
-{
-    struct mpivf_context *ctx = s->scan->par->ctx;
-    mpivf_packed_queries_clear(&s->queries);
-    mpivf_packed_rows_clear(&s->packed);
-    mpivf_pool_clear(&s->pool);
-    for (int p = 0; p < MPIVF_PLANES; p++)
-        mpivf_checksum_destroy(ctx, &s->sum[p]);
 }
 
 static mpivf_status
@@ -254,6 +231,6 @@ mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_pro
         progress->phase->bytes_read += read * s.read_bytes;
         status = mpivf_round_all(progress, status, read, s.list < s.end, &more);
     }
-    scanning_clear(&s);
+    mpivf_pool_clear(&s.pool);
     return status;
 }

@@ -14,12 +14,16 @@
 
 /* Which queries probe which list: query[first[l] .. first[l+1]-1] of list l. */
 struct mpivf_probes {
-    struct mpivf_context *ctx; /* not owned */
     uint64_t lists, queries, probes;
-    uint32_t *list;  /* owned, [queries, probes]: as chosen, nearest first */
-    uint64_t *first; /* owned, [lists + 1] */
-    uint32_t *query; /* owned, [queries * probes], ascending inside a list */
+    uint32_t *list;         /* owned, [queries, probes]: as chosen, nearest first */
+    uint64_t *first;        /* owned, [lists + 1] */
+    uint32_t *query;        /* owned, [queries * probes], ascending inside a list */
+    struct mpivf_pool pool; /* of what is owned */
 };
+
+/* Bytes of them. Local. */
+size_t
+mpivf_probes_bytes(uint64_t lists, uint64_t queries, uint64_t probes);
 
 /*
  * Choose the lists of all queries, each rank for its share. Release with mpivf_probes_clear,
@@ -50,8 +54,8 @@ mpivf_status
 mpivf_scan_all(struct mpivf_scan *scan, const float *row, const struct mpivf_probes *chosen,
                struct mpivf_topk *topk, struct mpivf_progress *progress);
 
-/* Bytes of buffers beside the queries. Local. */
+/* Bytes of buffers for so many queries. Local. */
 size_t
-mpivf_scan_fixed_bytes(const struct mpivf_index_meta *meta, int threads);
+mpivf_scan_bytes(const struct mpivf_index_meta *meta, uint64_t queries, int threads);
 
 #endif

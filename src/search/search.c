@@ -18,7 +18,8 @@ mpivf_search_options_init(struct mpivf_search_options *options)
 
 enum {
     MIN_QUERIES = 16,                               /* queries at a time */
-    RERANK_BYTES = 2 << 20,                         /* of buffers, where rows are short */
+    MANY = 4096,                                    /* to tell what one takes */
+    SLACK = 64 << 10,                               /* bytes of small things */
     RESULT_BYTES = sizeof(int64_t) + sizeof(double) /* of a neighbour */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
@@ -55,23 +56,18 @@ check_options(const struct searching *s)
     return MPIVF_OK;
 }
 
-/* Bytes of buffers beside those of the queries at a time. */
+/* Bytes of buffers for so many queries at a time. */
 static size_t
-fixed_bytes(const struct searching *s, uint64_t probes)
+bytes_for(const struct searching *s, uint64_t queries, uint64_t probes)
 {
     const struct mpivf_index_meta *meta = &s->index.meta;
     int threads = s->par->ctx->threads;
-    size_t rerank = meta->dim * sizeof(float) + RERANK_BYTES;
-    return mpivf_scan_fixed_bytes(meta, threads) + rerank +
-           mpivf_coarse_scratch(meta->metric, meta->dim, threads, probes);
-}
-
-static size_t
-query_bytes(const struct searching *s, uint64_t candidates, uint64_t probes)
-{
-    return 2 * mpivf_topk_query_bytes(candidates) + mpivf_gather_query_bytes(candidates) +
-           2 * mpivf_prepare_row_bytes(s->index.meta.dim) + probes * 2 * sizeof(uint32_t) +
-           candidates * 16;
+    size_t each = mpivf_topk_query_bytes(s->candidates) + mpivf_topk_query_bytes(s->options->k) +
+                  mpivf_gather_query_bytes(s->candidates);
+    return queries * each + mpivf_probes_bytes(meta->lists, queries, probes) +
+           mpivf_scan_bytes(meta, queries, threads) +
+           (s->options->rerank > 0 ? mpivf_rerank_bytes(meta, queries, s->candidates) : 0) +
+           mpivf_coarse_scratch(meta->metric, meta->dim, threads, probes) + SLACK;
 }
 
 /* Before centroids and queries are loaded: do they fit, and what the search needs beside? */
@@ -85,11 +81,9 @@ check_memory(const struct searching *s)
     uint64_t asked = tunes ? mpivf_tune_queries(&s->query) : 0,
              n = asked > MIN_QUERIES ? asked : MIN_QUERIES;
     size_t result = s->par->rank == 0 ? s->query.rows * s->options->k * RESULT_BYTES : 0;
-    size_t tune =
-        tunes ? asked * meta->dim * sizeof(float) + 2 * meta->lists * sizeof(uint64_t) : 0;
+    size_t tune = tunes ? mpivf_tune_bytes(&s->query, meta->lists) : 0;
     size_t need = mpivf_coarse_bytes(meta->lists, meta->dim, ctx->threads) +
-                  mpivf_query_bytes(&s->query) + result + tune + fixed_bytes(s, probes) +
-                  n * query_bytes(s, s->candidates, probes);
+                  mpivf_query_bytes(&s->query) + result + tune + bytes_for(s, n, probes);
     return mpivf_memory_plan(ctx, "searching", need, 0, "ask for fewer --queries", NULL);
 }
 
@@ -98,9 +92,9 @@ static mpivf_status
 block_queries(const struct searching *s, uint64_t *queries)
 {
     struct mpivf_context *ctx = s->par->ctx;
-    size_t left, fixed = fixed_bytes(s, s->probes), each = query_bytes(s, s->candidates, s->probes);
-    mpivf_status status =
-        mpivf_memory_plan(ctx, "searching", fixed + MIN_QUERIES * each, NO_LIMIT, NULL, &left);
+    size_t left, fixed = bytes_for(s, 0, s->probes), need = bytes_for(s, MIN_QUERIES, s->probes);
+    size_t each = mpivf_pool_slope(bytes_for(s, MANY, s->probes), fixed, MANY);
+    mpivf_status status = mpivf_memory_plan(ctx, "searching", need, NO_LIMIT, NULL, &left);
     if (status)
         return status;
     *queries = (left - fixed) / each;
@@ -116,7 +110,7 @@ search_block_all(struct searching *s, uint64_t first, uint64_t n)
     const struct mpivf_par *par = s->par;
     struct mpivf_context *ctx = par->ctx;
     const float *row = s->query.row + first * s->query.dim;
-    struct mpivf_probes chosen = {.ctx = NULL};
+    struct mpivf_probes chosen = {.lists = 0};
     struct mpivf_topk found = {0}, final = {0};
     bool rerank = s->scan.positions;
     mpivf_status status = mpivf_topk_init(ctx, &found, n, s->candidates);

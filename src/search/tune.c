@@ -13,6 +13,30 @@ mpivf_tune_queries(const struct mpivf_query *query)
     return query->rows < SAMPLE ? query->rows : SAMPLE;
 }
 
+/* The sampled queries, and in which of a query's probes its neighbours are. */
+struct curve {
+    float *row;      /* [n, dim] */
+    uint64_t *place; /* [lists]: of a query, which probe a list is */
+    uint64_t *count; /* [lists]: neighbours by the probe that they are in */
+};
+
+static void
+lay_out(struct curve *c, struct mpivf_pool *pool, uint64_t n, size_t dim, uint64_t lists)
+{
+    c->row = mpivf_pool_take(pool, n * dim, sizeof *c->row);
+    c->place = mpivf_pool_take(pool, lists, sizeof *c->place);
+    c->count = mpivf_pool_take(pool, lists, sizeof *c->count);
+}
+
+size_t
+mpivf_tune_bytes(const struct mpivf_query *query, uint64_t lists)
+{
+    struct curve c;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&c, &pool, mpivf_tune_queries(query), query->dim, lists);
+    return pool.bytes;
+}
+
 /* The list that holds a place of the file. */
 static uint64_t
 list_at(const struct mpivf_index *index, uint64_t place)
@@ -64,32 +88,31 @@ mpivf_tune_probes_all(struct mpivf_scan *scan, const struct mpivf_query *query, 
     const struct mpivf_par *par = scan->par;
     struct mpivf_context *ctx = par->ctx;
     uint64_t lists = scan->index->meta.lists, n = mpivf_tune_queries(query);
-    struct mpivf_probes chosen = {.ctx = NULL};
+    struct mpivf_probes chosen = {.lists = 0};
     struct mpivf_topk topk = {0};
     struct mpivf_candidate *block = NULL;
-    float *row = mpivf_alloc(ctx, "the sampled queries", n * query->dim, sizeof *row);
-    uint64_t *place = mpivf_alloc(ctx, "the recall curve", lists, sizeof *place);
-    uint64_t *count = mpivf_alloc(ctx, "the recall curve", lists, sizeof *count);
-    mpivf_status status = row && place && count ? mpivf_topk_init(ctx, &topk, n, k) : MPIVF_MEMORY;
+    struct curve c;
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the recall curve");
+    lay_out(&c, &pool, n, query->dim, lists);
+    mpivf_status status = mpivf_pool_status(&pool);
+    THEN(status, mpivf_topk_init(ctx, &topk, n, k));
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
-        memcpy(row + i * query->dim, query->row + i * query->rows / n * query->dim,
-               query->dim * sizeof *row);
+        memcpy(c.row + i * query->dim, query->row + i * query->rows / n * query->dim,
+               query->dim * sizeof *c.row);
     status = mpivf_agree_all(par, status);
-    THEN(status, mpivf_probes_choose_all(par, scan->coarse, row, n, lists, &chosen));
+    THEN(status, mpivf_probes_choose_all(par, scan->coarse, c.row, n, lists, &chosen));
     if (status == MPIVF_OK) {
         scan->positions = true;
-        status = mpivf_scan_all(scan, row, &chosen, &topk, progress);
+        status = mpivf_scan_all(scan, c.row, &chosen, &topk, progress);
         scan->positions = false;
     }
     THEN(status, mpivf_gather_block_all(par, &topk, true, &block));
     if (status == MPIVF_OK) {
-        uint64_t total = count_by_probe(scan->index, &chosen, block, k, place, count);
-        read_curve(count, lists, total, recall, probes, reached);
+        uint64_t total = count_by_probe(scan->index, &chosen, block, k, c.place, c.count);
+        read_curve(c.count, lists, total, recall, probes, reached);
     }
     mpivf_free(ctx, block);
-    mpivf_free(ctx, row);
-    mpivf_free(ctx, place);
-    mpivf_free(ctx, count);
+    mpivf_pool_clear(&pool);
     mpivf_topk_clear(&topk);
     mpivf_probes_clear(&chosen);
     return status;

@@ -9,6 +9,10 @@
 uint64_t
 mpivf_tune_queries(const struct mpivf_query *query);
 
+/* Bytes beside those of a search of them in all lists. Local. */
+size_t
+mpivf_tune_bytes(const struct mpivf_query *query, uint64_t lists);
+
 /*
  * Every (queries / 100)-th query is searched in all lists; the position of each neighbour's list
  * among the query's probes tells the recall of any number of probes at once. *probes is the

@@ -19,32 +19,31 @@ raw_bytes(const struct mpivf_source *source, bool f64)
     return f64 ? source->dim * sizeof(double) : mpivf_source_row_bytes(source);
 }
 
-size_t
-mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64)
+static void
+lay_out(struct mpivf_reader *reader, struct mpivf_pool *pool, const struct mpivf_source *source,
+        const struct mpivf_source *ids)
 {
-    size_t row = raw_bytes(source, f64) + sizeof(int64_t);
-    row += source->type == MPIVF_F64 ? sizeof(double) : 0;
-    return is_aside(source, ids) ? 2 * row : row;
+    size_t rows = reader->batch_rows;
+    reader->aside = is_aside(source, ids);
+    reader->after = mpivf_pool_take(pool, RANGES, sizeof *reader->after);
+    for (int i = 0; i < (reader->aside ? 2 : 1); i++) {
+        struct mpivf_batch *batch = &reader->batch[i];
+        batch->row = mpivf_pool_take(pool, rows, raw_bytes(source, reader->f64));
+        batch->lost =
+            source->type == MPIVF_F64 ? mpivf_pool_take(pool, rows, sizeof *batch->lost) : NULL;
+        batch->id = mpivf_pool_take(pool, rows, sizeof *batch->id);
+        batch->range = mpivf_pool_take(pool, RANGES, sizeof *batch->range);
+    }
 }
 
 size_t
-mpivf_reader_fixed_bytes(void)
+mpivf_reader_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
+                   size_t batch_rows)
 {
-    return 3 * RANGES * sizeof(struct mpivf_range) + 4096;
-}
-
-static mpivf_status
-batch_init(struct mpivf_reader *reader, struct mpivf_batch *batch)
-{
-    static const char what[] = "the read buffer";
-    struct mpivf_context *ctx = reader->ctx;
-    bool lossy = reader->source->type == MPIVF_F64;
-    batch->row = mpivf_alloc(ctx, what, reader->batch_rows, raw_bytes(reader->source, reader->f64));
-    batch->lost = lossy ? mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->lost) : NULL;
-    batch->id = mpivf_alloc(ctx, what, reader->batch_rows, sizeof *batch->id);
-    batch->range = mpivf_alloc(ctx, what, RANGES, sizeof *batch->range);
-    return batch->row && batch->id && batch->range && (batch->lost || !lossy) ? MPIVF_OK
-                                                                              : MPIVF_MEMORY;
+    struct mpivf_reader reader = {.batch_rows = batch_rows, .f64 = f64};
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&reader, &pool, source, ids);
+    return pool.bytes;
 }
 
 mpivf_status
@@ -56,29 +55,19 @@ mpivf_reader_init(struct mpivf_reader *reader, struct mpivf_source *source,
                                     .ids = ids,
                                     .slab = slab,
                                     .batch_rows = batch_rows,
-                                    .f64 = f64,
-                                    .aside = is_aside(source, ids)};
-    reader->after = mpivf_alloc(reader->ctx, "ranges", RANGES, sizeof *reader->after);
-    mpivf_status status = reader->after ? MPIVF_OK : MPIVF_MEMORY;
-    for (int i = 0; i < (reader->aside ? 2 : 1) && status == MPIVF_OK; i++)
-        status = batch_init(reader, &reader->batch[i]);
-    return status;
+                                    .f64 = f64};
+    reader->pool = mpivf_pool_taking(reader->ctx, "the read buffer");
+    lay_out(reader, &reader->pool, source, ids);
+    return mpivf_pool_status(&reader->pool);
 }
 
 void
 mpivf_reader_clear(struct mpivf_reader *reader)
 {
-    struct mpivf_context *ctx = reader->ctx;
-    if (ctx == NULL)
+    if (reader->ctx == NULL)
         return;
     (void)mpivf_reader_wait(reader); /* whoever gives up has told why */
-    for (int i = 0; i < 2; i++) {
-        mpivf_free(ctx, reader->batch[i].row);
-        mpivf_free(ctx, reader->batch[i].lost);
-        mpivf_free(ctx, reader->batch[i].id);
-        mpivf_free(ctx, reader->batch[i].range);
-    }
-    mpivf_free(ctx, reader->after);
+    mpivf_pool_clear(&reader->pool);
     memset(reader, 0, sizeof *reader);
 }
 

@@ -19,6 +19,7 @@
 #ifndef MPIVF_SOURCE_READER_H
 #define MPIVF_SOURCE_READER_H
 
+#include "base/pool.h"
 #include "source/slab.h"
 
 #include <pthread.h>
@@ -44,17 +45,17 @@ struct mpivf_reader {
     struct mpivf_batch batch[2]; /* at hand, and the next */
     struct mpivf_range *after;   /* owned; the batch after that, for the disk */
     size_t afters;
-    bool ready;   /* batch[1] is filled or being filled */
-    bool running; /* by the thread */
+    struct mpivf_pool pool; /* of what is owned */
+    bool ready;             /* batch[1] is filled or being filled */
+    bool running;           /* by the thread */
     pthread_t thread;
     mpivf_status status; /* of batch[1] */
 };
 
-/* Bytes of buffers a row of a batch takes, and bytes beside the rows. Local. */
+/* Bytes of it, for batches of so many rows. Local. */
 size_t
-mpivf_reader_row_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64);
-size_t
-mpivf_reader_fixed_bytes(void);
+mpivf_reader_bytes(const struct mpivf_source *source, const struct mpivf_source *ids, bool f64,
+                   size_t batch_rows);
 
 /*
  * Read `slab` in batches of so many rows at most, with the ids of `ids` (NULL: row numbers). With

@@ -103,9 +103,8 @@ check_read(struct checks *t, uint64_t rows, size_t batch_rows, enum mpivf_read_m
     CHECK(t, mpivf_reader_init(&reader, &source, ids ? &column : NULL, &slab, batch_rows, false) ==
                  MPIVF_OK);
     CHECK(t, reader.aside == (t->par.aside && mode != MPIVF_READ_COLLECTIVE));
-    CHECK(t, t->ctx.memory.used - used <=
-                 batch_rows * mpivf_reader_row_bytes(&source, reader.ids, false) +
-                     mpivf_reader_fixed_bytes());
+    CHECK(t,
+          t->ctx.memory.used - used <= mpivf_reader_bytes(&source, reader.ids, false, batch_rows));
     int64_t *seen = calloc(rows, sizeof *seen);
     uint64_t max = mpivf_max_u64_all(&t->par, slab.rows);
     int rounds = read_all(t, &reader, want, seen);

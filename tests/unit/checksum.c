@@ -18,13 +18,13 @@ known_value(void **state)
     (void)state;
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
-    struct mpivf_checksum *sum = mpivf_checksum_create(&ctx);
+    struct mpivf_pool pool = mpivf_pool_taking(&ctx, "a checksum");
+    struct mpivf_checksum *sum = mpivf_checksum_take(&pool);
     assert_non_null(sum);
     assert_int_equal(mpivf_checksum_of("", 0), 0x2d06800538d394c2u);
     assert_int_equal(mpivf_checksum_of(NULL, 0), 0x2d06800538d394c2u);
     assert_int_equal(mpivf_checksum_value(sum), 0x2d06800538d394c2u);
-    mpivf_checksum_destroy(&ctx, &sum);
-    assert_null(sum);
+    mpivf_pool_clear(&pool);
     assert_int_equal(ctx.memory.used, 0);
 }
 
@@ -36,7 +36,8 @@ pieces_are_the_whole(void **state)
     unsigned char data[BYTES];
     mpivf_context_init(&ctx);
     fill(data);
-    struct mpivf_checksum *sum = mpivf_checksum_create(&ctx);
+    struct mpivf_pool pool = mpivf_pool_taking(&ctx, "a checksum");
+    struct mpivf_checksum *sum = mpivf_checksum_take(&pool);
     for (uint64_t round = 0; round < 500; round++) {
         size_t bytes = draw(2, round) % (BYTES + 1);
         mpivf_checksum_start(sum);
@@ -49,7 +50,7 @@ pieces_are_the_whole(void **state)
         assert_int_equal(mpivf_checksum_value(sum), mpivf_checksum_of(data, bytes));
         assert_int_equal(mpivf_checksum_value(sum), mpivf_checksum_of(data, bytes)); /* again */
     }
-    mpivf_checksum_destroy(&ctx, &sum);
+    mpivf_pool_clear(&pool);
 }
 
 static void
@@ -75,7 +76,9 @@ no_memory(void **state)
     struct mpivf_context ctx;
     mpivf_context_init(&ctx);
     ctx.memory.limit = 100;
-    assert_null(mpivf_checksum_create(&ctx));
+    struct mpivf_pool pool = mpivf_pool_taking(&ctx, "a checksum");
+    assert_null(mpivf_checksum_take(&pool));
+    assert_true(pool.failed);
     assert_non_null(strstr(ctx.error, "checksum"));
 }
 

@@ -232,8 +232,7 @@ memory_is_as_told(void **state)
         mpivf_shard_buffer_cover(&buffer, &cover, 1, 0);
         mpivf_shard_buffer_put(&buffer, row[0], ROWS, list, id);
         assert_ok(&ctx, mpivf_shard_write(&buffer, folder));
-        assert_true(ctx.memory.peak <= mpivf_shard_buffer_row_bytes(&buffer.meta) * CAPACITY +
-                                           mpivf_shard_buffer_fixed_bytes(&buffer.meta, threads));
+        assert_true(ctx.memory.peak <= mpivf_shard_buffer_bytes(&buffer.meta, CAPACITY, threads));
     }
 }
 
