@@ -81,7 +81,7 @@ struct mpivf_h5_table {
     uint64_t rows, columns; /* columns is 1 for a 1-D dataset */
     uint64_t size;          /* bytes of a number in the file */
     uint64_t largest;       /* number of its type, when that is unsigned; else 0 */
-    uint64_t chunk_bytes;   /* of a chunk, decoded; 0 = contiguous */
+    uint64_t reading_bytes; /* of memory that reading takes, beside what is read */
 };
 
 /* Is there such an object, in a file that can be read? Local. */

@@ -224,10 +224,7 @@ mpivf_h5_table_open(struct mpivf_context *ctx, const char *path, const char *obj
                                          .size = H5Tget_size(d.type)};
         if (table->type == MPIVF_U64)
             table->largest = UINT64_MAX >> (64 - 8 * table->size);
-        for (uint64_t i = 0; i < d.layout->leaves; i++) {
-            uint64_t band = mpivf_h5_layout_band(&d.layout->leaf[i], sizeof(int64_t));
-            table->chunk_bytes = band > table->chunk_bytes ? band : table->chunk_bytes;
-        }
+        table->reading_bytes = mpivf_h5_reading_bytes(d.layout, sizeof(int64_t));
     }
     describing_close(&d);
     return status;

@@ -277,6 +277,10 @@ mpivf_h5_chunk_step(const struct mpivf_h5_leaf *leaf, size_t element, uint64_t *
 uint64_t
 mpivf_h5_chunk_memory(const struct mpivf_h5_leaf *leaf, size_t element);
 
+/* Bytes that reading such a layout takes, beside what is read. Local. */
+uint64_t
+mpivf_h5_reading_bytes(const struct mpivf_h5_layout *layout, size_t element);
+
 /* Bytes of chunks that HDF5 has to keep for transfers of whole chunks. Local. */
 size_t
 mpivf_h5_chunk_cache(const struct mpivf_h5_leaf *leaf, size_t element);

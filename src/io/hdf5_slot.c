@@ -61,19 +61,36 @@ check_memory(const struct mpivf_h5_reader *r, const struct mpivf_h5_leaf *worst,
     return mpivf_memory_ask(r->ctx, what, need, other);
 }
 
+/* What HDF5 takes, and a band in each slot. */
+static uint64_t
+needed(uint64_t held, uint64_t band, int slots)
+{
+    uint64_t need;
+    if (held == 0 && band == 0)
+        return 0;
+    if (__builtin_mul_overflow(band + 4096, (uint64_t)slots, &need) ||
+        __builtin_add_overflow(need, held, &need))
+        need = SIZE_MAX / 2; /* which cannot be had */
+    return need;
+}
+
+uint64_t
+mpivf_h5_reading_bytes(const struct mpivf_h5_layout *layout, size_t element)
+{
+    uint64_t held, band;
+    (void)measure(layout, element, &held, &band);
+    return needed(held, band, pieces_across(layout));
+}
+
 mpivf_status
 mpivf_h5_slot_memory(struct mpivf_h5_reader *r)
 {
     struct mpivf_context *ctx = r->ctx;
     r->slots = pieces_across(r->layout);
-    uint64_t held, band, need;
+    uint64_t held, band;
     const struct mpivf_h5_leaf *worst = measure(r->layout, r->element, &held, &band);
-    if (held == 0 && band == 0)
-        return MPIVF_OK;
-    if (__builtin_mul_overflow(band + 4096, (uint64_t)r->slots, &need) ||
-        __builtin_add_overflow(need, held, &need))
-        need = SIZE_MAX / 2; /* which cannot be had */
-    mpivf_status status = check_memory(r, worst, need);
+    uint64_t need = needed(held, band, r->slots);
+    mpivf_status status = need > 0 ? check_memory(r, worst, need) : MPIVF_OK;
     if (status)
         return status;
     status = mpivf_memory_reserve(ctx, "HDF5", held);

@@ -13,16 +13,16 @@ static const double NEARER = 1e-4, MAX_NEARER = 0.01;
 
 static const uint64_t depths[MPIVF_EVAL_DEPTHS] = {1, 5, 10, 50, 100};
 
-enum { BLOCK_BYTES = 256 << 20, CACHE_USUAL = 1 << 20 };
+enum { MAX_BYTES = 512 << 20, SLACK = 64 << 10 };
 
 /* Two files being compared. */
 struct comparison {
     struct mpivf_context *ctx;
     struct mpivf_side result, truth;
     uint64_t block;                 /* queries at a time */
-    size_t reserved;                /* of the budget, for HDF5's chunks */
     struct mpivf_hit *mine, *right; /* owned, room for a row of each, by id */
     int64_t *sorted;                /* owned, [k of the truth] */
+    struct mpivf_pool pool;         /* of what is owned, and of both sides */
     struct mpivf_terms terms;
     struct mpivf_eval_summary *eval;
     double worst_ids[MPIVF_EVAL_DEPTHS + 1]; /* the least id recall of a query */
@@ -306,49 +306,52 @@ check_pair(struct mpivf_context *ctx, const struct mpivf_result_reader *result,
     return MPIVF_OK;
 }
 
+/* Bytes that reading a file takes: its datasets are read one after the other. */
 static uint64_t
-largest_chunk(const struct mpivf_result_reader *reader)
+reading_bytes(const struct mpivf_result_reader *reader)
 {
-    uint64_t ids = reader->neighbors.chunk_bytes, far = reader->distances.chunk_bytes;
+    uint64_t ids = reader->neighbors.reading_bytes, far = reader->distances.reading_bytes;
     return ids > far ? ids : far;
+}
+
+/* Room for blocks of so many queries. */
+static void
+lay_out(struct comparison *c, struct mpivf_pool *pool, uint64_t block)
+{
+    c->block = block;
+    c->mine = mpivf_pool_take(pool, c->result.reader.k, sizeof *c->mine);
+    c->right = mpivf_pool_take(pool, c->truth.reader.k, sizeof *c->right);
+    c->sorted = mpivf_pool_take(pool, c->truth.reader.k, sizeof *c->sorted);
+    mpivf_side_lay_out(&c->result, pool, block);
+    mpivf_side_lay_out(&c->truth, pool, block);
+}
+
+static size_t
+bytes_for(struct comparison *c, uint64_t block)
+{
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(c, &pool, block);
+    return pool.bytes;
 }
 
 static mpivf_status
 comparison_init(struct comparison *c)
 {
+    enum { MANY = 4096 };
     struct mpivf_context *ctx = c->ctx;
-    const struct mpivf_result_reader *result = &c->result.reader, *truth = &c->truth.reader;
-    uint64_t chunk = largest_chunk(result), other = largest_chunk(truth);
-    chunk = chunk > other ? chunk : other;
-    chunk = chunk < SIZE_MAX / 4 ? chunk : SIZE_MAX / 4; /* which cannot be had */
-    size_t want = chunk > CACHE_USUAL ? 2 * chunk : 0;   /* a chunk, and what it is inflated from */
-    mpivf_status status = mpivf_memory_reserve(ctx, "a chunk of neighbours", want);
+    uint64_t result = reading_bytes(&c->result.reader), truth = reading_bytes(&c->truth.reader);
+    size_t reading = (result > truth ? result : truth) + SLACK;
+    size_t one = bytes_for(c, 1), fixed = bytes_for(c, 0), left;
+    size_t each = mpivf_pool_slope(bytes_for(c, MANY), fixed, MANY);
+    mpivf_status status =
+        mpivf_memory_plan(ctx, "comparing neighbours", one + reading, MAX_BYTES, NULL, &left);
     if (status)
         return status;
-    c->reserved = want;
-    c->mine = mpivf_alloc(ctx, "neighbours", result->k, sizeof *c->mine);
-    c->right = mpivf_alloc(ctx, "neighbours", truth->k, sizeof *c->right);
-    c->sorted = mpivf_alloc(ctx, "neighbours", truth->k, sizeof *c->sorted);
-    if (!c->mine || !c->right || !c->sorted)
-        return MPIVF_MEMORY;
-    uint64_t row = (result->k + truth->k) * sizeof(struct mpivf_hit);
-    uint64_t left = mpivf_memory_left(ctx) / 2, room = left < BLOCK_BYTES ? left : BLOCK_BYTES;
-    c->block = room / row < truth->queries ? room / row : truth->queries;
-    c->block = c->block > 0 ? c->block : 1;
-    status = mpivf_side_init(ctx, &c->result, c->block);
-    THEN(status, mpivf_side_init(ctx, &c->truth, c->block));
-    return status;
-}
-
-static void
-comparison_clear(struct comparison *c)
-{
-    mpivf_side_clear(c->ctx, &c->result);
-    mpivf_side_clear(c->ctx, &c->truth);
-    mpivf_free(c->ctx, c->mine);
-    mpivf_free(c->ctx, c->right);
-    mpivf_free(c->ctx, c->sorted);
-    mpivf_memory_release(c->ctx, c->reserved);
+    uint64_t block = left - reading > fixed ? (left - reading - fixed) / each : 1;
+    block = block < c->truth.reader.queries ? block : c->truth.reader.queries;
+    c->pool = mpivf_pool_taking(ctx, "neighbours");
+    lay_out(c, &c->pool, block > 0 ? block : 1);
+    return mpivf_pool_status(&c->pool);
 }
 
 mpivf_status
@@ -378,7 +381,7 @@ mpivf_eval_files(struct mpivf_context *ctx, const char *result, const char *trut
     }
     if (status == MPIVF_OK)
         say(&c, &evidence);
-    comparison_clear(&c);
+    mpivf_pool_clear(&c.pool);
     return status;
 }
 

@@ -6,23 +6,13 @@
 /* Neighbours at the same distance, computed twice, may stand in either order. */
 static const double SAME = 1e-6;
 
-mpivf_status
-mpivf_side_init(struct mpivf_context *ctx, struct mpivf_side *side, uint64_t block)
+void
+mpivf_side_lay_out(struct mpivf_side *side, struct mpivf_pool *pool, uint64_t block)
 {
     uint64_t k = side->reader.k;
-    side->id = mpivf_alloc(ctx, "neighbours", block * k, sizeof *side->id);
-    side->distance = mpivf_alloc(ctx, "neighbours", block * k, sizeof *side->distance);
-    side->hit = mpivf_alloc(ctx, "neighbours", k, sizeof *side->hit);
-    return side->id && side->distance && side->hit ? MPIVF_OK : MPIVF_MEMORY;
-}
-
-void
-mpivf_side_clear(struct mpivf_context *ctx, struct mpivf_side *side)
-{
-    mpivf_free(ctx, side->id);
-    mpivf_free(ctx, side->distance);
-    mpivf_free(ctx, side->hit);
-    memset(side, 0, sizeof *side);
+    side->id = mpivf_pool_take(pool, block * k, sizeof *side->id);
+    side->distance = mpivf_pool_take(pool, block * k, sizeof *side->distance);
+    side->hit = mpivf_pool_take(pool, k, sizeof *side->hit);
 }
 
 mpivf_status

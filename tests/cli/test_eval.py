@@ -1,4 +1,6 @@
 """eval against a computation of its own: ids, ties, short lists, foreign files and conventions."""
+import re
+
 import h5py
 import numpy
 import pytest
@@ -448,3 +450,17 @@ def test_memory_does_not_grow_with_the_files(tmp_path, layout):
     write(tmp_path / "result", hidden, far + numpy.float32(3) * (hidden != ids), exact=1)
     told = evaluate(tmp_path / "result", tmp_path / "truth", "--memory", memory(6))
     assert told["recall"][-1]["id_recall"] == 0.75 and told["recall"][-1]["tie_recall"] == 0.75
+
+
+def test_the_memory_that_is_told_is_enough(tmp_path):
+    """One chunk of 12 MB, which is in memory once, with what it is inflated from."""
+    ids = numpy.arange(1_500_000, dtype="i8").reshape(30000, 50)
+    with h5py.File(tmp_path / "truth", "w") as file:
+        layout = dict(chunks=ids.shape, compression="gzip", compression_opts=1)
+        file.create_dataset("neighbors", data=ids, **layout)
+        file.create_dataset("distances", data=ids.astype("f4"), **layout)
+    words = tmp_path / "truth", tmp_path / "truth", "--memory"
+    told = run("eval", *words, memory(4), ranks=0, check=False)
+    enough = re.search(r"raise --memory to (\d+)M", told.err)
+    assert told.code == 1 and enough and int(enough.group(1)) << 10 < int(memory(3 * 12 + 4)[:-1])
+    assert evaluate(*words, f"{enough.group(1)}M")["recall"][-1]["id_recall"] == 1
