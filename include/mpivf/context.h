@@ -80,6 +80,10 @@ mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, .
 void
 mpivf_clear_error(struct mpivf_context *ctx);
 
+/* The same, and its text, to be told as the cause of another one. Local. */
+void
+mpivf_take_error(struct mpivf_context *ctx, char text[MPIVF_TEXT]);
+
 /* Hand a line to the context's note function, if it has one. Local. */
 void
 mpivf_note(struct mpivf_context *ctx, const char *format, ...)

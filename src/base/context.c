@@ -30,6 +30,15 @@ mpivf_fail(struct mpivf_context *ctx, mpivf_status status, const char *format, .
 }
 
 void
+mpivf_take_error(struct mpivf_context *ctx, char text[MPIVF_TEXT])
+{
+    pthread_mutex_lock(&ctx->lock);
+    strcpy(text, ctx->error);
+    ctx->error[0] = '\0';
+    pthread_mutex_unlock(&ctx->lock);
+}
+
+void
 mpivf_clear_error(struct mpivf_context *ctx)
 {
     pthread_mutex_lock(&ctx->lock);

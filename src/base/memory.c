@@ -1,5 +1,6 @@
 #include <mpivf/context.h>
 
+#include "base/compare.h"
 #include "base/fault.h"
 
 #include <stdio.h>
@@ -19,12 +20,6 @@ static double
 mib(size_t bytes)
 {
     return (double)bytes / (1024.0 * 1024.0);
-}
-
-static size_t
-smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 mpivf_status
@@ -202,7 +197,7 @@ mpivf_memory_plan(struct mpivf_context *ctx, const char *what, size_t need, size
         return mpivf_memory_short(ctx, what, need, other);
     mpivf_memory_settle(ctx);
     if (bytes)
-        *bytes = smaller(left, max);
+        *bytes = mpivf_smaller(left, max);
     return MPIVF_OK;
 }
 
@@ -239,8 +234,8 @@ number_in(const char *path)
 static size_t
 cgroup_limit(void)
 {
-    size_t limit = smaller(number_in("/sys/fs/cgroup/memory.max"),
-                           number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    size_t limit = mpivf_smaller(number_in("/sys/fs/cgroup/memory.max"),
+                                 number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
     FILE *file = fopen("/proc/self/cgroup", "r");
     if (file == NULL)
         return limit;
@@ -253,9 +248,9 @@ cgroup_limit(void)
         /* every level up to the root may hold a limit */
         for (folder++; folder[0] == '/' && folder[1] != '\0'; *strrchr(folder, '/') = '\0') {
             snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", folder);
-            limit = smaller(limit, number_in(path));
+            limit = mpivf_smaller(limit, number_in(path));
             snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", folder);
-            limit = smaller(limit, number_in(path));
+            limit = mpivf_smaller(limit, number_in(path));
         }
     }
     fclose(file);
@@ -281,6 +276,6 @@ size_t
 mpivf_memory_default(int processes)
 {
     size_t machine = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    size_t all = smaller(machine, smaller(cgroup_limit(), slurm_limit()));
+    size_t all = mpivf_smaller(machine, mpivf_smaller(cgroup_limit(), slurm_limit()));
     return all / 5 * 4 / (size_t)(processes > 0 ? processes : 1);
 }

@@ -1,5 +1,6 @@
 #include "build/kmeans.h"
 
+#include "base/compare.h"
 #include "base/then.h"
 #include "build/balance.h"
 #include "build/lloyd.h"
@@ -56,12 +57,6 @@ mpivf_kmeans_wanted(uint64_t lists, uint64_t wanted, uint64_t level[MPIVF_SAMPLE
         level[l] = flat || rows[l] > wanted ? wanted : rows[l];
 }
 
-static size_t
-larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 /* A cell and what its share of the lists leaves over. */
 struct remainder {
     uint64_t rest, cell;
@@ -96,10 +91,11 @@ guess_bytes(size_t lists, size_t dim, int threads, bool root)
     lay_out_cells(&c, &pool, cells, lists);
     size_t top =
         mpivf_coarse_bytes(cells, dim, threads) +
-        larger(mpivf_seeds_bytes(cells, dim, root), mpivf_lloyd_sums_bytes(cells, dim, root));
+        mpivf_larger(mpivf_seeds_bytes(cells, dim, root), mpivf_lloyd_sums_bytes(cells, dim, root));
     size_t iterate =
         mpivf_lloyd_sums_bytes(lists, dim, root) + mpivf_coarse_subsets_bytes(dim, threads);
-    return pool.bytes + larger(top, larger(mpivf_seeds_bytes(lists, dim, root), iterate));
+    return pool.bytes +
+           mpivf_larger(top, mpivf_larger(mpivf_seeds_bytes(lists, dim, root), iterate));
 }
 
 size_t
@@ -113,7 +109,7 @@ mpivf_kmeans_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t 
                     (guess ? mpivf_near_bytes(metric, lists, dim, threads) : 0);
     size_t cut = added > 0 ? mpivf_balance_bytes(metric, lists, added, dim, threads, root) : 0;
     return mpivf_coarse_bytes(lists, dim, threads) + mpivf_lloyd_bytes(lists) + SLACK +
-           larger(first, larger(refine, cut)); /* one after the other */
+           mpivf_larger(first, mpivf_larger(refine, cut)); /* one after the other */
 }
 
 /* ---- the first centroids ---- */

@@ -212,8 +212,7 @@ mpivf_work_damaged(const struct mpivf_work *work)
 {
     struct mpivf_context *ctx = work->claim.par->ctx;
     char cause[MPIVF_TEXT];
-    strcpy(cause, ctx->error);
-    mpivf_clear_error(ctx);
+    mpivf_take_error(ctx, cause);
     return mpivf_fail(ctx, MPIVF_CORRUPT,
                       "the work in '%s' is damaged; start over with --force "
                       "(%s)",

@@ -2,6 +2,8 @@
 #include "io/hdf5_internal.h"
 #include "par/array.h"
 
+#include "base/compare.h"
+
 #include <string.h>
 
 static const char table[] = "the table of where rows lie";
@@ -79,12 +81,6 @@ mpivf_h5_layout_finish(struct mpivf_h5_layout *layout)
 }
 
 static uint64_t
-smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
 product(uint64_t a, uint64_t b)
 {
     uint64_t c;
@@ -100,7 +96,7 @@ mpivf_h5_layout_chunk(const struct mpivf_h5_leaf *leaf, size_t element)
 uint64_t
 mpivf_h5_layout_band(const struct mpivf_h5_leaf *leaf, size_t element)
 {
-    return product(product(smaller(leaf->chunk_rows, leaf->rows), leaf->columns), element);
+    return product(product(mpivf_smaller(leaf->chunk_rows, leaf->rows), leaf->columns), element);
 }
 
 void

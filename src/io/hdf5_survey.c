@@ -1,5 +1,6 @@
 #include "io/hdf5_survey.h"
 
+#include "base/compare.h"
 #include "base/fault.h"
 #include "base/then.h"
 
@@ -108,22 +109,9 @@ open_source(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m, hid_t *s
     if (status == MPIVF_OK)
         return MPIVF_OK;
     char cause[MPIVF_TEXT];
-    memcpy(cause, ctx->error, sizeof cause);
-    mpivf_clear_error(ctx);
+    mpivf_take_error(ctx, cause);
     return mpivf_fail(ctx, status, "'%s:%s' needs '%s:%s': %s", l->path, l->object, m->file,
                       m->object, cause);
-}
-
-static uint64_t
-larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t
-smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* What is wanted of a source: where the mapping and what is wanted of the dataset meet. */
@@ -131,9 +119,9 @@ static mpivf_status
 survey_wanted(struct mpivf_h5_level *l, const struct mpivf_h5_mapping *m, hid_t source)
 {
     const struct mpivf_h5_rectangle *want = l->want;
-    uint64_t row = larger(want->row, m->row), column = larger(want->column, m->column);
-    uint64_t row_end = smaller(want->row + want->rows, m->row + m->rows);
-    uint64_t column_end = smaller(want->column + want->columns, m->column + m->columns);
+    uint64_t row = mpivf_larger(want->row, m->row), column = mpivf_larger(want->column, m->column);
+    uint64_t row_end = mpivf_smaller(want->row + want->rows, m->row + m->rows);
+    uint64_t column_end = mpivf_smaller(want->column + want->columns, m->column + m->columns);
     if (row >= row_end || column >= column_end) /* but it has to be there */
         return survey_below(l, m->object, source, NULL, 0, 0, false);
     struct mpivf_h5_rectangle part = {.row = m->lying ? 0 : m->from_row + (row - m->row),

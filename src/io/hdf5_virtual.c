@@ -1,6 +1,8 @@
 #include "base/then.h"
 #include "io/hdf5_internal.h"
 
+#include "base/compare.h"
+
 #include <string.h>
 
 /* A selection as far as it is a box of one or two dimensions. */
@@ -67,12 +69,6 @@ struct listing {
     struct mpivf_h5_mapping *mapping; /* owned; the one at hand */
 };
 
-static hsize_t
-smaller(hsize_t a, hsize_t b)
-{
-    return a < b ? a : b;
-}
-
 /* What the two selections have in common as boxes; false when they are none of one shape. */
 static bool
 match(struct mpivf_h5_mapping *m, const struct selection *here, const struct selection *there)
@@ -103,8 +99,8 @@ cut(struct mpivf_h5_mapping *m, const hsize_t extent[2])
     hsize_t rows = m->row < extent[0] ? extent[0] - m->row : 0;
     hsize_t columns = m->column < extent[1] ? extent[1] - m->column : 0;
     m->growing = m->rows == H5S_UNLIMITED;
-    m->rows = smaller(m->rows, rows);
-    m->columns = smaller(m->columns, columns);
+    m->rows = mpivf_smaller(m->rows, rows);
+    m->columns = mpivf_smaller(m->columns, columns);
     hsize_t last_row = m->growing ? 0 : m->from_row + m->rows;
     m->min[0] = m->lying ? m->from_column + m->columns : last_row;
     m->min[1] = m->from_column + m->columns;

@@ -1,5 +1,7 @@
 #include "source/bucket.h"
 
+#include "base/compare.h"
+
 enum {
     MAX_BATCH = 8 << 20,
     MAX_PIECE = 4 << 20,
@@ -35,23 +37,11 @@ ceil_div(uint64_t a, uint64_t b)
     return a / b + (a % b > 0);
 }
 
-static uint64_t
-smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
-larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Rows after which rows and ids of the file both start on a page. */
 static uint64_t
 page_rows(size_t row_bytes)
 {
-    return PAGE / smaller(row_bytes & -row_bytes, sizeof(int64_t));
+    return PAGE / mpivf_smaller(row_bytes & -row_bytes, sizeof(int64_t));
 }
 
 static struct room
@@ -59,12 +49,14 @@ divide(size_t row_bytes, size_t left)
 {
     struct room room = {.fit = 0};
     size_t all = left > FIXED ? left - FIXED : 0;
-    room.batch_rows = larger(1, smaller(all / 8, MAX_BATCH) / (row_bytes + BATCH_EXTRA));
-    room.piece_rows = larger(1, smaller(all / 8, MAX_PIECE) / (row_bytes + PIECE_EXTRA));
+    room.batch_rows =
+        mpivf_larger(1, mpivf_smaller(all / 8, MAX_BATCH) / (row_bytes + BATCH_EXTRA));
+    room.piece_rows =
+        mpivf_larger(1, mpivf_smaller(all / 8, MAX_PIECE) / (row_bytes + PIECE_EXTRA));
     size_t batch = room.batch_rows * (row_bytes + BATCH_EXTRA);
     size_t piece = room.piece_rows * (row_bytes + PIECE_EXTRA);
     if (all > piece)
-        room.fit = smaller((all - piece) / (row_bytes + BUCKET_EXTRA), UINT32_MAX - 1);
+        room.fit = mpivf_smaller((all - piece) / (row_bytes + BUCKET_EXTRA), UINT32_MAX - 1);
     if (room.fit > LONG * page_rows(row_bytes))
         room.fit -= room.fit % page_rows(row_bytes);
     room.buffers = all > batch ? all - batch : 0;
@@ -75,7 +67,7 @@ divide(size_t row_bytes, size_t left)
 static uint64_t
 buckets_of(const struct room *room, size_t row_bytes, size_t buffer)
 {
-    return room->buffers / (larger(buffer, row_bytes) + ID_SLOTS * sizeof(int64_t) + BOOK);
+    return room->buffers / (mpivf_larger(buffer, row_bytes) + ID_SLOTS * sizeof(int64_t) + BOOK);
 }
 
 static bool
@@ -94,8 +86,9 @@ choose_count(const struct room *room, uint64_t total, size_t row_bytes, uint64_t
 {
     uint64_t min = ceil_div(total, room->fit);
     uint64_t good = buckets_of(room, row_bytes, MAX_BUFFER);
-    uint64_t usual = ceil_div(total, larger(1, BUCKET_USUAL / row_bytes));
-    uint64_t count = larger(min, smaller(usual, good)), even = ceil_div(count, ranks) * ranks;
+    uint64_t usual = ceil_div(total, mpivf_larger(1, BUCKET_USUAL / row_bytes));
+    uint64_t count = mpivf_larger(min, mpivf_smaller(usual, good)),
+             even = ceil_div(count, ranks) * ranks;
     return even <= buckets_of(room, row_bytes, MIN_BUFFER) ? even : count;
 }
 
@@ -104,7 +97,7 @@ choose_slots(struct mpivf_buckets *b, const struct room *room)
 {
     size_t ids = ID_SLOTS * sizeof(int64_t), both = b->row_bytes + sizeof(int64_t);
     size_t bytes = room->buffers / b->count - BOOK;
-    bytes = smaller(bytes, larger(MAX_BUFFER, b->row_bytes + ids));
+    bytes = mpivf_smaller(bytes, mpivf_larger(MAX_BUFFER, b->row_bytes + ids));
     b->row_slots = b->id_slots = bytes / both;
     if (b->id_slots < ID_SLOTS) { /* ids of few rows are too short a write */
         b->id_slots = ID_SLOTS;
@@ -127,8 +120,8 @@ mpivf_bucket_plan(struct mpivf_context *ctx, uint64_t total, size_t row_bytes, s
     uint64_t count = choose_count(&room, total, row_bytes, (uint64_t)ranks);
     struct mpivf_buckets b = {.total = total,
                               .row_bytes = row_bytes,
-                              .batch_rows = smaller(room.batch_rows, total),
-                              .piece_rows = smaller(room.piece_rows, total)};
+                              .batch_rows = mpivf_smaller(room.batch_rows, total),
+                              .piece_rows = mpivf_smaller(room.piece_rows, total)};
     uint64_t page = page_rows(row_bytes);
     b.rows = ceil_div(total, count);
     if (b.rows > LONG * page) /* long buckets start on pages: no two ranks write to one */
