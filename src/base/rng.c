@@ -106,6 +106,7 @@ mpivf_random_order_places(const struct mpivf_random_order *order, uint64_t *plac
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
         step = turn_each_512;
 #endif
+    /* a place beyond the last goes on until it comes back inside: those that walk stay together */
     for (size_t first = 0; first < count; first += BLOCK) {
         size_t walking = count - first < BLOCK ? count - first : BLOCK;
         uint64_t value[BLOCK];

@@ -302,12 +302,14 @@ mpivf_add_all(const struct mpivf_add *add, struct mpivf_report *report, struct m
     mpivf_phase_begin(&progress, par, report, "add", "rows",
                       mpivf_range_rows(add->set, add->ranges));
     mpivf_status status = mpivf_agree_all(par, adding_init(&a));
+    /* while a batch is assigned to lists, the next is read and decoded */
     for (bool more = status == MPIVF_OK; more;) {
         status = add_batch_each(&a);
         progress.phase->rows += a.batch->rows;
         bool left = mpivf_reader_more(&a.reader);
         status = mpivf_round_all(&progress, status, a.batch->rows, left, &more);
     }
+    /* nothing is written of rows that changed while they were read */
     THEN(status, mpivf_source_unchanged_all(add->source));
     if (status == MPIVF_OK && add->ids)
         status = mpivf_source_unchanged_all(add->ids);

@@ -162,6 +162,7 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
     size_t dim = coarse->dim;
     struct mpivf_seeds seeds = {lloyd->sample, MPIVF_SAMPLE_ALL,    seed,
                                 cut->lists,    lloyd->sample->list, cut->first};
+    /* the sums go: rows come to new lists */
     mpivf_lloyd_shed(lloyd);
     mpivf_status status = mpivf_memory_plan(
         ctx, "cutting lists",
@@ -174,6 +175,7 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
     status = mpivf_coarse_init(ctx, &grown, coarse->metric, cut->lists + cut->added, dim);
     status = mpivf_agree_all(par, row ? status : MPIVF_MEMORY);
     THEN(status, mpivf_seeds_all(par, &seeds, row));
+    /* the quantizer moves into a larger one */
     if (status == MPIVF_OK) {
         memcpy(grown.centroid, coarse->centroid, cut->lists * dim * sizeof *row);
         memcpy(grown.centre, coarse->centre, dim * sizeof *row);
@@ -215,6 +217,7 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
     *balanced = (struct mpivf_balanced){0};
     for (bool more = true; more && status == MPIVF_OK;) {
         struct cut cut;
+        /* count, decide, cut, let rows find the new lists; the same on all ranks */
         status = cut_init_all(lloyd, &cut);
         THEN(status, count_all(lloyd, &cut));
         if (status == MPIVF_OK) {

@@ -169,6 +169,7 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report,
     struct mpivf_range *set = mpivf_alloc(ctx, "row ranges", max, sizeof *set);
     mpivf_status status = mpivf_agree_all(par, gap && set ? MPIVF_OK : MPIVF_MEMORY);
     if (status == MPIVF_OK) {
+        /* only what no shard has yet, of the part that is wanted */
         size_t gaps =
             mpivf_range_gaps(b->work.covered.range, b->work.covered.ranges, b->source.rows, gap);
         add.set = set;
@@ -188,6 +189,7 @@ add_rows_all(struct mpivf_building *b, struct mpivf_report *report,
     }
     mpivf_free(ctx, gap);
     mpivf_free(ctx, set);
+    /* all ranks see what there is now */
     THEN(status, mpivf_work_scan_all(&b->work));
     return status;
 }
@@ -217,6 +219,7 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report,
     const struct mpivf_par *par = b->par;
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_work *work = &b->work;
+    /* first: is every row in a shard, or rejected where that is allowed? */
     if (!mpivf_build_covers(work->covered.range, work->covered.ranges, b->want))
         return from_work(b,
                          mpivf_fail(ctx, MPIVF_CORRUPT, "the shards in '%s' do not cover the rows",
@@ -235,6 +238,7 @@ merge_work_all(struct mpivf_building *b, struct mpivf_report *report,
     if (summary->rows == 0 && par->rank == 0)
         mpivf_warn(ctx, "each of the %llu rows of this part was rejected: its shard has none",
                    (unsigned long long)summary->rejected);
+    /* shards are removed as they are merged: a killed merge goes on with what is there */
     summary->shards = work->shards;
     const char **input = mpivf_alloc(ctx, "names of shards", work->shards, sizeof *input);
     mpivf_status status = mpivf_agree_all(par, input ? MPIVF_OK : MPIVF_MEMORY);
@@ -308,12 +312,14 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
     const struct mpivf_par *par = b->par;
     char identity[2048];
     bool finished = false;
+    /* what all phases need is known before a row is read */
     mpivf_memory_credit(par->ctx);
     mpivf_status status = open_inputs_all(b, input);
     THEN(status, mpivf_agree_all(par, mpivf_build_check_memory(b)));
     mpivf_memory_settle(par->ctx);
     if (status)
         return status;
+    /* is there a whole index of the same already, or something else under its name? */
     choose_rows(b);
     mpivf_build_identity(b, identity, sizeof identity);
     if (par->rank == 0)
@@ -328,6 +334,7 @@ run_all(struct mpivf_building *b, const char *input, struct mpivf_report *report
     mpivf_bcast_all(par, &finished, sizeof finished);
     if (status == MPIVF_OK && b->options->ids && !finished)
         status = mpivf_ids_check_all(par, &b->ids, report);
+    /* the work folder is ours from here on, with what an earlier run left in it */
     struct mpivf_claim_rules rules = {
         .identity = identity, .over = b->options->force, .outputs = b->files->outputs};
     THEN(status, mpivf_work_open_all(&b->work, par, b->files->work->path, &rules));

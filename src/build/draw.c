@@ -110,6 +110,7 @@ keep_rows(struct reading *r, const struct mpivf_train_options *options, struct m
     const double *lost = r->lost;
     const float *from = r->buffer;
     mpivf_status status = MPIVF_OK;
+    /* rows between two drawn ones were only read along */
     for (size_t i = 0; i < r->ranges; i++) {
         uint64_t end = r->range[i].row + r->range[i].rows;
         for (uint64_t row = r->range[i].row; row < end && status == MPIVF_OK; row++, from += dim) {

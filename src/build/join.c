@@ -118,6 +118,7 @@ mpivf_join_create(struct mpivf_context *ctx, const char *const *input, uint64_t 
     struct mpivf_coarse coarse = {.ctx = NULL};
     struct mpivf_index_layout layout;
     mpivf_status status = MPIVF_OK;
+    /* sizes of lists are sums, the rest of the header is joined */
     for (uint64_t i = 0; i < inputs && status == MPIVF_OK; i++)
         status = add_input(ctx, &header, input[i]);
     if (status == MPIVF_OK && model)
@@ -184,6 +185,7 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
     mpivf_status status = mpivf_index_open(ctx, partial, &f->output);
     if (status)
         return status;
+    /* this part's run of lists, in the output and in every input */
     f->first = mpivf_index_cut(&f->output, part, parts);
     f->end = mpivf_index_cut(&f->output, part + 1, parts);
     size_t run = f->end - f->first;
@@ -201,6 +203,7 @@ fill_init(struct fill *f, const char *const *input, const char *partial, uint64_
     }
     if (status)
         return status;
+    /* all streams share what is left */
     size_t each = mpivf_memory_left(ctx) / (f->inputs + 2);
     each = each > MAX_BUFFER ? MAX_BUFFER : each < MIN_BUFFER ? MIN_BUFFER : each - 4096;
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
@@ -250,6 +253,7 @@ fill_list(struct fill *f, uint64_t list)
     for (uint64_t n = 0; n < rows && status == MPIVF_OK; n++) {
         uint64_t from = f->inputs;
         int64_t min = 0;
+        /* the smallest id at hand of all inputs */
         for (uint64_t i = 0; i < f->inputs; i++) {
             struct mpivf_stream *stream = &f->stream[i];
             if (stream->row + stream->at >= f->input[i].list_offset[list + 1])
@@ -277,6 +281,7 @@ fill_list(struct fill *f, uint64_t list)
         mpivf_stream_advance(stream);
         last = min;
     }
+    /* every input had what it promised */
     for (uint64_t i = 0; i < f->inputs && status == MPIVF_OK; i++) {
         uint64_t stored = f->stored[i * (f->end - f->first) + list - f->first];
         if (mpivf_stream_end_list(&f->stream[i]) != stored)

@@ -235,6 +235,7 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
         *list = (uint32_t)(at < lists ? at : lists - 1);
     }
     mpivf_status status = mpivf_agree_all(km->par, mpivf_coarse_subsets_init(km->coarse));
+    /* rows of the first guess, while that gains */
     double last = INFINITY;
     lloyd->level = MPIVF_SAMPLE_PART;
     for (int i = 0; i < FINE_ITERATIONS && status == MPIVF_OK; i++) {
@@ -247,6 +248,7 @@ iterate_cells_all(struct kmeans *km, size_t cells, const uint64_t *first, uint32
             break;
         last = step.objective;
     }
+    /* once over all rows, so that each has a list */
     lloyd->level = MPIVF_SAMPLE_ALL;
     if (status == MPIVF_OK && km->part < 1) {
         struct mpivf_lloyd_step step = {0};
@@ -429,6 +431,7 @@ mpivf_kmeans_all(const struct mpivf_par *par, struct mpivf_sample *sample,
                           (unsigned long long)total, (unsigned long long)lists);
     km.part = (double)part / (double)total;
     mpivf_status status = mpivf_lloyd_init_all(&km.lloyd);
+    /* two levels where they save work and the sample has rows for them */
     bool guess = lists > FLAT_LISTS && top >= cells && part >= lists;
     if (status == MPIVF_OK)
         status =

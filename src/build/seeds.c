@@ -202,6 +202,7 @@ fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct
 {
     size_t rows = mpivf_sample_rows(s->sample, s->level), dim = s->sample->dim, mine = 0;
     size_t seeds = s->first[s->groups], all = par->rank == 0 ? seeds : 0;
+    /* which of the chosen rows are this rank's */
     for (size_t i = 0; i < rows; i++)
         mine += hash_of(s, i) <= last && find(chosen, seeds, hash_of(s, i));
     struct fetching f;
@@ -220,6 +221,7 @@ fetch_all(const struct mpivf_par *par, const struct mpivf_seeds *s, const struct
         n++;
     }
     status = mpivf_agree_all(par, status);
+    /* rank 0 puts all of them into their places */
     if (status == MPIVF_OK) {
         mpivf_gather_all(par, f.number + all, mine * sizeof *f.number, f.number);
         mpivf_gather_all(par, f.row + all * dim, mine * dim * sizeof *f.row, f.row);

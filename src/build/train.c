@@ -178,6 +178,7 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     if (status)
         return status;
 
+    /* draw the sample; it stays in memory as far as that goes */
     uint64_t read_before = source->bytes_read, rowsum = 0;
     mpivf_phase_begin(&progress, par, report, "sample", "rows", wanted);
     status = mpivf_draw_all(par, source, options, &draw, &progress, &sample, &rowsum);
@@ -186,6 +187,7 @@ train_all(const struct mpivf_par *par, struct mpivf_source *source,
     progress.phase->bytes_written = sample.bytes_written;
     mpivf_phase_end(&progress);
 
+    /* train on it */
     mpivf_phase_begin(&progress, par, report, "k-means", "rows", wanted * options->iterations);
     THEN(status,
          mpivf_agree_all(par, mpivf_coarse_init(ctx, coarse, options->metric, lists, source->dim)));

@@ -65,6 +65,7 @@ mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf
     struct mpivf_context *ctx = par->ctx;
     struct mpivf_inputs *inputs;
     *index = (struct mpivf_index){.ctx = ctx, .fd = -1};
+    /* rank 0 reads the header, the others get it */
     mpivf_status status = look_all(par, path, &inputs);
     if (status == MPIVF_OK && par->rank == 0)
         status = mpivf_index_open(ctx, path, index);
@@ -101,6 +102,7 @@ mpivf_index_open_all(const struct mpivf_par *par, const char *path, struct mpivf
     mpivf_bcast_all(par, index->list_offset, (meta.lists + 1) * sizeof(uint64_t));
     mpivf_bcast_all(par, index->rejected, meta.rejected * sizeof(int64_t));
     mpivf_bcast_all(par, index->range, meta.ranges * sizeof(struct mpivf_range));
+    /* do all ranks see the same file under that path? */
     return check_content_all(par, index);
 }
 

@@ -76,6 +76,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
     v.buffer = mpivf_pool_take(&pool, PIECE, 1);
     mpivf_status status = mpivf_pool_status(&pool);
 
+    /* rank 0 looks at the centroids, every rank at its share of the lists */
     bool bad_centroids = false;
     if (par->rank == 0 && status == MPIVF_OK && index->meta.centroids > 0) {
         struct mpivf_coarse coarse;
@@ -96,6 +97,7 @@ mpivf_index_verify_all(const struct mpivf_par *par, struct mpivf_index *index,
     status = mpivf_agree_all(par, status);
     if (status)
         return status;
+    /* all ranks get the same verdict */
     verdict->lists_damaged = mpivf_sum_u64_all(par, v.damaged);
     verdict->first_damaged = mpivf_min_u64_all(par, v.first);
     verdict->centroids_damaged = mpivf_max_u64_all(par, bad_centroids) > 0;

@@ -76,6 +76,7 @@ check_source(struct mpivf_h5_level *l, hid_t source, struct mpivf_h5_mapping *m)
         return mpivf_fail(ctx, MPIVF_INPUT,
                           "'%s:%s' needs '%s:%s' to have %d dimensions, and it has %d", l->path,
                           l->object, m->file, m->object, m->source_dims, dims);
+    /* which dimension is too small for what is mapped from it */
     bool bounded = !m->simple && H5Sget_select_type(m->source_space) == H5S_SEL_HYPERSLABS &&
                    H5Sget_select_bounds(m->source_space, first, last) >= 0;
     for (int d = 0; d < dims; d++) {
@@ -91,6 +92,7 @@ check_source(struct mpivf_h5_level *l, hid_t source, struct mpivf_h5_mapping *m)
                           l->path, l->object, (unsigned long long)first[0],
                           short_of == 0 ? "rows" : "columns", m->file, m->object,
                           (unsigned long long)dim[short_of]);
+    /* an unlimited mapping has as many rows as its source */
     if (m->growing) {
         hsize_t there = dim[0] > m->from_row ? dim[0] - m->from_row : 0;
         m->rows = m->rows < there ? m->rows : there;

@@ -70,6 +70,7 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
                                       packed.scale,    packed.norm,
                                       packed.residual, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
                                       packed.steps};
+        /* at the true limit of each query */
         for (size_t q = 0; q < s->queries; q++) {
             struct mpivf_group group = {.n = 1};
             for (size_t i = 0; i < MPIVF_GROUP; i++)

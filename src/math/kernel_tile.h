@@ -17,6 +17,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                             (at / MPIVF_PANEL * MPIVF_PANEL * steps + at % MPIVF_PANEL) * 4;
         for (size_t first = 0; first < group->n; first += ROWS) {
             const char *word = start;
+            /* sums begin where the offset of unsigned words puts them */
             const char *query[ROWS];
             SUM sum[ROWS][WIDE];
             UNROLL for (int r = 0; r < ROWS; r++)
@@ -24,6 +25,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                 query[r] = group->word[first + r];
                 UNROLL for (int c = 0; c < WIDE; c++) sum[r][c] = START(group->start[first + r]);
             }
+            /* products: WIDE vectors of rows against ROWS queries, a word of each at a time */
             for (size_t s = 0; s < steps; s++, word += 4 * MPIVF_PANEL) {
                 words rows[WIDE];
                 UNROLL for (int c = 0; c < WIDE; c++) rows[c] = load_words(word + 4 * LANES * c);
@@ -33,6 +35,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                     UNROLL for (int c = 0; c < WIDE; c++) DOT(sum[r][c], rows[c], one);
                 }
             }
+            /* what is lacking to a bound depends on the row, and on the query */
             floats term[WIDE], scale[WIDE], norm[WIDE], residual[WIDE];
             UNROLL for (int c = 0; c < WIDE; c++)
             {
@@ -55,6 +58,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                     value[c] = v;
                     some |= (uint64_t)survive(v, broadcast_float(group->limit[q])) << (LANES * c);
                 }
+                /* rare: note which rows of the panel survive, and their values */
                 if (__builtin_expect(some != 0, 0) && q < group->n) {
                     float all[COLUMNS];
                     memcpy(all, value, sizeof all);

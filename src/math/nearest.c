@@ -205,12 +205,14 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float
     const struct mpivf_packed_rows *packed = s->packed;
     struct mpivf_interval *best = &s->best->interval[place];
     uint32_t *held = &s->best->id[q];
+    /* what is nearest by its upper bound, or held already, excludes others */
     size_t min = 0, left = 0;
     for (size_t i = 1; i < survivors; i++)
         min = value[i] < value[min] ? i : min;
     double limit = seen(s, q, survivor[min], value[min]).upper;
     limit = best->upper < limit ? best->upper : limit;
     float max = mpivf_prepare_limit(s->queries, q, limit);
+    /* those that stay, without the one that is held */
     for (size_t i = 0; i < survivors; i++) {
         uint32_t row = survivor[i], raw = packed->subset ? packed->subset[row] : row;
         bool wanted = !(value[i] > max);
@@ -222,15 +224,18 @@ take_one(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float
             *best = seen(s, q, row, value[i]);
         }
     }
+    /* is what is held farther than that? Then it goes */
     if (*held != UINT32_MAX && best->lower > limit)
         *held = UINT32_MAX;
     if (left == 0)
         return;
+    /* no rival: the bounds do, nothing is computed */
     if (left == 1 && *held == UINT32_MAX) {
         *held = packed->subset ? packed->subset[survivor[0]] : survivor[0];
         *best = seen(s, q, survivor[0], value[0]);
         return;
     }
+    /* rivals: by the values, as far as bounds leave a doubt */
     if (*held != UINT32_MAX && !best->computed)
         *best = compute(s, q, *held);
     for (size_t i = 0; i < left; i++) {
@@ -282,6 +287,7 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
         if (subset && start + MPIVF_GROUP < n)
             fetch_ahead(s, subset + start + MPIVF_GROUP,
                         n - start < 2 * MPIVF_GROUP ? n - start - MPIVF_GROUP : MPIVF_GROUP);
+        /* a group may be short: its last query then stands in the other places */
         struct mpivf_group group = {.n = n - start < MPIVF_GROUP ? n - start : MPIVF_GROUP};
         size_t number[MPIVF_GROUP];
         for (size_t i = 0; i < MPIVF_GROUP; i++) {
@@ -292,6 +298,7 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
             group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
             group.value[i] = s->tile->value + i * BLOCK_ROWS;
         }
+        /* all queries of the group against all panels, then what is left one by one */
         compare(&rows, &group);
         for (size_t i = 0; i < group.n; i++) {
             if (group.survivors[i] == 0)
@@ -320,11 +327,13 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     const uint32_t *subset = of->subset ? of->subset + start : NULL;
     size_t dim = queries->dim, first = of->first + start;
     const float *rows = work + first * dim;
+    /* sgemm wants its queries one after the other */
     for (size_t i = 0; subset && i < n; i++)
         memcpy(s->tile->gather + i * dim, work + subset[i] * dim, dim * sizeof(float));
     mpivf_blas_products(subset ? s->tile->gather : rows, n,
                         (const float *)(const void *)packed->word + at * dim, columns, dim,
                         s->tile->product, BLOCK_ROWS);
+    /* bounds of each product; the value of a survivor is what a kernel would tell */
     for (size_t i = 0; i < n; i++) {
         size_t q = subset ? subset[i] : first + i;
         const float *product = s->tile->product + i * BLOCK_ROWS;

@@ -154,6 +154,7 @@ mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
 {
     assert(rows <= accumulator->shape.batch);
     const struct mpivf_accumulator_shape *shape = &accumulator->shape;
+    /* the first rows tell which filter does best */
     mpivf_status status =
         accumulator->chosen || rows == 0 ? MPIVF_OK : choose(accumulator, row, rows);
     if (status || rows == 0)
@@ -164,6 +165,7 @@ mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
                                       mpivf_accumulator_raw(shape, accumulator->query, 0),
                                       accumulator->n, centre);
     accumulator->ready = true;
+    /* rows between two prefixes have a top-k of their own */
     for (size_t from = 0, to; from < rows; from = to) {
         size_t s = mpivf_accumulator_segment(shape, number[from]);
         for (to = from + 1; to < rows && number[to] < shape->prefix[s];)

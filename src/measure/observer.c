@@ -139,6 +139,7 @@ start_all(struct mpivf_observer_state *w)
     mpivf_status status =
         mpivf_agree_all(par, mpivf_accumulator_init(ctx, &w->accumulator, &w->shape));
     bool again = true;
+    /* what is known already is taken over; a damaged checkpoint goes, and it is planned again */
     while (status == MPIVF_OK && again) {
         again = false;
         status = mpivf_resume_plan_all(&w->resume, 0);
@@ -155,6 +156,7 @@ start_all(struct mpivf_observer_state *w)
     }
     if (status || w->idle)
         return status;
+    /* only rows that no checkpoint has are compared */
     w->number = mpivf_alloc(ctx, "row numbers", w->shape.batch, sizeof *w->number);
     w->gap = mpivf_alloc(ctx, "row ranges", chosen->covered.ranges + 1, sizeof *w->gap);
     if (w->gap)

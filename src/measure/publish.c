@@ -222,6 +222,7 @@ mpivf_publish(const struct mpivf_request *request, struct mpivf_published *publi
     struct mpivf_checkpoints checkpoints;
     mpivf_status status =
         mpivf_checkpoints_list(ctx, request->folder, p.k, request->segments, &checkpoints);
+    /* checkpoints hold the answers: they are copied piece by piece into the results */
     THEN(status, publishing_init(&p));
     THEN(status, publish_checkpoints(&p, &checkpoints));
     uint64_t rejected = 0;
@@ -232,6 +233,7 @@ mpivf_publish(const struct mpivf_request *request, struct mpivf_published *publi
                             "an earlier run with --bad-rows skip left %llu rows out; "
                             "go on with skip, or remove the folder '%s'",
                             (unsigned long long)rejected, request->folder);
+    /* all results get their names, or none does */
     for (size_t s = 0; s < p.writers; s++)
         status = mpivf_result_finish(ctx, &p.writer[s], status);
     published->in_vain = p.in_vain;

@@ -131,6 +131,7 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
         ROOT_ALL(par, mpivf_checkpoints_list(par->ctx, request->folder, request->options->k,
                                              request->segments, &checkpoints));
     THEN(status, share_list_all(par, &checkpoints));
+    /* a file that looks the same needs no reading */
     for (size_t i = 0; i < checkpoints.checkpoints && status == MPIVF_OK; i++)
         rows +=
             (checkpoints.checkpoint[i].base.version != base.version ? checkpoints.checkpoint[i].rows
@@ -138,6 +139,7 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
             (checkpoints.checkpoint[i].query.version != query.version
                  ? checkpoints.checkpoint[i].queries
                  : 0);
+    /* read again what saved progress is of, where the file was touched */
     if (status == MPIVF_OK && rows > 0) {
         mpivf_phase_begin(&progress, par, report, "recheck", "rows", rows);
         for (size_t i = 0; i < checkpoints.checkpoints && status == MPIVF_OK; i++) {
@@ -150,6 +152,7 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
         mpivf_phase_end(&progress);
     }
     mpivf_checkpoints_clear(par->ctx, &checkpoints);
+    /* of other rows: only --force starts over */
     if (status != MPIVF_MISMATCH || !request->options->force)
         return status;
     mpivf_clear_error(par->ctx);
@@ -300,6 +303,7 @@ mpivf_resume_save(struct mpivf_resume *r)
     struct mpivf_accumulator *accumulator = r->accumulator;
     if (accumulator->saved)
         return MPIVF_OK;
+    /* which rows, as they were, have been compared with which queries */
     struct mpivf_checkpoint checkpoint = {
         .first = accumulator->first,
         .queries = accumulator->n,
@@ -314,11 +318,13 @@ mpivf_resume_save(struct mpivf_resume *r)
     memcpy(checkpoint.rejected, accumulator->rejected, sizeof checkpoint.rejected);
     struct mpivf_answers answers = mpivf_accumulator_answers(accumulator);
     mpivf_status status = mpivf_checkpoint_write(ctx, r->request->folder, &checkpoint, &answers);
+    /* the one before goes only when this one is whole */
     if (status == MPIVF_OK && r->mine[0] && strcmp(r->mine, checkpoint.name) != 0)
         status = mpivf_checkpoint_remove(ctx, r->request->folder, r->mine);
     if (status)
         return status;
     strcpy(r->mine, checkpoint.name);
+    /* and those that this one holds, each rank its share of them */
     const struct mpivf_par *par = r->request->par;
     for (size_t i = (size_t)par->rank; i < r->chosen.count && status == MPIVF_OK;
          i += (size_t)par->size) {

@@ -320,6 +320,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_summ
     mpivf_status status = mpivf_resume_look_all(&t->resume, &ahead);
     if (status)
         return status;
+    /* as many queries at a time as fit, all rows for each such range */
     summary->passes = ahead.passes;
     summary->reused_rows = ahead.reused;
     mpivf_phase_begin(&progress, t->par, report, "truth", "rows", ahead.rows);
@@ -328,6 +329,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_summ
         status = mpivf_resume_plan_all(&t->resume, first);
         if (status == MPIVF_OK && !t->resume.chosen.complete)
             status = begin_all(t, &again);
+        /* a checkpoint was damaged, and is gone: plan again */
         if (status || again)
             continue;
         if (!t->resume.chosen.complete)

@@ -96,10 +96,12 @@ mpivf_tune_probes_all(struct mpivf_scan *scan, const struct mpivf_query *query, 
     lay_out(&c, &pool, n, query->dim, lists);
     mpivf_status status = mpivf_pool_status(&pool);
     THEN(status, mpivf_topk_init(ctx, &topk, n, k));
+    /* an even sample of the queries */
     for (uint64_t i = 0; i < n && status == MPIVF_OK; i++)
         memcpy(c.row + i * query->dim, query->row + i * query->rows / n * query->dim,
                query->dim * sizeof *c.row);
     status = mpivf_agree_all(par, status);
+    /* probe all lists: exact, and each list's place among the probes */
     THEN(status, mpivf_probes_choose_all(par, scan->coarse, c.row, n, lists, &chosen));
     if (status == MPIVF_OK) {
         scan->positions = true;

@@ -47,6 +47,7 @@ mpivf_slab_init(struct mpivf_slab *slab, const struct mpivf_source *source, uint
     const struct mpivf_par *par = source->par;
     struct deal deal = {source, seed, set, ranges};
     *slab = (struct mpivf_slab){.ctx = par->ctx};
+    /* of the blocks, in shuffled order, that have rows of the set this rank has an even share */
     uint64_t wanted = 0;
     for (uint64_t p = 0; p < source->blocks; p++)
         wanted += pieces_at(&deal, p, NULL) > 0;
