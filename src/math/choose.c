@@ -18,18 +18,56 @@ struct sample {
     const struct mpivf_choose *of;
     size_t queries, rows, k;
     struct mpivf_candidate *limit; /* owned, [queries]: the k-th distance */
-    uint32_t *survivor;            /* owned, [rows] */
-    float *value;                  /* owned, [rows] */
+    struct mpivf_candidate *all;   /* owned, [rows] */
+    uint32_t *survivor;            /* owned, [rows], whole panels */
+    float *value;                  /* owned, the same */
 };
 
+static void
+lay_out(struct sample *s, struct mpivf_pool *pool)
+{
+    size_t padded = (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
+    s->limit = mpivf_pool_take(pool, s->queries, sizeof *s->limit);
+    s->all = mpivf_pool_take(pool, s->rows, sizeof *s->all);
+    s->survivor = mpivf_pool_take(pool, padded, sizeof *s->survivor);
+    s->value = mpivf_pool_take(pool, padded, sizeof *s->value);
+}
+
+/* Both sides of a comparison, in the words of one filter. */
+struct sides {
+    struct mpivf_packed_queries queries;
+    struct mpivf_packed_rows rows;
+};
+
+static void
+lay_out_sides(struct sides *sides, struct mpivf_pool *pool, enum mpivf_metric metric,
+              const struct mpivf_filter *filter, size_t dim, size_t queries, size_t rows,
+              int threads)
+{
+    mpivf_packed_queries_lay_out(&sides->queries, pool, metric, filter, dim, queries, threads);
+    mpivf_packed_rows_lay_out(&sides->rows, pool, metric, filter, dim, rows, threads);
+}
+
+/* Of the filter that takes most. */
+static size_t
+sides_bytes(size_t dim, size_t queries, size_t rows, int threads)
+{
+    size_t max = 0;
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        struct sides sides;
+        struct mpivf_pool pool = mpivf_pool_counting();
+        lay_out_sides(&sides, &pool, MPIVF_L2, mpivf_filter(f), dim, queries, rows, threads);
+        max = pool.bytes > max ? pool.bytes : max;
+    }
+    return max;
+}
+
 /* The exact k-th distances; k shrinks with the sample, so that the tail looks like the whole's. */
-static mpivf_status
+static void
 find_limits(struct sample *s)
 {
     const struct mpivf_choose *of = s->of;
-    struct mpivf_candidate *all = mpivf_alloc(s->ctx, "a sample of rows", s->rows, sizeof *all);
-    if (all == NULL)
-        return MPIVF_MEMORY;
+    struct mpivf_candidate *all = s->all;
     for (size_t q = 0; q < s->queries; q++) {
         struct mpivf_raw query = mpivf_raw_at(of->query, q * of->dim);
         double square = mpivf_raw_square(query, of->dim);
@@ -44,8 +82,15 @@ find_limits(struct sample *s)
             if (all[i].distance > s->limit[q].distance)
                 s->limit[q] = all[i];
     }
-    mpivf_free(s->ctx, all);
-    return MPIVF_OK;
+}
+
+static struct mpivf_panels
+panels_of(const struct mpivf_packed_rows *packed)
+{
+    return (struct mpivf_panels){packed->word,     packed->term,
+                                 packed->scale,    packed->norm,
+                                 packed->residual, (packed->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
+                                 packed->steps};
 }
 
 /* How many pairs a filter leaves for each neighbour wanted. Its bounds decide, not its loops. */
@@ -53,36 +98,28 @@ static mpivf_status
 count_survivors(struct sample *s, const struct mpivf_filter *filter, double *survivors)
 {
     const struct mpivf_choose *of = s->of;
-    struct mpivf_packed_queries queries;
-    struct mpivf_packed_rows packed;
+    struct sides sides;
+    struct mpivf_pool pool = mpivf_pool_taking(s->ctx, "a sample of rows");
     filter = filter->alike;
-    mpivf_compare compare = mpivf_filter_compare(filter);
-    mpivf_status status =
-        mpivf_packed_queries_init(s->ctx, &queries, of->metric, filter, of->dim, s->queries);
-    mpivf_status more =
-        mpivf_packed_rows_init(s->ctx, &packed, of->metric, filter, of->dim, s->rows);
-    status = status ? status : more;
+    lay_out_sides(&sides, &pool, of->metric, filter, of->dim, s->queries, s->rows, s->ctx->threads);
     size_t left = 0;
-    if (status == MPIVF_OK) {
-        mpivf_packed_queries_fill_raw(&queries, of->query, s->queries, of->centre);
-        mpivf_packed_rows_fill_raw(&packed, of->row, s->rows, of->centre, NULL, 0);
-        struct mpivf_panels panels = {packed.word,     packed.term,
-                                      packed.scale,    packed.norm,
-                                      packed.residual, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
-                                      packed.steps};
+    if (!pool.failed) {
+        mpivf_packed_queries_fill_raw(&sides.queries, of->query, s->queries, of->centre);
+        mpivf_packed_rows_fill_raw(&sides.rows, of->row, s->rows, of->centre, NULL, 0);
+        struct mpivf_panels panels = panels_of(&sides.rows);
         /* at the true limit of each query */
         for (size_t q = 0; q < s->queries; q++) {
             struct mpivf_group group = {.n = 1};
             for (size_t i = 0; i < MPIVF_GROUP; i++)
-                mpivf_prepare_group(&queries, q, s->limit[q].distance, &group, i);
+                mpivf_prepare_group(&sides.queries, q, s->limit[q].distance, &group, i);
             group.survivor[0] = s->survivor;
             group.value[0] = s->value;
-            compare(&panels, &group);
+            mpivf_filter_compare(filter)(&panels, &group);
             left += group.survivors[0];
         }
     }
-    mpivf_packed_queries_clear(&queries);
-    mpivf_packed_rows_clear(&packed);
+    mpivf_status status = mpivf_pool_status(&pool);
+    mpivf_pool_clear(&pool);
     *survivors = (double)left / (double)(s->queries * s->k);
     return status;
 }
@@ -102,7 +139,8 @@ choose_from(struct sample *s, struct mpivf_choice *choice)
 {
     const struct mpivf_filter *forced = mpivf_filter_forced(s->of->dim);
     double best = INFINITY;
-    mpivf_status status = find_limits(s);
+    mpivf_status status = MPIVF_OK;
+    find_limits(s);
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
         double survivors;
@@ -128,37 +166,42 @@ has_choice(size_t dim)
     return false;
 }
 
+/* What is looked at of so many. */
+static struct sample
+sample_of(size_t queries, size_t rows)
+{
+    return (struct sample){.queries =
+                               queries < MPIVF_CHOOSE_QUERIES ? queries : MPIVF_CHOOSE_QUERIES,
+                           .rows = rows < MPIVF_CHOOSE_ROWS ? rows : MPIVF_CHOOSE_ROWS};
+}
+
 size_t
 mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads)
 {
-    size_t n = rows < MPIVF_CHOOSE_ROWS ? rows : MPIVF_CHOOSE_ROWS;
-    if (!has_choice(dim) || n == 0)
+    struct sample s = sample_of(MPIVF_CHOOSE_QUERIES, rows);
+    struct mpivf_pool pool = mpivf_pool_counting();
+    if (!has_choice(dim) || s.rows == 0)
         return 0;
-    size_t each = mpivf_prepare_row_bytes(dim) + sizeof(struct mpivf_candidate) + 2 * sizeof(float);
-    return (n + MPIVF_PANEL) * each + MPIVF_CHOOSE_QUERIES * (each + sizeof(struct mpivf_bounds)) +
-           mpivf_prepare_fixed_bytes(dim, threads) + 4096;
+    lay_out(&s, &pool);
+    return pool.bytes + sides_bytes(dim, s.queries, s.rows, threads);
 }
 
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
                     struct mpivf_choice *choice)
 {
-    struct sample s = {.ctx = ctx, .of = choose};
+    struct sample s = sample_of(choose->queries, choose->rows);
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a sample of rows");
+    s.ctx = ctx;
+    s.of = choose;
     *choice = (struct mpivf_choice){mpivf_filter_best(choose->dim), 0};
-    s.queries = choose->queries < MPIVF_CHOOSE_QUERIES ? choose->queries : MPIVF_CHOOSE_QUERIES;
-    s.rows = choose->rows < MPIVF_CHOOSE_ROWS ? choose->rows : MPIVF_CHOOSE_ROWS;
     if (s.queries == 0 || s.rows == 0 || !has_choice(choose->dim))
         return MPIVF_OK;
     double share = (double)choose->k * (double)s.rows / (double)choose->total_rows;
     s.k = share < 1 ? 1 : share >= (double)s.rows ? s.rows : (size_t)share;
-    size_t padded = (s.rows + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
-    s.limit = mpivf_alloc(ctx, "a sample of rows", s.queries, sizeof *s.limit);
-    s.survivor = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.survivor);
-    s.value = mpivf_alloc(ctx, "a sample of rows", padded, sizeof *s.value);
-    mpivf_status status = s.limit && s.survivor && s.value ? choose_from(&s, choice) : MPIVF_MEMORY;
-    mpivf_free(ctx, s.limit);
-    mpivf_free(ctx, s.survivor);
-    mpivf_free(ctx, s.value);
+    lay_out(&s, &pool);
+    mpivf_status status = pool.failed ? MPIVF_MEMORY : choose_from(&s, choice);
+    mpivf_pool_clear(&pool);
     return status;
 }
 
@@ -177,9 +220,7 @@ measure(const struct mpivf_packed_queries *queries, const struct mpivf_packed_ro
 {
     static const double LONG_ENOUGH = 0.01;
     enum { TIMES = 8 };
-    struct mpivf_panels panels = {packed->word, packed->term,     packed->scale,
-                                  packed->norm, packed->residual, packed->rows / MPIVF_PANEL,
-                                  packed->steps};
+    struct mpivf_panels panels = panels_of(packed);
     struct mpivf_group group = {.n = MPIVF_GROUP};
     mpivf_compare compare = mpivf_filter_compare(packed->filter);
     double best = 0, start = seconds(), now = start, last = start;
@@ -210,35 +251,50 @@ peak_dim(size_t dim)
     return dim < PEAK_DIM ? dim : PEAK_DIM;
 }
 
+/* Rows of zeros, and the products of sgemm. */
+struct peak {
+    struct sides sides;
+    float *row;     /* [PEAK_ROWS, dim] */
+    float *product; /* [MPIVF_GROUP, PEAK_ROWS] */
+};
+
+static void
+lay_out_peak(struct peak *peak, struct mpivf_pool *pool, const struct mpivf_filter *filter,
+             size_t dim, int threads)
+{
+    peak->row = mpivf_pool_take(pool, PEAK_ROWS * dim, sizeof *peak->row);
+    peak->product = mpivf_pool_take(pool, MPIVF_GROUP * PEAK_ROWS, sizeof *peak->product);
+    lay_out_sides(&peak->sides, pool, MPIVF_L2, filter, dim, MPIVF_GROUP, PEAK_ROWS, threads);
+}
+
 size_t
 mpivf_filter_peak_bytes(size_t dim, int threads)
 {
-    size_t wide = peak_dim(dim), each = wide * sizeof(float) + mpivf_prepare_row_bytes(wide);
-    return PEAK_ROWS * each + MPIVF_GROUP * (each + PEAK_ROWS * sizeof(float)) +
-           mpivf_prepare_fixed_bytes(wide, threads) + 4096;
+    size_t max = 0;
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        struct peak peak;
+        struct mpivf_pool pool = mpivf_pool_counting();
+        lay_out_peak(&peak, &pool, mpivf_filter(f), peak_dim(dim), threads);
+        max = pool.bytes > max ? pool.bytes : max;
+    }
+    return max;
 }
 
 mpivf_status
 mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim,
                   double *rate)
 {
-    struct mpivf_packed_rows packed;
-    struct mpivf_packed_queries queries;
+    struct peak peak;
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a rate");
     size_t wide = peak_dim(dim);
-    float *row = mpivf_alloc_zero(ctx, "a rate", PEAK_ROWS * wide, sizeof *row);
-    float *product = mpivf_alloc(ctx, "a rate", MPIVF_GROUP * PEAK_ROWS, sizeof *product);
-    mpivf_status status = mpivf_packed_rows_init(ctx, &packed, MPIVF_L2, filter, wide, PEAK_ROWS);
-    mpivf_status more =
-        mpivf_packed_queries_init(ctx, &queries, MPIVF_L2, filter, wide, MPIVF_GROUP);
-    status = !row || !product ? MPIVF_MEMORY : status ? status : more;
-    if (status == MPIVF_OK) {
-        mpivf_packed_rows_fill(&packed, row, PEAK_ROWS, row, NULL, 0);
-        mpivf_packed_queries_fill(&queries, row, MPIVF_GROUP, row);
-        *rate = measure(&queries, &packed, product);
+    lay_out_peak(&peak, &pool, filter, wide, ctx->threads);
+    if (!pool.failed) {
+        memset(peak.row, 0, PEAK_ROWS * wide * sizeof *peak.row);
+        mpivf_packed_rows_fill(&peak.sides.rows, peak.row, PEAK_ROWS, peak.row, NULL, 0);
+        mpivf_packed_queries_fill(&peak.sides.queries, peak.row, MPIVF_GROUP, peak.row);
+        *rate = measure(&peak.sides.queries, &peak.sides.rows, peak.product);
     }
-    mpivf_packed_queries_clear(&queries);
-    mpivf_packed_rows_clear(&packed);
-    mpivf_free(ctx, row);
-    mpivf_free(ctx, product);
+    mpivf_status status = mpivf_pool_status(&pool);
+    mpivf_pool_clear(&pool);
     return status;
 }
