@@ -37,7 +37,9 @@ struct mpivf_group {
 
 /*
  * For query i and column j: the value
- *     term_j - scale_i (scale_j P) - slope_i norm_j - rest_i rest_j,  P = start_i + <query, row>;
+ *     term_j - scale_i (scale_j P) - per_norm_i norm_j - per_residual_i residual_j
+ *
+ * with P = start_i + <query, row>;
  * appends the columns where value > limit_i is not true (so not-a-number stays).
  */
 typedef void (*mpivf_compare)(const struct mpivf_panels *panels, struct mpivf_group *group);

@@ -11,9 +11,15 @@ enum { LANES = 16, WIDE = 3, ROWS = 8 };
 
 #define load_words(at) _mm512_loadu_si512(at)
 #define load_floats(at) _mm512_loadu_ps(at)
+#define load_widened(at) _mm512_cvtps_pd(_mm256_loadu_ps(at))
 #define broadcast_float(x) _mm512_set1_ps(x)
 #define broadcast_int(x) _mm512_set1_epi32(x)
 #define to_floats(x) _mm512_cvtepi32_ps(x)
+#define to_words(x) _mm512_cvtps_epi32(x) /* of whole numbers */
+#define store_bytes(whole, out)                                                                    \
+    _mm_storeu_si128((__m128i *)(void *)(out), _mm512_cvtepi32_epi8((whole)[0]))
+#define store_shorts(whole, out)                                                                   \
+    _mm256_storeu_si256((__m256i *)(void *)(out), _mm512_cvtepi32_epi16((whole)[0]))
 #define less_product(c, a, b) _mm512_fnmadd_ps(a, b, c)
 #define survive(v, limit) _mm512_cmp_ps_mask(v, limit, _CMP_NGT_UQ)
 

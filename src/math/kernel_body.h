@@ -3,35 +3,39 @@
  * say before how its registers are filled and multiplied.
  */
 
-typedef double lanes8 __attribute__((vector_size(64)));
-typedef float floats8 __attribute__((vector_size(32)));
+/*
+ * Vectors are as wide as the set's own. Compilers take wider ones too, but cut them into pieces
+ * that they keep in memory: gcc 12 moves such sums through general registers at every step.
+ */
+enum { VECTOR = 4 * LANES, DOUBLES = LANES / 2, SUMS64 = 16 / DOUBLES, SUMS = 16 / LANES };
 
-static inline lanes8
-load8(const float *at)
-{
-    floats8 f;
-    memcpy(&f, at, sizeof f);
-    return __builtin_convertvector(f, lanes8);
-}
+typedef double doubles __attribute__((vector_size(VECTOR)));
+typedef int64_t integers __attribute__((vector_size(VECTOR)));
+typedef int32_t ints __attribute__((vector_size(VECTOR)));
+
+/* For each of a constant number of registers. */
+#define EACH(k, n) _Pragma("GCC unroll 16") for (int k = 0; k < (n); k++)
 
 /* Fold 16 lanes by halves. */
 static inline double
-fold(lanes8 low, lanes8 high)
+fold(const double *s)
 {
-    lanes8 s = low + high;
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    double t[8];
+    for (int i = 0; i < 8; i++)
+        t[i] = s[i] + s[i + 8];
+    return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
 }
 
 #define SQUARE square
 #define DOT dot
 #define VALUE float
-#define LOAD8 load8
+#define LOAD load_widened
 #include "math/kernel_sums.h"
 
-static inline lanes8
-load8_f64(const double *at)
+static inline doubles
+load_doubles(const double *at)
 {
-    lanes8 v;
+    doubles v;
     memcpy(&v, at, sizeof v);
     return v;
 }
@@ -39,7 +43,7 @@ load8_f64(const double *at)
 #define SQUARE square64
 #define DOT dot64
 #define VALUE double
-#define LOAD8 load8_f64
+#define LOAD load_doubles
 #include "math/kernel_sums.h"
 
 static size_t
@@ -66,25 +70,28 @@ filter(const float *product, const float *term, const float *norm, size_t n, flo
     return survivors;
 }
 
-typedef float floats16 __attribute__((vector_size(64)));
-typedef int32_t words16 __attribute__((vector_size(64)));
-typedef int16_t shorts16 __attribute__((vector_size(32)));
-typedef int8_t bytes16 __attribute__((vector_size(16)));
+static inline floats
+load_singles(const float *at)
+{
+    floats v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
 
 static float
 largest(const float *x, size_t dim)
 {
-    words16 max = {0};
+    ints max = {0};
     size_t i = 0;
-    for (; i + 16 <= dim; i += 16) { /* without the sign, floats order as integers do */
-        words16 bits;
+    for (; i + LANES <= dim; i += LANES) { /* without the sign, floats order as integers do */
+        ints bits;
         memcpy(&bits, x + i, sizeof bits);
         bits &= 0x7fffffff;
-        words16 more = bits > max;
+        ints more = bits > max;
         max = (bits & more) | (max & ~more);
     }
     int32_t top = 0;
-    for (int lane = 0; lane < 16; lane++)
+    for (int lane = 0; lane < LANES; lane++)
         top = max[lane] > top ? max[lane] : top;
     for (; i < dim; i++) {
         int32_t bits;
@@ -97,83 +104,77 @@ largest(const float *x, size_t dim)
     return value;
 }
 
-/* Adding and taking away 1.5 x 2^23 rounds to the nearest integer. */
-static const float ROUNDER = 12582912.0f;
-
-static float
-fold_floats(floats16 s)
+/* Fold `lanes` sums by halves, down to one. */
+static inline float
+fold_floats(float *lane, int lanes)
 {
-    float lane[16];
-    memcpy(lane, &s, sizeof lane);
-    for (int half = 8; half > 0; half /= 2)
+    for (int half = lanes / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++)
             lane[i] += lane[i + half];
     return lane[0];
 }
 
-static inline floats16
-difference16(const float *a, const float *b)
-{
-    floats16 x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x - y;
-}
-
 static float
 square32(const float *a, const float *b, size_t dim)
 {
-    floats16 s[4] = {{0}};
-    size_t i = 0, k = 0;
-    for (; i + 64 <= dim; i += 64)
-        for (k = 0; k < 4; k++) {
-            floats16 x = difference16(a + i + 16 * k, b + i + 16 * k);
-            s[k] += x * x;
+    enum { ALL = 64, N = ALL / LANES };
+    floats sum[N] = {{0}};
+    float lane[ALL];
+    size_t i = 0, at = 0;
+    for (; i + ALL <= dim; i += ALL)
+        EACH (k, N) {
+            floats x = load_singles(a + i + LANES * k) - load_singles(b + i + LANES * k);
+            sum[k] += x * x;
         }
-    for (k = 0; i + 16 <= dim; i += 16, k++) {
-        floats16 x = difference16(a + i, b + i);
-        s[k] += x * x;
+    memcpy(lane, sum, sizeof lane);
+    for (; i + LANES <= dim; i += LANES, at += LANES) {
+        floats x = load_singles(a + i) - load_singles(b + i), s = load_singles(lane + at);
+        s += x * x;
+        memcpy(lane + at, &s, sizeof s);
     }
-    for (int lane = 0; i < dim; i++, lane++) {
+    for (; i < dim; i++, at++) {
         float x = a[i] - b[i];
-        s[k][lane] += x * x;
+        lane[at] += x * x;
     }
-    return fold_floats((s[0] + s[2]) + (s[1] + s[3]));
+    return fold_floats(lane, ALL);
 }
 
-#define ROUND_ROW(name, type, types)                                                               \
+/* Adding and taking away 1.5 x 2^23 rounds to the nearest integer. */
+static const float ROUNDER = 12582912.0f;
+
+#define ROUND_ROW(name, type, store)                                                               \
     static float name(const float *x, size_t dim, float inverse, type *out)                        \
     {                                                                                              \
-        floats16 sum = {0};                                                                        \
+        floats sum[SUMS] = {{0}};                                                                  \
+        float lane[16];                                                                            \
         size_t i = 0;                                                                              \
         for (; i + 16 <= dim; i += 16) {                                                           \
-            floats16 v;                                                                            \
-            memcpy(&v, x + i, sizeof v);                                                           \
-            v *= inverse;                                                                          \
-            floats16 nearest = (v + ROUNDER) - ROUNDER;                                            \
-            types packed =                                                                         \
-                __builtin_convertvector(__builtin_convertvector(nearest, words16), types);         \
-            memcpy(out + i, &packed, sizeof packed);                                               \
-            v -= nearest;                                                                          \
-            sum += v * v;                                                                          \
+            words whole[SUMS];                                                                     \
+            EACH (k, SUMS) {                                                                       \
+                floats v = load_singles(x + i + LANES * k) * inverse;                              \
+                floats nearest = (v + ROUNDER) - ROUNDER;                                          \
+                whole[k] = to_words(nearest);                                                      \
+                v -= nearest;                                                                      \
+                sum[k] += v * v;                                                                   \
+            }                                                                                      \
+            store(whole, out + i);                                                                 \
         }                                                                                          \
-        for (int lane = 0; i < dim; i++, lane++) {                                                 \
+        memcpy(lane, sum, sizeof lane);                                                            \
+        for (int j = 0; i < dim; i++, j++) {                                                       \
             float v = x[i] * inverse, nearest = (v + ROUNDER) - ROUNDER;                           \
             out[i] = (type)nearest;                                                                \
-            sum[lane] += (v - nearest) * (v - nearest);                                            \
+            lane[j] += (v - nearest) * (v - nearest);                                              \
         }                                                                                          \
-        return fold_floats(sum);                                                                   \
+        return fold_floats(lane, 16);                                                              \
     }
 
-ROUND_ROW(round8, int8_t, bytes16)
-ROUND_ROW(round16, int16_t, shorts16)
+ROUND_ROW(round8, int8_t, store_bytes)
+ROUND_ROW(round16, int16_t, store_shorts)
 
 /*
  * Adding 1.5 x 2^52 leaves the nearest integer in the low bits; taken away as integers it is exact.
  */
 static const double ROUNDER64 = 6755399441055744.0;
-
-typedef int64_t integers8 __attribute__((vector_size(64)));
 
 static void
 add(const float *x, size_t dim, double scale, int64_t *sum)
@@ -181,11 +182,11 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
     int64_t bias;
     size_t i = 0;
     memcpy(&bias, &ROUNDER64, sizeof bias);
-    for (; i + 8 <= dim; i += 8) {
-        lanes8 v = load8(x + i) * scale + ROUNDER64;
-        integers8 s;
+    for (; i + DOUBLES <= dim; i += DOUBLES) {
+        doubles v = load_widened(x + i) * scale + ROUNDER64;
+        integers s;
         memcpy(&s, sum + i, sizeof s);
-        s += (integers8)v - bias;
+        s += (integers)v - bias;
         memcpy(sum + i, &s, sizeof s);
     }
     for (; i < dim; i++) {

@@ -4,6 +4,8 @@
 #include <string.h>
 
 typedef float floats __attribute__((vector_size(16)));
+typedef float halves __attribute__((vector_size(8)));
+typedef double widened __attribute__((vector_size(16)));
 typedef int32_t words __attribute__((vector_size(16)));
 typedef uint32_t unsigneds __attribute__((vector_size(16)));
 enum { LANES = 4, WIDE = 2, ROWS = 4 };
@@ -15,6 +17,14 @@ load_floats(const float *at)
     floats v;
     memcpy(&v, at, sizeof v);
     return v;
+}
+
+static inline widened
+load_widened(const float *at)
+{
+    halves v;
+    memcpy(&v, at, sizeof v);
+    return __builtin_convertvector(v, widened);
 }
 
 static inline words
@@ -89,6 +99,25 @@ dot8(words sum, words rows, words one)
     return sum;
 }
 
+static inline void
+store_bytes(const words whole[4], int8_t *out)
+{
+    int32_t word[16];
+    memcpy(word, whole, sizeof word);
+    for (int i = 0; i < 16; i++)
+        out[i] = (int8_t)word[i];
+}
+
+static inline void
+store_shorts(const words whole[4], int16_t *out)
+{
+    int32_t word[16];
+    memcpy(word, whole, sizeof word);
+    for (int i = 0; i < 16; i++)
+        out[i] = (int16_t)word[i];
+}
+
+#define to_words(x) __builtin_convertvector(x, words)
 #define to_floats(x) __builtin_convertvector(x, floats)
 #define less_product(c, a, b) ((c) - (a) * (b))
 #define DOT8(sum, rows, one) (sum = dot8(sum, rows, one))
