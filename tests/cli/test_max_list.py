@@ -5,7 +5,7 @@ import h5py
 import numpy
 import pytest
 
-from program import run, same, save
+from program import memory, run, same, save
 
 ROWS, DIM, LISTS = 12000, 8, 40
 
@@ -60,7 +60,7 @@ def test_wide_rows_are_cut_into_few_lists(tmp_path):
     words = "--sample", 6000, "--max-list", 100
     cut = build(source, tmp_path / "x", *words)
     assert cut["list_size_largest"] <= 100 and cut["lists"] < 2 * 6000 / 100
-    told = run("build", source, tmp_path / "y", "--lists", LISTS, *words, "--memory", "50M",
+    told = run("build", source, tmp_path / "y", "--lists", LISTS, *words, "--memory", memory(4),
                check=False)
     enough = re.search(r"raise --memory to (\d+M)", told.err).group(1)
     build(source, tmp_path / "y", *words, "--memory", enough)
