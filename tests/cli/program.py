@@ -130,7 +130,7 @@ def least_memory(*words, first, says, more, ranks):
 
 def tight_memory(*words, more=1.0, ranks=1):
     """A --memory that leaves the buffers of `truth ...` `more` MiB beyond the least it says it needs."""
-    return least_memory(*words, first=3, says=r"needs ([0-9.]+) MiB of buffers at least, ([0-9.]+) MiB are left",
+    return least_memory(*words, first=1, says=r"needs ([0-9.]+) MiB of buffers at least, ([0-9.]+) MiB are left",
                         more=more, ranks=ranks)
 
 
