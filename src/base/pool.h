@@ -57,6 +57,9 @@ mpivf_pool_status(const struct mpivf_pool *pool)
 void
 mpivf_pool_clear(struct mpivf_pool *pool);
 
+/* So many rows or queries are counted to tell what one takes. */
+enum { MPIVF_POOL_MANY = 4096 };
+
 /*
  * Of buffers that grow with a number n: what one more takes, rounded up, from what n and none take.
  */

@@ -13,7 +13,6 @@
 enum {
     MAX_BATCH = 16 << 20,
     MIN_ROWS = 16,   /* rows at a time */
-    MANY = 4096,     /* to tell what one takes */
     SLACK = 64 << 10 /* heads of allocations and small things */
 };
 static const size_t NO_LIMIT = (size_t)4 << 30; /* the buffers of a run without a budget */
@@ -86,8 +85,9 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *buffer_rows)
     struct mpivf_context *ctx = add->par->ctx;
     const struct shape shape = {add->source, add->ids, &add->meta, wide(a), ctx->threads};
     size_t left, fixed = bytes_for(&shape, 0, 0), need = bytes_for(&shape, MIN_ROWS, 2 * MIN_ROWS);
-    size_t row = mpivf_pool_slope(bytes_for(&shape, MANY, 0), fixed, MANY);
-    size_t buffer_row = mpivf_pool_slope(bytes_for(&shape, 0, MANY), fixed, MANY);
+    size_t row = mpivf_pool_slope(bytes_for(&shape, MPIVF_POOL_MANY, 0), fixed, MPIVF_POOL_MANY);
+    size_t buffer_row =
+        mpivf_pool_slope(bytes_for(&shape, 0, MPIVF_POOL_MANY), fixed, MPIVF_POOL_MANY);
     mpivf_status status = mpivf_memory_plan(ctx, "adding rows", need, NO_LIMIT, NULL, &left);
     if (status)
         return status;

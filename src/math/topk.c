@@ -34,8 +34,7 @@ bytes_for(size_t queries, size_t k)
 size_t
 mpivf_topk_query_bytes(size_t k)
 {
-    enum { MANY = 4096 };
-    return mpivf_pool_slope(bytes_for(MANY, k), bytes_for(0, k), MANY);
+    return mpivf_pool_slope(bytes_for(MPIVF_POOL_MANY, k), bytes_for(0, k), MPIVF_POOL_MANY);
 }
 
 mpivf_status

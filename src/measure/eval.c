@@ -337,12 +337,11 @@ bytes_for(struct comparison *c, uint64_t block)
 static mpivf_status
 comparison_init(struct comparison *c)
 {
-    enum { MANY = 4096 };
     struct mpivf_context *ctx = c->ctx;
     uint64_t result = reading_bytes(&c->result.reader), truth = reading_bytes(&c->truth.reader);
     size_t reading = (result > truth ? result : truth) + SLACK;
     size_t one = bytes_for(c, 1), fixed = bytes_for(c, 0), left;
-    size_t each = mpivf_pool_slope(bytes_for(c, MANY), fixed, MANY);
+    size_t each = mpivf_pool_slope(bytes_for(c, MPIVF_POOL_MANY), fixed, MPIVF_POOL_MANY);
     mpivf_status status =
         mpivf_memory_plan(ctx, "comparing neighbours", one + reading, MAX_BYTES, NULL, &left);
     if (status)

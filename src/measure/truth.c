@@ -25,7 +25,6 @@ enum {
     MAX_SLAB = 32 << 20,
     RANGES = 1024,
     DEAL_SEED = 1,
-    MANY = 4096,  /* to tell what one takes */
     MIN_ROWS = 16 /* queries and rows at a time that are worth a pass */
 };
 static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
@@ -77,14 +76,14 @@ bytes_for(struct truth *t, size_t batch, size_t queries)
 static size_t
 batch_row_bytes(struct truth *t)
 {
-    return mpivf_pool_slope(bytes_for(t, MANY, 0), bytes_for(t, 0, 0), MANY) +
+    return mpivf_pool_slope(bytes_for(t, MPIVF_POOL_MANY, 0), bytes_for(t, 0, 0), MPIVF_POOL_MANY) +
            mpivf_accumulator_row_bytes(&t->shape);
 }
 
 static size_t
 query_bytes(struct truth *t)
 {
-    return mpivf_pool_slope(bytes_for(t, 0, MANY), bytes_for(t, 0, 0), MANY) +
+    return mpivf_pool_slope(bytes_for(t, 0, MPIVF_POOL_MANY), bytes_for(t, 0, 0), MPIVF_POOL_MANY) +
            mpivf_accumulator_query_bytes(&t->shape) + mpivf_gather_query_bytes(t->shape.k) +
            mpivf_request_query_bytes(&t->request);
 }

@@ -18,7 +18,6 @@ mpivf_search_options_init(struct mpivf_search_options *options)
 
 enum {
     MIN_QUERIES = 16,                               /* queries at a time */
-    MANY = 4096,                                    /* to tell what one takes */
     SLACK = 64 << 10,                               /* bytes of small things */
     RESULT_BYTES = sizeof(int64_t) + sizeof(double) /* of a neighbour */
 };
@@ -93,7 +92,8 @@ block_queries(const struct searching *s, uint64_t *queries)
 {
     struct mpivf_context *ctx = s->par->ctx;
     size_t left, fixed = bytes_for(s, 0, s->probes), need = bytes_for(s, MIN_QUERIES, s->probes);
-    size_t each = mpivf_pool_slope(bytes_for(s, MANY, s->probes), fixed, MANY);
+    size_t each =
+        mpivf_pool_slope(bytes_for(s, MPIVF_POOL_MANY, s->probes), fixed, MPIVF_POOL_MANY);
     mpivf_status status = mpivf_memory_plan(ctx, "searching", need, NO_LIMIT, NULL, &left);
     if (status)
         return status;

@@ -3,7 +3,7 @@
 #include "io/checksum.h"
 #include "source/reader.h"
 
-enum { FEW = 1024, MAX_BATCH = 16 << 20, MANY = 4096 }; /* rows not worth a second thread; bytes */
+enum { FEW = 1024, MAX_BATCH = 16 << 20 }; /* rows not worth a second thread; bytes */
 
 uint64_t
 mpivf_rowsum_row(const void *row, size_t row_bytes, uint64_t id)
@@ -51,8 +51,8 @@ mpivf_rowsum_again_all(struct mpivf_source *source, struct mpivf_source *ids, bo
     uint64_t mine = 0, read_before = source->bytes_read;
     mpivf_status status = mpivf_slab_init(&slab, source, 0, range, ranges);
     size_t bytes = mpivf_memory_left(par->ctx) / 4;
-    size_t row = mpivf_pool_slope(mpivf_reader_bytes(source, ids, f64, MANY),
-                                  mpivf_reader_bytes(source, ids, f64, 0), MANY);
+    size_t row = mpivf_pool_slope(mpivf_reader_bytes(source, ids, f64, MPIVF_POOL_MANY),
+                                  mpivf_reader_bytes(source, ids, f64, 0), MPIVF_POOL_MANY);
     bytes = bytes < MAX_BATCH ? bytes : MAX_BATCH;
     if (status == MPIVF_OK)
         status =
