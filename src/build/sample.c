@@ -10,7 +10,6 @@
 enum {
     MAX_BLOCK = 256 << 20, /* bytes of a block of a scratch file, where rows are not very wide */
     MIN_BLOCK = 256,       /* rows of it */
-    MANY = 4096,           /* to tell what one takes */
     CENTRE_ROWS = 4096     /* so many rows tell the mean well enough */
 };
 
@@ -25,14 +24,23 @@ lay_out(struct mpivf_sample *sample, struct mpivf_pool *pool, size_t places)
     sample->centre = mpivf_pool_take(pool, sample->dim, sizeof *sample->centre);
 }
 
-size_t
-mpivf_sample_bytes(size_t dim, size_t rows, size_t block_rows, int threads)
+static size_t
+bytes_for(size_t dim, size_t rows, size_t block_rows)
 {
     struct mpivf_sample sample = {.dim = dim, .block_rows = block_rows};
     struct mpivf_pool pool = mpivf_pool_counting();
     lay_out(&sample, &pool, rows);
-    return pool.bytes + block_rows * mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim) +
-           MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(dim, threads);
+    return pool.bytes;
+}
+
+size_t
+mpivf_sample_bytes(size_t dim, size_t rows, size_t block_rows, int threads)
+{
+    size_t fixed = bytes_for(dim, rows, 0);
+    size_t each = mpivf_pool_slope(bytes_for(dim, rows, MPIVF_POOL_MANY), fixed, MPIVF_POOL_MANY) +
+                  mpivf_prepare_query_bytes(mpivf_filter_best(dim), dim);
+    return fixed + MPIVF_SAMPLE_LEVELS * mpivf_prepare_fixed_bytes(dim, threads) +
+           block_rows * each;
 }
 
 size_t
@@ -56,8 +64,7 @@ choose_store(struct mpivf_sample *sample, size_t memory)
     char text[64];
     size_t places = sample->first[MPIVF_SAMPLE_LEVELS], dim = sample->dim;
     size_t fixed = mpivf_sample_bytes(dim, places, 0, ctx->threads);
-    size_t bytes =
-        mpivf_pool_slope(mpivf_sample_bytes(dim, places, MANY, ctx->threads), fixed, MANY);
+    size_t bytes = mpivf_sample_bytes(dim, places, 1, ctx->threads) - fixed;
     size_t left = memory > fixed ? memory - fixed : 0;
     sample->block_rows = places;
     if (left / bytes >= places)

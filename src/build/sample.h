@@ -53,7 +53,7 @@ struct mpivf_sample_block {
 
 /*
  * Bytes of a sample of so many rows, with their state in training, where so many of them are in
- * memory at a time; the fewest bytes that it does with. Local.
+ * memory at a time: as many more for each of those; the fewest bytes that it does with. Local.
  */
 size_t
 mpivf_sample_bytes(size_t dim, size_t rows, size_t block_rows, int threads);

@@ -86,10 +86,7 @@ make_sample(const struct mpivf_par *par, const struct rows *rows, size_t memory,
 static inline size_t
 memory_for(const struct mpivf_context *ctx, size_t places, size_t dim, size_t block)
 {
-    enum { MANY = 4096 };
-    size_t none = mpivf_sample_bytes(dim, places, 0, ctx->threads);
-    size_t many = mpivf_sample_bytes(dim, places, MANY, ctx->threads);
-    return none + block * mpivf_pool_slope(many, none, MANY);
+    return mpivf_sample_bytes(dim, places, block, ctx->threads);
 }
 
 #endif

@@ -122,10 +122,7 @@ check(const struct plan *plan, size_t memory, bool streams)
 static size_t
 memory_for(const struct plan *plan, size_t rows)
 {
-    enum { MANY = 4096 };
-    size_t places = total(plan->room), none = mpivf_sample_bytes(DIM, places, 0, ctx.threads);
-    size_t many = mpivf_sample_bytes(DIM, places, MANY, ctx.threads);
-    return none + rows * mpivf_pool_slope(many, none, MANY);
+    return mpivf_sample_bytes(DIM, total(plan->room), rows, ctx.threads);
 }
 
 static const struct plan plans[] = {
