@@ -70,14 +70,6 @@ filter(const float *product, const float *term, const float *norm, size_t n, flo
     return survivors;
 }
 
-static inline floats
-load_singles(const float *at)
-{
-    floats v;
-    memcpy(&v, at, sizeof v);
-    return v;
-}
-
 static float
 largest(const float *x, size_t dim)
 {
@@ -123,12 +115,12 @@ square32(const float *a, const float *b, size_t dim)
     size_t i = 0, at = 0;
     for (; i + ALL <= dim; i += ALL)
         EACH (k, N) {
-            floats x = load_singles(a + i + LANES * k) - load_singles(b + i + LANES * k);
+            floats x = load_floats(a + i + LANES * k) - load_floats(b + i + LANES * k);
             sum[k] += x * x;
         }
     memcpy(lane, sum, sizeof lane);
     for (; i + LANES <= dim; i += LANES, at += LANES) {
-        floats x = load_singles(a + i) - load_singles(b + i), s = load_singles(lane + at);
+        floats x = load_floats(a + i) - load_floats(b + i), s = load_floats(lane + at);
         s += x * x;
         memcpy(lane + at, &s, sizeof s);
     }
@@ -151,7 +143,7 @@ static const float ROUNDER = 12582912.0f;
         for (; i + 16 <= dim; i += 16) {                                                           \
             words whole[SUMS];                                                                     \
             EACH (k, SUMS) {                                                                       \
-                floats v = load_singles(x + i + LANES * k) * inverse;                              \
+                floats v = load_floats(x + i + LANES * k) * inverse;                               \
                 floats nearest = (v + ROUNDER) - ROUNDER;                                          \
                 whole[k] = to_words(nearest);                                                      \
                 v -= nearest;                                                                      \

@@ -99,23 +99,17 @@ dot8(words sum, words rows, words one)
     return sum;
 }
 
-static inline void
-store_bytes(const words whole[4], int8_t *out)
-{
-    int32_t word[16];
-    memcpy(word, whole, sizeof word);
-    for (int i = 0; i < 16; i++)
-        out[i] = (int8_t)word[i];
-}
+#define STORE(name, type)                                                                          \
+    static inline void name(const words whole[4], type *out)                                       \
+    {                                                                                              \
+        int32_t word[16];                                                                          \
+        memcpy(word, whole, sizeof word);                                                          \
+        for (int i = 0; i < 16; i++)                                                               \
+            out[i] = (type)word[i];                                                                \
+    }
 
-static inline void
-store_shorts(const words whole[4], int16_t *out)
-{
-    int32_t word[16];
-    memcpy(word, whole, sizeof word);
-    for (int i = 0; i < 16; i++)
-        out[i] = (int16_t)word[i];
-}
+STORE(store_bytes, int8_t)
+STORE(store_shorts, int16_t)
 
 #define to_words(x) __builtin_convertvector(x, words)
 #define to_floats(x) __builtin_convertvector(x, floats)
