@@ -84,15 +84,6 @@ find_limits(struct sample *s)
     }
 }
 
-static struct mpivf_panels
-panels_of(const struct mpivf_packed_rows *packed)
-{
-    return (struct mpivf_panels){packed->word,     packed->term,
-                                 packed->scale,    packed->norm,
-                                 packed->residual, (packed->rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
-                                 packed->steps};
-}
-
 /* How many pairs a filter leaves for each neighbour wanted. Its bounds decide, not its loops. */
 static mpivf_status
 count_survivors(struct sample *s, const struct mpivf_filter *filter, double *survivors)
@@ -106,7 +97,8 @@ count_survivors(struct sample *s, const struct mpivf_filter *filter, double *sur
     if (!pool.failed) {
         mpivf_packed_queries_fill_raw(&sides.queries, of->query, s->queries, of->centre);
         mpivf_packed_rows_fill_raw(&sides.rows, of->row, s->rows, of->centre, NULL, 0);
-        struct mpivf_panels panels = panels_of(&sides.rows);
+        struct mpivf_panels panels =
+            mpivf_prepare_panels(&sides.rows, 0, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
         /* at the true limit of each query */
         for (size_t q = 0; q < s->queries; q++) {
             struct mpivf_group group = {.n = 1};
@@ -220,7 +212,7 @@ measure(const struct mpivf_packed_queries *queries, const struct mpivf_packed_ro
 {
     static const double LONG_ENOUGH = 0.01;
     enum { TIMES = 8 };
-    struct mpivf_panels panels = panels_of(packed);
+    struct mpivf_panels panels = mpivf_prepare_panels(packed, 0, packed->rows / MPIVF_PANEL);
     struct mpivf_group group = {.n = MPIVF_GROUP};
     mpivf_compare compare = mpivf_filter_compare(packed->filter);
     double best = 0, start = seconds(), now = start, last = start;

@@ -276,13 +276,7 @@ scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n,
 {
     const struct mpivf_packed_queries *queries = s->queries;
     const struct mpivf_packed_rows *packed = s->packed;
-    struct mpivf_panels rows = {.word = packed->word + at * packed->steps * 4,
-                                .term = packed->term + at,
-                                .scale = packed->scale + at,
-                                .norm = packed->norm + at,
-                                .residual = packed->residual + at,
-                                .panels = panels,
-                                .steps = packed->steps};
+    struct mpivf_panels rows = mpivf_prepare_panels(packed, at, panels);
     for (size_t start = 0; start < n; start += MPIVF_GROUP) {
         if (subset && start + MPIVF_GROUP < n)
             fetch_ahead(s, subset + start + MPIVF_GROUP,

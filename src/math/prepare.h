@@ -182,6 +182,19 @@ void
 mpivf_packed_rows_subset(struct mpivf_packed_rows *packed, const struct mpivf_packed_rows *from,
                          const uint32_t *subset, size_t n);
 
+/* `panels` panels of packed rows from row `at` on, a multiple of MPIVF_PANEL. A view. */
+static inline struct mpivf_panels
+mpivf_prepare_panels(const struct mpivf_packed_rows *packed, size_t at, size_t panels)
+{
+    return (struct mpivf_panels){.word = packed->word + at * packed->steps * 4,
+                                 .term = packed->term + at,
+                                 .scale = packed->scale + at,
+                                 .norm = packed->norm + at,
+                                 .residual = packed->residual + at,
+                                 .panels = panels,
+                                 .steps = packed->steps};
+}
+
 /* Put query q into place i of a group, for rows of at most that distance. Local. */
 void
 mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double limit,
