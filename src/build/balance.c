@@ -1,14 +1,13 @@
 #include "build/balance.h"
 
+#include "base/compare.h"
 #include "base/then.h"
 #include "build/near.h"
 #include "build/repair.h"
 #include "build/seeds.h"
-
 #include "math/distance.h"
 
 #include <math.h>
-
 #include <string.h>
 
 enum { ROUNDS = 24, LOCAL = 4, TRIES = 4, DENSE = 64 };
@@ -56,7 +55,7 @@ rest_bytes(enum mpivf_metric metric, size_t lists, size_t added, size_t dim, int
     size_t settle = more - now + mpivf_lloyd_bytes(grown) +
                     mpivf_lloyd_sums_bytes(grown, dim, root) +
                     mpivf_near_bytes(metric, grown, dim, threads);
-    return grow > settle ? grow : settle;
+    return mpivf_larger(grow, settle);
 }
 
 size_t
@@ -139,18 +138,21 @@ place_seeds(const struct cut *cut, float *seed, struct mpivf_coarse *coarse)
 {
     size_t dim = coarse->dim, next = cut->lists;
     float way = fminf(1, 2 / sqrtf((float)dim)); /* from the mean */
-    for (size_t l = 0; l < cut->lists; l++)
-        for (uint64_t s = cut->first[l], end = cut->first[l + 1]; s < end; s++) {
-            const float *mean = coarse->centroid + l * dim;
+    for (size_t l = 0; l < cut->lists; l++) {
+        float *mean = coarse->centroid + l * dim;
+        uint64_t first = cut->first[l], end = cut->first[l + 1];
+        for (uint64_t s = first; s < end; s++) {
+            float *one = seed + s * dim;
             for (size_t j = 0; j < dim; j++)
-                seed[s * dim + j] = mean[j] + way * (seed[s * dim + j] - mean[j]);
+                one[j] = mean[j] + way * (one[j] - mean[j]);
             if (coarse->metric != MPIVF_L2)
-                mpivf_normalise(seed + s * dim, dim, seed + s * dim);
+                mpivf_normalise(one, dim, one);
+            if (s > first)
+                memcpy(coarse->centroid + next++ * dim, one, dim * sizeof *one);
         }
-    for (size_t l = 0; l < cut->lists; l++)
-        for (uint64_t s = cut->first[l]; s < cut->first[l + 1]; s++)
-            memcpy(coarse->centroid + (s == cut->first[l] ? l : next++) * dim, seed + s * dim,
-                   dim * sizeof *seed);
+        if (first < end) /* last: the others are drawn in to the mean */
+            memcpy(mean, seed + first * dim, dim * sizeof *mean);
+    }
 }
 
 static mpivf_status
@@ -163,7 +165,7 @@ grow_all(struct mpivf_lloyd *lloyd, const struct cut *cut, uint64_t seed)
     struct mpivf_seeds seeds = {lloyd->sample, MPIVF_SAMPLE_ALL,    seed,
                                 cut->lists,    lloyd->sample->list, cut->first};
     /* the sums go: rows come to new lists */
-    mpivf_lloyd_shed(lloyd);
+    mpivf_lloyd_clear(lloyd);
     mpivf_status status = mpivf_memory_plan(
         ctx, "cutting lists",
         rest_bytes(coarse->metric, cut->lists, cut->added, dim, ctx->threads, par->rank == 0), 0,
@@ -225,9 +227,7 @@ mpivf_balance_all(struct mpivf_lloyd *lloyd, uint64_t seed, uint64_t max,
             for (size_t l = 0; l < cut.lists; l++)
                 balanced->largest =
                     cut.size[l] > balanced->largest ? cut.size[l] : balanced->largest;
-            /*
-             * rows that leave a list come into those around it: cut what is about to be too large
-             */
+            /* rows go over into lists around theirs: cut what is about to be too large as well */
             plan_cuts(&cut, &before,
                       balanced->rounds > 0 && balanced->largest > max ? max - max / 8 : max);
             more = cut.added > 0 && balanced->rounds < ROUNDS;

@@ -98,7 +98,7 @@ mpivf_lloyd_forget(struct mpivf_lloyd *lloyd)
 }
 
 void
-mpivf_lloyd_shed(struct mpivf_lloyd *lloyd)
+mpivf_lloyd_clear(struct mpivf_lloyd *lloyd)
 {
     mpivf_lloyd_forget(lloyd);
     mpivf_pool_clear(&lloyd->pool);
@@ -118,8 +118,8 @@ have_sums_all(struct mpivf_lloyd *lloyd)
     mpivf_status status = mpivf_agree_all(par, mpivf_pool_status(&lloyd->sums));
     if (status == MPIVF_OK && par->rank == 0)
         memset(lloyd->whole, 0, numbers(lloyd) * sizeof *lloyd->whole);
-    for (size_t j = 0; j < dim && status == MPIVF_OK;
-         j++) /* any point about the rows, the same on all */
+    /* any point about the rows, the same on all ranks */
+    for (size_t j = 0; j < dim && status == MPIVF_OK; j++)
         lloyd->origin[j] = lloyd->spherical ? 0 : lloyd->coarse->centroid[j];
     return status;
 }
@@ -139,12 +139,6 @@ mpivf_lloyd_init_all(struct mpivf_lloyd *lloyd)
     for (size_t i = 0; i < lloyd->sample->first[MPIVF_SAMPLE_LEVELS]; i++)
         lloyd->sample->list[i] = MPIVF_COARSE_NONE;
     return mpivf_agree_all(par, mpivf_lloyd_room(lloyd));
-}
-
-void
-mpivf_lloyd_clear(struct mpivf_lloyd *lloyd)
-{
-    mpivf_lloyd_shed(lloyd);
 }
 
 const int64_t *

@@ -44,11 +44,7 @@ struct mpivf_lloyd {
 void
 mpivf_lloyd_forget(struct mpivf_lloyd *lloyd);
 
-/*
- * Let go of what depends on the number of lists, and make room again after that has changed. Local.
- */
-void
-mpivf_lloyd_shed(struct mpivf_lloyd *lloyd);
+/* Make room again after mpivf_lloyd_clear, when the number of lists has changed. Local. */
 mpivf_status
 mpivf_lloyd_room(struct mpivf_lloyd *lloyd);
 

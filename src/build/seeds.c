@@ -1,5 +1,6 @@
 #include "build/seeds.h"
 
+#include "base/compare.h"
 #include "base/rng.h"
 #include "base/then.h"
 #include "io/checksum.h"
@@ -56,7 +57,7 @@ mpivf_seeds_bytes(size_t seeds, size_t dim, bool root)
     lay_out_choosing(&choosing, &first, hashes, root ? hashes : 0, seeds);
     lay_out_fetching(&fetching, &second, root ? 2 * seeds : seeds, dim);
     return mpivf_alloc_bytes(seeds * sizeof(struct candidate)) +
-           (first.bytes > second.bytes ? first.bytes : second.bytes);
+           mpivf_larger(first.bytes, second.bytes);
 }
 
 static uint64_t

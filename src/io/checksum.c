@@ -1,7 +1,8 @@
 #include "io/checksum.h"
 
-#define XXH_STATIC_LINKING_ONLY /* shows the state's size, to place it in our own memory */
 #include <string.h>
+
+#define XXH_STATIC_LINKING_ONLY /* shows the state's size, to place it in our own memory */
 #include <xxhash.h>
 
 struct mpivf_checksum {

@@ -39,9 +39,7 @@ lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_me
         size_t bytes = s->planes.plane[p].row_bytes;
         s->read_bytes += bytes;
         s->buffer[p] = mpivf_pool_take(pool, s->capacity, bytes);
-        /*
-         * a list's checksum is over all planes; stored rows, which a search does not read, are one
-         */
+        /* a list's checksum is over all planes, and a search does not read stored rows */
         s->sum[p] = s->read == s->planes.count ? mpivf_checksum_take(pool) : NULL;
     }
     s->id = s->buffer[0];
