@@ -14,7 +14,8 @@
  * their names; which they are follows from the codec and from what is stored:
  *
  *   /id             i64 [rows]         inside a list ascending and different
- *   /code           [rows, dim]        f32 or f16, by attribute codec
+ *   /code           [rows, dim]        f32, f16 or i8, by attribute codec
+ *   /factor         f32 [rows, 2]      for codec int8: row = factor[0] centroid + factor[1] code
  *   /vector         f32 [rows, dim]    the rows themselves, when they are stored
  *
  * Root attributes: format, version, metric, codec, planes, dim, lists, rows, rejected, source_rows,

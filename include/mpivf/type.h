@@ -55,11 +55,14 @@ enum mpivf_bad_rows { MPIVF_BAD_ROWS_FAIL, MPIVF_BAD_ROWS_SKIP };
 const char *
 mpivf_bad_rows_name(int bad_rows);
 
-/* How rows are stored inside inverted lists: f32 as they are, f16 rounded to binary16. */
-enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODECS };
+/*
+ * How rows are stored inside inverted lists: f32 as they are, f16 rounded to binary16, int8 as
+ * integers and two factors (codec/int8.c).
+ */
+enum mpivf_codec_kind { MPIVF_CODEC_F32, MPIVF_CODEC_F16, MPIVF_CODEC_INT8, MPIVF_CODECS };
 struct mpivf_codec;
 
-/* The name in files: "f32", "f16". Local. */
+/* The name in files: "f32", "f16", "int8". Local. */
 const char *
 mpivf_codec_name(const struct mpivf_codec *codec);
 

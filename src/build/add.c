@@ -118,7 +118,8 @@ adding_init(struct adding *a)
         mpivf_slab_init(&a->slab, add->source, add->meta.seed, add->set, add->ranges);
     THEN(status, mpivf_skew_init(ctx, &a->skew, add->meta.lists));
     THEN(status, plan_memory(a, &batch_rows, &buffer_rows));
-    THEN(status, mpivf_shard_buffer_init(ctx, &a->buffer, &add->meta, buffer_rows));
+    THEN(status,
+         mpivf_shard_buffer_init(ctx, &a->buffer, &add->meta, add->coarse->centroid, buffer_rows));
     if (status == MPIVF_OK)
         status =
             mpivf_reader_init(&a->reader, add->source, add->ids, &a->slab, batch_rows, wide(a));
@@ -228,13 +229,13 @@ measure(struct adding *a, size_t first)
 #pragma omp for schedule(static)
         for (size_t at = first; at < buffer->rows; at++) {
             size_t i = buffer->order[at];
+            const float *centroid = coarse->centroid + buffer->list[at] * dim;
             if (stored) {
                 void *place[MPIVF_PLANES];
                 mpivf_planes_at(&buffer->planes, buffer->plane, at, place);
-                codec->decode(place + buffer->planes.code, 1, dim, stored);
+                codec->decode(place + buffer->planes.code, 1, dim, centroid, stored);
             }
-            mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored,
-                           coarse->centroid + buffer->list[at] * dim,
+            mpivf_loss_add(&mine, coarse->metric, batch->row + i * dim, stored, centroid,
                            batch->lost ? batch->lost[i] : 0, dim);
         }
 #pragma omp critical

@@ -49,11 +49,12 @@ mpivf_shard_buffer_bytes(const struct mpivf_index_meta *meta, size_t capacity, i
 
 mpivf_status
 mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *buffer,
-                        const struct mpivf_index_meta *meta, size_t capacity)
+                        const struct mpivf_index_meta *meta, const float *centroid, size_t capacity)
 {
     struct mpivf_pool pool = mpivf_pool_taking(ctx, "the rows of a shard");
     lay_out(buffer, &pool, meta, capacity);
     buffer->ctx = ctx;
+    buffer->centroid = centroid;
     buffer->pool = pool;
     return mpivf_pool_status(&pool);
 }
@@ -105,7 +106,8 @@ mpivf_shard_buffer_put(struct mpivf_shard_buffer *buffer, const float *row, size
         const float *one = row + from[at] * dim;
         void *place[MPIVF_PLANES];
         mpivf_planes_at(planes, buffer->plane, at, place);
-        buffer->meta.codec->encode(one, 1, dim, place + planes->code);
+        buffer->meta.codec->encode(one, 1, dim, buffer->centroid + buffer->list[at] * dim,
+                                   place + planes->code);
         if (planes->vector >= 0)
             memcpy(place[planes->vector], one, dim * sizeof *one);
     }

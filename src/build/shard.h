@@ -17,6 +17,7 @@
 struct mpivf_shard_buffer {
     struct mpivf_context *ctx;
     struct mpivf_index_meta meta; /* of every shard; rows, rejected and ranges set when written */
+    const float *centroid;        /* not owned, [lists, dim] */
     uint64_t rowsum;              /* of the rows covered */
     size_t capacity, rows;
     struct mpivf_planes planes;
@@ -40,7 +41,8 @@ mpivf_shard_buffer_bytes(const struct mpivf_index_meta *meta, size_t capacity, i
 /* Release with mpivf_shard_buffer_clear, also after failure. Local. */
 mpivf_status
 mpivf_shard_buffer_init(struct mpivf_context *ctx, struct mpivf_shard_buffer *buffer,
-                        const struct mpivf_index_meta *meta, size_t capacity);
+                        const struct mpivf_index_meta *meta, const float *centroid,
+                        size_t capacity);
 
 void
 mpivf_shard_buffer_clear(struct mpivf_shard_buffer *buffer);

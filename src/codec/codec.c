@@ -5,6 +5,7 @@
 static const struct mpivf_codec *const codecs[MPIVF_CODECS] = {
     [MPIVF_CODEC_F32] = &mpivf_codec_f32,
     [MPIVF_CODEC_F16] = &mpivf_codec_f16,
+    [MPIVF_CODEC_INT8] = &mpivf_codec_int8,
 };
 
 const struct mpivf_codec *

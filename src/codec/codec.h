@@ -29,16 +29,21 @@ struct mpivf_codec {
     int planes;
     struct mpivf_codec_plane plane[MPIVF_CODEC_PLANES];
 
-    /* n rows of dim float32 into plane[p], [n, columns] for each of its planes, and back. */
-    void (*encode)(const float *rows, size_t n, size_t dim, void *const *plane);
-    void (*decode)(void *const *plane, size_t n, size_t dim, float *rows);
+    /*
+     * n rows of dim float32, all of one list, into plane[p], [n, columns] for each of its planes,
+     * and back. `centroid`, [dim], is that of the list: what training gives a codec, and what every
+     * reader of an index has.
+     */
+    void (*encode)(const float *rows, size_t n, size_t dim, const float *centroid,
+                   void *const *plane);
+    void (*decode)(void *const *plane, size_t n, size_t dim, const float *centroid, float *rows);
 
     /* Can the row be stored? A row beyond the codec's range is a bad row. */
     bool (*fits)(const float *row, size_t dim);
 };
 
 /* One for each kind; a file each. */
-extern const struct mpivf_codec mpivf_codec_f32, mpivf_codec_f16;
+extern const struct mpivf_codec mpivf_codec_f32, mpivf_codec_f16, mpivf_codec_int8;
 
 /* By its kind. Local. */
 const struct mpivf_codec *

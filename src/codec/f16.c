@@ -3,16 +3,18 @@
 #include "source/decode.h"
 
 static void
-encode(const float *rows, size_t n, size_t dim, void *const *plane)
+encode(const float *rows, size_t n, size_t dim, const float *centroid, void *const *plane)
 {
+    (void)centroid;
     uint16_t *half = plane[0];
     for (size_t i = 0; i < n * dim; i++)
         half[i] = mpivf_half_from_float(rows[i]);
 }
 
 static void
-decode(void *const *plane, size_t n, size_t dim, float *rows)
+decode(void *const *plane, size_t n, size_t dim, const float *centroid, float *rows)
 {
+    (void)centroid;
     mpivf_decode_f32(MPIVF_F16, false, plane[0], n * dim, rows);
 }
 

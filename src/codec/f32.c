@@ -5,14 +5,16 @@
 #include <string.h>
 
 static void
-encode(const float *rows, size_t n, size_t dim, void *const *plane)
+encode(const float *rows, size_t n, size_t dim, const float *centroid, void *const *plane)
 {
+    (void)centroid;
     memcpy(plane[0], rows, n * dim * sizeof *rows);
 }
 
 static void
-decode(void *const *plane, size_t n, size_t dim, float *rows)
+decode(void *const *plane, size_t n, size_t dim, const float *centroid, float *rows)
 {
+    (void)centroid;
     memcpy(rows, plane[0], n * dim * sizeof *rows);
 }
 

@@ -14,8 +14,7 @@ struct scanning {
     struct mpivf_topk *topk;
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows packed;
-    struct mpivf_planes planes;
-    int read;                                 /* planes that are read: /id and those of the codec */
+    struct mpivf_planes planes;               /* that are read: /id and those of the codec */
     size_t read_bytes;                        /* of a row in them */
     size_t capacity;                          /* rows */
     void *buffer[MPIVF_PLANES];               /* owned, [capacity] rows of each that is read */
@@ -33,14 +32,13 @@ lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_me
     size_t rows = READ_BYTES / (meta->dim * sizeof(float));
     const struct mpivf_filter *filter = mpivf_filter_best(meta->dim);
     s->capacity = rows < 64 ? 64 : rows;
-    s->read = s->planes.code + s->planes.codes;
-    s->read_bytes = 0;
-    for (int p = 0; p < s->read; p++) {
-        size_t bytes = s->planes.plane[p].row_bytes;
-        s->read_bytes += bytes;
-        s->buffer[p] = mpivf_pool_take(pool, s->capacity, bytes);
-        /* a list's checksum is over all planes, and a search does not read stored rows */
-        s->sum[p] = s->read == s->planes.count ? mpivf_checksum_take(pool) : NULL;
+    /* a list's checksum is over all planes, and a search does not read stored rows */
+    bool checked = s->planes.vector < 0;
+    s->planes.count = s->planes.code + s->planes.codes;
+    s->read_bytes = mpivf_planes_row_bytes(&s->planes);
+    for (int p = 0; p < s->planes.count; p++) {
+        s->buffer[p] = mpivf_pool_take(pool, s->capacity, s->planes.plane[p].row_bytes);
+        s->sum[p] = checked ? mpivf_checksum_take(pool) : NULL;
     }
     s->id = s->buffer[0];
     s->row = mpivf_pool_take(pool, s->capacity * meta->dim, sizeof *s->row);
@@ -99,13 +97,11 @@ read_rows(struct scanning *s, uint64_t first, uint64_t rows)
     struct mpivf_context *ctx = s->scan->par->ctx;
     struct mpivf_file file = mpivf_index_file(index);
     mpivf_status status = MPIVF_OK;
-    for (int p = 0; p < s->read; p++) {
+    for (int p = 0; p < s->planes.count; p++) {
         const struct mpivf_plane *plane = &s->planes.plane[p];
         THEN(status, mpivf_file_read(ctx, &file, s->buffer[p], rows * plane->row_bytes,
                                      plane->offset + first * plane->row_bytes));
     }
-    if (status == MPIVF_OK)
-        index->meta.codec->decode(s->buffer + s->planes.code, rows, index->meta.dim, s->row);
     return status;
 }
 
@@ -117,7 +113,7 @@ add_to_checksum(const struct scanning *s, size_t from, size_t rows)
     if (s->sum[0] == NULL)
         return;
     mpivf_planes_at(&s->planes, s->buffer, from, at);
-    for (int p = 0; p < s->read; p++)
+    for (int p = 0; p < s->planes.count; p++)
         mpivf_checksum_add(s->sum[p], at[p], rows * s->planes.plane[p].row_bytes);
 }
 
@@ -131,13 +127,13 @@ check_list(const struct scanning *s, uint64_t list)
     uint64_t sum[MPIVF_PLANES], written;
     if (s->sum[0] == NULL)
         return MPIVF_OK;
-    for (int p = 0; p < s->read; p++) {
+    for (int p = 0; p < s->planes.count; p++) {
         sum[p] = mpivf_checksum_value(s->sum[p]);
         mpivf_checksum_start(s->sum[p]);
     }
     mpivf_status status = mpivf_file_read(ctx, &file, &written, sizeof written,
                                           index->layout.list_checksum + list * sizeof written);
-    if (status == MPIVF_OK && mpivf_index_list_checksum(sum, s->read) != written)
+    if (status == MPIVF_OK && mpivf_index_list_checksum(sum, s->planes.count) != written)
         status = mpivf_fail(ctx, MPIVF_CORRUPT,
                             "'%s' is damaged in list %llu (its checksum "
                             "differs); mpivf verify counts the damaged lists, build it again",
@@ -145,14 +141,26 @@ check_list(const struct scanning *s, uint64_t list)
     return status;
 }
 
-/* Compare rows [from, from + rows) of the buffer, which lie in `list`, with its queries. */
+/* Decode rows [from, from + rows) of the buffer, which lie in `list`. */
+static void
+decode(const struct scanning *s, uint64_t list, size_t from, size_t rows)
+{
+    size_t dim = s->packed.dim;
+    void *at[MPIVF_PLANES];
+    mpivf_planes_at(&s->planes, s->buffer, from, at);
+    s->scan->index->meta.codec->decode(at + s->planes.code, rows, dim,
+                                       s->scan->coarse->centroid + list * dim, s->row);
+}
+
+/* Compare those rows with the queries of their list. */
 static void
 compare(struct scanning *s, uint64_t list, uint64_t first, size_t from, size_t rows)
 {
     const struct mpivf_probes *chosen = s->chosen;
     struct mpivf_coarse *coarse = s->scan->coarse;
     uint64_t asked = chosen->first[list + 1] - chosen->first[list];
-    mpivf_packed_rows_fill(&s->packed, s->row + from * s->packed.dim, rows, coarse->centre,
+    decode(s, list, from, rows);
+    mpivf_packed_rows_fill(&s->packed, s->row, rows, coarse->centre,
                            s->scan->positions ? NULL : s->id + from, (int64_t)(first + from));
     struct mpivf_scan_of askers = {.subset = chosen->query + chosen->first[list], .n = asked};
     mpivf_nearest_scan_threads(&s->queries, &askers, &s->packed, s->topk, coarse->tile,

@@ -1,8 +1,10 @@
 /*
- * The loops over one row, of every instruction set that runs here: GB/s of what they read, on one
- * thread, and beside memcpy, from 128 KiB and from 64 MiB. usage: bench_loops [d...]
+ * The loops over one row, of every instruction set that runs here, and those of the codecs: GB/s of
+ * what they read (of floats, for codecs), on one thread, and beside memcpy, from 128 KiB and from
+ * 64 MiB. usage: bench_loops [d...]
  */
 #include "base/rng.h"
+#include "codec/codec.h"
 #include "math/kernel.h"
 
 #include <omp.h>
@@ -14,11 +16,14 @@ enum { TIMES = 5 };
 
 struct bench {
     const struct mpivf_kernel *kernel;
+    const struct mpivf_codec *codec;
     size_t dim, rows;
     float *row;
     double *wide; /* the same values */
     int64_t *sums;
     int16_t *shorts;
+    void *plane[MPIVF_CODEC_PLANES]; /* of one row; 8 bytes a component do for any codec */
+    float *decoded;
     double sum; /* used, so that nothing is left out */
 };
 
@@ -76,6 +81,21 @@ run_add(struct bench *b, size_t i)
     b->kernel->add(b->row + i * b->dim, b->dim, 1024, b->sums);
 }
 
+/* Around the first row. */
+static void
+run_encode(struct bench *b, size_t i)
+{
+    b->codec->encode(b->row + i * b->dim, 1, b->dim, b->row, b->plane);
+}
+
+static void
+run_decode(struct bench *b, size_t i)
+{
+    (void)i;
+    b->codec->decode(b->plane, 1, b->dim, b->row, b->decoded);
+    b->sum += (double)b->decoded[0];
+}
+
 static const struct {
     const char *name;
     void (*run)(struct bench *b, size_t i);
@@ -114,7 +134,13 @@ bench_dim(size_t dim, size_t bytes, const char *where)
     b.wide = malloc(values * sizeof *b.wide);
     b.sums = calloc(dim, sizeof *b.sums);
     b.shorts = malloc(dim * sizeof *b.shorts);
-    if (!b.row || !b.wide || !b.sums || !b.shorts)
+    b.decoded = malloc(dim * sizeof *b.decoded);
+    bool short_of = !b.row || !b.wide || !b.sums || !b.shorts || !b.decoded;
+    for (int p = 0; p < MPIVF_CODEC_PLANES; p++) {
+        b.plane[p] = malloc(dim * sizeof(double));
+        short_of = short_of || !b.plane[p];
+    }
+    if (short_of)
         return 1;
     for (size_t i = 0; i < values; i++) {
         b.row[i] = (float)(mpivf_random(1, MPIVF_FOR_ROW, i) >> 40) * 0x1p-23f - 1;
@@ -133,6 +159,15 @@ bench_dim(size_t dim, size_t bytes, const char *where)
         }
         printf("\n");
     }
+    for (int c = 0; c < MPIVF_CODECS; c++) {
+        b.codec = mpivf_codec((enum mpivf_codec_kind)c);
+        double in = rate(&b, run_encode, sizeof *b.row), out = rate(&b, run_decode, sizeof *b.row);
+        printf("        codec %-4s encode %.1f (%.2f) decode %.1f (%.2f)\n", b.codec->name, in,
+               in / copy, out, out / copy);
+    }
+    for (int p = 0; p < MPIVF_CODEC_PLANES; p++)
+        free(b.plane[p]);
+    free(b.decoded);
     free(b.row);
     free(b.wide);
     free(b.sums);

@@ -64,6 +64,26 @@ def test_kernels_give_the_same_bytes(tmp_path, place, kernel):
         assert same(tmp_path / name, place / name), name
 
 
+@pytest.mark.parametrize("codec", ["f16", "int8"])
+def test_codes_are_the_same_bytes(tmp_path, place, codec):
+    """However the work is cut, on every kind of kernels, and out of the shards of a job array."""
+    source, how = place / "in.h5", ("--codec", codec, "-q")
+    run("build", source, tmp_path / "index", "-l", LISTS, *how, ranks=0)
+    run("search", tmp_path / "index", source, tmp_path / "result", "-p", 5, "-q", ranks=0)
+    for number, kernel in enumerate(filter(has_kernel, KERNELS)):
+        ranks, threads = HOW[number]
+        cut = {"env": {"MPIVF_KERNEL": kernel}, "ranks": ranks}
+        run("build", source, tmp_path / kernel, "-l", LISTS, *how, "--threads", threads, **cut)
+        run("search", tmp_path / kernel, source, tmp_path / f"{kernel}.r", "-p", 5, "-q", **cut)
+        assert same(tmp_path / kernel, tmp_path / "index")
+        assert same(tmp_path / f"{kernel}.r", tmp_path / "result")
+    parts = [tmp_path / f"part{part}" for part in (1, 2)]
+    for part, path in enumerate(parts, 1):
+        run("build", source, path, "--model", place / "model", *how, "--part", f"{part}/2", ranks=part)
+    run("merge", *parts, place / "model", tmp_path / "merged", ranks=2)
+    assert same(tmp_path / "merged", tmp_path / "index")
+
+
 @pytest.mark.parametrize("mode, ranks", [("auto", 2), ("independent", 3), ("collective", 1),
                                          ("collective", 3), ("collective", 5)])
 def test_read_modes_give_the_same_bytes(tmp_path, place, mode, ranks):

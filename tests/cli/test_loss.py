@@ -6,7 +6,8 @@ import h5py
 import numpy
 import pytest
 
-from program import data, fails, run, save
+from program import data, fails, neighbours, run, save
+from test_metrics import brute_force
 
 
 def normal(scale=1.0, offset=0.0, kind="f4"):
@@ -60,6 +61,35 @@ def test_codec_f16(tmp_path, scale, offset, lossy, metric):
         assert ("makes 0 of" in warnings[0]) == (told["vanished_values"] > 0)
     else:
         assert told["code_error"] < 0.01 and not warnings
+
+
+def from_int8(path):
+    """The rows that an index of codec int8 stands for, by id, from what its header file says."""
+    with h5py.File(path) as file:
+        sizes = numpy.diff(file["list_offset"][:].astype("i8"))
+        centroid = numpy.repeat(file["centroid"][:], sizes, axis=0)
+        factor, code, ids = file["factor"][:], file["code"][:], file["id"][:]
+    assert code.dtype == "i1" and factor.dtype == "f4" and abs(code.astype("i4")).max() == 127
+    rows = numpy.empty(code.shape, "f4")
+    rows[ids] = factor[:, :1] * centroid + factor[:, 1:] * code.astype("f4")
+    return rows
+
+
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+@pytest.mark.parametrize("scale, offset", [(1e-8, 0), (1e-2, 10), (1, 0), (3e3, 0), (1e10, 0)])
+def test_codec_int8(tmp_path, scale, offset, metric):
+    """8 bits tell rows of any size apart, and of any offset; a search finds what they stand for."""
+    rows = normal(scale, offset)
+    told, warnings = build(tmp_path, rows, "--codec", "int8", "--metric", metric)
+    stored = from_int8(tmp_path / "x")
+    right = share(tmp_path, rows, stored, metric)
+    print(f"code_error {told['code_error']:.5f}")
+    assert abs(told["code_error"] - right) < 1e-4 * right and right < 0.01 and not warnings
+    queries = save(tmp_path / "q.h5", test=rows[::50])
+    for ranks in (1, 3):
+        found = tmp_path / f"r{ranks}"
+        run("search", tmp_path / "x", queries, found, "-k", 10, "-p", 40, "-q", ranks=ranks)
+        assert (neighbours(found)[0] == brute_force(stored, rows[::50], metric, 10)[0]).all()
 
 
 @pytest.mark.parametrize("codec", ["f32", "f16"])

@@ -13,8 +13,8 @@ store(const float *row, float *stored)
     const struct mpivf_codec *codec = mpivf_codec(MPIVF_CODEC_F16);
     uint16_t code[DIM];
     void *plane[] = {code};
-    codec->encode(row, 1, DIM, plane);
-    codec->decode(plane, 1, DIM, stored);
+    codec->encode(row, 1, DIM, NULL, plane);
+    codec->decode(plane, 1, DIM, NULL, stored);
 }
 
 /* The share that codec f16 takes, by the definition; centroids of ip and cosine have length 1. */

@@ -26,7 +26,7 @@ set_up(void **state)
                                     .lists = LISTS,
                                     .source_rows = 100,
                                     .store = true};
-    assert_ok(&ctx, mpivf_shard_buffer_init(&ctx, &buffer, &meta, CAPACITY));
+    assert_ok(&ctx, mpivf_shard_buffer_init(&ctx, &buffer, &meta, NULL, CAPACITY));
     fill_normal(&row[0][0], ROWS * DIM, 1, 1, 0);
     for (size_t i = 0; i < ROWS; i++) {
         list[i] = (uint32_t)(draw(2, i) % (LISTS - 1)); /* the last list stays empty */
