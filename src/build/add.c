@@ -64,7 +64,7 @@ bytes_for(const struct shape *of, size_t batch_rows, size_t buffer_rows)
     lay_out(&a, &pool, batch_rows, meta->dim, of->threads);
     return pool.bytes + mpivf_reader_bytes(of->source, of->ids, of->f64, batch_rows) +
            mpivf_shard_buffer_bytes(meta, buffer_rows, of->threads) +
-           mpivf_coarse_scratch(meta->metric, meta->dim, of->threads, 1);
+           mpivf_coarse_scratch(meta->metric, meta->dim, of->threads, 0);
 }
 
 size_t
@@ -167,7 +167,7 @@ assign_batch(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     const struct mpivf_batch *batch = a->batch;
-    mpivf_status status = mpivf_coarse_assign(add->coarse, batch->row, batch->rows, a->list, NULL);
+    mpivf_status status = mpivf_coarse_assign(add->coarse, batch->row, batch->rows, a->list);
     if (status)
         return status;
     mark_bad_rows(a);

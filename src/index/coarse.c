@@ -37,13 +37,10 @@ static void
 lay_out(struct mpivf_coarse *coarse, struct mpivf_pool *pool)
 {
     size_t lists = coarse->lists, dim = coarse->dim, threads = (size_t)coarse->threads;
-    struct mpivf_tile counted;
     coarse->centroid = mpivf_pool_take(pool, lists * dim, sizeof *coarse->centroid);
     coarse->centre = mpivf_pool_take(pool, dim, sizeof *coarse->centre);
     coarse->interval = mpivf_pool_take(pool, threads * BATCH, sizeof *coarse->interval);
-    coarse->tile = mpivf_pool_take(pool, threads, sizeof *coarse->tile);
-    for (size_t t = 0; t < threads; t++)
-        mpivf_tile_lay_out(coarse->tile ? &coarse->tile[t] : &counted, pool, dim);
+    coarse->tile = mpivf_tile_take(pool, coarse->threads, dim);
     mpivf_packed_rows_lay_out(&coarse->packed, pool, MPIVF_L2, mpivf_filter_best(dim), dim, lists,
                               coarse->threads);
 }
@@ -95,7 +92,8 @@ mpivf_coarse_refill(struct mpivf_coarse *coarse)
 struct lookup {
     struct mpivf_packed_queries queries;
     struct mpivf_topk topk; /* more than one probe */
-    float *unit;            /* [batch, dim]: the rows in unit length; ip and cosine */
+    struct mpivf_pending *pending;
+    float *unit; /* [batch, dim]: the rows in unit length; ip and cosine */
 };
 
 /* 0 probes: the nearest list alone, without its distance. */
@@ -111,6 +109,7 @@ lay_out_lookups(const struct mpivf_coarse *coarse, struct mpivf_pool *pool, size
         mpivf_packed_queries_lay_out(&one->queries, pool, MPIVF_L2, mpivf_filter_best(dim), dim,
                                      batch, coarse->threads);
         mpivf_topk_lay_out(&one->topk, pool, probes > 0 ? batch : 0, probes);
+        one->pending = mpivf_pending_take(pool, probes > 0);
         one->unit = mpivf_pool_take(pool, units * dim, sizeof *one->unit);
     }
     return lookup;
@@ -123,7 +122,7 @@ batch_rows(enum mpivf_metric metric, size_t dim, size_t probes)
     size_t rows = BATCH_BYTES / (each + (metric == MPIVF_L2 ? 0 : dim * sizeof(float)));
     size_t found = PROBES_BYTES / mpivf_topk_query_bytes(probes);
     rows = rows < MIN_BATCH ? MIN_BATCH : rows > BATCH ? BATCH : rows;
-    return probes == 1 || rows < found ? rows : found < 1 ? 1 : found;
+    return probes <= 1 || rows < found ? rows : found < 1 ? 1 : found;
 }
 
 size_t
@@ -161,7 +160,7 @@ lookup_many(struct mpivf_coarse *coarse, struct lookup *lookup, struct mpivf_til
     struct mpivf_topk *topk = &lookup->topk;
     struct mpivf_scan_of all = {.n = n};
     mpivf_topk_reset(topk);
-    mpivf_nearest_scan(&lookup->queries, &all, &coarse->packed, topk, tile);
+    mpivf_nearest_scan(&lookup->queries, &all, &coarse->packed, topk, tile, lookup->pending);
     for (size_t i = 0; i < n; i++) {
         struct mpivf_candidate *entry = topk->entry + i * topk->room;
         mpivf_topk_settle(topk, i);
@@ -245,10 +244,9 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 }
 
 mpivf_status
-mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list,
-                    double *distance)
+mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list)
 {
-    return mpivf_coarse_probe(coarse, row, n, 1, list, distance);
+    return mpivf_coarse_probe(coarse, row, n, 1, list, NULL);
 }
 
 /* ---- rows that are prepared and have a list ---- */

@@ -60,8 +60,7 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 
 /* The nearest list of each row: one probe. Local. */
 mpivf_status
-mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list,
-                    double *distance);
+mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list);
 
 /* ---- training: rows that are prepared once and come with the list they are in ---- */
 
@@ -108,7 +107,7 @@ mpivf_coarse_reassign_among(struct mpivf_coarse *coarse, const struct mpivf_cand
                             const struct mpivf_packed_queries *rows, const uint32_t *order,
                             const uint64_t *start, uint32_t *list);
 
-/* Bytes of scratch while probing. Local. */
+/* Bytes of scratch while probing; 0 probes: while assigning rows. Local. */
 size_t
 mpivf_coarse_scratch(enum mpivf_metric metric, size_t dim, int threads, size_t probes);
 

@@ -78,13 +78,12 @@ void
 mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
                  struct mpivf_rounded rounded)
 {
-    double k = packed->filter->kappa(packed->metric, packed->dim);
     packed->scale[i] = rounded.unit;
     packed->residual[i] = round_up(rounded.residual);
     packed->norm[i] = round_up(sqrt(square) * (1 + 0x1p-40));
     packed->term[i] = !(square <= MPIVF_LARGEST)   ? NAN
                       : packed->metric != MPIVF_L2 ? 0.0f
-                                                   : (float)(square * (1 - k));
+                                                   : (float)(square * (1 - packed->kappa));
 }
 
 float
@@ -95,18 +94,4 @@ mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double
     value += fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(limit) + fabs(shift)) * 0x1p-50 + 0x1p-149;
     return value < 3e38 ? (float)value
                         : FLT_MAX; /* padding stays above it; infinite, unknown: all */
-}
-
-double
-mpivf_prepare_upper(const struct mpivf_packed_queries *queries, size_t q,
-                    const struct mpivf_packed_rows *packed, size_t row, float value)
-{
-    double norm = packed->norm[row], k = packed->filter->kappa(packed->metric, packed->dim);
-    double error = (double)queries->bound[q].per_norm * norm +
-                   (double)queries->bound[q].per_residual * packed->residual[row] +
-                   queries->bound[q].upper_error + queries->bound[q].error;
-    if (packed->metric == MPIVF_L2)
-        error += k * norm * norm;
-    double upper = mpivf_prepare_lower(queries, q, value) + 2.01 * error;
-    return isfinite(upper) ? upper : INFINITY;
 }

@@ -7,8 +7,11 @@
 #include <string.h>
 #include <time.h>
 
-/* Costs measured with tests/bench, in multiply-adds of int8 for each of a row's values. */
-static const double CANONICAL = 50, CANONICAL_CALL = 4000;
+/*
+ * Costs measured with tests/bench, in multiply-adds of int8: of a canonical distance for each value
+ * and beside them, and of a row that is held.
+ */
+static const double CANONICAL = 60, CANONICAL_CALL = 4000, HELD = 10000;
 
 enum { PEAK_ROWS = 4 * MPIVF_PANEL, PEAK_DIM = 4096 };
 
@@ -121,9 +124,12 @@ static double
 cost_of(const struct mpivf_choose *of, const struct mpivf_filter *filter, double survivors)
 {
     double rows = (double)of->total_rows, left = (double)of->k * survivors;
-    double computed = left >= rows ? rows : left * (1 + log(rows / left));
+    double slabs = of->slab < of->total_rows ? rows / (double)of->slab : 1;
+    double held = left < rows ? left * (1 + log(rows / left)) : rows;
+    double computed = left * (1 + log(slabs)) < held ? left * (1 + log(slabs)) : held;
     return rows * (mpivf_filter_cost(filter) + filter->pack / (double)of->total_queries) +
-           computed * (CANONICAL + CANONICAL_CALL / (double)of->dim);
+           computed * (CANONICAL + CANONICAL_CALL / (double)of->dim) +
+           held * HELD / (double)of->dim;
 }
 
 static mpivf_status

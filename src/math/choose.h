@@ -22,6 +22,7 @@ struct mpivf_choose {
     enum mpivf_metric metric;
     size_t dim, k;
     uint64_t total_rows, total_queries;
+    uint64_t slab;                       /* rows that are scanned together */
     struct mpivf_raw query, row, centre; /* not owned */
     size_t queries, rows;                /* of the sample; MPIVF_CHOOSE_* are taken at most */
 };

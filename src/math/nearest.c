@@ -15,51 +15,36 @@ enum {
     TILE_QUERIES = 96,       /* sgemm: with BLOCK_ROWS 378 KiB of products */
 };
 
-void
-mpivf_tile_lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
+static void
+lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
 {
     *tile = (struct mpivf_tile){.computed = 0};
-    mpivf_blas_init(); /* whoever uses the library, before threads start */
-    (void)mpivf_kernel();
     tile->product = mpivf_pool_take(pool, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
     tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
     tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
     tile->value = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
 }
 
-mpivf_status
-mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim)
+struct mpivf_tile *
+mpivf_tile_take(struct mpivf_pool *pool, int threads, size_t dim)
 {
-    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a tile of products");
-    mpivf_tile_lay_out(tile, &pool, dim);
-    tile->pool = pool;
-    return mpivf_pool_status(&pool);
+    struct mpivf_tile counted;
+    struct mpivf_tile *tile = mpivf_pool_take(pool, (size_t)threads, sizeof *tile);
+    mpivf_blas_init(); /* whoever uses the library, before threads start */
+    (void)mpivf_kernel();
+    for (int t = 0; t < threads; t++)
+        lay_out(tile ? &tile[t] : &counted, pool, dim);
+    return tile;
 }
 
-size_t
-mpivf_tile_bytes(size_t dim)
-{
-    struct mpivf_tile tile;
-    struct mpivf_pool pool = mpivf_pool_counting();
-    mpivf_tile_lay_out(&tile, &pool, dim);
-    return pool.bytes;
-}
-
-void
-mpivf_tile_clear(struct mpivf_tile *tile)
-{
-    mpivf_pool_clear(&tile->pool);
-    memset(tile, 0, sizeof *tile);
-}
-
-/* What one call works on: topk or best. */
+/* What one call works on: the k nearest rows or the nearest. */
 struct scan {
     const struct mpivf_packed_queries *queries;
     const struct mpivf_packed_rows *packed;
-    struct mpivf_topk *topk;
+    const struct mpivf_pending_scan *many; /* NULL: the nearest alone, */
+    struct mpivf_pending *pending;
     const struct mpivf_best *best;
     struct mpivf_tile *tile;
-    const int64_t *own;
 };
 
 /*
@@ -82,68 +67,8 @@ mpivf_nearest_interval(const float *query, const float *row, size_t dim)
 static double
 limit_of(const struct scan *s, size_t q, size_t place)
 {
-    return s->topk ? s->topk->limit[q] : s->best->interval[place].upper;
-}
-
-static int64_t
-id_of(const struct mpivf_packed_rows *packed, size_t row)
-{
-    if (packed->subset)
-        return packed->subset[row];
-    return packed->id ? packed->id[row] : packed->first + (int64_t)row;
-}
-
-/*
- * Many survivors mean that the limit is loose. The k-th smallest of their upper bounds is a better
- * one: k rows are known to be that near.
- */
-static double
-seed_limit(const struct scan *s, size_t q, const uint32_t *survivor, const float *value,
-           size_t survivors)
-{
-    size_t k = s->topk->k;
-    struct mpivf_candidate bound[BLOCK_ROWS];
-    size_t n = 0;
-    for (size_t i = 0; i < survivors; i++) {
-        if (s->own && id_of(s->packed, survivor[i]) == s->own[q])
-            continue;
-        bound[n].distance = mpivf_prepare_upper(s->queries, q, s->packed, survivor[i], value[i]);
-        bound[n++].id = 0;
-    }
-    if (n < k)
-        return INFINITY;
-    mpivf_topk_select(bound, n, k);
-    double limit = bound[0].distance;
-    for (size_t i = 1; i < k; i++)
-        limit = bound[i].distance > limit ? bound[i].distance : limit;
-    return limit;
-}
-
-/* Compute the survivors of query q and offer them to its topk. */
-static void
-take_many(const struct scan *s, size_t q, const uint32_t *survivor, const float *value,
-          size_t survivors)
-{
-    const struct mpivf_packed_rows *packed = s->packed;
-    const struct mpivf_packed_queries *queries = s->queries;
-    size_t dim = queries->dim;
-    double limit = s->topk->limit[q];
-    if (survivors > 1 && survivors >= s->topk->k) {
-        double seeded = seed_limit(s, q, survivor, value, survivors);
-        limit = seeded < limit ? seeded : limit;
-    }
-    for (size_t i = 0; i < survivors; i++) {
-        size_t row = survivor[i], raw = packed->subset ? packed->subset[row] : row;
-        int64_t id = id_of(packed, row);
-        if (mpivf_prepare_lower(queries, q, value[i]) > limit || (s->own && id == s->own[q]))
-            continue;
-        s->tile->computed++;
-        double distance =
-            mpivf_raw_distance(queries->metric, mpivf_raw_at(queries->raw, q * dim),
-                               queries->bound[q].square, mpivf_raw_at(packed->raw, raw * dim), dim);
-        mpivf_topk_add(s->topk, q, distance, id);
-    }
-    mpivf_topk_tighten(s->topk, q);
+    return s->many ? mpivf_pending_limit(s->pending, s->many, q, place)
+                   : s->best->interval[place].upper;
 }
 
 /* ---- the nearest row alone ---- */
@@ -249,8 +174,8 @@ static void
 take(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float *value,
      size_t survivors)
 {
-    if (s->topk)
-        take_many(s, q, survivor, value, survivors);
+    if (s->many)
+        mpivf_pending_put(s->pending, s->many, q, place, survivor, value, survivors);
     else
         take_one(s, q, place, survivor, value, survivors);
 }
@@ -347,6 +272,23 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     }
 }
 
+static size_t
+query_at(const struct mpivf_scan_of *of, size_t i)
+{
+    return of->subset ? of->subset[i] : of->first + i;
+}
+
+/* n of its queries from number `start` on, or those that there are. */
+static struct mpivf_scan_of
+part_of(const struct mpivf_scan_of *of, size_t start, size_t n)
+{
+    struct mpivf_scan_of part = *of;
+    part.subset = of->subset ? of->subset + start : NULL;
+    part.first = of->first + start;
+    part.n = of->n - start < n ? of->n - start : n;
+    return part;
+}
+
 static void
 scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
 {
@@ -375,14 +317,24 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     }
 }
 
+/* So many queries at a time as rows can be held for. */
 void
 mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
                    const struct mpivf_packed_rows *packed, struct mpivf_topk *topk,
-                   struct mpivf_tile *tile)
+                   struct mpivf_tile *tile, struct mpivf_pending *pending)
 {
     assert(topk->queries >= of->first + (of->subset ? 0 : of->n));
-    struct scan s = {queries, packed, topk, NULL, tile, of->own};
-    scan_all(&s, of, topk->k);
+    struct mpivf_pending_scan many = {queries, packed, topk, of->own};
+    struct scan s = {queries, packed, &many, pending, NULL, tile};
+    size_t each = mpivf_pending_queries(topk->k);
+    for (size_t start = 0; start < of->n; start += each) {
+        struct mpivf_scan_of part = part_of(of, start, each);
+        for (size_t i = 0; i < part.n; i++)
+            mpivf_pending_begin(pending, &many, query_at(&part, i), i);
+        scan_all(&s, &part, topk->k);
+        for (size_t i = 0; i < part.n; i++)
+            mpivf_pending_settle(pending, &many, query_at(&part, i), i);
+    }
 }
 
 void
@@ -391,28 +343,25 @@ mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf
                   struct mpivf_tile *tile)
 {
     assert(packed->metric == MPIVF_L2 && !packed->raw.f64);
-    struct scan s = {queries, packed, NULL, best, tile, NULL};
+    struct scan s = {queries, packed, NULL, NULL, best, tile};
     scan_all(&s, of, 1);
 }
 
 void
 mpivf_nearest_scan_threads(const struct mpivf_packed_queries *queries,
                            const struct mpivf_scan_of *of, const struct mpivf_packed_rows *packed,
-                           struct mpivf_topk *topk, struct mpivf_tile *tile, int threads)
+                           struct mpivf_topk *topk, struct mpivf_tile *tile,
+                           struct mpivf_pending *pending, int threads)
 {
-    enum { EACH = 512 };
-    size_t n = of->n, each = (n + (size_t)threads - 1) / (size_t)threads;
+    size_t each = (of->n + (size_t)threads - 1) / (size_t)threads;
+    size_t max = mpivf_pending_queries(topk->k);
     each = (each + MPIVF_GROUP - 1) / MPIVF_GROUP * MPIVF_GROUP;
-    if (each > EACH)
-        each = EACH;
-    long parts = each > 0 ? (long)((n + each - 1) / each) : 0;
+    each = each < max ? each : max;
+    long parts = each > 0 ? (long)((of->n + each - 1) / each) : 0;
 #pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
     for (long t = 0; t < parts; t++) {
-        size_t start = (size_t)t * each;
-        struct mpivf_scan_of part = *of;
-        part.subset = of->subset ? of->subset + start : NULL;
-        part.first = of->first + start;
-        part.n = n - start < each ? n - start : each;
-        mpivf_nearest_scan(queries, &part, packed, topk, &tile[omp_get_thread_num()]);
+        struct mpivf_scan_of part = part_of(of, (size_t)t * each, each);
+        int thread = omp_get_thread_num();
+        mpivf_nearest_scan(queries, &part, packed, topk, &tile[thread], &pending[thread]);
     }
 }

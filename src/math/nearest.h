@@ -1,41 +1,30 @@
 /*
  * nearest: many queries against many rows, exactly.
  *
- * A filter (prepare.h has the bounds and their proof) excludes nearly all pairs; those left are
- * computed canonically and offered to topk, or, where only the nearest row is asked for, compared
- * as far as the bounds leave a doubt. So the result is that of the float64 brute force with ties by
- * id, and nothing about filters, blocks, threads or ranks shows in it.
+ * A filter (prepare.h has the bounds and their proof) excludes nearly all pairs. Those left are
+ * held (pending.h) until all rows were seen, and those still left computed canonically and offered
+ * to topk; or, where only the nearest row is asked for, compared as far as the bounds leave a
+ * doubt. So the result is that of the float64 brute force with ties by id, and nothing about
+ * filters, blocks, threads or ranks shows in it.
  *
  * Rows are taken in blocks whose words stay in the second-level cache, queries in groups of 8.
  */
 #ifndef MPIVF_MATH_NEAREST_H
 #define MPIVF_MATH_NEAREST_H
 
-#include "math/prepare.h"
-#include "math/topk.h"
+#include "math/pending.h"
 
 /* Room for one thread's work. */
 struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
     uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
-    uint64_t computed;       /* distances, added to */
-    struct mpivf_pool pool;  /* of what is owned */
+    uint64_t computed;       /* distances for the nearest row alone, added to */
 };
 
-/* Take or count what is owned, where a module has tiles among its buffers. Local. */
-void
-mpivf_tile_lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim);
-
-/* Release with mpivf_tile_clear, also after failure. Local. */
-mpivf_status
-mpivf_tile_init(struct mpivf_context *ctx, struct mpivf_tile *tile, size_t dim);
-void
-mpivf_tile_clear(struct mpivf_tile *tile);
-
-/* Bytes of a tile. Local. */
-size_t
-mpivf_tile_bytes(size_t dim);
+/* Take or count one for each thread, among the buffers of a module; NULL as of the pool. Local. */
+struct mpivf_tile *
+mpivf_tile_take(struct mpivf_pool *pool, int threads, size_t dim);
 
 /* What is scanned for. */
 struct mpivf_scan_of {
@@ -46,12 +35,12 @@ struct mpivf_scan_of {
 
 /*
  * Compare the queries of `of` with all packed rows and update topk. One thread; different queries
- * may be scanned at the same time by others. Local.
+ * may be scanned at the same time by others, with a tile and a pending of their own. Local.
  */
 void
 mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,
                    const struct mpivf_packed_rows *packed, struct mpivf_topk *topk,
-                   struct mpivf_tile *tile);
+                   struct mpivf_tile *tile, struct mpivf_pending *pending);
 
 /*
  * What is known of a canonical l2 distance: lower <= distance <= upper. `computed`: from the values
@@ -86,10 +75,11 @@ mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf
                   const struct mpivf_packed_rows *packed, const struct mpivf_best *best,
                   struct mpivf_tile *tile);
 
-/* mpivf_nearest_scan with `threads` threads, `tile` one for each. Local. */
+/* mpivf_nearest_scan with `threads` threads, a tile and a pending for each. Local. */
 void
 mpivf_nearest_scan_threads(const struct mpivf_packed_queries *queries,
                            const struct mpivf_scan_of *of, const struct mpivf_packed_rows *packed,
-                           struct mpivf_topk *topk, struct mpivf_tile *tile, int threads);
+                           struct mpivf_topk *topk, struct mpivf_tile *tile,
+                           struct mpivf_pending *pending, int threads);
 
 #endif

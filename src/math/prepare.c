@@ -61,7 +61,9 @@ mpivf_packed_rows_lay_out(struct mpivf_packed_rows *packed, struct mpivf_pool *p
                                          .dim = dim,
                                          .steps = steps_of(filter, dim),
                                          .capacity = capacity,
+                                         .kappa = filter->kappa(metric, dim),
                                          .threads = threads};
+    packed->per_square = metric == MPIVF_L2 ? packed->kappa : 0;
     packed->word = mpivf_pool_take(pool, padded * packed->steps, 4);
     packed->work = mpivf_pool_take(pool, (size_t)threads, work_bytes(packed));
     packed->term = mpivf_pool_take(pool, padded, sizeof *packed->term);

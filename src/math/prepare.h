@@ -59,6 +59,7 @@
 #include <mpivf/context.h>
 #include <mpivf/type.h>
 
+#include <math.h>
 #include <stdbool.h>
 
 /* What a query brings to a comparison beside its words; one cache line. */
@@ -91,6 +92,8 @@ struct mpivf_packed_rows {
     enum mpivf_metric metric;
     const struct mpivf_filter *filter;
     size_t dim, steps, rows, capacity;
+    double kappa;      /* of filter and metric */
+    double per_square; /* error allowed for each unit of |y'|^2 */
     int threads;
     struct mpivf_raw raw; /* not owned, [rows, dim] */
     char *word;           /* owned: panels (kernel.h), [rows, dim] floats for sgemm */
@@ -206,6 +209,15 @@ mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double
 float
 mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double limit);
 
+/* The id of a packed row. */
+static inline int64_t
+mpivf_prepare_id(const struct mpivf_packed_rows *packed, size_t row)
+{
+    if (packed->subset)
+        return packed->subset[row];
+    return packed->id ? packed->id[row] : packed->first + (int64_t)row;
+}
+
 /* The bounds on the canonical distance that a value of the comparison stands for. */
 static inline double
 mpivf_prepare_lower(const struct mpivf_packed_queries *queries, size_t q, float value)
@@ -213,9 +225,18 @@ mpivf_prepare_lower(const struct mpivf_packed_queries *queries, size_t q, float 
     return (double)value + queries->bound[q].shift - queries->bound[q].error;
 }
 
-/* The same from above; it depends on the row too. Local. */
-double
+/* The same from above; it depends on the row too. */
+static inline double
 mpivf_prepare_upper(const struct mpivf_packed_queries *queries, size_t q,
-                    const struct mpivf_packed_rows *packed, size_t row, float value);
+                    const struct mpivf_packed_rows *packed, size_t row, float value)
+{
+    const struct mpivf_bounds *bound = &queries->bound[q];
+    double norm = (double)packed->norm[row];
+    double error = (double)bound->per_norm * norm +
+                   (double)bound->per_residual * (double)packed->residual[row] +
+                   bound->upper_error + bound->error + packed->per_square * norm * norm;
+    double upper = mpivf_prepare_lower(queries, q, value) + 2.01 * error;
+    return isfinite(upper) ? upper : INFINITY;
+}
 
 #endif

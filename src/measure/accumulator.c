@@ -29,13 +29,25 @@ mpivf_accumulator_row_bytes(const struct mpivf_accumulator_shape *shape)
     return mpivf_prepare_row_bytes(shape->dim);
 }
 
+/* What does not depend on rows or queries. */
+static void
+lay_out(struct mpivf_accumulator *accumulator, struct mpivf_pool *pool,
+        const struct mpivf_accumulator_shape *shape, int threads)
+{
+    accumulator->centre = mpivf_pool_take(pool, 1, mpivf_accumulator_raw_bytes(shape));
+    accumulator->pending = mpivf_pending_take(pool, threads);
+    accumulator->tile = mpivf_tile_take(pool, threads, shape->dim);
+}
+
 size_t
 mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int threads)
 {
     size_t choose = mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads);
     size_t peak = mpivf_filter_peak_bytes(shape->dim, threads); /* later */
-    return (size_t)threads * (mpivf_tile_bytes(shape->dim) + 4096) +
-           (choose > peak ? choose : peak) + mpivf_accumulator_raw_bytes(shape) +
+    struct mpivf_accumulator counted;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    lay_out(&counted, &pool, shape, threads);
+    return pool.bytes + (choose > peak ? choose : peak) +
            2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + SMALL_BYTES;
 }
 
@@ -53,13 +65,9 @@ mpivf_accumulator_init(struct mpivf_context *ctx, struct mpivf_accumulator *accu
                        const struct mpivf_accumulator_shape *shape)
 {
     *accumulator = (struct mpivf_accumulator){.ctx = ctx, .shape = *shape};
-    accumulator->centre =
-        mpivf_alloc_zero(ctx, "the centre", 1, mpivf_accumulator_raw_bytes(shape));
-    accumulator->tile =
-        mpivf_alloc_zero(ctx, "tiles", (size_t)ctx->threads, sizeof *accumulator->tile);
-    mpivf_status status = accumulator->centre && accumulator->tile ? MPIVF_OK : MPIVF_MEMORY;
-    for (int t = 0; t < ctx->threads && status == MPIVF_OK; t++)
-        status = mpivf_tile_init(ctx, &accumulator->tile[t], shape->dim);
+    accumulator->pool = mpivf_pool_taking(ctx, "comparing");
+    lay_out(accumulator, &accumulator->pool, shape, ctx->threads);
+    mpivf_status status = mpivf_pool_status(&accumulator->pool);
     for (size_t s = 0; s < shape->segments && status == MPIVF_OK; s++)
         status = mpivf_topk_init(ctx, &accumulator->topk[s], shape->capacity, shape->k);
     THEN(status,
@@ -76,13 +84,10 @@ mpivf_accumulator_clear(struct mpivf_accumulator *accumulator)
         return;
     for (size_t s = 0; s < accumulator->shape.segments; s++)
         mpivf_topk_clear(&accumulator->topk[s]);
-    for (int t = 0; accumulator->tile && t < ctx->threads; t++)
-        mpivf_tile_clear(&accumulator->tile[t]);
     mpivf_duplicates_clear(&accumulator->duplicates);
     mpivf_packed_queries_clear(&accumulator->queries);
     mpivf_packed_rows_clear(&accumulator->packed);
-    mpivf_free(ctx, accumulator->tile);
-    mpivf_free(ctx, accumulator->centre);
+    mpivf_pool_clear(&accumulator->pool);
     mpivf_row_set_clear(ctx, &accumulator->covered);
     memset(accumulator, 0, sizeof *accumulator);
 }
@@ -124,6 +129,7 @@ choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
                                   .k = shape->k,
                                   .total_rows = shape->prefix[shape->segments - 1],
                                   .total_queries = shape->capacity,
+                                  .slab = shape->batch,
                                   .query = mpivf_accumulator_raw(shape, accumulator->query, 0),
                                   .row = mpivf_accumulator_raw(shape, row, 0),
                                   .centre = mpivf_accumulator_raw(shape, accumulator->centre, 0),
@@ -174,7 +180,7 @@ mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
         mpivf_packed_rows_fill_raw(&accumulator->packed, mpivf_accumulator_raw(shape, row, from),
                                    to - from, centre, id + from, 0);
         mpivf_nearest_scan_threads(&accumulator->queries, &all, &accumulator->packed,
-                                   &accumulator->topk[s], accumulator->tile,
+                                   &accumulator->topk[s], accumulator->tile, accumulator->pending,
                                    accumulator->ctx->threads);
         mpivf_duplicates_rows(&accumulator->duplicates, s,
                               (const char *)row + from * mpivf_accumulator_raw_bytes(shape),
@@ -205,7 +211,7 @@ uint64_t
 mpivf_accumulator_computed(const struct mpivf_accumulator *accumulator)
 {
     uint64_t computed = 0;
-    for (int t = 0; accumulator->tile && t < accumulator->ctx->threads; t++)
-        computed += accumulator->tile[t].computed;
+    for (int t = 0; accumulator->pending && t < accumulator->ctx->threads; t++)
+        computed += accumulator->pending[t].computed;
     return computed;
 }

@@ -32,11 +32,13 @@ struct mpivf_accumulator {
     struct mpivf_duplicates duplicates;
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows packed;
-    struct mpivf_tile *tile; /* owned, one a thread */
-    void *centre;            /* owned, [dim] */
-    uint64_t first, n;       /* the range of queries */
-    const void *query;       /* not owned, [n, dim] */
-    const int64_t *own;      /* not owned, [n]: ids that queries must not find; NULL: none */
+    struct mpivf_tile *tile;       /* owned, one for each thread */
+    struct mpivf_pending *pending; /* owned, the same */
+    void *centre;                  /* owned, [dim] */
+    struct mpivf_pool pool;        /* of these three */
+    uint64_t first, n;             /* the range of queries */
+    const void *query;             /* not owned, [n, dim] */
+    const int64_t *own;            /* not owned, [n]: ids that queries must not find; NULL: none */
     struct mpivf_row_set covered;
     uint64_t rowsum; /* checksum of the covered rows, as they were read */
     uint64_t rejected[MPIVF_PREFIXES];

@@ -22,11 +22,17 @@ mpivf_truth_options_init(struct mpivf_truth_options *options)
 }
 
 enum {
-    MAX_SLAB = 32 << 20,
+    MIN_SLAB = 32 << 20,  /* that, when the budget has it, */
+    MAX_SLAB = 256 << 20, /* to that: more saves less than its first use costs */
     RANGES = 1024,
     DEAL_SEED = 1,
     MIN_ROWS = 16 /* queries and rows at a time that are worth a pass */
 };
+/*
+ * Every slab is read and compared whole before progress can be saved: multiply-adds of a thread
+ * that take some 20 seconds.
+ */
+static const double SLAB_WORK = 2e12;
 static const size_t NO_LIMIT = (size_t)8 << 30; /* the buffers of a run without a budget */
 
 struct truth {
@@ -88,6 +94,21 @@ query_bytes(struct truth *t)
            mpivf_request_query_bytes(&t->request);
 }
 
+/*
+ * The rows of a slab: n slabs cost 1 + ln(n) times the canonical distances of one, so they are as
+ * large as may be.
+ */
+static size_t
+slab_rows(struct truth *t, size_t left, size_t row)
+{
+    double work = (double)t->request.queries * (double)t->shape.dim;
+    double rows = SLAB_WORK * t->par->ctx->threads / (work > 0 ? work : 1);
+    size_t max = left / 4 < MAX_SLAB ? left / 4 : MAX_SLAB, min = max < MIN_SLAB ? max : MIN_SLAB;
+    double bytes = rows * (double)row;
+    size_t slab = bytes > (double)max ? max : bytes < (double)min ? min : (size_t)bytes;
+    return slab / row > 0 ? slab / row : 1;
+}
+
 /* Share the budget between the rows at a time and the queries at a time. */
 static mpivf_status
 plan_memory(struct truth *t)
@@ -104,8 +125,7 @@ plan_memory(struct truth *t)
     mpivf_status status = mpivf_memory_plan(ctx, "the truth", fixed + min, NO_LIMIT, NULL, &left);
     if (status)
         return status;
-    size_t slab = (left - fixed) / 4 < MAX_SLAB ? (left - fixed) / 4 : MAX_SLAB;
-    t->shape.batch = slab / row > 0 ? slab / row : 1;
+    t->shape.batch = slab_rows(t, left - fixed, row);
     if (t->shape.batch > rows)
         t->shape.batch = rows;
     t->shape.capacity = (left - fixed - t->shape.batch * row) / each;

@@ -14,6 +14,7 @@ struct scanning {
     struct mpivf_topk *topk;
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows packed;
+    struct mpivf_pending *pending;            /* owned, one for each thread */
     struct mpivf_planes planes;               /* that are read: /id and those of the codec */
     size_t read_bytes;                        /* of a row in them */
     size_t capacity;                          /* rows */
@@ -42,6 +43,7 @@ lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_me
     }
     s->id = s->buffer[0];
     s->row = mpivf_pool_take(pool, s->capacity * meta->dim, sizeof *s->row);
+    s->pending = mpivf_pending_take(pool, threads);
     mpivf_packed_queries_lay_out(&s->queries, pool, meta->metric, filter, meta->dim, queries,
                                  threads);
     mpivf_packed_rows_lay_out(&s->packed, pool, meta->metric, filter, meta->dim, s->capacity,
@@ -163,7 +165,7 @@ compare(struct scanning *s, uint64_t list, uint64_t first, size_t from, size_t r
     mpivf_packed_rows_fill(&s->packed, s->row, rows, coarse->centre,
                            s->scan->positions ? NULL : s->id + from, (int64_t)(first + from));
     struct mpivf_scan_of askers = {.subset = chosen->query + chosen->first[list], .n = asked};
-    mpivf_nearest_scan_threads(&s->queries, &askers, &s->packed, s->topk, coarse->tile,
+    mpivf_nearest_scan_threads(&s->queries, &askers, &s->packed, s->topk, coarse->tile, s->pending,
                                coarse->threads);
     s->scan->pairs += asked * rows;
 }

@@ -40,6 +40,8 @@ struct bench {
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows base;
     struct mpivf_topk topk;
+    struct mpivf_pool pool; /* of what is pending */
+    struct mpivf_pending *pending;
     double sum;
 };
 
@@ -65,7 +67,7 @@ run_scan(void *arg)
                                (int64_t)first);
         struct mpivf_scan_of all = {.n = QUERIES};
         mpivf_nearest_scan_threads(&b->queries, &all, &b->base, &b->topk, b->coarse.tile,
-                                   b->ctx.threads);
+                                   b->pending, b->ctx.threads);
     }
 }
 
@@ -73,7 +75,7 @@ static void
 run_assign(void *arg)
 {
     struct bench *b = arg;
-    (void)mpivf_coarse_assign(&b->coarse, b->row, b->rows, b->list, NULL);
+    (void)mpivf_coarse_assign(&b->coarse, b->row, b->rows, b->list);
 }
 
 static void
@@ -167,7 +169,9 @@ bench_dim(size_t dim, size_t rows, int threads)
     b.query = mpivf_alloc(&b.ctx, "queries", QUERIES * dim, sizeof(float));
     b.out = mpivf_alloc(&b.ctx, "products", (size_t)QUERIES * LISTS, sizeof(float));
     b.list = mpivf_alloc(&b.ctx, "lists", rows, sizeof(uint32_t));
-    if (!b.row || !b.query || !b.out || !b.list ||
+    b.pool = mpivf_pool_taking(&b.ctx, "pending rows");
+    b.pending = mpivf_pending_take(&b.pool, threads);
+    if (!b.row || !b.query || !b.out || !b.list || b.pool.failed ||
         mpivf_coarse_init(&b.ctx, &b.coarse, MPIVF_L2, LISTS, dim) ||
         mpivf_packed_queries_init(&b.ctx, &b.queries, MPIVF_L2, mpivf_filter_best(dim), dim,
                                   QUERIES) ||

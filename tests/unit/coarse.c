@@ -56,7 +56,7 @@ check(enum mpivf_metric metric, int threads, size_t probes)
     assert_int_equal(ctx.memory.used, before);
     assert_true(ctx.memory.peak - before <=
                 mpivf_coarse_scratch(metric, coarse.dim, coarse.threads, probes));
-    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, ROWS, one, NULL));
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, ROWS, one));
     for (size_t i = 0; i < ROWS; i++) {
         naive(&coarse, row + i * DIM, want);
         assert_int_equal(one[i], want[0].id);
@@ -95,7 +95,7 @@ ties_to_the_smaller(void **state)
     struct mpivf_coarse coarse;
     uint32_t list[20];
     make_coarse(&coarse, MPIVF_L2, 1);
-    assert_ok(&ctx, mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list, NULL));
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, coarse.centroid + 40 * DIM, 10, list));
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(list[i], i);
     assert_ok(&ctx, mpivf_coarse_probe(&coarse, coarse.centroid + 40 * DIM, 10, 2, list, NULL));
@@ -130,7 +130,7 @@ zeros_are_not_compared(void **state)
     float *zero = room((size_t)ROWS * DIM, sizeof *zero);
     memset(zero, 0, (size_t)ROWS * DIM * sizeof *zero);
     make_coarse(&coarse, MPIVF_IP, 1);
-    assert_ok(&ctx, mpivf_coarse_assign(&coarse, zero, ROWS, list, NULL));
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, zero, ROWS, list));
     for (size_t i = 0; i < ROWS; i++)
         assert_int_equal(list[i], 0);
     assert_int_equal(coarse.tile[0].computed, 0);
@@ -153,7 +153,7 @@ near_lists_are_told_apart(void **state)
     mpivf_coarse_ready(&coarse);
     for (size_t i = 0; i < (size_t)LISTS * DIM; i++)
         row[i] *= 3;
-    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, LISTS, list, NULL));
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row, LISTS, list));
     for (uint32_t i = 0; i < LISTS; i++)
         assert_int_equal(list[i], i);
     mpivf_coarse_clear(&coarse);
@@ -192,7 +192,7 @@ no_memory(void **state)
     make_coarse(&coarse, MPIVF_L2, 2);
     ctx.memory.limit = ctx.memory.used + 2000;
     assert_fails(&ctx, MPIVF_MEMORY, "--memory",
-                 mpivf_coarse_assign(&coarse, coarse.centroid, 1, &list, NULL));
+                 mpivf_coarse_assign(&coarse, coarse.centroid, 1, &list));
     mpivf_coarse_clear(&coarse);
     assert_int_equal(ctx.memory.used, 0);
     ctx.memory.limit = 3000;

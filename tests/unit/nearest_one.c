@@ -109,7 +109,8 @@ check(const struct problem *p, bool some)
 {
     struct mpivf_interval interval[QUERIES];
     uint32_t id[QUERIES], subset[QUERIES];
-    struct mpivf_tile tile = {0};
+    struct mpivf_pool pool = mpivf_pool_taking(&ctx, "scanning");
+    struct mpivf_tile *tile = mpivf_tile_take(&pool, 1, p->dim);
     struct mpivf_scan_of of = {.n = QUERIES};
     struct mpivf_best best = {interval, id};
     if (some)
@@ -123,8 +124,8 @@ check(const struct problem *p, bool some)
         size_t q = some ? subset[place] : place;
         interval[place] = interval_of(p, q, id[q]);
     }
-    assert_ok(&ctx, mpivf_tile_init(&ctx, &tile, p->dim));
-    scan_sets(p, &of, &best, &tile);
+    assert_ok(&ctx, mpivf_pool_status(&pool));
+    scan_sets(p, &of, &best, tile);
     for (size_t q = 0; q < QUERIES; q++) {
         bool asked = !some || q % 3 != 1;
         uint32_t want = asked ? nearest_of(p->all + q * ROWS, false) : 4711;
@@ -140,8 +141,8 @@ check(const struct problem *p, bool some)
                      p->filter->name, names[p->known], q, distance, interval[place].lower,
                      interval[place].upper);
     }
-    uint64_t computed = tile.computed;
-    mpivf_tile_clear(&tile);
+    uint64_t computed = tile->computed;
+    mpivf_pool_clear(&pool);
     return computed;
 }
 

@@ -94,7 +94,9 @@ check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n
     struct mpivf_packed_queries queries;
     struct mpivf_packed_rows from, some_rows;
     struct mpivf_topk topk;
-    struct mpivf_tile tile = {0};
+    struct mpivf_pool pool = mpivf_pool_taking(&ctx, "scanning");
+    struct mpivf_tile *tile = mpivf_tile_take(&pool, 1, DIM);
+    struct mpivf_pending *pending = mpivf_pending_take(&pool, 1);
     struct mpivf_candidate got[QUERIES * (K + 1)], all[FROM];
     float row[FROM * DIM], query[QUERIES * DIM], centre[DIM];
     uint32_t subset[FROM];
@@ -105,14 +107,14 @@ check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n
     assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &some_rows, metric, filter, DIM, FROM));
     assert_ok(&ctx, mpivf_packed_queries_init(&ctx, &queries, metric, filter, DIM, QUERIES));
     assert_ok(&ctx, mpivf_topk_init(&ctx, &topk, QUERIES, K));
-    assert_ok(&ctx, mpivf_tile_init(&ctx, &tile, DIM));
+    assert_ok(&ctx, mpivf_pool_status(&pool));
     mpivf_packed_rows_fill(&from, row, FROM, centre, NULL, 0);
     mpivf_packed_queries_fill(&queries, query, QUERIES, centre);
     for (size_t i = 0; i < n; i++)
         subset[i] = (uint32_t)mpivf_random_place(3, MPIVF_FOR_DEAL, FROM, i);
     mpivf_packed_rows_subset(&some_rows, &from, subset, n);
     struct mpivf_scan_of of = {.n = QUERIES};
-    mpivf_nearest_scan(&queries, &of, &some_rows, &topk, &tile);
+    mpivf_nearest_scan(&queries, &of, &some_rows, &topk, tile, pending);
     mpivf_topk_export(&topk, got);
     for (size_t q = 0; q < QUERIES; q++) {
         const float *at = query + q * DIM;
@@ -127,7 +129,7 @@ check_scan(enum mpivf_metric metric, const struct mpivf_filter *filter, size_t n
             assert_true(i >= n || one->distance == all[i].distance);
         }
     }
-    mpivf_tile_clear(&tile);
+    mpivf_pool_clear(&pool);
     mpivf_topk_clear(&topk);
     mpivf_packed_queries_clear(&queries);
     mpivf_packed_rows_clear(&from);
