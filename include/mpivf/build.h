@@ -81,7 +81,7 @@ struct mpivf_build_summary {
      */
     bool decoded, coded;
     double decode_error, code_error;
-    uint64_t vanished;  /* values that are 0 in their code alone */
+    uint64_t vanished;  /* values other than 0 that the codes make 0 */
     uint64_t too_large; /* rows rejected because float32 or the codec cannot hold them */
 };
 

@@ -5,7 +5,8 @@
  *
  * factor[0] is that of the projection of the row onto the centroid, so that the same formula serves
  * rows of any length (for ip and cosine a centroid has length 1); the largest component of what is
- * left becomes 127. Each component is off by half of factor[1] at most, and by what float32 rounds.
+ * left becomes 127 or -127. Each component is off by half of factor[1] at most, and by what float32
+ * rounds. Where nothing that is left reaches SMALLEST, all of it is dropped.
  */
 #include "codec/codec.h"
 #include "math/distance.h"
@@ -13,22 +14,25 @@
 
 #include <math.h>
 
-/* Of components: no product or sum below overflows; and of what is left, which is 0 from there. */
-static const float LARGEST = 0x1p100f, SMALLEST = 0x1p-100f;
+/* Of the components of a row, so that no product or sum below overflows. */
+static const float LARGEST = 0x1p100f;
+
+/* Of what is left; divided by 127 a smaller one could become subnormal. */
+static const float SMALLEST = 0x1p-100f;
 
 static size_t
-two(size_t dim)
+factors(size_t dim)
 {
     (void)dim;
     return 2;
 }
 
-/* The factor of the projection of a row onto the centroid. */
+/* The factor of the projection of a row onto the centroid; 0 where that is (next to) nothing. */
 static float
 project(const float *row, const float *centroid, double square, size_t dim)
 {
     double factor = -mpivf_distance(MPIVF_IP, row, 0, centroid, dim) / square;
-    return fabs(factor) < (double)LARGEST ? (float)factor : 0; /* none on a centroid of 0 */
+    return fabs(factor) < (double)LARGEST ? (float)factor : 0;
 }
 
 /* n components of what is left of a row. */
@@ -96,7 +100,7 @@ fits(const float *row, size_t dim)
 const struct mpivf_codec mpivf_codec_int8 = {
     .name = "int8",
     .planes = 2,
-    .plane = {{"code", MPIVF_I8, mpivf_codec_components}, {"factor", MPIVF_F32, two}},
+    .plane = {{"code", MPIVF_I8, mpivf_codec_components}, {"factor", MPIVF_F32, factors}},
     .encode = encode,
     .decode = decode,
     .fits = fits,

@@ -1,7 +1,7 @@
 /*
  * The loops over one row, of every instruction set that runs here, and those of the codecs: GB/s of
  * what they read (of floats, for codecs), on one thread, and beside memcpy, from 128 KiB and from
- * 64 MiB. usage: bench_loops [d...]
+ * 64 MiB. Codes are those of one row, in the cache. usage: bench_loops [d...]
  */
 #include "base/rng.h"
 #include "codec/codec.h"

@@ -78,7 +78,7 @@ def from_int8(path):
 @pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
 @pytest.mark.parametrize("scale, offset", [(1e-8, 0), (1e-2, 10), (1, 0), (3e3, 0), (1e10, 0)])
 def test_codec_int8(tmp_path, scale, offset, metric):
-    """8 bits tell rows of any size apart, and of any offset; a search finds what they stand for."""
+    """8 bits tell rows apart, of whatever size and offset; a search finds what they stand for."""
     rows = normal(scale, offset)
     told, warnings = build(tmp_path, rows, "--codec", "int8", "--metric", metric)
     stored = from_int8(tmp_path / "x")

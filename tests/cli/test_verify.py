@@ -6,7 +6,7 @@ import pytest
 from program import fails, run, save
 
 LISTS = 7
-LIST_DATA = ["id", "code", "vector", "list_checksum"]
+LIST_DATA = ["id", "code", "factor", "vector", "list_checksum"]
 HEADER = ["list_offset", "rejected", "row_range"]
 
 
@@ -19,7 +19,7 @@ def place(tmp_path_factory):
     source = save(folder / "in.h5", train=rows, test=rows[:3])
     how = ("-l", LISTS, "--bad-rows", "skip")
     run("train", source, folder / "model", *how)
-    run("build", source, folder / "index", *how, "--store", "source", "--codec", "f16", ranks=2)
+    run("build", source, folder / "index", *how, "--store", "source", "--codec", "int8", ranks=2)
     run("build", source, folder / "shard", "--bad-rows", "skip", "--model", folder / "model", "--part",
         "1/2")
     return folder
@@ -162,12 +162,12 @@ def test_search_refuses_damaged_centroids(place, tmp_path):
           output=tmp_path / "r")
 
 
-@pytest.mark.parametrize("ranks, codec", [(1, "f32"), (3, "f16")])
+@pytest.mark.parametrize("ranks, codec", [(1, "f32"), (3, "f16"), (2, "int8")])
 def test_search_refuses_a_list_with_a_flipped_bit(place, tmp_path, ranks, codec):
     index = tmp_path / "index"
     run("build", place / "in.h5", index, "-l", LISTS, "--bad-rows", "skip", "--codec", codec)
     whole, layout = index.read_bytes(), Layout(index)
-    for name in ("id", "code"):
+    for name in ("id", "code") + ("factor",) * (codec == "int8"):
         byte = layout.size(name) // 2
         content = bytearray(whole)
         content[layout.at[name] + byte] ^= 1

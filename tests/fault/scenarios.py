@@ -24,7 +24,7 @@ def all_scenarios(base):
     least = max((sample_memory("train", npy, f"{given}/unused", *two, more=0.65, ranks=ranks)
                  for ranks in (1, 5)), key=lambda size: int(size[:-1]))
     few, tight, streams = (["--threads", 1, "--memory", each] for each in (memory(2), memory(9.3), least))
-    raw = ["--codec", "f16", "--store", "source", "--fan-in", 2, "-q"]
+    raw = ["--codec", "int8", "--store", "source", "--fan-in", 2, "-q"]
 
     def build_spill(folder):
         """Some 9 MiB of buffers: several shards a rank; ids, several rounds."""

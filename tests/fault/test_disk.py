@@ -107,7 +107,7 @@ def test_a_file_that_cannot_grow(scenarios, tmp_path, name, ranks):
     for extra, before in (([], None), (["--force"], OLD)):
         if before:
             open(path, "wb").write(before)
-        done = launch(words + extra, ranks, aside, timeout=30 * SLOW, most=8 * MIB)
+        done = launch(words + extra, ranks, aside, timeout=30 * SLOW, most=7 * MIB)
         assert not done.hung, str(done)
         assert set(done.codes.values()) == {1} and len(done.codes) == ranks, str(done)
         lines = done.err.splitlines()

@@ -197,7 +197,7 @@ def test_a_kill_amid_the_shards_loses_only_the_open_ones(scenarios, root, clean)
 def test_another_command_is_refused_and_the_difference_named(stopped):
     words, folder, right = stopped
     before = shards(folder)
-    for change, says in ((["--codec", "f32"], 'codec is "f16" there and "f32" here'),
+    for change, says in ((["--codec", "f32"], 'codec is "int8" there and "f32" here'),
                          (["--store", "none"], "store is true there and false here"),
                          (["--seed", 7], "seed is 1 there and 7 here")):
         fails(*words, *change, says=says, ranks=2)

@@ -10,7 +10,7 @@ enum { LISTS = 5, DIM = 3, CAPACITY = 64, ROWS = 40 };
 static struct mpivf_context ctx;
 static char folder[FOLDER];
 static struct mpivf_shard_buffer buffer;
-static float row[ROWS][DIM];
+static float row[ROWS][DIM], centroid[LISTS][DIM];
 static uint32_t list[ROWS];
 static int64_t id[ROWS];
 
@@ -26,7 +26,7 @@ set_up(void **state)
                                     .lists = LISTS,
                                     .source_rows = 100,
                                     .store = true};
-    assert_ok(&ctx, mpivf_shard_buffer_init(&ctx, &buffer, &meta, NULL, CAPACITY));
+    assert_ok(&ctx, mpivf_shard_buffer_init(&ctx, &buffer, &meta, &centroid[0][0], CAPACITY));
     fill_normal(&row[0][0], ROWS * DIM, 1, 1, 0);
     for (size_t i = 0; i < ROWS; i++) {
         list[i] = (uint32_t)(draw(2, i) % (LISTS - 1)); /* the last list stays empty */
