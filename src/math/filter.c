@@ -24,7 +24,15 @@ kappa_of_floats(enum mpivf_metric metric, size_t dim)
     return 1.02 * ((metric == MPIVF_L2 ? gamma / 2 : gamma) + 12 * U);
 }
 
-/* ---- int8 ---- */
+/* ---- int7 and int8 ---- */
+
+static double
+unit7(float largest, double norm, size_t dim)
+{
+    (void)norm;
+    (void)dim;
+    return (double)largest / 63;
+}
 
 static double
 unit8(float largest, double norm, size_t dim)
@@ -40,15 +48,33 @@ round8(const float *x, size_t dim, float inverse, void *word)
     return mpivf_kernel()->round8(x, dim, inverse, word);
 }
 
-/* Bytes of packed rows are unsigned, larger by 128. */
 static int32_t
-start8(const void *word, size_t dim)
+sum_of_bytes(const void *word, size_t dim)
 {
     const int8_t *x = word;
     int32_t sum = 0;
     for (size_t i = 0; i < dim; i++)
         sum += x[i];
-    return -128 * sum;
+    return sum;
+}
+
+/* Bytes of packed rows are unsigned, larger by 64 or 128. */
+static int32_t
+start7(const void *word, size_t dim)
+{
+    return -64 * sum_of_bytes(word, dim);
+}
+
+static int32_t
+start8(const void *word, size_t dim)
+{
+    return -128 * sum_of_bytes(word, dim);
+}
+
+static mpivf_compare
+compare7(const struct mpivf_kernel *kernel)
+{
+    return kernel->compare7;
 }
 
 static mpivf_compare
@@ -97,6 +123,7 @@ no_loops(const struct mpivf_kernel *kernel)
 static const struct mpivf_filter filters[MPIVF_FILTERS] = {
     [MPIVF_FILTER_INT8] = {.name = "int8",
                            .values = 4,
+                           .words = 1,
                            .largest_dim = INTEGER_DIM,
                            .panels = true,
                            .alike = &filters[MPIVF_FILTER_INT8],
@@ -104,14 +131,34 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                            .unit = unit8,
                            .round = round8,
                            .flip = 0x80808080u,
+                           .keep = 0xffffffffu,
                            .start = start8,
                            .compare = compare8,
                            .cost_dots = 1,
                            .cost_vectors = 1,
                            .cost_plain = 10,
                            .pack = 120},
+    [MPIVF_FILTER_INT7] = {.name = "int7",
+                           .values = 4,
+                           .words = 2,
+                           .largest_dim = INTEGER_DIM,
+                           .panels = true,
+                           .alike = &filters[MPIVF_FILTER_INT7],
+                           .kappa = kappa_of_integers,
+                           .unit = unit7,
+                           .round = round8,
+                           .flip = 0x40404040u,
+                           .keep = 0x7f7f7f7fu,
+                           .start = start7,
+                           .compare = compare7,
+                           .cost_dots = 1.1,
+                           .cost_vectors = 0.6,
+                           .cost_plain = 11,
+                           .pack = 120},
     [MPIVF_FILTER_INT16] = {.name = "int16",
                             .values = 2,
+                            .words = 1,
+                            .keep = 0xffffffffu,
                             .largest_dim = INTEGER_DIM,
                             .panels = true,
                             .alike = &filters[MPIVF_FILTER_INT16],
@@ -125,6 +172,8 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                             .pack = 140},
     [MPIVF_FILTER_FLOAT32] = {.name = "float32",
                               .values = 1,
+                              .words = 1,
+                              .keep = 0xffffffffu,
                               .largest_dim = SIZE_MAX,
                               .panels = true,
                               .alike = &filters[MPIVF_FILTER_FLOAT32],
@@ -136,6 +185,7 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                               .pack = 100},
     [MPIVF_FILTER_SGEMM] = {.name = "sgemm",
                             .values = 1,
+                            .words = 1,
                             .largest_dim = SIZE_MAX,
                             .alike = &filters[MPIVF_FILTER_FLOAT32],
                             .kappa = kappa_of_floats,

@@ -17,6 +17,7 @@
 struct mpivf_filter {
     const char *name;
     size_t values;      /* of a row in one word */
+    size_t words;       /* that its loops take at once: a row has a multiple of that */
     size_t largest_dim; /* of rows whose sums of products cannot overflow */
     bool panels;        /* rows lie in panels for its loops; else they are float32 for sgemm */
     const struct mpivf_filter *alike; /* one with loops and the same bounds; it may be itself */
@@ -31,7 +32,7 @@ struct mpivf_filter {
      */
     double (*unit)(float largest, double norm, size_t dim);
     float (*round)(const float *x, size_t dim, float inverse, void *word);
-    uint32_t flip;                                  /* of the bits of a packed row's words */
+    uint32_t flip, keep; /* bits of a packed row's words: turned over, and then what stays */
     int32_t (*start)(const void *word, size_t dim); /* of the sums, which undoes it; NULL = 0 */
 
     mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */
@@ -46,6 +47,7 @@ struct mpivf_filter {
 /* Fastest first, where the processor has dot products of bytes. */
 enum {
     MPIVF_FILTER_INT8,
+    MPIVF_FILTER_INT7, /* without dot products of bytes: from -63 to 63 */
     MPIVF_FILTER_INT16,
     MPIVF_FILTER_FLOAT32,
     MPIVF_FILTER_SGEMM, /* OpenBLAS: the reference, and for processors we have no loops for */
@@ -60,7 +62,7 @@ mpivf_filter(int i);
 bool
 mpivf_filter_runs(const struct mpivf_filter *filter, size_t dim);
 
-/* The one that runs and that MPIVF_FILTER=int8|int16|float32|sgemm names; NULL = none. Local. */
+/* The one that runs and that MPIVF_FILTER=int8|int7|int16|... names; NULL = none. Local. */
 const struct mpivf_filter *
 mpivf_filter_forced(size_t dim);
 

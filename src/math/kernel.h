@@ -84,6 +84,12 @@ struct mpivf_kernel {
                      float scale, float per_norm, float limit, uint32_t *survivor);
 
     /*
+     * Bytes of 7 bits: rows of 0..127 (value + 64), queries of -63..63; start = -64 sum of the
+     * query. Steps are even: two products of bytes at a time fit a sum of 16 bits.
+     */
+    mpivf_compare compare7;
+
+    /*
      * Rows as unsigned bytes (value + 128) with queries as signed ones: start = -128 sum of the
      * query.
      */

@@ -6,7 +6,7 @@
 
 typedef __m512 floats;
 typedef __m512i words;
-enum { LANES = 16, WIDE = 3, ROWS = 8 };
+enum { LANES = 16, WIDE = 3, ROWS = 8, WIDE7 = 3, ROWS7 = 4 };
 #define UNROLL _Pragma("GCC unroll 8")
 
 #define load_words(at) _mm512_loadu_si512(at)

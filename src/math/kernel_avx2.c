@@ -6,7 +6,7 @@
 
 typedef __m256 floats;
 typedef __m256i words;
-enum { LANES = 8, WIDE = 2, ROWS = 4 };
+enum { LANES = 8, WIDE = 2, ROWS = 4, WIDE7 = 2, ROWS7 = 2 };
 #define UNROLL _Pragma("GCC unroll 4")
 
 #define load_words(at) _mm256_loadu_si256((const __m256i *)(const void *)(at))
@@ -48,6 +48,12 @@ store_bytes(const words whole[2], int8_t *out)
     _mm_storeu_si128((__m128i *)(void *)out, _mm_packs_epi16(low, high));
 }
 
+/* Four products of 7 bits are below 2^15. */
+#define DOT7(sum, rows, one, more_rows, more)                                                      \
+    (sum = _mm256_add_epi32(                                                                       \
+         sum, _mm256_madd_epi16(_mm256_add_epi16(_mm256_maddubs_epi16(rows, one),                  \
+                                                 _mm256_maddubs_epi16(more_rows, more)),           \
+                                _mm256_set1_epi16(1))))
 #define DOT16(sum, rows, one) (sum = _mm256_add_epi32(sum, _mm256_madd_epi16(rows, one)))
 #define DOT32(sum, rows, one)                                                                      \
     (sum = _mm256_fmadd_ps(_mm256_castsi256_ps(rows), _mm256_castsi256_ps(one), sum))

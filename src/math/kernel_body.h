@@ -192,22 +192,41 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 #define TILE compare16
 #define SUM words
 #define START(x) broadcast_int(x)
-#define DOT(sum, rows, one) DOT16(sum, rows, one)
+#define HIGH ROWS
+#define BROAD WIDE
+#define AT_ONCE 1
+#define DOT(sum, rows, c, one) DOT16(sum, rows[0][c], one[0])
 #define TO_FLOAT(sum) to_floats(sum)
 #include "math/kernel_tile.h"
 
 #define TILE compare32
 #define SUM floats
 #define START(x) ((void)(x), broadcast_float(0)) /* integers only begin elsewhere */
-#define DOT(sum, rows, one) DOT32(sum, rows, one)
+#define HIGH ROWS
+#define BROAD WIDE
+#define AT_ONCE 1
+#define DOT(sum, rows, c, one) DOT32(sum, rows[0][c], one[0])
 #define TO_FLOAT(sum) (sum)
+#include "math/kernel_tile.h"
+
+#define TILE compare7
+#define SUM words
+#define START(x) broadcast_int(x)
+#define HIGH ROWS7
+#define BROAD WIDE7
+#define AT_ONCE 2
+#define DOT(sum, rows, c, one) DOT7(sum, rows[0][c], one[0], rows[1][c], one[1])
+#define TO_FLOAT(sum) to_floats(sum)
 #include "math/kernel_tile.h"
 
 #ifdef DOT8
 #define TILE compare8
 #define SUM words
 #define START(x) broadcast_int(x)
-#define DOT(sum, rows, one) DOT8(sum, rows, one)
+#define HIGH ROWS
+#define BROAD WIDE
+#define AT_ONCE 1
+#define DOT(sum, rows, c, one) DOT8(sum, rows[0][c], one[0])
 #define TO_FLOAT(sum) to_floats(sum)
 #include "math/kernel_tile.h"
 #else
@@ -231,6 +250,7 @@ const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {KERNEL_NAME(KERNEL),
                                                    round16,
                                                    add,
                                                    filter,
+                                                   compare7,
                                                    compare8,
                                                    compare16,
                                                    compare32};

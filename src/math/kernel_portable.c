@@ -8,7 +8,7 @@ typedef float halves __attribute__((vector_size(8)));
 typedef double widened __attribute__((vector_size(16)));
 typedef int32_t words __attribute__((vector_size(16)));
 typedef uint32_t unsigneds __attribute__((vector_size(16)));
-enum { LANES = 4, WIDE = 2, ROWS = 4 };
+enum { LANES = 4, WIDE = 2, ROWS = 4, WIDE7 = 2, ROWS7 = 2 };
 #define UNROLL _Pragma("GCC unroll 4")
 
 static inline floats
@@ -115,6 +115,7 @@ STORE(store_shorts, int16_t)
 #define to_floats(x) __builtin_convertvector(x, floats)
 #define less_product(c, a, b) ((c) - (a) * (b))
 #define DOT8(sum, rows, one) (sum = dot8(sum, rows, one))
+#define DOT7(sum, rows, one, more_rows, more) (sum = dot8(dot8(sum, rows, one), more_rows, more))
 #define DOT16(sum, rows, one)                                                                      \
     (sum = add_products(add_products(sum, low_half(rows), low_half(one)), high_half(rows),         \
                         high_half(one)))

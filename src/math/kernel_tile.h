@@ -1,55 +1,62 @@
 /*
  * The register-blocked comparison of kernel.h, compiled once for each element type of a set.
- * Before: TILE (its name), SUM (a vector of sums), START(x), DOT(sum, rows, one), TO_FLOAT(sum); of
- * the set: LANES, floats, words, ROWS x WIDE vectors of sums in registers, UNROLL, load_words,
+ * Before: TILE (its name), SUM (a vector of sums), START(x), TO_FLOAT(sum), HIGH x BROAD vectors of
+ * sums in registers, AT_ONCE words that DOT(sum, rows, c, one) takes, rows[AT_ONCE][BROAD] and
+ * one[AT_ONCE]; of the set: LANES, floats, words, UNROLL, load_words,
  * load_floats, spread_word, spread_int, spread_float, less_product(c, a, b) = c - a b,
  * survive(v, limit) = the lanes where v > limit is not true.
  */
 static void
 TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
 {
-    enum { COLUMNS = LANES * WIDE };
+    enum { COLUMNS = LANES * BROAD };
     size_t steps = panels->steps;
     size_t survivors[MPIVF_GROUP];
     memcpy(survivors, group->survivors, sizeof survivors);
     for (size_t at = 0; at < panels->panels * MPIVF_PANEL; at += COLUMNS) {
         const char *start = (const char *)panels->word +
                             (at / MPIVF_PANEL * MPIVF_PANEL * steps + at % MPIVF_PANEL) * 4;
-        for (size_t first = 0; first < group->n; first += ROWS) {
+        for (size_t first = 0; first < group->n; first += HIGH) {
             const char *word = start;
             /* sums begin where the offset of unsigned words puts them */
-            const char *query[ROWS];
-            SUM sum[ROWS][WIDE];
-            UNROLL for (int r = 0; r < ROWS; r++)
+            const char *query[HIGH];
+            SUM sum[HIGH][BROAD];
+            UNROLL for (int r = 0; r < HIGH; r++)
             {
                 query[r] = group->word[first + r];
-                UNROLL for (int c = 0; c < WIDE; c++) sum[r][c] = START(group->start[first + r]);
+                UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] = START(group->start[first + r]);
             }
-            /* products: WIDE vectors of rows against ROWS queries, a word of each at a time */
-            for (size_t s = 0; s < steps; s++, word += 4 * MPIVF_PANEL) {
-                words rows[WIDE];
-                UNROLL for (int c = 0; c < WIDE; c++) rows[c] = load_words(word + 4 * LANES * c);
-                UNROLL for (int r = 0; r < ROWS; r++)
+            /* products: BROAD vectors of rows against HIGH queries, AT_ONCE words of each */
+            for (size_t s = 0; s < steps; s += AT_ONCE, word += 4 * MPIVF_PANEL * AT_ONCE) {
+                words rows[AT_ONCE][BROAD];
+                UNROLL for (int t = 0; t < AT_ONCE; t++)
                 {
-                    words one = broadcast_word(query[r] + 4 * s);
-                    UNROLL for (int c = 0; c < WIDE; c++) DOT(sum[r][c], rows[c], one);
+                    UNROLL for (int c = 0; c < BROAD; c++) rows[t][c] =
+                        load_words(word + 4 * (MPIVF_PANEL * t + LANES * c));
+                }
+                UNROLL for (int r = 0; r < HIGH; r++)
+                {
+                    words one[AT_ONCE];
+                    UNROLL for (int t = 0; t < AT_ONCE; t++) one[t] =
+                        broadcast_word(query[r] + 4 * (s + (size_t)t));
+                    UNROLL for (int c = 0; c < BROAD; c++) DOT(sum[r][c], rows, c, one);
                 }
             }
             /* what is lacking to a bound depends on the row, and on the query */
-            floats term[WIDE], scale[WIDE], norm[WIDE], residual[WIDE];
-            UNROLL for (int c = 0; c < WIDE; c++)
+            floats term[BROAD], scale[BROAD], norm[BROAD], residual[BROAD];
+            UNROLL for (int c = 0; c < BROAD; c++)
             {
                 term[c] = load_floats(panels->term + at + LANES * c);
                 scale[c] = load_floats(panels->scale + at + LANES * c);
                 norm[c] = load_floats(panels->norm + at + LANES * c);
                 residual[c] = load_floats(panels->residual + at + LANES * c);
             }
-            UNROLL for (int r = 0; r < ROWS; r++)
+            UNROLL for (int r = 0; r < HIGH; r++)
             {
                 size_t q = first + r;
-                floats value[WIDE];
+                floats value[BROAD];
                 uint64_t some = 0;
-                UNROLL for (int c = 0; c < WIDE; c++)
+                UNROLL for (int c = 0; c < BROAD; c++)
                 {
                     floats product = scale[c] * TO_FLOAT(sum[r][c]);
                     floats v = less_product(term[c], broadcast_float(group->scale[q]), product);
@@ -81,3 +88,6 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
 #undef START
 #undef DOT
 #undef TO_FLOAT
+#undef HIGH
+#undef BROAD
+#undef AT_ONCE

@@ -285,7 +285,7 @@ rounding_is_its_definition(void **state)
 
 enum { PANELS = 3, STEPS = 300, BEFORE = 2, COLUMNS = PANELS * MPIVF_PANEL };
 
-enum element { BYTES, SHORTS, FLOATS, ELEMENTS };
+enum element { SEVENS, BYTES, SHORTS, FLOATS, ELEMENTS }; /* of 7 bits, of 8... */
 
 /* Rows and queries to compare, and room for what is kept. */
 struct work {
@@ -306,7 +306,8 @@ struct expected {
 static mpivf_compare
 compare_of(const struct mpivf_kernel *kernel, enum element element)
 {
-    return element == BYTES    ? kernel->compare8
+    return element == SEVENS   ? kernel->compare7
+           : element == BYTES  ? kernel->compare8
            : element == SHORTS ? kernel->compare16
                                : kernel->compare32;
 }
@@ -314,9 +315,12 @@ compare_of(const struct mpivf_kernel *kernel, enum element element)
 static uint32_t
 word_at(enum element element, uint64_t stream, uint64_t i)
 {
-    uint64_t word = draw(stream, i);
+    static const uint32_t ends[FLOATS][2] = {
+        {0x7f7f7f7fu, 0x01010101u}, {0x80008000u, 0x80008000u}, {0x80008000u, 0x80008000u}};
+    if (element != FLOATS && draw(stream + 1, i / 8) % 5 == 0)
+        return ends[element][draw(stream + 2, i / 8) % 2];
     if (element != FLOATS)
-        return draw(stream + 1, i / 8) % 5 ? (uint32_t)word : 0x80008000u; /* the ends, too */
+        return (uint32_t)draw(stream, i);
     float x = (float)mpivf_random_normal(stream, MPIVF_FOR_NOISE, i);
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -331,6 +335,19 @@ float_of(uint32_t word)
     return x;
 }
 
+/* The same of a query: bytes of 7 bits are from -63 to 63 there, of a row from 0 to 127. */
+static uint32_t
+query_word_at(enum element element, uint64_t stream, uint64_t i)
+{
+    uint32_t word = word_at(element, stream, i);
+    for (int j = 0; j < 32 && element == SEVENS; j += 8) {
+        uint32_t byte = word >> j & 127;
+        byte = (byte == 0 ? 127 : byte) - 64;
+        word = (word & ~(255u << j)) | (byte & 255) << j;
+    }
+    return word;
+}
+
 /* Plain = values are the negative sums themselves. */
 static void
 fill_work(struct work *w, enum element element, size_t panels, size_t steps, size_t n,
@@ -340,7 +357,8 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
     w->panels =
         (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->residual, panels, steps};
     for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
-        w->row[i] = word_at(element, 10 * round, i);
+        w->row[i] =
+            word_at(element, 10 * round, i) & (element == SEVENS ? 0x7f7f7f7fu : UINT32_MAX);
     fill_normal(w->term, COLUMNS, 10 * round + 2, 3, 1);
     fill_normal(w->scale, COLUMNS, 10 * round + 3, 0.1, 1);
     fill_normal(w->norm, COLUMNS, 10 * round + 4, 0.1, 1);
@@ -351,10 +369,10 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
     }
     struct mpivf_group *group = &w->group;
     *group = (struct mpivf_group){.n = n};
-    double size = element == BYTES ? 1e-4 : element == SHORTS ? 1e-9 : 1;
+    double size = element <= BYTES ? 1e-4 : element == SHORTS ? 1e-9 : 1;
     for (size_t q = 0; q < MPIVF_GROUP; q++) {
         for (size_t s = 0; s < steps; s++)
-            w->query[q][s] = word_at(element, 10 * round + 6 + q, s);
+            w->query[q][s] = query_word_at(element, 10 * round + 6 + q, s);
         group->word[q] = w->query[q < n ? q : n - 1];
         group->start[q] = element == FLOATS ? 0 : (int32_t)(draw(round, q) >> 45) - (1 << 18);
         group->scale[q] = (float)(plain ? 1 : size * (1 + (double)q / 3));
@@ -384,7 +402,7 @@ sum_of(const struct work *w, size_t q, size_t column)
     for (size_t s = 0; s < w->panels.steps; s++) {
         size_t place = column / MPIVF_PANEL * w->panels.steps + s;
         uint32_t row = w->row[place * MPIVF_PANEL + column % MPIVF_PANEL], query = w->query[q][s];
-        for (int i = 0; i < 4 && w->element == BYTES; i++)
+        for (int i = 0; i < 4 && w->element <= BYTES; i++)
             sum += (int64_t)(uint8_t)(row >> 8 * i) * (int8_t)(query >> 8 * i);
         for (int i = 0; i < 2 && w->element == SHORTS; i++)
             sum += (int64_t)(int16_t)(row >> 16 * i) * (int16_t)(query >> 16 * i);
@@ -456,10 +474,11 @@ check_compare(struct work *w, uint64_t round)
 }
 
 static size_t
-steps_at(uint64_t round)
+steps_at(enum element element, uint64_t round)
 {
     static const size_t many[] = {25, 48, 100, 257, STEPS};
-    return round % 15 < 10 ? 1 + round % 15 : many[round % 5];
+    size_t steps = round % 15 < 10 ? 1 + round % 15 : many[round % 5];
+    return element == SEVENS ? (steps + 1) / 2 * 2 : steps;
 }
 
 static void
@@ -468,8 +487,9 @@ sums_of_integers_are_exact(void **state)
     (void)state;
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 240; round++) {
-        enum element element = round / 15 % 2 ? BYTES : SHORTS;
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, true);
+        enum element element = (enum element)(round / 15 % FLOATS);
+        fill_work(w, element, 1 + round % PANELS, steps_at(element, round), 1 + round % 8, round,
+                  true);
         for (int s = 0; s < MPIVF_KERNELS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel == NULL || compare_of(kernel, element) == NULL)
@@ -507,7 +527,8 @@ comparing_is_its_definition(void **state)
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 450; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round / 3 % 8, round, false);
+        fill_work(w, element, 1 + round % PANELS, steps_at(element, round), 1 + round / 3 % 8,
+                  round, false);
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = (q + round) % 3 ? middle(w, q < w->group.n ? q : 0, round)
                                                 : limits[(round / 3 + q) % 6];
@@ -525,7 +546,8 @@ comparing_odd_values(void **state)
     struct work *w = room(1, sizeof *w);
     for (uint64_t round = 0; round < 270; round++) {
         enum element element = (enum element)(round / 15 % ELEMENTS);
-        fill_work(w, element, 1 + round % PANELS, steps_at(round), 1 + round % 8, round, false);
+        fill_work(w, element, 1 + round % PANELS, steps_at(element, round), 1 + round % 8, round,
+                  false);
         float *part[] = {w->term, w->scale, w->norm, w->residual, w->term, w->term};
         for (size_t j = 0; j < COLUMNS; j++) {
             uint64_t which = draw(round + 1, j) % 24;
@@ -557,7 +579,7 @@ a_set_is_chosen(void **state)
         if (kernel == NULL)
             continue;
         assert_string_equal(kernel->name, names[s]);
-        assert_true(kernel->compare16 && kernel->compare32);
+        assert_true(kernel->compare7 && kernel->compare16 && kernel->compare32);
         known |= mpivf_kernel() == kernel;
     }
     assert_true(known);

@@ -221,8 +221,11 @@ few_are_computed(void **state)
     distances(query, row, DIM, all);
     for (int f = 0; f < MPIVF_FILTERS; f++) {
         struct problem p = {mpivf_filter(f), NOTHING, DIM, row, query, all, "apart"};
-        if (mpivf_filter_runs(p.filter, DIM) && check(&p, false) > QUERIES / 2)
-            fail_msg("%s: rows that stand apart are computed", p.filter->name);
+        uint64_t max = f == MPIVF_FILTER_INT7 ? QUERIES : QUERIES / 2;
+        uint64_t computed = mpivf_filter_runs(p.filter, DIM) ? check(&p, false) : 0;
+        if (computed > max)
+            fail_msg("%s: %llu rows that stand apart are computed", p.filter->name,
+                     (unsigned long long)computed);
     }
     free(row);
     free(query);

@@ -182,6 +182,7 @@ bounds_are_narrow(void **state)
 {
     (void)state;
     static const double max[MPIVF_FILTERS] = {[MPIVF_FILTER_INT8] = 0.05,
+                                              [MPIVF_FILTER_INT7] = 0.1,
                                               [MPIVF_FILTER_INT16] = 5e-4,
                                               [MPIVF_FILTER_FLOAT32] = 2e-5,
                                               [MPIVF_FILTER_SGEMM] = 2e-5};
