@@ -7,23 +7,36 @@
 #include <string.h>
 #include <time.h>
 
-/*
- * Costs measured with tests/bench, in multiply-adds of int8: of a canonical distance for each value
- * and beside them, and of a row that is held.
- */
-static const double CANONICAL = 60, CANONICAL_CALL = 4000, HELD = 10000;
+/* Seconds that it takes to hold a row: little, and of no use to be measured. */
+static const double HELD = 20e-9;
+
+static const float NOTHING = -3e38f; /* a limit that no row is below */
+
+enum { TIMES = 4 }; /* the best of so many: others may have the processor for a while */
 
 enum { PEAK_ROWS = 4 * MPIVF_PANEL, PEAK_DIM = 4096 };
+
+static double
+seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+enum { PRODUCTS = 1024, CACHED = 256 << 10 }; /* rows that sgemm is timed with, others' bytes */
 
 /* The sample at work. */
 struct sample {
     struct mpivf_context *ctx;
     const struct mpivf_choose *of;
     size_t queries, rows, k;
+    double canonical;              /* seconds of a canonical distance */
     struct mpivf_candidate *limit; /* owned, [queries]: the k-th distance */
     struct mpivf_candidate *all;   /* owned, [rows] */
     uint32_t *survivor;            /* owned, [rows], whole panels */
     float *value;                  /* owned, the same */
+    float *product;                /* owned, [queries, PRODUCTS], of sgemm */
 };
 
 static void
@@ -34,6 +47,7 @@ lay_out(struct sample *s, struct mpivf_pool *pool)
     s->all = mpivf_pool_take(pool, s->rows, sizeof *s->all);
     s->survivor = mpivf_pool_take(pool, padded, sizeof *s->survivor);
     s->value = mpivf_pool_take(pool, padded, sizeof *s->value);
+    s->product = mpivf_pool_take(pool, s->queries * PRODUCTS, sizeof *s->product);
 }
 
 /* Both sides of a comparison, in the words of one filter. */
@@ -65,6 +79,28 @@ sides_bytes(size_t dim, size_t queries, size_t rows, int threads)
     return max;
 }
 
+/* Time canonical distances to rows that lie apart, as those do that a filter leaves. */
+static void
+time_canonical(struct sample *s)
+{
+    enum { EACH = 64 };
+    const struct mpivf_choose *of = s->of;
+    struct mpivf_raw query = of->query;
+    double square = mpivf_raw_square(query, of->dim), sum = 0;
+    size_t step = of->present / (TIMES * EACH) + 1;
+    s->canonical = INFINITY;
+    for (size_t t = 0; t < TIMES; t++) {
+        double start = seconds();
+        for (size_t i = 0; i < EACH; i++)
+            sum += mpivf_raw_distance(
+                of->metric, query, square,
+                mpivf_raw_at(of->row, (t * EACH + i) * step % of->present * of->dim), of->dim);
+        double one = (seconds() - start) / EACH;
+        s->canonical = one < s->canonical ? one : s->canonical;
+    }
+    s->all[0].distance = sum; /* so that nothing is left out */
+}
+
 /* The exact k-th distances; k shrinks with the sample, so that the tail looks like the whole's. */
 static void
 find_limits(struct sample *s)
@@ -87,49 +123,107 @@ find_limits(struct sample *s)
     }
 }
 
-/* How many pairs a filter leaves for each neighbour wanted. Its bounds decide, not its loops. */
+/* What a filter costs and leaves. */
+struct cost {
+    double pack, pair; /* seconds of one thread for a row, and for a row and a query */
+    double survivors;  /* for each neighbour wanted */
+};
+
+/* How many pairs a filter leaves for each neighbour wanted, at the true limit of each query. */
+static double
+count_survivors(struct sample *s, const struct sides *sides)
+{
+    struct mpivf_panels panels =
+        mpivf_prepare_panels(&sides->rows, 0, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
+    size_t left = 0;
+    for (size_t q = 0; q < s->queries; q++) {
+        struct mpivf_group group = {.n = 1};
+        for (size_t i = 0; i < MPIVF_GROUP; i++)
+            mpivf_prepare_group(&sides->queries, q, s->limit[q].distance, &group, i);
+        group.survivor[0] = s->survivor;
+        group.value[0] = s->value;
+        mpivf_filter_compare(sides->rows.filter)(&panels, &group);
+        left += group.survivors[0];
+    }
+    return (double)left / (double)(s->queries * s->k);
+}
+
+/* Products of sgemm, and their bounds: nothing is below the limit. */
+static void
+compare_products(struct sample *s, const struct sides *sides, size_t rows)
+{
+    const struct mpivf_packed_rows *packed = &sides->rows;
+    mpivf_blas_products((float *)(void *)sides->queries.word, s->queries,
+                        (float *)(void *)packed->word, rows, s->of->dim, s->product, PRODUCTS);
+    for (size_t q = 0; q < s->queries; q++)
+        (void)mpivf_kernel()->filter(s->product + q * PRODUCTS, packed->term, packed->norm, rows, 2,
+                                     0, NOTHING, s->survivor);
+}
+
+/* Time the loops of a filter, or sgemm, on rows that stay in the second-level cache. */
+static double
+time_pair(struct sample *s, const struct sides *sides)
+{
+    mpivf_compare compare = mpivf_filter_compare(sides->rows.filter);
+    size_t fit = CACHED / (sides->rows.steps * 4) / MPIVF_PANEL * MPIVF_PANEL;
+    size_t rows = compare ? (fit > MPIVF_PANEL ? fit : MPIVF_PANEL) : PRODUCTS;
+    rows = rows < s->rows ? rows : s->rows;
+    size_t queries = compare ? MPIVF_GROUP : s->queries;
+    struct mpivf_panels panels =
+        mpivf_prepare_panels(&sides->rows, 0, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
+    struct mpivf_group group = {.n = MPIVF_GROUP};
+    double best = INFINITY;
+    for (size_t i = 0; i < MPIVF_GROUP; i++) {
+        mpivf_prepare_group(&sides->queries, i % s->queries, (double)NOTHING, &group, i);
+        group.survivor[i] = s->survivor; /* of what has no bounds */
+        group.value[i] = s->value;
+    }
+    for (int t = 0; t < TIMES; t++) {
+        double start = seconds();
+        memset(group.survivors, 0, sizeof group.survivors);
+        if (compare)
+            compare(&panels, &group);
+        else
+            compare_products(s, sides, rows);
+        double all = seconds() - start;
+        best = all < best ? all : best;
+    }
+    return best / (double)(rows * queries);
+}
+
+/* Pack the sample in the words of a filter, and look. Its bounds decide what is left. */
 static mpivf_status
-count_survivors(struct sample *s, const struct mpivf_filter *filter, double *survivors)
+try_filter(struct sample *s, const struct mpivf_filter *filter, bool count, struct cost *cost)
 {
     const struct mpivf_choose *of = s->of;
     struct sides sides;
     struct mpivf_pool pool = mpivf_pool_taking(s->ctx, "a sample of rows");
-    filter = filter->alike;
-    lay_out_sides(&sides, &pool, of->metric, filter, of->dim, s->queries, s->rows, s->ctx->threads);
-    size_t left = 0;
+    lay_out_sides(&sides, &pool, of->metric, filter, of->dim, s->queries, s->rows, 1);
     if (!pool.failed) {
         mpivf_packed_queries_fill_raw(&sides.queries, of->query, s->queries, of->centre);
+        double start = seconds();
         mpivf_packed_rows_fill_raw(&sides.rows, of->row, s->rows, of->centre, NULL, 0);
-        struct mpivf_panels panels =
-            mpivf_prepare_panels(&sides.rows, 0, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
-        /* at the true limit of each query */
-        for (size_t q = 0; q < s->queries; q++) {
-            struct mpivf_group group = {.n = 1};
-            for (size_t i = 0; i < MPIVF_GROUP; i++)
-                mpivf_prepare_group(&sides.queries, q, s->limit[q].distance, &group, i);
-            group.survivor[0] = s->survivor;
-            group.value[0] = s->value;
-            mpivf_filter_compare(filter)(&panels, &group);
-            left += group.survivors[0];
-        }
+        cost->pack = (seconds() - start) / (double)s->rows;
+        cost->pair = time_pair(s, &sides);
+        if (count)
+            cost->survivors = count_survivors(s, &sides);
     }
     mpivf_status status = mpivf_pool_status(&pool);
     mpivf_pool_clear(&pool);
-    *survivors = (double)left / (double)(s->queries * s->k);
     return status;
 }
 
-/* Multiply-adds of int8, over the dimension, that a query costs. */
+/* Seconds of one thread that a query costs. */
 static double
-cost_of(const struct mpivf_choose *of, const struct mpivf_filter *filter, double survivors)
+cost_of(const struct sample *s, const struct cost *cost)
 {
-    double rows = (double)of->total_rows, left = (double)of->k * survivors;
+    const struct mpivf_choose *of = s->of;
+    double rows = (double)of->total_rows, left = (double)of->k * cost->survivors;
     double slabs = of->slab < of->total_rows ? rows / (double)of->slab : 1;
     double held = left < rows ? left * (1 + log(rows / left)) : rows;
     double computed = left * (1 + log(slabs)) < held ? left * (1 + log(slabs)) : held;
-    return rows * (mpivf_filter_cost(filter) + filter->pack / (double)of->total_queries) +
-           computed * (CANONICAL + CANONICAL_CALL / (double)of->dim) +
-           held * HELD / (double)of->dim;
+    return rows * (cost->pair + cost->pack / (double)of->total_queries) + held * HELD +
+           computed * s->canonical;
 }
 
 static mpivf_status
@@ -139,16 +233,22 @@ choose_from(struct sample *s, struct mpivf_choice *choice)
     double best = INFINITY;
     mpivf_status status = MPIVF_OK;
     find_limits(s);
+    time_canonical(s);
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
-        double survivors;
+        struct cost cost = {0}, alike = {0};
         if (!mpivf_filter_runs(filter, s->of->dim) || (forced && filter != forced))
             continue;
-        status = count_survivors(s, filter, &survivors);
-        double cost = cost_of(s->of, filter, survivors);
-        if (status == MPIVF_OK && cost < best) {
-            best = cost;
-            *choice = (struct mpivf_choice){filter, survivors};
+        /* what has no loops leaves as much as another */
+        status = try_filter(s, filter, filter->alike == filter, &cost);
+        if (status == MPIVF_OK && filter->alike != filter) {
+            status = try_filter(s, filter->alike, true, &alike);
+            cost.survivors = alike.survivors;
+        }
+        double all = cost_of(s, &cost);
+        if (status == MPIVF_OK && all < best) {
+            best = all;
+            *choice = (struct mpivf_choice){filter, cost.survivors};
         }
     }
     return status;
@@ -203,21 +303,13 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
     return status;
 }
 
-static double
-seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Best operations a second of several short runs: others may have the processor for a while. */
 static double
 measure(const struct mpivf_packed_queries *queries, const struct mpivf_packed_rows *packed,
         float *product)
 {
     static const double LONG_ENOUGH = 0.01;
-    enum { TIMES = 8 };
+    enum { RUNS = 8 };
     struct mpivf_panels panels = mpivf_prepare_panels(packed, 0, packed->rows / MPIVF_PANEL);
     struct mpivf_group group = {.n = MPIVF_GROUP};
     mpivf_compare compare = mpivf_filter_compare(packed->filter);
@@ -225,7 +317,7 @@ measure(const struct mpivf_packed_queries *queries, const struct mpivf_packed_ro
     for (size_t i = 0; i < MPIVF_GROUP; i++)
         mpivf_prepare_group(queries, i, -1, &group, i); /* nothing is that near */
     while (now - start < LONG_ENOUGH) {
-        for (int i = 0; i < TIMES; i++) {
+        for (int i = 0; i < RUNS; i++) {
             if (compare)
                 compare(&panels, &group);
             else
@@ -235,7 +327,7 @@ measure(const struct mpivf_packed_queries *queries, const struct mpivf_packed_ro
         }
         now = seconds();
         double rate =
-            TIMES * 2.0 * MPIVF_GROUP * (double)(packed->rows * packed->dim) / (now - last);
+            RUNS * 2.0 * MPIVF_GROUP * (double)(packed->rows * packed->dim) / (now - last);
         best = rate > best ? rate : best;
         last = now;
     }

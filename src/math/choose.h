@@ -2,8 +2,9 @@
  * choose: which filter is fastest for these vectors.
  *
  * A filter with a wider bound is faster and leaves more pairs to be computed. How many it leaves
- * is counted on a sample; the rest is arithmetic on measured costs, so the same sample always
- * gives the same choice. Whatever is chosen, results are the same.
+ * is counted on a sample, and what each step costs here is timed on it, in some milliseconds; so
+ * where two are as good, the choice may differ from run to run. Whatever is chosen, results are the
+ * same.
  */
 #ifndef MPIVF_MATH_CHOOSE_H
 #define MPIVF_MATH_CHOOSE_H
@@ -25,6 +26,7 @@ struct mpivf_choose {
     uint64_t slab;                       /* rows that are scanned together */
     struct mpivf_raw query, row, centre; /* not owned */
     size_t queries, rows;                /* of the sample; MPIVF_CHOOSE_* are taken at most */
+    size_t present;                      /* rows from `row` on, those of the sample first */
 };
 
 /* Bytes that choosing by so many rows takes for a while, and finding a rate. Local. */

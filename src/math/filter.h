@@ -38,10 +38,10 @@ struct mpivf_filter {
     mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */
 
     /*
-     * Measured with tests/bench: operations of int8 that one of it costs, by what the processor has
-     * (dot products of bytes, vectors, neither), and that packing a value costs.
+     * Where there is no sample to time it on: operations of int8 that one of it costs, by what the
+     * processor has (dot products of bytes, vectors, neither), from tests/bench.
      */
-    double cost_dots, cost_vectors, cost_plain, pack;
+    double cost_dots, cost_vectors, cost_plain;
 };
 
 /* Fastest first, where the processor has dot products of bytes. */

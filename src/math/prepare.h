@@ -9,11 +9,12 @@
  * component is off by a relative u, so q - y differs from q' - y' by a vector no longer than
  * u s, s = |q'| + |y'|. Let g be what the filter computes for <q', y'>.
  *
- *   int8, int16: q' = a Q + e, y' = b Y + f with Q, Y integer vectors and a, b floats of each row;
- *     g = a b <Q, Y>, the integer sum exact. <q', y'> - g = <e, y'> + <a Q, f>, so by Cauchy and
- *     Schwarz |<q', y'> - g| <= |e| |y'| + |a Q| |f|, with |a Q| <= |q'| + |e|. Residuals are
- *     computed with the row and rounded up. int8 scales a row's largest value to 127; int16 scales
- *     |Q| below 46340, so that a sum fits 32 bits whatever the dimension (it may wrap on the way).
+ *   int7, int8, int16: q' = a Q + e, y' = b Y + f with Q, Y integer vectors and a, b floats of each
+ *     row; g = a b <Q, Y>, the integer sum exact. <q', y'> - g = <e, y'> + <a Q, f>, so by Cauchy
+ *     and Schwarz |<q', y'> - g| <= |e| |y'| + |a Q| |f|, with |a Q| <= |q'| + |e|. Residuals are
+ *     computed with the row and rounded up. int7 and int8 scale a row's largest value to 63 and
+ *     127; int16 scales |Q| below 46340, so that a sum fits 32 bits whatever the dimension (it may
+ *     wrap on the way).
  *   float32, sgemm: in any order, fused or not, |g - <q', y'>| <= gamma_d |q'| |y'| with gamma_d =
  *     d u / (1 - d u) (Higham 2002, 3.1), because sum |q'_i y'_i| <= |q'| |y'|; e = f = 0.
  *

@@ -134,7 +134,8 @@ choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
                                   .row = mpivf_accumulator_raw(shape, row, 0),
                                   .centre = mpivf_accumulator_raw(shape, accumulator->centre, 0),
                                   .queries = accumulator->n,
-                                  .rows = rows < some ? rows : some};
+                                  .rows = rows < some ? rows : some,
+                                  .present = rows};
     mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->choice);
     THEN(status,
          mpivf_packed_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,

@@ -23,7 +23,7 @@ mpivf_truth_options_init(struct mpivf_truth_options *options)
 
 enum {
     MIN_SLAB = 32 << 20,  /* that, when the budget has it, */
-    MAX_SLAB = 256 << 20, /* to that: more saves less than its first use costs */
+    MAX_SLAB = 512 << 20, /* to that: more saves less than its first use costs */
     RANGES = 1024,
     DEAL_SEED = 1,
     MIN_ROWS = 16 /* queries and rows at a time that are worth a pass */

@@ -14,7 +14,7 @@ SOAK = os.environ.get("MPIVF_SOAK") == "1"
 MIB = 1024
 SHAPES = [(1000, 24, 100), (24, 70000, 4)]  # rows, columns, queries
 WAYS = [("cosine", 2, 0)]  # metric, threads, ranks (0: without mpirun)
-FILTERS = ["int8", "sgemm"]
+FILTERS = ["int8", "int7", "sgemm"]
 if SOAK:
     SHAPES += [(500, 1, 2000), (3000, 3, 5000), (1500, 700, 1000), (300, 5000, 300), (60, 30000, 20),
                (40, 100000, 40), (6, 1 << 20, 2)]

@@ -49,7 +49,7 @@ def settings(kernel, name):
 
 
 @pytest.mark.parametrize("ranks, threads, kernel, name", [
-    (3, 2, "portable", "int8"), (5, 1, "avx2", "int16"), (2, 3, "avx512", "float32"), (2, 2, None, "sgemm")])
+    (3, 2, "portable", "int8"), (5, 1, "avx2", "int7"), (2, 3, "avx512", "float32"), (2, 2, None, "sgemm")])
 def test_the_model_is_the_same(tmp_path, place, ranks, threads, kernel, name):
     run("train", place / "in.h5", tmp_path / "model", *TRAIN, "--threads", threads, ranks=ranks,
         env=settings(kernel, name))
@@ -59,7 +59,7 @@ def test_the_model_is_the_same(tmp_path, place, ranks, threads, kernel, name):
 
 
 @pytest.mark.parametrize("ranks, kernel, name", [
-    (1, None, "sgemm"), (1, "vnni", "int8"), (2, "avx2", "float32"), (3, "portable", "int16")])
+    (1, None, "sgemm"), (1, "vnni", "int8"), (2, "avx2", "float32"), (3, "portable", "int16"), (2, "avx512", "int7")])
 def test_the_model_is_the_same_when_the_sample_streams(tmp_path, place, ranks, kernel, name):
     words = little_memory(place / "in.h5", STREAMS, *TRAIN, ranks=ranks)
     run("train", place / "in.h5", tmp_path / "model", *TRAIN, *words, ranks=ranks,

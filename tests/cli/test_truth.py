@@ -144,7 +144,7 @@ def test_huge_and_tiny_values(tmp_path, metric):
     rows[1::3] *= numpy.float32(1e-30)
     queries = rows[:60:7]
     source = save(tmp_path / "in.h5", train=rows, test=queries)
-    for name in ("int8", "int16", "float32", "sgemm"):
+    for name in ("int8", "int7", "int16", "float32", "sgemm"):
         run("truth", source, source, tmp_path / name, "-k", 300, "--metric", metric, ranks=0,
             env={"MPIVF_FILTER": name})
         assert_exact(tmp_path / name, rows, queries, metric, 300)

@@ -9,7 +9,7 @@ from exact import assert_exact, read
 from program import fails, neighbours, run, same, same_answers, save, tight_memory
 
 METRICS = ["l2", "ip", "cosine"]
-FILTERS = ["int8", "int16", "float32", "sgemm"]
+FILTERS = ["int8", "int7", "int16", "float32", "sgemm"]
 K = 12
 SOAK = os.environ.get("MPIVF_SOAK") == "1"
 

@@ -10,7 +10,7 @@ import test_truth
 from program import has_filter, has_kernel, run, same, same_answers, save, tight_memory
 
 KERNELS = ["portable", "avx2", "avx512", "vnni"]
-FILTERS = ["int8", "int16", "float32", "sgemm"]
+FILTERS = ["int8", "int7", "int16", "float32", "sgemm"]
 
 
 def mixed():
