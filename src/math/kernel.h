@@ -12,6 +12,7 @@
 #ifndef MPIVF_MATH_KERNEL_H
 #define MPIVF_MATH_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct mpivf_panels {
     const void *word;                            /* [panels, steps, MPIVF_PANEL] words */
     const float *term, *scale, *norm, *residual; /* [panels * MPIVF_PANEL] each */
     size_t panels, steps;
+    size_t stride; /* steps from one panel to the next: more than `steps` where rows go in parts */
 };
 
 /* Up to MPIVF_GROUP queries and what the comparison finds. */
@@ -33,6 +35,10 @@ struct mpivf_group {
     size_t survivors[MPIVF_GROUP];
     uint32_t *survivor[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
     float *value[MPIVF_GROUP];       /* their values */
+
+    /* Long rows go in parts: sums go on from those of the part before, and are left for the next. */
+    bool goes_on, left;
+    char *sums; /* [MPIVF_GROUP, panels * MPIVF_PANEL] words */
 };
 
 /*

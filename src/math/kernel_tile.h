@@ -10,12 +10,14 @@ static void
 TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
 {
     enum { COLUMNS = LANES * BROAD };
-    size_t steps = panels->steps;
+    typedef SUM kept __attribute__((aligned(4), may_alias));
+    size_t steps = panels->steps, columns = panels->panels * MPIVF_PANEL;
     size_t survivors[MPIVF_GROUP];
     memcpy(survivors, group->survivors, sizeof survivors);
-    for (size_t at = 0; at < panels->panels * MPIVF_PANEL; at += COLUMNS) {
-        const char *start = (const char *)panels->word +
-                            (at / MPIVF_PANEL * MPIVF_PANEL * steps + at % MPIVF_PANEL) * 4;
+    for (size_t at = 0; at < columns; at += COLUMNS) {
+        const char *start =
+            (const char *)panels->word +
+            (at / MPIVF_PANEL * MPIVF_PANEL * panels->stride + at % MPIVF_PANEL) * 4;
         for (size_t first = 0; first < group->n; first += HIGH) {
             const char *word = start;
             /* sums begin where the offset of unsigned words puts them */
@@ -25,6 +27,14 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
             {
                 query[r] = group->word[first + r];
                 UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] = START(group->start[first + r]);
+            }
+            char *sums = group->sums + 4 * (first * columns + at);
+            if (group->goes_on) {
+                UNROLL for (int r = 0; r < HIGH; r++)
+                {
+                    UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] =
+                        *(kept *)(void *)(sums + 4 * (columns * (size_t)r + LANES * c));
+                }
             }
             /* products: BROAD vectors of rows against HIGH queries, AT_ONCE words of each */
             for (size_t s = 0; s < steps; s += AT_ONCE, word += 4 * MPIVF_PANEL * AT_ONCE) {
@@ -41,6 +51,15 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                         broadcast_word(query[r] + 4 * (s + (size_t)t));
                     UNROLL for (int c = 0; c < BROAD; c++) DOT(sum[r][c], rows, c, one);
                 }
+            }
+            /* the next part of the rows goes on from here */
+            if (group->left) {
+                UNROLL for (int r = 0; r < HIGH; r++)
+                {
+                    UNROLL for (int c = 0; c < BROAD; c++) *
+                        (kept *)(void *)(sums + 4 * (columns * (size_t)r + LANES * c)) = sum[r][c];
+                }
+                continue;
             }
             /* what is lacking to a bound depends on the row, and on the query */
             floats term[BROAD], scale[BROAD], norm[BROAD], residual[BROAD];

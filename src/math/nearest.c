@@ -10,10 +10,31 @@
 #include <string.h>
 
 enum {
+    WORD = 4,                /* bytes */
     BLOCK_ROWS = 1008,       /* whole panels */
     BLOCK_BYTES = 512 << 10, /* of words: half of a second-level cache */
     TILE_QUERIES = 96,       /* sgemm: with BLOCK_ROWS 378 KiB of products */
+
+    /* Rows in parts: 192 KiB of panels, 64 of queries and 48 of sums in the second-level cache. */
+    PART = 256, /* steps; 8 KiB of a group stay in the first */
+    PART_PANELS = 4,
+    TOGETHER = 8, /* groups */
 };
+
+/* Have rows so many steps that they go in parts? */
+static bool
+in_parts(size_t steps)
+{
+    return steps > PART + PART / 2;
+}
+
+/* Rows of a block: whole panels. */
+static size_t
+block_rows(size_t steps)
+{
+    size_t panels = in_parts(steps) ? PART_PANELS : BLOCK_BYTES / (steps * WORD * MPIVF_PANEL);
+    return panels < BLOCK_ROWS / MPIVF_PANEL ? panels * MPIVF_PANEL : BLOCK_ROWS;
+}
 
 static void
 lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
@@ -23,6 +44,7 @@ lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
     tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
     tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
     tile->value = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
+    tile->sums = mpivf_pool_take(pool, TOGETHER * MPIVF_GROUP, PART_PANELS * MPIVF_PANEL * WORD);
 }
 
 struct mpivf_tile *
@@ -194,43 +216,91 @@ fetch_ahead(const struct scan *s, const uint32_t *subset, size_t n)
     }
 }
 
-/* A block of panels against n queries, in groups. */
-static void
-scan_block(const struct scan *s, const uint32_t *subset, size_t first, size_t n, size_t at,
-           size_t panels, mpivf_compare compare)
+static size_t
+query_at(const struct mpivf_scan_of *of, size_t i)
 {
-    const struct mpivf_packed_queries *queries = s->queries;
-    const struct mpivf_packed_rows *packed = s->packed;
-    struct mpivf_panels rows = mpivf_prepare_panels(packed, at, panels);
-    for (size_t start = 0; start < n; start += MPIVF_GROUP) {
-        if (subset && start + MPIVF_GROUP < n)
-            fetch_ahead(s, subset + start + MPIVF_GROUP,
-                        n - start < 2 * MPIVF_GROUP ? n - start - MPIVF_GROUP : MPIVF_GROUP);
-        /* a group may be short: its last query then stands in the other places */
-        struct mpivf_group group = {.n = n - start < MPIVF_GROUP ? n - start : MPIVF_GROUP};
-        size_t number[MPIVF_GROUP];
-        for (size_t i = 0; i < MPIVF_GROUP; i++) {
-            size_t place = start + (i < group.n ? i : group.n - 1);
-            size_t q = subset ? subset[place] : first + place;
-            number[i] = q;
-            mpivf_prepare_group(queries, q, limit_of(s, q, place), &group, i);
-            group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
-            group.value[i] = s->tile->value + i * BLOCK_ROWS;
+    return of->subset ? of->subset[i] : of->first + i;
+}
+
+/* The group of queries from `place` on; where it is short its last query stands in for others. */
+static struct mpivf_group
+group_at(const struct scan *s, const struct mpivf_scan_of *of, size_t place)
+{
+    struct mpivf_group group = {.n = of->n - place < MPIVF_GROUP ? of->n - place : MPIVF_GROUP};
+    for (size_t i = 0; i < MPIVF_GROUP; i++) {
+        size_t one = place + (i < group.n ? i : group.n - 1), q = query_at(of, one);
+        mpivf_prepare_group(s->queries, q, limit_of(s, q, one), &group, i);
+        group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
+        group.value[i] = s->tile->value + i * BLOCK_ROWS;
+    }
+    return group;
+}
+
+/* What is left of rows from `at` on, query by query. */
+static void
+take_group(const struct scan *s, const struct mpivf_scan_of *of, size_t place, size_t at,
+           const struct mpivf_group *group)
+{
+    for (size_t i = 0; i < group->n; i++) {
+        size_t survivors = 0; /* a query without bounds keeps padding too */
+        for (size_t j = 0; j < group->survivors[i]; j++) {
+            size_t row = group->survivor[i][j] + at;
+            group->survivor[i][survivors] = (uint32_t)row;
+            group->value[i][survivors] = group->value[i][j];
+            survivors += row < s->packed->rows;
         }
-        /* all queries of the group against all panels, then what is left one by one */
-        compare(&rows, &group);
-        for (size_t i = 0; i < group.n; i++) {
-            if (group.survivors[i] == 0)
-                continue;
-            size_t survivors = 0; /* a query without bounds keeps padding too */
-            for (size_t j = 0; j < group.survivors[i]; j++) {
-                size_t row = group.survivor[i][j] + at;
-                group.survivor[i][survivors] = (uint32_t)row;
-                group.value[i][survivors] = group.value[i][j];
-                survivors += row < packed->rows;
+        if (survivors > 0)
+            take(s, query_at(of, place + i), place + i, group->survivor[i], group->value[i],
+                 survivors);
+    }
+}
+
+/* A part of the steps of some panels against groups of queries, the first of them at `place`. */
+static void
+scan_part(const struct scan *s, const struct mpivf_scan_of *of, const struct mpivf_panels *rows,
+          struct mpivf_group *group, size_t groups, size_t place, size_t at)
+{
+    mpivf_compare compare = mpivf_filter_compare(s->packed->filter);
+    for (size_t g = 0; g < groups; g++, place += MPIVF_GROUP) {
+        size_t next = place + MPIVF_GROUP;
+        if (of->subset && next < of->n && rows->steps == rows->stride)
+            fetch_ahead(s, of->subset + next,
+                        of->n - next < MPIVF_GROUP ? of->n - next : MPIVF_GROUP);
+        compare(rows, &group[g]);
+        if (!group[g].left)
+            take_group(s, of, place, at, &group[g]);
+    }
+}
+
+/*
+ * A block of panels against all queries. Rows of many steps go in parts, so that what is compared
+ * stays near: a part of the panels and of TOGETHER groups, and their sums.
+ */
+static void
+scan_block(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_t panels)
+{
+    enum { EACH = TOGETHER * MPIVF_GROUP };
+    const size_t steps = s->packed->steps, part = in_parts(steps) ? PART : steps;
+    for (size_t place = 0; place < of->n; place += EACH) {
+        struct mpivf_panels rows = mpivf_prepare_panels(s->packed, at, panels);
+        struct mpivf_group group[TOGETHER];
+        size_t groups = 0;
+        for (; groups < TOGETHER && place + groups * MPIVF_GROUP < of->n; groups++) {
+            group[groups] = group_at(s, of, place + groups * MPIVF_GROUP);
+            group[groups].sums = s->tile->sums + groups * MPIVF_GROUP * panels * MPIVF_PANEL * WORD;
+        }
+        for (size_t done = 0; done < steps; done += part) {
+            rows.steps = steps - done < part ? steps - done : part;
+            for (size_t g = 0; g < groups; g++) {
+                group[g].goes_on = done > 0;
+                group[g].left = done + part < steps;
             }
-            if (survivors > 0)
-                take(s, number[i], start + i, group.survivor[i], group.value[i], survivors);
+            scan_part(s, of, &rows, group, groups, place, at);
+            /* on to the next part */
+            rows.word = (const char *)rows.word + part * MPIVF_PANEL * WORD;
+            for (size_t g = 0; g < groups; g++)
+                for (size_t i = 0; i < MPIVF_GROUP; i++)
+                    group[g].word[i] = (const char *)group[g].word[i] + part * WORD;
         }
     }
 }
@@ -272,12 +342,6 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     }
 }
 
-static size_t
-query_at(const struct mpivf_scan_of *of, size_t i)
-{
-    return of->subset ? of->subset[i] : of->first + i;
-}
-
 /* n of its queries from number `start` on, or those that there are. */
 static struct mpivf_scan_of
 part_of(const struct mpivf_scan_of *of, size_t start, size_t n)
@@ -295,9 +359,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     const struct mpivf_packed_rows *packed = s->packed;
     assert(s->queries->filter == packed->filter && s->queries->dim == packed->dim &&
            s->queries->metric == packed->metric);
-    size_t panels = BLOCK_BYTES / (packed->steps * 4 * MPIVF_PANEL);
-    panels = panels > BLOCK_ROWS / MPIVF_PANEL ? BLOCK_ROWS / MPIVF_PANEL : panels > 0 ? panels : 1;
-    size_t max = packed->filter->panels ? panels * MPIVF_PANEL : BLOCK_ROWS;
+    size_t max = packed->filter->panels ? block_rows(packed->steps) : BLOCK_ROWS;
     size_t rows, block = max;
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY) {
         /* everything survives while there is no limit: begin with few rows */
@@ -307,8 +369,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     for (size_t at = 0; at < packed->rows; at += rows, block = 2 * block < max ? 2 * block : max) {
         rows = packed->rows - at < block ? packed->rows - at : block;
         if (packed->filter->panels) {
-            scan_block(s, of->subset, of->first, of->n, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL,
-                       mpivf_filter_compare(packed->filter));
+            scan_block(s, of, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
             continue;
         }
         for (size_t start = 0; start < of->n; start += TILE_QUERIES)

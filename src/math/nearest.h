@@ -7,7 +7,8 @@
  * doubt. So the result is that of the float64 brute force with ties by id, and nothing about
  * filters, blocks, threads or ranks shows in it.
  *
- * Rows are taken in blocks whose words stay in the second-level cache, queries in groups of 8.
+ * Rows are taken in blocks whose words stay in the second-level cache, queries in groups of 8; rows
+ * too long for that in parts.
  */
 #ifndef MPIVF_MATH_NEAREST_H
 #define MPIVF_MATH_NEAREST_H
@@ -19,6 +20,7 @@ struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
     uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
+    char *sums;              /* owned: of rows that go in parts */
     uint64_t computed;       /* distances for the nearest row alone, added to */
 };
 

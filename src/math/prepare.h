@@ -196,7 +196,8 @@ mpivf_prepare_panels(const struct mpivf_packed_rows *packed, size_t at, size_t p
                                  .norm = packed->norm + at,
                                  .residual = packed->residual + at,
                                  .panels = panels,
-                                 .steps = packed->steps};
+                                 .steps = packed->steps,
+                                 .stride = packed->steps};
 }
 
 /* Put query q into place i of a group, for rows of at most that distance. Local. */

@@ -354,8 +354,8 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
           uint64_t round, bool plain)
 {
     w->element = element;
-    w->panels =
-        (struct mpivf_panels){w->row, w->term, w->scale, w->norm, w->residual, panels, steps};
+    w->panels = (struct mpivf_panels){w->row,      w->term, w->scale, w->norm,
+                                      w->residual, panels,  steps,    steps};
     for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
         w->row[i] =
             word_at(element, 10 * round, i) & (element == SEVENS ? 0x7f7f7f7fu : UINT32_MAX);

@@ -23,9 +23,9 @@ static inline void
 compare_words(struct pair_of *pair, mpivf_compare compare)
 {
     const struct mpivf_packed_rows *packed = &pair->packed;
-    struct mpivf_panels panels = {packed->word, packed->term,     packed->scale,
-                                  packed->norm, packed->residual, 2,
-                                  packed->steps};
+    struct mpivf_panels panels = {packed->word,  packed->term,     packed->scale,
+                                  packed->norm,  packed->residual, 2,
+                                  packed->steps, packed->steps};
     struct mpivf_group group = {.n = QUERIES};
     uint32_t survivor[QUERIES][PADDED];
     for (size_t q = 0; q < QUERIES; q++) {
