@@ -36,7 +36,7 @@ struct mpivf_group {
     uint32_t *survivor[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
     float *value[MPIVF_GROUP];       /* their values */
 
-    /* Long rows go in parts: sums go on from those of the part before, and are left for the next. */
+    /* Rows in parts: sums go on from those of the part before, and are left for the next. */
     bool goes_on, left;
     char *sums; /* [MPIVF_GROUP, panels * MPIVF_PANEL] words */
 };
