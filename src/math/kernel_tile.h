@@ -2,15 +2,16 @@
  * The register-blocked comparison of kernel.h, compiled once for each element type of a set.
  * Before: TILE (its name), SUM (a vector of sums), START(x), TO_FLOAT(sum), HIGH x BROAD vectors of
  * sums in registers, AT_ONCE words that DOT(sum, rows, c, one) takes, rows[AT_ONCE][BROAD] and
- * one[AT_ONCE]; of the set: LANES, floats, words, UNROLL, load_words,
- * load_floats, spread_word, spread_int, spread_float, less_product(c, a, b) = c - a b,
- * survive(v, limit) = the lanes where v > limit is not true.
+ * one[AT_ONCE]; of the set: LANES, floats, words, UNROLL, load_words, load_floats, broadcast_word,
+ * broadcast_int, broadcast_float, less_product(c, a, b) = c - a b, survive(v, limit) = the lanes
+ * where v > limit is not true.
  */
 static void
 TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
 {
     enum { COLUMNS = LANES * BROAD };
     typedef SUM kept __attribute__((aligned(4), may_alias));
+#define sum_at(r, c) (4 * ((first + (size_t)(r)) * columns + at + LANES * (size_t)(c)))
     size_t steps = panels->steps, columns = panels->panels * MPIVF_PANEL;
     size_t survivors[MPIVF_GROUP];
     memcpy(survivors, group->survivors, sizeof survivors);
@@ -28,12 +29,11 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                 query[r] = group->word[first + r];
                 UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] = START(group->start[first + r]);
             }
-            char *sums = group->sums + 4 * (first * columns + at);
             if (group->goes_on) {
                 UNROLL for (int r = 0; r < HIGH; r++)
                 {
                     UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] =
-                        *(kept *)(void *)(sums + 4 * (columns * (size_t)r + LANES * c));
+                        *(kept *)(void *)(group->sums + sum_at(r, c));
                 }
             }
             /* products: BROAD vectors of rows against HIGH queries, AT_ONCE words of each */
@@ -57,7 +57,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                 UNROLL for (int r = 0; r < HIGH; r++)
                 {
                     UNROLL for (int c = 0; c < BROAD; c++) *
-                        (kept *)(void *)(sums + 4 * (columns * (size_t)r + LANES * c)) = sum[r][c];
+                        (kept *)(void *)(group->sums + sum_at(r, c)) = sum[r][c];
                 }
                 continue;
             }
@@ -103,6 +103,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
     memcpy(group->survivors, survivors, sizeof survivors);
 }
 #undef TILE
+#undef sum_at
 #undef SUM
 #undef START
 #undef DOT

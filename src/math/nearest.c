@@ -287,7 +287,9 @@ scan_block(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size
         size_t groups = 0;
         for (; groups < TOGETHER && place + groups * MPIVF_GROUP < of->n; groups++) {
             group[groups] = group_at(s, of, place + groups * MPIVF_GROUP);
-            group[groups].sums = s->tile->sums + groups * MPIVF_GROUP * panels * MPIVF_PANEL * WORD;
+            if (in_parts(steps))
+                group[groups].sums =
+                    s->tile->sums + groups * MPIVF_GROUP * panels * MPIVF_PANEL * WORD;
         }
         for (size_t done = 0; done < steps; done += part) {
             rows.steps = steps - done < part ? steps - done : part;
