@@ -191,9 +191,9 @@ time_pair(struct sample *s, const struct sides *sides)
     return best / (double)(rows * queries);
 }
 
-/* Pack the sample in the words of a filter, and look. Its bounds decide what is left. */
+/* Pack the sample in the words of a filter, and look. Without loops it leaves what another does. */
 static mpivf_status
-try_filter(struct sample *s, const struct mpivf_filter *filter, bool count, struct cost *cost)
+try_filter(struct sample *s, const struct mpivf_filter *filter, struct cost *cost)
 {
     const struct mpivf_choose *of = s->of;
     struct sides sides;
@@ -205,7 +205,7 @@ try_filter(struct sample *s, const struct mpivf_filter *filter, bool count, stru
         mpivf_packed_rows_fill_raw(&sides.rows, of->row, s->rows, of->centre, NULL, 0);
         cost->pack = (seconds() - start) / (double)s->rows;
         cost->pair = time_pair(s, &sides);
-        if (count)
+        if (filter->alike == filter)
             cost->survivors = count_survivors(s, &sides);
     }
     mpivf_status status = mpivf_pool_status(&pool);
@@ -227,28 +227,23 @@ cost_of(const struct sample *s, const struct cost *cost)
 }
 
 static mpivf_status
-choose_from(struct sample *s, struct mpivf_choice *choice)
+choose_from(struct sample *s, const struct mpivf_filter **choice)
 {
-    const struct mpivf_filter *forced = mpivf_filter_forced(s->of->dim);
+    struct cost cost[MPIVF_FILTERS] = {{0}};
     double best = INFINITY;
     mpivf_status status = MPIVF_OK;
     find_limits(s);
     time_canonical(s);
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
-        struct cost cost = {0}, alike = {0};
-        if (!mpivf_filter_runs(filter, s->of->dim) || (forced && filter != forced))
+        if (!mpivf_filter_runs(filter, s->of->dim))
             continue;
-        /* what has no loops leaves as much as another */
-        status = try_filter(s, filter, filter->alike == filter, &cost);
-        if (status == MPIVF_OK && filter->alike != filter) {
-            status = try_filter(s, filter->alike, true, &alike);
-            cost.survivors = alike.survivors;
-        }
-        double all = cost_of(s, &cost);
+        status = try_filter(s, filter, &cost[f]);
+        cost[f].survivors = cost[filter->alike - mpivf_filter(0)].survivors; /* which was before */
+        double all = cost_of(s, &cost[f]);
         if (status == MPIVF_OK && all < best) {
             best = all;
-            *choice = (struct mpivf_choice){filter, cost.survivors};
+            *choice = filter;
         }
     }
     return status;
@@ -286,14 +281,15 @@ mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads)
 
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
-                    struct mpivf_choice *choice)
+                    const struct mpivf_filter **choice)
 {
     struct sample s = sample_of(choose->queries, choose->rows);
     struct mpivf_pool pool = mpivf_pool_taking(ctx, "a sample of rows");
     s.ctx = ctx;
     s.of = choose;
-    *choice = (struct mpivf_choice){mpivf_filter_best(choose->dim), 0};
-    if (s.queries == 0 || s.rows == 0 || !has_choice(choose->dim))
+    *choice = mpivf_filter_best(choose->dim);
+    if (s.queries == 0 || s.rows == 0 || !has_choice(choose->dim) ||
+        mpivf_filter_forced(choose->dim))
         return MPIVF_OK;
     double share = (double)choose->k * (double)s.rows / (double)choose->total_rows;
     s.k = share < 1 ? 1 : share >= (double)s.rows ? s.rows : (size_t)share;

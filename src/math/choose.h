@@ -13,11 +13,6 @@
 
 enum { MPIVF_CHOOSE_QUERIES = 32, MPIVF_CHOOSE_ROWS = 4032 };
 
-struct mpivf_choice {
-    const struct mpivf_filter *filter;
-    double survivors; /* pairs that it leaves for each neighbour wanted, on the sample */
-};
-
 /* What is going to be compared, and a sample of it. */
 struct mpivf_choose {
     enum mpivf_metric metric;
@@ -35,10 +30,10 @@ mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads);
 size_t
 mpivf_filter_peak_bytes(size_t dim, int threads);
 
-/* Local. MPIVF_MEMORY. */
+/* The one, or the one that is forced. MPIVF_MEMORY. Local. */
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
-                    struct mpivf_choice *choice);
+                    const struct mpivf_filter **choice);
 
 /*
  * Operations (a multiply-add is two) a second of one thread of this filter on data in its cache.

@@ -17,7 +17,7 @@
 struct mpivf_filter {
     const char *name;
     size_t values;      /* of a row in one word */
-    size_t words;       /* that its loops take at once: a row has a multiple of that */
+    bool even;          /* its loops take two words at once: a row has an even number of them */
     size_t largest_dim; /* of rows whose sums of products cannot overflow */
     bool panels;        /* rows lie in panels for its loops; else they are float32 for sgemm */
     const struct mpivf_filter *alike; /* one with loops and the same bounds; it may be itself */
@@ -32,7 +32,7 @@ struct mpivf_filter {
      */
     double (*unit)(float largest, double norm, size_t dim);
     float (*round)(const float *x, size_t dim, float inverse, void *word);
-    uint32_t flip, keep; /* bits of a packed row's words: turned over, and then what stays */
+    uint32_t flip, drop; /* bits of a packed row's words: turned over, then made 0 */
     int32_t (*start)(const void *word, size_t dim); /* of the sums, which undoes it; NULL = 0 */
 
     mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */

@@ -16,8 +16,8 @@ static const float SMALLEST = 1e-18f;
 static size_t
 steps_of(const struct mpivf_filter *filter, size_t dim)
 {
-    size_t each = filter->values * filter->words;
-    return (dim + each - 1) / each * filter->words;
+    size_t words = (dim + filter->values - 1) / filter->values;
+    return words + (filter->even && words % 2);
 }
 
 static size_t
@@ -231,7 +231,7 @@ place(struct mpivf_packed_rows *packed, size_t row, const char *word)
     for (size_t s = 0; s < packed->steps; s++) {
         uint32_t one;
         memcpy(&one, word + 4 * s, sizeof one);
-        one = (one ^ packed->filter->flip) & packed->filter->keep;
+        one = (one ^ packed->filter->flip) & ~packed->filter->drop;
         memcpy(to + 4 * MPIVF_PANEL * s, &one, sizeof one);
     }
 }

@@ -136,12 +136,11 @@ choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
                                   .queries = accumulator->n,
                                   .rows = rows < some ? rows : some,
                                   .present = rows};
-    mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->choice);
-    THEN(status,
-         mpivf_packed_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,
-                                   accumulator->choice.filter, shape->dim, shape->capacity));
+    mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->filter);
+    THEN(status, mpivf_packed_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,
+                                           accumulator->filter, shape->dim, shape->capacity));
     THEN(status, mpivf_packed_rows_init(accumulator->ctx, &accumulator->packed, shape->metric,
-                                        accumulator->choice.filter, shape->dim, shape->batch));
+                                        accumulator->filter, shape->dim, shape->batch));
     accumulator->chosen = status == MPIVF_OK;
     return status;
 }

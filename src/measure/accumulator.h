@@ -27,7 +27,7 @@ struct mpivf_accumulator_shape {
 struct mpivf_accumulator {
     struct mpivf_context *ctx; /* not owned */
     struct mpivf_accumulator_shape shape;
-    struct mpivf_choice choice;
+    const struct mpivf_filter *filter;      /* not owned; chosen by the first rows */
     struct mpivf_topk topk[MPIVF_PREFIXES]; /* of each segment */
     struct mpivf_duplicates duplicates;
     struct mpivf_packed_queries queries;

@@ -22,8 +22,8 @@ mpivf_truth_options_init(struct mpivf_truth_options *options)
 }
 
 enum {
-    MIN_SLAB = 32 << 20,  /* that, when the budget has it, */
-    MAX_SLAB = 512 << 20, /* to that: more saves less than its first use costs */
+    MIN_SLAB = 32 << 20,  /* where the budget has it */
+    MAX_SLAB = 512 << 20, /* more would save less than its first use costs */
     RANGES = 1024,
     DEAL_SEED = 1,
     MIN_ROWS = 16 /* queries and rows at a time that are worth a pass */
@@ -263,7 +263,7 @@ set_peak_all(struct truth *t, struct mpivf_progress *progress)
 {
     double rate = 0;
     const struct mpivf_filter *filter =
-        t->accumulator.chosen ? t->accumulator.choice.filter : mpivf_filter_best(t->shape.dim);
+        t->accumulator.chosen ? t->accumulator.filter : mpivf_filter_best(t->shape.dim);
     mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
     progress->peak = (double)mpivf_sum_u64_all(t->par, (uint64_t)all);
@@ -360,7 +360,7 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_summ
     summary->survivors =
         (double)mpivf_sum_u64_all(t->par, mpivf_accumulator_computed(&t->accumulator)) /
         ((double)request->queries * (double)t->shape.k);
-    summary->filter = t->accumulator.chosen ? t->accumulator.choice.filter->name : "none";
+    summary->filter = t->accumulator.chosen ? t->accumulator.filter->name : "none";
     return status;
 }
 
