@@ -18,9 +18,15 @@ SLOW = 4 if "ASAN_OPTIONS" in os.environ and b"__asan_init" in open(PROGRAM, "rb
 OPEN_MPI = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,vader",
             "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
             "OMPI_MCA_odls_base_sigkill_timeout": "0"}
-# Without mpirun: start no daemon. All such ranks share a folder's name, hence a folder for each of us.
-ALONE = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp()}
-atexit.register(shutil.rmtree, ALONE["OMPI_MCA_orte_tmpdir_base"], ignore_errors=True)
+ALONE = {"OMPI_MCA_ess_singleton_isolated": "1"}  # without mpirun: start no daemon
+FOLDER = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+
+def environment(*more):
+    """Of two runs that share Open MPI's folder one may remove what the other has just made: none share it."""
+    own = {"OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=FOLDER)}
+    return functools.reduce(dict.__or__, [each for each in more if each], {**os.environ, **OPEN_MPI, **own})
 
 
 class Run:
@@ -36,8 +42,7 @@ class Run:
 
 
 def execute(command, env=None, timeout=60, cwd=None):
-    full = dict(os.environ, **OPEN_MPI, **(env or {}))
-    done = subprocess.run([str(word) for word in command], env=full, timeout=timeout * SLOW, cwd=cwd,
+    done = subprocess.run([str(word) for word in command], env=environment(env), timeout=timeout * SLOW, cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return Run(done.returncode, done.stdout, done.stderr)
 

@@ -6,7 +6,7 @@ import subprocess
 import numpy
 import pytest
 
-from program import OPEN_MPI, PROGRAM, fails, run, same
+from program import PROGRAM, environment, fails, run, same
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_two_equal_builds_at_once(given, tmp_path):
     words = [PROGRAM, "build", given / "v.npy", tmp_path / "x", "--model", given / "model", "-q"]
     for _ in range(6):
         both = [subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-                                 env=dict(os.environ, **OPEN_MPI)) for _ in range(2)]
+                                 env=environment()) for _ in range(2)]
         said = [(one.communicate(timeout=60)[1], one.returncode) for one in both]
         for text, code in said:
             assert code == 0 or "at work" in text or "exists" in text, text

@@ -9,12 +9,11 @@ import shlex
 import shutil
 import struct
 import subprocess
-import tempfile
 import time
 
 import numpy as np
 import pytest
-from program import ALONE, OPEN_MPI, PROGRAM, SLOW, content, fails, run, same, save
+from program import ALONE, PROGRAM, SLOW, content, environment, fails, run, same, save
 
 SOAK = os.environ.get("MPIVF_SOAK") == "1"
 PARTIAL = r"\.[0-9a-f]{16}\.partial$"
@@ -311,10 +310,9 @@ def test_force_starts_over_where_other_work_is(given, tmp_path, name, right):
 # ---- two at once ----
 
 def start(words, env=None, prefix=()):
-    # Of two ranks without mpirun that share Open MPI's folder one may remove what the other has just made.
-    alone = dict(ALONE, OMPI_MCA_orte_tmpdir_base=tempfile.mkdtemp(dir=ALONE["OMPI_MCA_orte_tmpdir_base"]))
     return subprocess.Popen([*prefix, PROGRAM, *(str(word) for word in words), "-q"], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True, env=dict(os.environ, **OPEN_MPI, **alone, **(env or {})))
+                            stderr=subprocess.PIPE, text=True,
+                            env=environment(ALONE, env))
 
 
 def end(process):

@@ -7,7 +7,7 @@ import h5py
 import numpy
 import pytest
 
-from program import ALONE, OPEN_MPI, PROGRAM, SLOW, execute, fails, neighbours, run, same, save
+from program import ALONE, PROGRAM, SLOW, environment, execute, fails, neighbours, run, same, save
 
 BAD = [0, 7, 123, 124, 399]
 LISTS = 6
@@ -62,7 +62,7 @@ def test_skipped_rows_are_counted_and_listed(tmp_path, source, ranks):
 def resident(*words):
     """Most KiB that the program has resident, and what it prints."""
     with subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE,
-                          env=dict(os.environ, **OPEN_MPI, **ALONE)) as process:
+                          env=environment(ALONE)) as process:
         out = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

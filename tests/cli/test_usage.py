@@ -1,13 +1,12 @@
 """The command line itself: help, usage errors, and what goes to which stream."""
 import json
-import os
 import re
 import subprocess
 
 import numpy
 import pytest
 
-from program import ALONE, OPEN_MPI, PROGRAM, execute, fails, run, save
+from program import ALONE, PROGRAM, environment, execute, fails, run, save
 
 COMMANDS = ["generate", "train", "build", "merge", "truth", "search", "eval", "info", "verify",
             "shuffle"]
@@ -180,5 +179,5 @@ def test_a_report_of_every_phase_and_rank_lies_beside_the_output(tmp_path, place
 def test_a_full_standard_output_is_an_error(place):
     with open("/dev/full", "w") as full:
         done = subprocess.run([PROGRAM, "info", str(place / "index")], stdout=full,
-                              stderr=subprocess.PIPE, text=True, env=dict(os.environ, **OPEN_MPI, **ALONE))
+                              stderr=subprocess.PIPE, text=True, env=environment(ALONE))
     assert done.returncode == 1 and "standard output" in done.stderr

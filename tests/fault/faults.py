@@ -15,7 +15,7 @@ import time
 
 import h5py
 import numpy as np
-from program import OPEN_MPI, PROGRAM, SLOW
+from program import PROGRAM, SLOW, environment
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOAK = os.environ.get("MPIVF_SOAK") == "1"  # every pass at every rank count
@@ -116,8 +116,7 @@ def launch(words, ranks, aside, fault=None, timeout=TIMEOUT, most=None):
     for path in (codes, log):
         if os.path.exists(path):
             os.remove(path)
-    env = dict(os.environ, **OPEN_MPI)
-    env.update(CODES=codes, MPIVF_FAULT_LOG=log, OMP_NUM_THREADS="1")
+    env = environment({"CODES": codes, "MPIVF_FAULT_LOG": log, "OMP_NUM_THREADS": "1"})
     env.pop("MPIVF_FAULT", None)
     if fault:
         env["MPIVF_FAULT"] = fault

@@ -11,7 +11,7 @@ import time
 import h5py
 import pytest
 from faults import AT_ONCE, SOAK, TIMEOUT, contents, drop_empty, has_work, kill_tree
-from program import OPEN_MPI, PROGRAM, fails, run
+from program import PROGRAM, environment, fails, run
 
 SITES = ["file-write", "file-sync", "file-rename", "file-remove", "file-create", "file-read",
          "hdf5-create", "hdf5-write", "hdf5-read", "folder-create", "folder-remove", "json-write", "alloc"]
@@ -113,8 +113,8 @@ def test_killed_again_and_again_at_random_times(scenarios, root, clean, seed):
     os.makedirs(folder)
     words = [str(word) for word in scenarios["build-spill"].words(folder)]
     # what a killed mpirun leaves of its own goes where pytest tidies up
-    env = dict(os.environ, **OPEN_MPI, OMP_NUM_THREADS="1", OMPI_MCA_orte_tmpdir_base=root,
-               OMPI_MCA_btl_vader_backing_directory=root)
+    env = environment({"OMP_NUM_THREADS": "1", "OMPI_MCA_orte_tmpdir_base": root,
+                       "OMPI_MCA_btl_vader_backing_directory": root})
     start = time.monotonic()
     run(*scenarios["build-spill"].words(f"{root}"), ranks=2)
     usual = time.monotonic() - start

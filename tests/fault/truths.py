@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from faults import AT_ONCE, LISTS, SOAK, TIMEOUT, contents, drop_empty, has_work, kill_tree, launch
-from program import OPEN_MPI, PROGRAM, run, tight_memory
+from program import PROGRAM, environment, run, tight_memory
 
 K = 20
 WORK = "out.h5.work"
@@ -198,8 +198,8 @@ def again_and_again(job, root, right, seed):
     os.makedirs(folder)
     words = [str(word) for word in job.words(folder)]
     # what a killed mpirun leaves of its own goes where pytest tidies up
-    env = dict(os.environ, **OPEN_MPI, OMP_NUM_THREADS="1", OMPI_MCA_orte_tmpdir_base=root,
-               OMPI_MCA_btl_vader_backing_directory=root)
+    env = environment({"OMP_NUM_THREADS": "1", "OMPI_MCA_orte_tmpdir_base": root,
+                       "OMPI_MCA_btl_vader_backing_directory": root})
     os.makedirs(f"{root}/first")
     start = time.monotonic()
     run(*job.words(f"{root}/first"), ranks=2)
