@@ -355,28 +355,54 @@ part_of(const struct mpivf_scan_of *of, size_t start, size_t n)
     return part;
 }
 
+/* Some rows, a block or less, against all queries. */
+static void
+scan_rows(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_t rows)
+{
+    if (s->packed->filter->panels) {
+        scan_block(s, of, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
+        return;
+    }
+    for (size_t start = 0; start < of->n; start += TILE_QUERIES)
+        scan_products(s, of, start, of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES, at,
+                      rows);
+}
+
+/*
+ * Blocks follow one another at this distance, around a circle: near the golden section of it, and
+ * with no divisor in common, so that every block has its turn. Rows that lie together are often
+ * alike, and limits fall sooner where all kinds of rows come early.
+ */
+static size_t
+distance_of(size_t blocks)
+{
+    size_t distance = blocks * 5 / 8 + 1;
+    for (bool common = true; common; distance += common) {
+        size_t a = blocks, b = distance;
+        for (size_t rest; b > 0; a = b, b = rest)
+            rest = a % b;
+        common = a > 1;
+    }
+    return distance;
+}
+
 static void
 scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
 {
     const struct mpivf_packed_rows *packed = s->packed;
     assert(s->queries->filter == packed->filter && s->queries->dim == packed->dim &&
            s->queries->metric == packed->metric);
-    size_t max = packed->filter->panels ? block_rows(packed->steps) : BLOCK_ROWS;
-    size_t rows, block = max;
-    if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY) {
-        /* everything survives while there is no limit: begin with few rows */
-        block = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
-        block = block < max ? block : max;
-    }
-    for (size_t at = 0; at < packed->rows; at += rows, block = 2 * block < max ? 2 * block : max) {
-        rows = packed->rows - at < block ? packed->rows - at : block;
-        if (packed->filter->panels) {
-            scan_block(s, of, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
-            continue;
+    size_t block = packed->filter->panels ? block_rows(packed->steps) : BLOCK_ROWS, few = block;
+    size_t blocks = (packed->rows + block - 1) / block, distance = distance_of(blocks);
+    /* everything survives while there is no limit: begin with few rows */
+    if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY)
+        few = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
+    for (size_t i = 0, b = 0; i < blocks; i++, b = (b + distance) % blocks) {
+        size_t end = (b + 1) * block < packed->rows ? (b + 1) * block : packed->rows;
+        for (size_t at = b * block, rows; at < end; at += rows, few = few < block ? 2 * few : few) {
+            rows = end - at < few ? end - at : few;
+            scan_rows(s, of, at, rows);
         }
-        for (size_t start = 0; start < of->n; start += TILE_QUERIES)
-            scan_products(s, of, start, of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES,
-                          at, rows);
     }
 }
 
