@@ -62,6 +62,7 @@ struct mpivf_truth_summary {
     uint64_t duplicates;  /* queries that are rows of the base, bit for bit */
     double survivors;     /* canonical distances computed for each neighbour wanted */
     const char *filter;   /* rank 0's */
+    uint64_t axes;        /* that it looks at first; 0 = it compares whole rows at once */
 };
 
 enum { MPIVF_TRUTH_FILES = 4 * MPIVF_PREFIXES };

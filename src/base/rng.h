@@ -22,7 +22,8 @@ enum mpivf_purpose {
     MPIVF_FOR_ROW,
     MPIVF_FOR_NOISE,
     MPIVF_FOR_SHUFFLE, /* where a shuffled row goes */
-    MPIVF_FOR_PARTING  /* which ways equal seeds and the halves of a list go */
+    MPIVF_FOR_PARTING, /* which ways equal seeds and the halves of a list go */
+    MPIVF_FOR_AXES     /* where the search for principal axes begins */
 };
 
 /* A hash of the three: 64 bits that look random. Local. */

@@ -140,6 +140,7 @@ run_all(struct mpivf_call *call)
     mpivf_call_set(call, "reused_rows", json_integer((json_int_t)summary.reused_rows));
     mpivf_call_set(call, "queries_in_base", json_integer((json_int_t)summary.duplicates));
     mpivf_call_set(call, "filter", json_string(summary.filter));
+    mpivf_call_set(call, "axes", json_integer((json_int_t)summary.axes));
     mpivf_call_set(call, "computed_per_neighbour", json_real(summary.survivors));
     mpivf_call_set(call, "truth", json_string(out));
     status = mpivf_report_write_all(call->par, &call->report, report, call->line);

@@ -70,8 +70,9 @@ print_command_help(const struct mpivf_command *command)
     printf("\nEnvironment:\n"
            "  OMP_NUM_THREADS         threads of a rank where --threads is not given\n"
            "  MPIVF_KERNEL            instruction set: portable, avx2, avx512 or vnni\n"
-           "  MPIVF_FILTER            filter: int8, int16, float32 or sgemm; the result\n"
-           "                          has the same bytes with any of them\n"
+           "  MPIVF_FILTER            filter: int8, int7, int16, float32 or sgemm\n"
+           "  MPIVF_AXES              axes that rows are compared along first; 0 = none.\n"
+           "                          Results have the same bytes with any of these\n"
            "  HDF5_USE_FILE_LOCKING   FALSE on file systems without locks\n");
 }
 

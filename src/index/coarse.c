@@ -42,7 +42,7 @@ lay_out(struct mpivf_coarse *coarse, struct mpivf_pool *pool)
     coarse->interval = mpivf_pool_take(pool, threads * BATCH, sizeof *coarse->interval);
     coarse->tile = mpivf_tile_take(pool, coarse->threads, dim);
     mpivf_packed_rows_lay_out(&coarse->packed, pool, MPIVF_L2, mpivf_filter_best(dim), dim, lists,
-                              coarse->threads);
+                              NULL, coarse->threads);
 }
 
 mpivf_status
@@ -107,7 +107,7 @@ lay_out_lookups(const struct mpivf_coarse *coarse, struct mpivf_pool *pool, size
     for (size_t t = 0; t < threads; t++) {
         struct lookup *one = lookup ? &lookup[t] : &counted;
         mpivf_packed_queries_lay_out(&one->queries, pool, MPIVF_L2, mpivf_filter_best(dim), dim,
-                                     batch, coarse->threads);
+                                     batch, NULL, coarse->threads);
         mpivf_topk_lay_out(&one->topk, pool, probes > 0 ? batch : 0, probes);
         one->pending = mpivf_pending_take(pool, probes > 0);
         one->unit = mpivf_pool_take(pool, units * dim, sizeof *one->unit);
@@ -286,7 +286,7 @@ lay_out_subsets(const struct mpivf_coarse *coarse, struct mpivf_pool *pool)
     struct mpivf_packed_rows counted, *subset = mpivf_pool_take(pool, threads, sizeof *subset);
     for (size_t t = 0; t < threads; t++)
         mpivf_packed_rows_lay_out(subset ? &subset[t] : &counted, pool, MPIVF_L2,
-                                  mpivf_filter_best(dim), dim, SUBSET, coarse->threads);
+                                  mpivf_filter_best(dim), dim, SUBSET, NULL, coarse->threads);
     return subset;
 }
 

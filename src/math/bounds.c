@@ -54,17 +54,18 @@ void
 mpivf_bounds_query(struct mpivf_packed_queries *queries, size_t i, const float *work,
                    struct mpivf_raw centre, double square, struct mpivf_rounded rounded)
 {
-    size_t dim = queries->dim;
+    size_t dim = queries->dim, values = queries->values;
     const struct mpivf_filter *filter = queries->filter;
     struct mpivf_bounds *bound = &queries->bound[i];
     bool l2 = queries->metric == MPIVF_L2;
-    double k = filter->kappa(queries->metric, dim), norm = sqrt(square) * (1 + 0x1p-40);
-    bound->start = filter->start ? filter->start(queries->word + i * queries->steps * 4, dim) : 0;
+    double k = filter->kappa(queries->metric, values), norm = rounded.norm;
+    double per_norm = rounded.residual + (k + rounded.slack) * norm;
+    bound->start =
+        filter->start ? filter->start(queries->word + i * queries->steps * 4, values) : 0;
     bound->scale = (l2 ? 2 : 1) * rounded.unit;
-    bound->per_norm =
-        square > MPIVF_LARGEST ? NAN : round_up((l2 ? 2 : 1) * (rounded.residual + k * norm));
+    bound->per_norm = !(square <= MPIVF_LARGEST) ? NAN : round_up((l2 ? 2 : 1) * per_norm);
     bound->per_residual = round_up((l2 ? 2 : 1) * (norm + rounded.residual));
-    bound->error = tiny(dim);
+    bound->error = tiny(dim + values);
     bound->square = queries->metric == MPIVF_COSINE
                         ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim)
                         : 0;
@@ -80,7 +81,7 @@ mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
 {
     packed->scale[i] = rounded.unit;
     packed->residual[i] = round_up(rounded.residual);
-    packed->norm[i] = round_up(sqrt(square) * (1 + 0x1p-40));
+    packed->norm[i] = round_up(rounded.norm);
     packed->term[i] = !(square <= MPIVF_LARGEST)   ? NAN
                       : packed->metric != MPIVF_L2 ? 0.0f
                                                    : (float)(square * (1 - packed->kappa));

@@ -17,6 +17,8 @@ static const double MPIVF_LARGEST = 1e37; /* |x|^2 */
 struct mpivf_rounded {
     float unit;
     double residual; /* its length, at most */
+    double norm;     /* of the values that were packed, and of the row, at most */
+    double slack;    /* of projecting, for each unit of the lengths of both; 0 for the row itself */
 };
 
 /* Those of query i, whose work row has this square. Local. */

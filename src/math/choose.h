@@ -24,23 +24,26 @@ struct mpivf_choose {
     size_t present;                      /* rows from `row` on, those of the sample first */
 };
 
-/* Bytes that choosing by so many rows takes for a while, and finding a rate. Local. */
+/* Bytes that choosing by so many rows takes for a while. Local. */
 size_t
 mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads);
-size_t
-mpivf_filter_peak_bytes(size_t dim, int threads);
+
+/* What is chosen: a filter, and a first look where that is worth its while. */
+struct mpivf_choice {
+    const struct mpivf_filter *filter;
+    struct mpivf_first first; /* its projection laid out by the caller; axes 0: no first look */
+};
 
 /* The one, or the one that is forced. MPIVF_MEMORY. Local. */
 mpivf_status
 mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose,
-                    const struct mpivf_filter **choice);
+                    struct mpivf_choice *choice);
 
-/*
- * Operations (a multiply-add is two) a second of one thread of this filter on data in its cache.
- * Local.
- */
-mpivf_status
-mpivf_filter_peak(struct mpivf_context *ctx, const struct mpivf_filter *filter, size_t dim,
-                  double *rate);
+/* For what is packed; NULL where rows are looked at once. */
+static inline const struct mpivf_first *
+mpivf_choice_first(const struct mpivf_choice *choice)
+{
+    return choice->first.projection.axes > 0 ? &choice->first : NULL;
+}
 
 #endif

@@ -77,10 +77,22 @@ compare7(const struct mpivf_kernel *kernel)
     return kernel->compare7;
 }
 
+static mpivf_refine
+refine7(const struct mpivf_kernel *kernel)
+{
+    return kernel->refine7;
+}
+
 static mpivf_compare
 compare8(const struct mpivf_kernel *kernel)
 {
     return kernel->compare8;
+}
+
+static mpivf_refine
+refine8(const struct mpivf_kernel *kernel)
+{
+    return kernel->refine8;
 }
 
 /* ---- int16 ---- */
@@ -103,6 +115,12 @@ static mpivf_compare
 compare16(const struct mpivf_kernel *kernel)
 {
     return kernel->compare16;
+}
+
+static mpivf_refine
+refine16(const struct mpivf_kernel *kernel)
+{
+    return kernel->refine16;
 }
 
 /* ---- float32 ---- */
@@ -132,6 +150,7 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                            .flip = 0x80808080u,
                            .start = start8,
                            .compare = compare8,
+                           .refine = refine8,
                            .cost_dots = 1,
                            .cost_vectors = 1,
                            .cost_plain = 10},
@@ -148,6 +167,7 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                            .drop = 0x80808080u,
                            .start = start7,
                            .compare = compare7,
+                           .refine = refine7,
                            .cost_dots = 1.1,
                            .cost_vectors = 0.6,
                            .cost_plain = 11},
@@ -160,6 +180,7 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                             .unit = unit16,
                             .round = round16,
                             .compare = compare16,
+                            .refine = refine16,
                             .cost_dots = 1.9,
                             .cost_vectors = 1,
                             .cost_plain = 10},

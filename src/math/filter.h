@@ -36,6 +36,7 @@ struct mpivf_filter {
     int32_t (*start)(const void *word, size_t dim); /* of the sums, which undoes it; NULL = 0 */
 
     mpivf_compare (*compare)(const struct mpivf_kernel *kernel); /* its loops, NULL = none */
+    mpivf_refine (*refine)(const struct mpivf_kernel *kernel);   /* of integers: pair by pair */
 
     /*
      * Where there is no sample to time it on: operations of int8 that one of it costs, by what the

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MPIVF_PANEL = 48, MPIVF_GROUP = 8 };
+enum { MPIVF_PANEL = 48, MPIVF_GROUP = 8, MPIVF_APART = 16 };
 
 /* Panels of prepared rows, one after the other; columns past the last row have an infinite term. */
 struct mpivf_panels {
@@ -49,6 +49,13 @@ struct mpivf_group {
  * appends the columns where value > limit_i is not true (so not-a-number stays).
  */
 typedef void (*mpivf_compare)(const struct mpivf_panels *panels, struct mpivf_group *group);
+
+/*
+ * The same pair by pair, of rows that lie one after the other, MPIVF_APART words or a multiple
+ * (of 7 bits, an even one): of the survivors of query i those stay whose own value is not above its
+ * limit.
+ */
+typedef void (*mpivf_refine)(const struct mpivf_panels *rows, struct mpivf_group *group, size_t i);
 
 struct mpivf_kernel {
     const char *name;
@@ -104,6 +111,9 @@ struct mpivf_kernel {
     mpivf_compare compare16;
     /* float32 sums in any order. */
     mpivf_compare compare32;
+
+    /* Of the same words. */
+    mpivf_refine refine7, refine8, refine16;
 };
 
 /* The set in use. The first call chooses; make it before threads start. Local. */

@@ -31,5 +31,7 @@ broadcast_word(const char *at)
     return _mm512_set1_epi32(word);
 }
 
+#define add_words(x) _mm512_reduce_add_epi32(x) /* wraps */
+
 #define DOT32(sum, rows, one)                                                                      \
     (sum = _mm512_fmadd_ps(_mm512_castsi512_ps(rows), _mm512_castsi512_ps(one), sum))

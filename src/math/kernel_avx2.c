@@ -27,6 +27,15 @@ broadcast_word(const char *at)
     return _mm256_set1_epi32(word);
 }
 
+/* The sum of all words, which wraps. */
+static inline int32_t
+add_words(words x)
+{
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+
 /* Packing works in halves of a register: they are put in order behind it. */
 static inline __m256i
 pack_shorts(const words whole[2])

@@ -233,6 +233,25 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
 #define compare8 NULL
 #endif
 
+#define PAIRS refine16
+#define AT_ONCE 1
+#define DOT(sum, row, one) DOT16(sum, row[0], one[0])
+#include "math/kernel_pairs.h"
+
+#define PAIRS refine7
+#define AT_ONCE 2
+#define DOT(sum, row, one) DOT7(sum, row[0], one[0], row[1], one[1])
+#include "math/kernel_pairs.h"
+
+#ifdef DOT8
+#define PAIRS refine8
+#define AT_ONCE 1
+#define DOT(sum, row, one) DOT8(sum, row[0], one[0])
+#include "math/kernel_pairs.h"
+#else
+#define refine8 NULL
+#endif
+
 #define KERNEL_NAME_(set) #set
 #define KERNEL_NAME(set) KERNEL_NAME_(set)
 #define KERNEL_SYMBOL_(set) mpivf_kernel_##set
@@ -253,4 +272,7 @@ const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {KERNEL_NAME(KERNEL),
                                                    compare7,
                                                    compare8,
                                                    compare16,
-                                                   compare32};
+                                                   compare32,
+                                                   refine7,
+                                                   refine8,
+                                                   refine16};

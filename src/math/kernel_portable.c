@@ -77,6 +77,14 @@ add_products(words sum, words a, words b)
     return (words)((unsigneds)sum + (unsigneds)a * (unsigneds)b);
 }
 
+/* The sum of all words, which wraps. */
+static inline int32_t
+add_words(words x)
+{
+    unsigneds all = (unsigneds)x;
+    return (int32_t)(all[0] + all[1] + all[2] + all[3]);
+}
+
 static inline words
 high_half(words x)
 {

@@ -1,7 +1,7 @@
 #include "math/nearest.h"
 
 #include "math/blas.h"
-#include "math/distance.h"
+#include "math/nearest_one.h"
 
 #include <assert.h>
 #include <math.h>
@@ -13,7 +13,8 @@ enum {
     WORD = 4,                /* bytes */
     BLOCK_ROWS = 1008,       /* whole panels */
     BLOCK_BYTES = 512 << 10, /* of words: half of a second-level cache */
-    TILE_QUERIES = 96,       /* sgemm: with BLOCK_ROWS 378 KiB of products */
+    LEAST_PANELS = 4,
+    TILE_QUERIES = 96, /* sgemm: with BLOCK_ROWS 378 KiB of products */
 
     /* Rows in parts: 192 KiB of panels, 64 of queries and 48 of sums in the second-level cache. */
     PART = 256, /* steps; 8 KiB of a group stay in the first */
@@ -28,11 +29,20 @@ in_parts(size_t steps)
     return steps > PART + PART / 2;
 }
 
+/* What is compared first: of the projected rows, where there are any. */
+static const struct mpivf_packed_rows *
+first_of(const struct mpivf_packed_rows *packed)
+{
+    return packed->first ? packed->first : packed;
+}
+
 /* Rows of a block: whole panels. */
 static size_t
-block_rows(size_t steps)
+block_rows(const struct mpivf_packed_rows *packed)
 {
-    size_t panels = in_parts(steps) ? PART_PANELS : BLOCK_BYTES / (steps * WORD * MPIVF_PANEL);
+    size_t steps = first_of(packed)->steps, all = steps + (packed->first ? packed->steps : 0);
+    size_t panels = in_parts(steps) ? PART_PANELS : BLOCK_BYTES / (all * WORD * MPIVF_PANEL);
+    panels = panels > LEAST_PANELS ? panels : LEAST_PANELS;
     return panels < BLOCK_ROWS / MPIVF_PANEL ? panels * MPIVF_PANEL : BLOCK_ROWS;
 }
 
@@ -65,131 +75,16 @@ struct scan {
     const struct mpivf_packed_rows *packed;
     const struct mpivf_pending_scan *many; /* NULL: the nearest alone, */
     struct mpivf_pending *pending;
-    const struct mpivf_best *best;
+    const struct mpivf_one *one;
     struct mpivf_tile *tile;
 };
-
-/*
- * How far the distance that mpivf_nearest_one computes can be from the canonical one. It is a
- * float32 sum of squares, none negative: with u = 2^-24 each term is off by 3 u, and is added in at
- * most dim / 64 + 7 steps, so all is off by a share of (dim / 64 + 11) u, with second orders and
- * the canonical distance's own rounding less than (dim / 64 + 13) u 1.02 as long as that is small;
- * squares below the normal range lose 2^-150 each. Of what overflows nothing is known.
- */
-struct mpivf_interval
-mpivf_nearest_interval(const float *query, const float *row, size_t dim)
-{
-    double distance = (double)mpivf_kernel()->square32(query, row, dim), wide = (double)dim;
-    double off = distance * (wide / 64 + 13) * 1.02 * 0x1p-24 + (wide + 64) * 0x1p-148;
-    return distance <= 3e38 ? (struct mpivf_interval){distance - off, distance + off, true}
-                            : (struct mpivf_interval){-INFINITY, INFINITY, true};
-}
 
 /* No row that is farther can be among those wanted; `place` counts the queries that are scanned. */
 static double
 limit_of(const struct scan *s, size_t q, size_t place)
 {
     return s->many ? mpivf_pending_limit(s->pending, s->many, q, place)
-                   : s->best->interval[place].upper;
-}
-
-/* ---- the nearest row alone ---- */
-
-static struct mpivf_interval
-compute(const struct scan *s, size_t q, uint32_t id)
-{
-    size_t dim = s->queries->dim;
-    s->tile->computed++;
-    return mpivf_nearest_interval(s->queries->raw.f32 + q * dim, s->packed->raw.f32 + id * dim,
-                                  dim);
-}
-
-/* Is row `id` nearer to query q than the best so far, where the quick distances cannot tell? */
-static bool
-nearer(const struct scan *s, size_t q, uint32_t id)
-{
-    const struct mpivf_packed_queries *queries = s->queries;
-    size_t dim = queries->dim;
-    const float *query = queries->raw.f32 + q * dim;
-    double one = mpivf_distance(MPIVF_L2, query, 0, s->packed->raw.f32 + id * dim, dim);
-    double other =
-        mpivf_distance(MPIVF_L2, query, 0, s->packed->raw.f32 + s->best->id[q] * dim, dim);
-    return one < other || (one == other && id < s->best->id[q]);
-}
-
-/* Offer a row, whose id is its number, to the best of query q. */
-static void
-offer(const struct scan *s, size_t q, struct mpivf_interval *best, uint32_t id)
-{
-    struct mpivf_interval interval = compute(s, q, id);
-    if (s->best->id[q] != UINT32_MAX) {
-        if (interval.lower > best->upper)
-            return;
-        if (!(interval.upper < best->lower) && !nearer(s, q, id))
-            return;
-    }
-    *best = interval;
-    s->best->id[q] = id;
-}
-
-/* What a value of the filter's comparison tells of a packed row. */
-static struct mpivf_interval
-seen(const struct scan *s, size_t q, uint32_t row, float value)
-{
-    double lower = mpivf_prepare_lower(s->queries, q, value);
-    double upper = mpivf_prepare_upper(s->queries, q, s->packed, row, value);
-    return (struct mpivf_interval){isnan(lower) ? -INFINITY : lower, upper, false};
-}
-
-/*
- * The best so far against the survivors of query q. The upper bound of the one that seems nearest
- * leaves few of them; the row that is left alone is taken as it is, and no raw value is touched.
- */
-static void
-take_one(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float *value,
-         size_t survivors)
-{
-    const struct mpivf_packed_rows *packed = s->packed;
-    struct mpivf_interval *best = &s->best->interval[place];
-    uint32_t *held = &s->best->id[q];
-    /* what is nearest by its upper bound, or held already, excludes others */
-    size_t min = 0, left = 0;
-    for (size_t i = 1; i < survivors; i++)
-        min = value[i] < value[min] ? i : min;
-    double limit = seen(s, q, survivor[min], value[min]).upper;
-    limit = best->upper < limit ? best->upper : limit;
-    float max = mpivf_prepare_limit(s->queries, q, limit);
-    /* those that stay, without the one that is held */
-    for (size_t i = 0; i < survivors; i++) {
-        uint32_t row = survivor[i], raw = packed->subset ? packed->subset[row] : row;
-        bool wanted = !(value[i] > max);
-        if (raw != *held) {
-            value[left] = value[i];
-            survivor[left] = row;
-            left += wanted;
-        } else if (!best->computed) {
-            *best = seen(s, q, row, value[i]);
-        }
-    }
-    /* is what is held farther than that? Then it goes */
-    if (*held != UINT32_MAX && best->lower > limit)
-        *held = UINT32_MAX;
-    if (left == 0)
-        return;
-    /* no rival: the bounds do, nothing is computed */
-    if (left == 1 && *held == UINT32_MAX) {
-        *held = packed->subset ? packed->subset[survivor[0]] : survivor[0];
-        *best = seen(s, q, survivor[0], value[0]);
-        return;
-    }
-    /* rivals: by the values, as far as bounds leave a doubt */
-    if (*held != UINT32_MAX && !best->computed)
-        *best = compute(s, q, *held);
-    for (size_t i = 0; i < left; i++) {
-        bool known = *held != UINT32_MAX;
-        if (!known || !(mpivf_prepare_lower(s->queries, q, value[i]) > best->upper))
-            offer(s, q, best, packed->subset ? packed->subset[survivor[i]] : survivor[i]);
-    }
+                   : s->one->best->interval[place].upper;
 }
 
 static void
@@ -199,7 +94,7 @@ take(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float *va
     if (s->many)
         mpivf_pending_put(s->pending, s->many, q, place, survivor, value, survivors);
     else
-        take_one(s, q, place, survivor, value, survivors);
+        mpivf_one_take(s->one, q, place, survivor, value, survivors);
 }
 
 /* Queries that lie apart come late from memory: ask before they are needed. */
@@ -229,20 +124,40 @@ group_at(const struct scan *s, const struct mpivf_scan_of *of, size_t place)
     struct mpivf_group group = {.n = of->n - place < MPIVF_GROUP ? of->n - place : MPIVF_GROUP};
     for (size_t i = 0; i < MPIVF_GROUP; i++) {
         size_t one = place + (i < group.n ? i : group.n - 1), q = query_at(of, one);
-        mpivf_prepare_group(s->queries, q, limit_of(s, q, one), &group, i);
+        mpivf_prepare_group(s->queries->first ? s->queries->first : s->queries, q,
+                            limit_of(s, q, one), &group, i);
         group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
         group.value[i] = s->tile->value + i * BLOCK_ROWS;
     }
     return group;
 }
 
+/* Of the rows from `at` on that the first look leaves for a query those that the second does. */
+static void
+look_again(const struct scan *s, size_t q, size_t place, size_t at, struct mpivf_group *group,
+           size_t i)
+{
+    struct mpivf_panels rows = mpivf_prepare_panels(s->packed, at, 1);
+    size_t survivors = 0;
+    for (size_t j = 0; j < group->survivors[i]; j++) {
+        uint32_t row = group->survivor[i][j];
+        group->survivor[i][survivors] = row;
+        survivors += row + at < s->packed->rows;
+    }
+    group->survivors[i] = survivors;
+    mpivf_prepare_group(s->queries, q, limit_of(s, q, place), group, i);
+    s->packed->filter->refine(mpivf_kernel())(&rows, group, i);
+}
+
 /* What is left of rows from `at` on, query by query. */
 static void
 take_group(const struct scan *s, const struct mpivf_scan_of *of, size_t place, size_t at,
-           const struct mpivf_group *group)
+           struct mpivf_group *group)
 {
     for (size_t i = 0; i < group->n; i++) {
         size_t survivors = 0; /* a query without bounds keeps padding too */
+        if (s->packed->first && group->survivors[i] > 0)
+            look_again(s, query_at(of, place + i), place + i, at, group, i);
         for (size_t j = 0; j < group->survivors[i]; j++) {
             size_t row = group->survivor[i][j] + at;
             group->survivor[i][survivors] = (uint32_t)row;
@@ -260,7 +175,7 @@ static void
 scan_part(const struct scan *s, const struct mpivf_scan_of *of, const struct mpivf_panels *rows,
           struct mpivf_group *group, size_t groups, size_t place, size_t at)
 {
-    mpivf_compare compare = mpivf_filter_compare(s->packed->filter);
+    mpivf_compare compare = mpivf_filter_compare(first_of(s->packed)->filter);
     for (size_t g = 0; g < groups; g++, place += MPIVF_GROUP) {
         size_t next = place + MPIVF_GROUP;
         if (of->subset && next < of->n && rows->steps == rows->stride)
@@ -280,9 +195,10 @@ static void
 scan_block(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_t panels)
 {
     enum { EACH = TOGETHER * MPIVF_GROUP };
-    const size_t steps = s->packed->steps, part = in_parts(steps) ? PART : steps;
+    const struct mpivf_packed_rows *first = first_of(s->packed);
+    const size_t steps = first->steps, part = in_parts(steps) ? PART : steps;
     for (size_t place = 0; place < of->n; place += EACH) {
-        struct mpivf_panels rows = mpivf_prepare_panels(s->packed, at, panels);
+        struct mpivf_panels rows = mpivf_prepare_panels(first, at, panels);
         struct mpivf_group group[TOGETHER];
         size_t groups = 0;
         for (; groups < TOGETHER && place + groups * MPIVF_GROUP < of->n; groups++) {
@@ -392,7 +308,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     const struct mpivf_packed_rows *packed = s->packed;
     assert(s->queries->filter == packed->filter && s->queries->dim == packed->dim &&
            s->queries->metric == packed->metric);
-    size_t block = packed->filter->panels ? block_rows(packed->steps) : BLOCK_ROWS, few = block;
+    size_t block = packed->filter->panels ? block_rows(packed) : BLOCK_ROWS, few = block;
     size_t blocks = (packed->rows + block - 1) / block, distance = distance_of(blocks);
     /* everything survives while there is no limit: begin with few rows */
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY)
@@ -432,7 +348,8 @@ mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf
                   struct mpivf_tile *tile)
 {
     assert(packed->metric == MPIVF_L2 && !packed->raw.f64);
-    struct scan s = {queries, packed, NULL, NULL, best, tile};
+    struct mpivf_one one = {queries, packed, best, &tile->computed};
+    struct scan s = {queries, packed, NULL, NULL, &one, tile};
     scan_all(&s, of, 1);
 }
 

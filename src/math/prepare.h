@@ -48,6 +48,13 @@
  *     rounded as above: 4 u is not needed. A row whose <x, x> is below 2^-960, so that float64 adds
  *     it up with a loss, is made infinite.
  * What is infinite as float32 has an infinite |y'|^2: the pair is computed.
+ *
+ * A first look. Rows may have words of two kinds: those of the row, and before them those of the
+ * projected row (project.h), fewer and compared first. The bound of the first is that above with
+ * the projected vectors in place of q' and y' in the products, their lengths where these are
+ * larger, and the slack of projecting, for each unit of |q'| |y'|, beside kappa; the squares are
+ * those of the whole rows. Words of rows that are only looked at where the first look leaves them
+ * lie row after row.
  */
 #ifndef MPIVF_MATH_PREPARE_H
 #define MPIVF_MATH_PREPARE_H
@@ -56,6 +63,7 @@
 #include "math/distance.h"
 #include "math/filter.h"
 #include "math/kernel.h"
+#include "math/project.h"
 
 #include <mpivf/context.h>
 #include <mpivf/type.h>
@@ -75,39 +83,51 @@ struct mpivf_bounds {
     int32_t start;      /* where integer sums begin */
 };
 
+/* How rows are looked at first; NULL where they are not. */
+struct mpivf_first {
+    const struct mpivf_filter *filter; /* of integers, like that of the second look */
+    struct mpivf_projection projection;
+};
+
 /* The query side, prepared. */
 struct mpivf_packed_queries {
     enum mpivf_metric metric;
     const struct mpivf_filter *filter;
-    size_t dim, steps, rows, capacity;
+    size_t dim, rows, capacity;
+    size_t values, steps; /* what the filter sees of a row: so many values, in so many words */
     struct mpivf_raw raw; /* not owned, [rows, dim] */
     int threads;
-    char *word;                 /* owned, [capacity, steps] words: what the filter sees */
-    float *work;                /* owned, [threads, dim] */
-    struct mpivf_bounds *bound; /* owned, [capacity] */
-    struct mpivf_pool pool;     /* of what is owned */
+    char *word;                                /* owned, [capacity, steps] words */
+    char *work;                                /* owned, what each thread works with */
+    struct mpivf_bounds *bound;                /* owned, [capacity] */
+    struct mpivf_packed_queries *first;        /* owned: projected; NULL: there is one look */
+    const struct mpivf_projection *projection; /* not owned, of `first` */
+    struct mpivf_pool pool;                    /* of what is owned */
 };
 
 /* The side of the rows, prepared. */
 struct mpivf_packed_rows {
     enum mpivf_metric metric;
     const struct mpivf_filter *filter;
-    size_t dim, steps, rows, capacity;
-    double kappa;      /* of filter and metric */
-    double per_square; /* error allowed for each unit of |y'|^2 */
+    size_t dim, rows, capacity;
+    size_t values, steps; /* what the filter sees of a row: so many values, in so many words */
+    double kappa;         /* of filter and metric */
+    double per_square;    /* error allowed for each unit of |y'|^2 */
     int threads;
     struct mpivf_raw raw; /* not owned, [rows, dim] */
-    char *word;           /* owned: panels (kernel.h), [rows, dim] floats for sgemm */
-    char *work;           /* owned: a row for each thread */
-    float *term;          /* owned: |y'|^2 less its error, l2 only */
-    float *scale;         /* owned: of the integers; 1 for floats */
-    float *norm;          /* owned: |y'| rounded up */
-    float *residual;      /* owned: |f| rounded up */
-    const int64_t *id;    /* not owned, [rows]; NULL: id = first + row */
-    int64_t first;
+    char *word; /* owned: panels (kernel.h), [rows, dim] floats for sgemm, rows for a second look */
+    char *work; /* owned: what each thread works with */
+    float *term;       /* owned: |y'|^2 less its error, l2 only */
+    float *scale;      /* owned: of the integers; 1 for floats */
+    float *norm;       /* owned: |y'| rounded up */
+    float *residual;   /* owned: |f| rounded up */
+    const int64_t *id; /* not owned, [rows]; NULL: id = first_id + row */
+    int64_t first_id;
     const uint32_t
         *subset; /* not owned, [rows]: which row of `raw`, and the id; NULL: the row itself */
-    struct mpivf_pool pool; /* of what is owned */
+    struct mpivf_packed_rows *first;           /* owned: projected; NULL: there is one look */
+    const struct mpivf_projection *projection; /* not owned, of `first` */
+    struct mpivf_pool pool;                    /* of what is owned */
 };
 
 /* Bytes a row takes on either side at most, raw rows not counted. Local. */
@@ -118,22 +138,26 @@ mpivf_prepare_row_bytes(size_t dim);
 size_t
 mpivf_prepare_query_bytes(const struct mpivf_filter *filter, size_t dim);
 
-/* Bytes that both sides together take beside their rows. Local. */
+/* Bytes that both sides together take beside their rows; and where there is a first look. Local. */
 size_t
 mpivf_prepare_fixed_bytes(size_t dim, int threads);
+size_t
+mpivf_prepare_first_bytes(size_t dim, int threads);
 
 /*
  * Take or count what is owned, where a module has these among its buffers; `pool` is then the
- * module's, and there is nothing to clear. `threads` prepare. Local.
+ * module's, and there is nothing to clear. `threads` prepare; `first`, which is kept, may be NULL.
+ * Local.
  */
 void
 mpivf_packed_queries_lay_out(struct mpivf_packed_queries *queries, struct mpivf_pool *pool,
                              enum mpivf_metric metric, const struct mpivf_filter *filter,
-                             size_t dim, size_t capacity, int threads);
+                             size_t dim, size_t capacity, const struct mpivf_first *first,
+                             int threads);
 void
 mpivf_packed_rows_lay_out(struct mpivf_packed_rows *packed, struct mpivf_pool *pool,
                           enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
-                          size_t capacity, int threads);
+                          size_t capacity, const struct mpivf_first *first, int threads);
 
 mpivf_status
 mpivf_packed_queries_init(struct mpivf_context *ctx, struct mpivf_packed_queries *queries,
@@ -186,7 +210,10 @@ void
 mpivf_packed_rows_subset(struct mpivf_packed_rows *packed, const struct mpivf_packed_rows *from,
                          const uint32_t *subset, size_t n);
 
-/* `panels` panels of packed rows from row `at` on, a multiple of MPIVF_PANEL. A view. */
+/*
+ * `panels` panels of packed rows from row `at` on, a multiple of MPIVF_PANEL, or as many rows one
+ * after the other. A view.
+ */
 static inline struct mpivf_panels
 mpivf_prepare_panels(const struct mpivf_packed_rows *packed, size_t at, size_t panels)
 {
@@ -217,7 +244,7 @@ mpivf_prepare_id(const struct mpivf_packed_rows *packed, size_t row)
 {
     if (packed->subset)
         return packed->subset[row];
-    return packed->id ? packed->id[row] : packed->first + (int64_t)row;
+    return packed->id ? packed->id[row] : packed->first_id + (int64_t)row;
 }
 
 /* The bounds on the canonical distance that a value of the comparison stands for. */

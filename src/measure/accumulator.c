@@ -2,6 +2,7 @@
 
 #include "base/then.h"
 #include "math/centre.h"
+#include "math/peak.h"
 
 #include <assert.h>
 #include <string.h>
@@ -37,6 +38,7 @@ lay_out(struct mpivf_accumulator *accumulator, struct mpivf_pool *pool,
     accumulator->centre = mpivf_pool_take(pool, 1, mpivf_accumulator_raw_bytes(shape));
     accumulator->pending = mpivf_pending_take(pool, threads);
     accumulator->tile = mpivf_tile_take(pool, threads, shape->dim);
+    mpivf_projection_lay_out(&accumulator->choice.first.projection, pool, shape->dim);
 }
 
 size_t
@@ -48,7 +50,8 @@ mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int t
     struct mpivf_pool pool = mpivf_pool_counting();
     lay_out(&counted, &pool, shape, threads);
     return pool.bytes + (choose > peak ? choose : peak) +
-           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) + SMALL_BYTES;
+           mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           mpivf_prepare_first_bytes(shape->dim, threads) + SMALL_BYTES;
 }
 
 size_t
@@ -56,7 +59,8 @@ mpivf_accumulator_later_bytes(const struct mpivf_accumulator_shape *shape, int t
 {
     return shape->batch * mpivf_accumulator_row_bytes(shape) +
            shape->capacity * mpivf_prepare_row_bytes(shape->dim) +
-           2 * mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           mpivf_prepare_fixed_bytes(shape->dim, threads) +
+           mpivf_prepare_first_bytes(shape->dim, threads) +
            mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads) + SMALL_BYTES;
 }
 
@@ -85,8 +89,7 @@ mpivf_accumulator_clear(struct mpivf_accumulator *accumulator)
     for (size_t s = 0; s < accumulator->shape.segments; s++)
         mpivf_topk_clear(&accumulator->topk[s]);
     mpivf_duplicates_clear(&accumulator->duplicates);
-    mpivf_packed_queries_clear(&accumulator->queries);
-    mpivf_packed_rows_clear(&accumulator->packed);
+    mpivf_pool_clear(&accumulator->packed_pool);
     mpivf_pool_clear(&accumulator->pool);
     mpivf_row_set_clear(ctx, &accumulator->covered);
     memset(accumulator, 0, sizeof *accumulator);
@@ -136,13 +139,19 @@ choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
                                   .queries = accumulator->n,
                                   .rows = rows < some ? rows : some,
                                   .present = rows};
-    mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->filter);
-    THEN(status, mpivf_packed_queries_init(accumulator->ctx, &accumulator->queries, shape->metric,
-                                           accumulator->filter, shape->dim, shape->capacity));
-    THEN(status, mpivf_packed_rows_init(accumulator->ctx, &accumulator->packed, shape->metric,
-                                        accumulator->filter, shape->dim, shape->batch));
-    accumulator->chosen = status == MPIVF_OK;
-    return status;
+    mpivf_status status = mpivf_filter_choose(accumulator->ctx, &choose, &accumulator->choice);
+    if (status)
+        return status;
+    const struct mpivf_filter *filter = accumulator->choice.filter;
+    const struct mpivf_first *first = mpivf_choice_first(&accumulator->choice);
+    accumulator->packed_pool = mpivf_pool_taking(accumulator->ctx, "the prepared rows");
+    mpivf_packed_queries_lay_out(&accumulator->queries, &accumulator->packed_pool, shape->metric,
+                                 filter, shape->dim, shape->capacity, first,
+                                 accumulator->ctx->threads);
+    mpivf_packed_rows_lay_out(&accumulator->packed, &accumulator->packed_pool, shape->metric,
+                              filter, shape->dim, shape->batch, first, accumulator->ctx->threads);
+    accumulator->chosen = !accumulator->packed_pool.failed;
+    return mpivf_pool_status(&accumulator->packed_pool);
 }
 
 size_t

@@ -27,7 +27,7 @@ struct mpivf_accumulator_shape {
 struct mpivf_accumulator {
     struct mpivf_context *ctx; /* not owned */
     struct mpivf_accumulator_shape shape;
-    const struct mpivf_filter *filter;      /* not owned; chosen by the first rows */
+    struct mpivf_choice choice;             /* by the first rows */
     struct mpivf_topk topk[MPIVF_PREFIXES]; /* of each segment */
     struct mpivf_duplicates duplicates;
     struct mpivf_packed_queries queries;
@@ -35,7 +35,8 @@ struct mpivf_accumulator {
     struct mpivf_tile *tile;       /* owned, one for each thread */
     struct mpivf_pending *pending; /* owned, the same */
     void *centre;                  /* owned, [dim] */
-    struct mpivf_pool pool;        /* of these three */
+    struct mpivf_pool pool;        /* of these three, and of the projection */
+    struct mpivf_pool packed_pool; /* of what the first rows make */
     uint64_t first, n;             /* the range of queries */
     const void *query;             /* not owned, [n, dim] */
     const int64_t *own;            /* not owned, [n]: ids that queries must not find; NULL: none */

@@ -4,6 +4,7 @@
 #include "io/claim.h"
 #include "math/distance.h"
 #include "math/gather.h"
+#include "math/peak.h"
 #include "measure/publish.h"
 #include "measure/request.h"
 #include "measure/resume.h"
@@ -257,16 +258,23 @@ deal(struct truth *t)
     return status;
 }
 
-/* So that progress can tell how near the rate is to what the processors can do. */
+/*
+ * So that progress can tell how near the rate is to what the processors can do. That is not known
+ * where most products are spared by a first look.
+ */
 static mpivf_status
 set_peak_all(struct truth *t, struct mpivf_progress *progress)
 {
     double rate = 0;
+    const struct mpivf_choice *choice = &t->accumulator.choice;
     const struct mpivf_filter *filter =
-        t->accumulator.chosen ? t->accumulator.filter : mpivf_filter_best(t->shape.dim);
+        t->accumulator.chosen ? choice->filter : mpivf_filter_best(t->shape.dim);
+    bool looks = t->accumulator.chosen && mpivf_choice_first(choice);
     mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
     progress->peak = (double)mpivf_sum_u64_all(t->par, (uint64_t)all);
+    if (mpivf_sum_u64_all(t->par, looks) > 0)
+        progress->peak = -1;
     return mpivf_agree_all(t->par, status);
 }
 
@@ -360,7 +368,9 @@ answer_all(struct truth *t, struct mpivf_report *report, struct mpivf_truth_summ
     summary->survivors =
         (double)mpivf_sum_u64_all(t->par, mpivf_accumulator_computed(&t->accumulator)) /
         ((double)request->queries * (double)t->shape.k);
-    summary->filter = t->accumulator.chosen ? t->accumulator.filter->name : "none";
+    const struct mpivf_choice *choice = &t->accumulator.choice;
+    summary->filter = t->accumulator.chosen ? choice->filter->name : "none";
+    summary->axes = t->accumulator.chosen ? choice->first.projection.axes : 0;
     return status;
 }
 

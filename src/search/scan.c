@@ -44,9 +44,9 @@ lay_out(struct scanning *s, struct mpivf_pool *pool, const struct mpivf_index_me
     s->id = s->buffer[0];
     s->row = mpivf_pool_take(pool, s->capacity * meta->dim, sizeof *s->row);
     s->pending = mpivf_pending_take(pool, threads);
-    mpivf_packed_queries_lay_out(&s->queries, pool, meta->metric, filter, meta->dim, queries,
+    mpivf_packed_queries_lay_out(&s->queries, pool, meta->metric, filter, meta->dim, queries, NULL,
                                  threads);
-    mpivf_packed_rows_lay_out(&s->packed, pool, meta->metric, filter, meta->dim, s->capacity,
+    mpivf_packed_rows_lay_out(&s->packed, pool, meta->metric, filter, meta->dim, s->capacity, NULL,
                               threads);
 }
 

@@ -8,6 +8,7 @@
 #include "index/coarse.h"
 #include "math/distance.h"
 #include "math/choose.h"
+#include "math/peak.h"
 #include "math/kernel.h"
 
 #include <cblas.h>

@@ -24,6 +24,18 @@ def mixed():
     return rows, numpy.concatenate([rows[:40], rows[40:60] + numpy.float32(0.5)])
 
 
+def few_axes():
+    """Near 12 directions of 120 columns, with copies, zeros and some far away or tiny."""
+    chance = numpy.random.default_rng(3)
+    rows = chance.normal(size=(1500, 12)) @ chance.normal(size=(12, 120))
+    rows = (rows + chance.normal(size=rows.shape) / 10).astype("f4")
+    rows[::9] = rows[0]
+    rows[1::9] = 0
+    rows[2::9] += numpy.float32(30)
+    rows[3::9] *= numpy.float32(1e-20)
+    return rows, numpy.concatenate([rows[:40], rows[40:60] + numpy.float32(0.5)])
+
+
 HARD = {
     "mixed": (mixed, ["l2", "ip", "cosine"], 30),
     "offset": (test_truth.offset, ["l2"], 10),
@@ -31,6 +43,7 @@ HARD = {
     "zeros": (test_truth.zeros, ["cosine"], 400),
     "three columns": (lambda: test_truth.whole(3), ["ip"], 12),
     "many columns": (lambda: test_truth.normal(4096, 300), ["l2"], 12),
+    "few axes": (few_axes, ["l2", "ip", "cosine"], 20),
 }
 CASES = [(name, metric) for name, (_, metrics, _) in HARD.items() for metric in metrics]
 
@@ -41,15 +54,19 @@ def test_filters_and_kernels(tmp_path, name, metric):
     rows, queries = make()
     source = save(tmp_path / "in.h5", train=rows, test=queries)
     run("truth", source, source, tmp_path / "plain", "-k", k, "--metric", metric, ranks=0)
-    used = set()
-    for kernel, wanted in itertools.product(filter(has_kernel, KERNELS), FILTERS):
+    used, looked = set(), set()
+    looks = ["0", "16"] if 96 <= rows.shape[1] <= 8192 else ["0"]
+    for kernel, wanted, axes in itertools.product(filter(has_kernel, KERNELS), FILTERS, looks):
+        given = {"MPIVF_KERNEL": kernel, "MPIVF_FILTER": wanted, "MPIVF_AXES": axes}
         told = run("truth", source, source, tmp_path / "t", "-k", k, "--metric", metric, "--force",
-                   "--json", ranks=0, env={"MPIVF_KERNEL": kernel, "MPIVF_FILTER": wanted}).json()
-        assert same(tmp_path / "t", tmp_path / "plain"), (kernel, wanted)
+                   "--json", ranks=0, env=given).json()
+        assert same(tmp_path / "t", tmp_path / "plain"), given
         used.add((kernel, told["filter"]))
+        looked.add((kernel, told["filter"], told["axes"]))
         assert wanted == "int8" or told["filter"] == wanted
     assert {("portable", f) for f in FILTERS[1:]} <= used
     assert not has_kernel("vnni") or ("vnni", "int8") in used
+    assert name != "few axes" or {(*way, 16) for way in used if way[1].startswith("int")} <= looked
 
 
 def test_kernels_that_this_processor_lacks():

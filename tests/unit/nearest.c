@@ -56,6 +56,7 @@ expect(const struct mpivf_candidate *all, int64_t own, size_t k, struct mpivf_ca
 struct scan {
     enum mpivf_metric metric;
     const struct mpivf_filter *filter;
+    bool first; /* look first at projected rows, where there are any */
     size_t dim, k;
     const float *query, *row;
     const int64_t *id, *own;
@@ -63,6 +64,22 @@ struct scan {
     size_t n;               /* of the queries asked */
     int threads;
 };
+
+/* The axes of the first rows, if there are any to look at first. */
+static bool
+find_first(const struct scan *scan, const float *centre, struct mpivf_first *first,
+           struct mpivf_pool *pool)
+{
+    size_t n = mpivf_projection_rows(scan->dim, 800);
+    if (!scan->first || n == 0 || scan->filter->round == NULL)
+        return false;
+    mpivf_projection_lay_out(&first->projection, pool, scan->dim);
+    assert_ok(&ctx, mpivf_pool_status(pool));
+    assert_ok(&ctx, mpivf_projection_find(&ctx, &first->projection, scan->metric,
+                                          mpivf_raw_of(false, scan->row), 1, n,
+                                          mpivf_raw_of(false, centre)));
+    return first->projection.axes > 0;
+}
 
 /* Scan the rows in sets of different sizes; the last has ids that count up. */
 static uint64_t
@@ -76,11 +93,14 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
     struct mpivf_tile *tile = mpivf_tile_take(&pool, THREADS, dim);
     struct mpivf_pending *pending = mpivf_pending_take(&pool, THREADS);
     float *centre = room(dim, sizeof *centre);
-    assert_ok(&ctx,
-              mpivf_packed_queries_init(&ctx, &queries, scan->metric, scan->filter, dim, QUERIES));
-    assert_ok(&ctx, mpivf_packed_rows_init(&ctx, &packed, scan->metric, scan->filter, dim, ROWS));
-    assert_ok(&ctx, mpivf_pool_status(&pool));
+    struct mpivf_first first = {.filter = scan->filter};
     mpivf_centre_mean(scan->metric, scan->row, 500, dim, centre);
+    bool looks = find_first(scan, centre, &first, &pool);
+    mpivf_packed_queries_lay_out(&queries, &pool, scan->metric, scan->filter, dim, QUERIES,
+                                 looks ? &first : NULL, THREADS);
+    mpivf_packed_rows_lay_out(&packed, &pool, scan->metric, scan->filter, dim, ROWS,
+                              looks ? &first : NULL, THREADS);
+    assert_ok(&ctx, mpivf_pool_status(&pool));
     mpivf_packed_queries_fill(&queries, scan->query, QUERIES, centre);
     struct mpivf_scan_of of = {.subset = scan->subset, .n = scan->n, .own = scan->own};
     for (size_t s = 0; s + 1 < sizeof cut / sizeof cut[0]; s++) {
@@ -97,8 +117,6 @@ scan_sets(const struct scan *scan, struct mpivf_topk *topk)
     for (int t = 0; t < THREADS; t++)
         computed += pending[t].computed;
     mpivf_pool_clear(&pool);
-    mpivf_packed_rows_clear(&packed);
-    mpivf_packed_queries_clear(&queries);
     free(centre);
     return computed;
 }
@@ -169,6 +187,7 @@ check_filters(struct scan scan, const struct mpivf_candidate *all, const char *w
         if (!mpivf_filter_runs(scan.filter, scan.dim))
             continue;
         for (size_t i = 0; i < 2; i++, turn++) {
+            scan.first = turn % 3 < 2;
             /* all rows, which is slow, less often */
             scan.k = ks[(turn + (size_t)f) % 17 % 9 % 6];
             scan.own = turn % 2 ? own : NULL;

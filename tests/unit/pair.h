@@ -19,25 +19,30 @@ struct pair_of {
     float value[QUERIES][PADDED];
 };
 
+/* Query q in place of a group; everything is kept, so columns come in order. */
 static inline void
-compare_words(struct pair_of *pair, mpivf_compare compare)
+put(const struct mpivf_packed_queries *queries, size_t q, uint32_t *survivor, float *value,
+    struct mpivf_group *group)
 {
-    const struct mpivf_packed_rows *packed = &pair->packed;
-    struct mpivf_panels panels = {packed->word,  packed->term,     packed->scale,
-                                  packed->norm,  packed->residual, 2,
-                                  packed->steps, packed->steps};
+    group->word[q] = queries->word + q * queries->steps * 4;
+    group->start[q] = queries->bound[q].start;
+    group->scale[q] = queries->bound[q].scale;
+    group->per_norm[q] = queries->bound[q].per_norm;
+    group->per_residual[q] = queries->bound[q].per_residual;
+    group->limit[q] = INFINITY;
+    group->survivor[q] = survivor;
+    group->value[q] = value;
+}
+
+static inline void
+compare_words(const struct mpivf_packed_queries *queries, const struct mpivf_packed_rows *packed,
+              mpivf_compare compare, float value[QUERIES][PADDED])
+{
+    struct mpivf_panels panels = mpivf_prepare_panels(packed, 0, 2);
     struct mpivf_group group = {.n = QUERIES};
     uint32_t survivor[QUERIES][PADDED];
-    for (size_t q = 0; q < QUERIES; q++) {
-        group.word[q] = pair->queries.word + q * pair->queries.steps * 4;
-        group.start[q] = pair->queries.bound[q].start;
-        group.scale[q] = pair->queries.bound[q].scale;
-        group.per_norm[q] = pair->queries.bound[q].per_norm;
-        group.per_residual[q] = pair->queries.bound[q].per_residual;
-        group.limit[q] = INFINITY; /* everything is kept, so columns come in order */
-        group.survivor[q] = survivor[q];
-        group.value[q] = pair->value[q];
-    }
+    for (size_t q = 0; q < QUERIES; q++)
+        put(queries, q, survivor[q], value[q], &group);
     compare(&panels, &group);
     for (size_t q = 0; q < QUERIES; q++)
         assert_int_equal(group.survivors[q], PADDED);
@@ -70,7 +75,7 @@ compute(struct pair_of *pair, int s)
     }
     mpivf_compare compare = kernel ? filter->compare(kernel) : NULL;
     if (compare)
-        compare_words(pair, compare);
+        compare_words(&pair->queries, &pair->packed, compare, pair->value);
     return compare != NULL;
 }
 
@@ -85,6 +90,95 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
         fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
                  "%.9g, limit %.9g",
                  what, pair->packed.filter->name, set, q, j, d, lower, upper, (double)value, limit);
+}
+
+/* Pair by pair, of rows that lie one after the other: in any order, whatever is left out. */
+static inline void
+refine_words(struct pair_of *pair, mpivf_refine refine)
+{
+    struct mpivf_panels rows = mpivf_prepare_panels(&pair->packed, 0, 1);
+    struct mpivf_group group = {.n = QUERIES};
+    uint32_t survivor[ROWS];
+    float value[ROWS];
+    for (size_t q = 0; q < QUERIES; q++) {
+        put(&pair->queries, q, survivor, value, &group);
+        for (size_t every = 1; every < 4; every++) {
+            size_t n = 0;
+            for (size_t j = ROWS; j-- > 0;)
+                if (j % every == 0)
+                    survivor[n++] = (uint32_t)j;
+            group.survivors[q] = n;
+            refine(&rows, &group, q);
+            assert_int_equal(group.survivors[q], n);
+            for (size_t i = 0; i < n; i++)
+                pair->value[q][survivor[i]] = value[i];
+        }
+    }
+}
+
+/* The first look keeps what is near enough, and the second has bounds like those of panels. */
+static inline void
+check_first(struct mpivf_context *ctx, const char *what, enum mpivf_metric metric, size_t dim,
+            const struct mpivf_filter *filter, const struct mpivf_first *first,
+            struct mpivf_raw query, struct mpivf_raw row, struct mpivf_raw centre,
+            const double distance[QUERIES][ROWS])
+{
+    static struct pair_of pair;
+    static float value[QUERIES][PADDED];
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a test");
+    mpivf_packed_queries_lay_out(&pair.queries, &pool, metric, filter, dim, QUERIES, first, 1);
+    mpivf_packed_rows_lay_out(&pair.packed, &pool, metric, filter, dim, ROWS, first, 1);
+    assert_ok(ctx, mpivf_pool_status(&pool));
+    mpivf_packed_queries_fill_raw(&pair.queries, query, QUERIES, centre);
+    mpivf_packed_rows_fill_raw(&pair.packed, row, ROWS, centre, NULL, 0);
+    for (int s = 0; s < MPIVF_KERNELS; s++) {
+        const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+        if (!kernel || !first->filter->compare(kernel) || !filter->refine(kernel))
+            continue;
+        compare_words(pair.queries.first, pair.packed.first, first->filter->compare(kernel), value);
+        refine_words(&pair, filter->refine(kernel));
+        for (size_t q = 0; q < QUERIES; q++)
+            for (size_t j = 0; j < ROWS; j++) {
+                double d = distance[q][j], one = (double)value[q][j];
+                float limit = mpivf_prepare_limit(pair.queries.first, q, d);
+                if (value[q][j] > limit ||
+                    mpivf_prepare_lower(pair.queries.first, q, value[q][j]) > d)
+                    fail_msg("%s, %zu axes, %s, set %d, query %zu, row %zu: %.17g is excluded; "
+                             "value %.9g, limit %.9g",
+                             what, first->projection.axes, first->filter->name, s, q, j, d, one,
+                             (double)limit);
+                assert_bounds(what, &pair, q, j, s, d);
+            }
+        for (size_t q = 0; q < QUERIES; q++)
+            for (size_t j = ROWS; j < PADDED; j++)
+                assert_true(!(value[q][j] < INFINITY));
+    }
+    mpivf_pool_clear(&pool);
+}
+
+/* By axes of the rows, with each filter of integers for the first look. */
+static inline void
+check_firsts(struct mpivf_context *ctx, const char *what, enum mpivf_metric metric, size_t dim,
+             const struct mpivf_filter *filter, struct mpivf_raw query, struct mpivf_raw row,
+             struct mpivf_raw centre, const double distance[QUERIES][ROWS])
+{
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "a test");
+    struct mpivf_projection axes;
+    struct mpivf_first first;
+    size_t n = mpivf_projection_rows(dim, ROWS);
+    if (n == 0 || filter->round == NULL)
+        return;
+    mpivf_projection_lay_out(&axes, &pool, dim);
+    mpivf_projection_lay_out(&first.projection, &pool, dim);
+    assert_ok(ctx, mpivf_pool_status(&pool));
+    assert_ok(ctx, mpivf_projection_find(ctx, &axes, metric, row, 1, n, centre));
+    assert_ok(ctx, mpivf_projection_turn(ctx, &axes, axes.axes, &first.projection));
+    for (int f = 0; f < MPIVF_FILTERS; f++) {
+        first.filter = mpivf_filter(f);
+        if (first.filter->round)
+            check_first(ctx, what, metric, dim, filter, &first, query, row, centre, distance);
+    }
+    mpivf_pool_clear(&pool);
 }
 
 /* Every pair, by every set that the processor has. */

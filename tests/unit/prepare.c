@@ -45,6 +45,8 @@ check_filter(const struct problem *p, const struct mpivf_filter *filter)
     check_pair(p->what, &pair, p->distance);
     mpivf_packed_rows_clear(&pair.packed);
     mpivf_packed_queries_clear(&pair.queries);
+    check_firsts(&ctx, p->what, p->metric, dim, filter, mpivf_raw_of(false, p->query),
+                 mpivf_raw_of(false, p->row), mpivf_raw_of(false, p->centre), p->distance);
 }
 
 /* Rows that the queries are, or nearly are: distances that are all rounding. */
@@ -319,6 +321,33 @@ memory_is_as_told(void **state)
         }
 }
 
+/* Two kinds of integers take no more than float32 does. */
+static void
+a_first_look_takes_no_more(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    begin();
+    for (size_t dim = 96; dim <= 8192; dim += dim < 200 ? 1 : 499) {
+        size_t fixed =
+            8192 + MPIVF_PANEL * mpivf_prepare_row_bytes(dim) + mpivf_prepare_first_bytes(dim, 2);
+        for (int f = 0; f < MPIVF_FILTERS * MPIVF_FILTERS; f++) {
+            const struct mpivf_filter *filter = mpivf_filter(f / MPIVF_FILTERS);
+            struct mpivf_first first = {mpivf_filter(f % MPIVF_FILTERS),
+                                        {.dim = dim, .axes = mpivf_projection_most(dim)}};
+            struct mpivf_packed_queries queries;
+            struct mpivf_packed_rows packed;
+            struct mpivf_pool some = mpivf_pool_counting(), others = mpivf_pool_counting();
+            if (!filter->round || !first.filter->round)
+                continue;
+            mpivf_packed_queries_lay_out(&queries, &some, MPIVF_L2, filter, dim, N, &first, 2);
+            mpivf_packed_rows_lay_out(&packed, &others, MPIVF_L2, filter, dim, N, &first, 2);
+            assert_true(some.bytes <= N * mpivf_prepare_row_bytes(dim) + fixed);
+            assert_true(others.bytes <= N * mpivf_prepare_row_bytes(dim) + fixed);
+        }
+    }
+}
+
 static void
 the_filter_is_chosen(void **state)
 {
@@ -352,6 +381,7 @@ main(void)
         TEST("prepare: limits that are not finite", limits_that_are_not_finite),
         TEST("prepare: rows do not know each other", rows_do_not_know_each_other),
         TEST("prepare: memory is as told", memory_is_as_told),
+        TEST("prepare: a first look takes no more memory", a_first_look_takes_no_more),
         TEST("prepare: the filter is chosen", the_filter_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

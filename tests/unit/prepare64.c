@@ -71,6 +71,8 @@ check_filter(const char *what, enum mpivf_metric metric, const struct mpivf_filt
     check_pair(what, &pair, distance);
     mpivf_packed_rows_clear(&pair.packed);
     mpivf_packed_queries_clear(&pair.queries);
+    check_firsts(&ctx, what, metric, dim, filter, mpivf_raw_of(true, query),
+                 mpivf_raw_of(true, row), around, distance);
 }
 
 /* Queries of one kind, rows of another; some queries are rows, and nearly rows. */
