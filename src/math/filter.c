@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTEGER_DIM = 1 << 16 }; /* so many products of int8 fit 32 bits */
+/* So many products of the largest integers are below 2^31; int16 sees to that for any number. */
+enum { DIM7 = 541000, DIM8 = 133000, DIM16 = 1 << 30 };
+
+/*
+ * Where there is no sample: the least bits that tell rows of so many values apart. Distances to
+ * rows that have nothing in common differ by a share of sqrt(2 / dim), and bounds of 8 bits are
+ * some 4 % wide, of 7 bits twice that.
+ */
+enum { WIDE7 = 6000, WIDE8 = 16384 };
 
 static const double U = 0x1p-24;
 
@@ -48,27 +56,28 @@ round8(const float *x, size_t dim, float inverse, void *word)
     return mpivf_kernel()->round8(x, dim, inverse, word);
 }
 
-static int32_t
+/* It wraps, like the sums that it is for. */
+static uint32_t
 sum_of_bytes(const void *word, size_t dim)
 {
     const int8_t *x = word;
     int32_t sum = 0;
     for (size_t i = 0; i < dim; i++)
         sum += x[i];
-    return sum;
+    return (uint32_t)sum;
 }
 
 /* Bytes of packed rows are unsigned, larger by 64 or 128. */
 static int32_t
 start7(const void *word, size_t dim)
 {
-    return -64 * sum_of_bytes(word, dim);
+    return (int32_t)(0u - 64 * sum_of_bytes(word, dim));
 }
 
 static int32_t
 start8(const void *word, size_t dim)
 {
-    return -128 * sum_of_bytes(word, dim);
+    return (int32_t)(0u - 128 * sum_of_bytes(word, dim));
 }
 
 static mpivf_compare
@@ -141,7 +150,8 @@ no_loops(const struct mpivf_kernel *kernel)
 static const struct mpivf_filter filters[MPIVF_FILTERS] = {
     [MPIVF_FILTER_INT8] = {.name = "int8",
                            .values = 4,
-                           .largest_dim = INTEGER_DIM,
+                           .largest_dim = DIM8,
+                           .widest = WIDE8,
                            .panels = true,
                            .alike = &filters[MPIVF_FILTER_INT8],
                            .kappa = kappa_of_integers,
@@ -157,7 +167,8 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
     [MPIVF_FILTER_INT7] = {.name = "int7",
                            .values = 4,
                            .even = true,
-                           .largest_dim = INTEGER_DIM,
+                           .largest_dim = DIM7,
+                           .widest = WIDE7,
                            .panels = true,
                            .alike = &filters[MPIVF_FILTER_INT7],
                            .kappa = kappa_of_integers,
@@ -173,7 +184,8 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
                            .cost_plain = 11},
     [MPIVF_FILTER_INT16] = {.name = "int16",
                             .values = 2,
-                            .largest_dim = INTEGER_DIM,
+                            .largest_dim = DIM16,
+                            .widest = DIM16,
                             .panels = true,
                             .alike = &filters[MPIVF_FILTER_INT16],
                             .kappa = kappa_of_integers,
@@ -187,6 +199,7 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
     [MPIVF_FILTER_FLOAT32] = {.name = "float32",
                               .values = 1,
                               .largest_dim = SIZE_MAX,
+                              .widest = SIZE_MAX,
                               .panels = true,
                               .alike = &filters[MPIVF_FILTER_FLOAT32],
                               .kappa = kappa_of_floats,
@@ -197,6 +210,7 @@ static const struct mpivf_filter filters[MPIVF_FILTERS] = {
     [MPIVF_FILTER_SGEMM] = {.name = "sgemm",
                             .values = 1,
                             .largest_dim = SIZE_MAX,
+                            .widest = SIZE_MAX,
                             .alike = &filters[MPIVF_FILTER_FLOAT32],
                             .kappa = kappa_of_floats,
                             .compare = no_loops,
@@ -235,7 +249,7 @@ mpivf_filter_best(size_t dim)
         return best;
     best = &filters[MPIVF_FILTERS - 1];
     for (int f = 0; f < MPIVF_FILTERS; f++)
-        if (mpivf_filter_runs(&filters[f], dim) &&
+        if (mpivf_filter_runs(&filters[f], dim) && dim <= filters[f].widest &&
             mpivf_filter_cost(&filters[f]) < mpivf_filter_cost(best))
             best = &filters[f];
     return best;

@@ -19,6 +19,7 @@ struct mpivf_filter {
     size_t values;      /* of a row in one word */
     bool even;          /* its loops take two words at once: a row has an even number of them */
     size_t largest_dim; /* of rows whose sums of products cannot overflow */
+    size_t widest;      /* rows that it is chosen for where there is no sample */
     bool panels;        /* rows lie in panels for its loops; else they are float32 for sgemm */
     const struct mpivf_filter *alike; /* one with loops and the same bounds; it may be itself */
 
