@@ -49,12 +49,13 @@ block_rows(const struct mpivf_packed_rows *packed)
 static void
 lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
 {
-    *tile = (struct mpivf_tile){.computed = 0};
+    *tile = (struct mpivf_tile){.rivals = {.computed = 0}};
     tile->product = mpivf_pool_take(pool, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
     tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
     tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
     tile->value = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
     tile->sums = mpivf_pool_take(pool, TOGETHER * MPIVF_GROUP, PART_PANELS * MPIVF_PANEL * WORD);
+    mpivf_rivals_lay_out(&tile->rivals, pool);
 }
 
 struct mpivf_tile *
@@ -84,7 +85,7 @@ static double
 limit_of(const struct scan *s, size_t q, size_t place)
 {
     return s->many ? mpivf_pending_limit(s->pending, s->many, q, place)
-                   : s->one->best->interval[place].upper;
+                   : s->one->rivals->limit[place];
 }
 
 static void
@@ -348,9 +349,17 @@ mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf
                   struct mpivf_tile *tile)
 {
     assert(packed->metric == MPIVF_L2 && !packed->raw.f64);
-    struct mpivf_one one = {queries, packed, best, &tile->computed};
-    struct scan s = {queries, packed, NULL, NULL, &one, tile};
-    scan_all(&s, of, 1);
+    for (size_t start = 0; start < of->n; start += MPIVF_ONE_QUERIES) {
+        struct mpivf_scan_of part = part_of(of, start, MPIVF_ONE_QUERIES);
+        struct mpivf_best some = {best->interval + start, best->id};
+        struct mpivf_one one = {queries, packed, &some, &tile->rivals};
+        struct scan s = {queries, packed, NULL, NULL, &one, tile};
+        for (size_t i = 0; i < part.n; i++)
+            mpivf_one_begin(&one, i);
+        scan_all(&s, &part, 1);
+        for (size_t i = 0; i < part.n; i++)
+            mpivf_one_settle(&one, query_at(&part, i), i);
+    }
 }
 
 void

@@ -15,13 +15,24 @@
 
 #include "math/pending.h"
 
+enum { MPIVF_ONE_QUERIES = 512 }; /* together, at most, where only the nearest is asked for */
+
+/* Rows that may be the nearest of a query (nearest_one.h). */
+struct mpivf_rivals {
+    float *value;      /* owned, [queries, room]: of the comparison */
+    uint32_t *row;     /* owned, the same */
+    uint32_t *held;    /* owned, [queries]: how many */
+    double *limit;     /* owned, [queries]: a row is known to be that near */
+    uint64_t computed; /* distances, added to */
+};
+
 /* Room for one thread's work. */
 struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
     uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
     char *sums;              /* owned: of rows that go in parts */
-    uint64_t computed;       /* distances for the nearest row alone, added to */
+    struct mpivf_rivals rivals;
 };
 
 /* Take or count one for each thread, among the buffers of a module; NULL as of the pool. Local. */

@@ -24,7 +24,7 @@ static struct mpivf_interval
 compute(const struct mpivf_one *s, size_t q, uint32_t id)
 {
     size_t dim = s->queries->dim;
-    (*s->computed)++;
+    s->rivals->computed++;
     return mpivf_nearest_interval(s->queries->raw.f32 + q * dim, s->packed->raw.f32 + id * dim,
                                   dim);
 }
@@ -66,53 +66,119 @@ seen(const struct mpivf_one *s, size_t q, uint32_t row, float value)
     return (struct mpivf_interval){isnan(lower) ? -INFINITY : lower, upper, false};
 }
 
+/* ---- rivals ---- */
+
+enum { ROOM = 32 }; /* rows that a query holds */
+
+void
+mpivf_rivals_lay_out(struct mpivf_rivals *rivals, struct mpivf_pool *pool)
+{
+    rivals->value = mpivf_pool_take(pool, MPIVF_ONE_QUERIES * ROOM, sizeof *rivals->value);
+    rivals->row = mpivf_pool_take(pool, MPIVF_ONE_QUERIES * ROOM, sizeof *rivals->row);
+    rivals->held = mpivf_pool_take(pool, MPIVF_ONE_QUERIES, sizeof *rivals->held);
+    rivals->limit = mpivf_pool_take(pool, MPIVF_ONE_QUERIES, sizeof *rivals->limit);
+}
+
+void
+mpivf_one_begin(const struct mpivf_one *s, size_t place)
+{
+    s->rivals->held[place] = 0;
+    s->rivals->limit[place] = s->best->interval[place].upper;
+}
+
+/* Which raw row is this? */
+static uint32_t
+raw_of(const struct mpivf_one *s, uint32_t row)
+{
+    return s->packed->subset ? s->packed->subset[row] : row;
+}
+
+/* Drop the rivals that the limit excludes by now; the one that seems nearest comes first. */
+static void
+sweep(const struct mpivf_one *s, size_t q, size_t place)
+{
+    float *value = s->rivals->value + place * ROOM;
+    uint32_t *row = s->rivals->row + place * ROOM, kept = 0;
+    float max = mpivf_prepare_limit(s->queries, q, s->rivals->limit[place]);
+    for (uint32_t i = 0; i < s->rivals->held[place]; i++) {
+        float one = value[i];
+        uint32_t number = row[i], to = kept;
+        if (one > max)
+            continue;
+        if (kept > 0 && one < value[0]) {
+            value[kept] = value[0];
+            row[kept] = row[0];
+            to = 0;
+        }
+        value[to] = one;
+        row[to] = number;
+        kept++;
+    }
+    s->rivals->held[place] = kept;
+}
+
 /*
- * The best so far against the survivors of query q. The upper bound of the one that seems nearest
- * leaves few of them; the row that is left alone is taken as it is, and no raw value is touched.
+ * The row that is left alone is taken as it is, and no raw value is touched; of rivals, the values
+ * decide, as far as bounds leave a doubt.
  */
 void
-mpivf_one_take(const struct mpivf_one *s, size_t q, size_t place, uint32_t *survivor, float *value,
-               size_t survivors)
+mpivf_one_settle(const struct mpivf_one *s, size_t q, size_t place)
 {
-    const struct mpivf_packed_rows *packed = s->packed;
     struct mpivf_interval *best = &s->best->interval[place];
-    uint32_t *held = &s->best->id[q];
-    /* what is nearest by its upper bound, or held already, excludes others */
-    size_t min = 0, left = 0;
+    uint32_t *known = &s->best->id[q], *held = &s->rivals->held[place];
+    const uint32_t *row = s->rivals->row + place * ROOM;
+    const float *value = s->rivals->value + place * ROOM;
+    sweep(s, q, place);
+    /* is what is known farther than the limit? Then it goes */
+    if (*known != UINT32_MAX && best->lower > s->rivals->limit[place])
+        *known = UINT32_MAX;
+    if (*held == 1 && *known == UINT32_MAX) {
+        *known = raw_of(s, *row);
+        *best = seen(s, q, *row, *value);
+    } else if (*held > 0) {
+        if (*known != UINT32_MAX && !best->computed)
+            *best = compute(s, q, *known);
+        for (uint32_t i = 0; i < *held; i++)
+            if (*known == UINT32_MAX ||
+                !(mpivf_prepare_lower(s->queries, q, value[i]) > best->upper))
+                offer(s, q, best, raw_of(s, row[i]));
+    }
+    mpivf_one_begin(s, place);
+}
+
+/* Hold a row. When there is no room for it those that are there are settled. */
+static void
+hold(const struct mpivf_one *s, size_t q, size_t place, uint32_t row, float value)
+{
+    uint32_t *held = &s->rivals->held[place];
+    if (*held == ROOM)
+        sweep(s, q, place);
+    if (*held > ROOM / 4 * 3)
+        mpivf_one_settle(s, q, place);
+    s->rivals->row[place * ROOM + *held] = row;
+    s->rivals->value[place * ROOM + *held] = value;
+    ++*held;
+}
+
+void
+mpivf_one_take(const struct mpivf_one *s, size_t q, size_t place, const uint32_t *survivor,
+               const float *value, size_t survivors)
+{
+    struct mpivf_interval *best = &s->best->interval[place];
+    double *limit = &s->rivals->limit[place];
+    /* what is nearest by its upper bound excludes others */
+    size_t min = 0;
     for (size_t i = 1; i < survivors; i++)
         min = value[i] < value[min] ? i : min;
-    double limit = seen(s, q, survivor[min], value[min]).upper;
-    limit = best->upper < limit ? best->upper : limit;
-    float max = mpivf_prepare_limit(s->queries, q, limit);
-    /* those that stay, without the one that is held */
+    double upper = seen(s, q, survivor[min], value[min]).upper;
+    *limit = upper < *limit ? upper : *limit;
+    float max = mpivf_prepare_limit(s->queries, q, *limit);
     for (size_t i = 0; i < survivors; i++) {
-        uint32_t row = survivor[i], raw = packed->subset ? packed->subset[row] : row;
-        bool wanted = !(value[i] > max);
-        if (raw != *held) {
-            value[left] = value[i];
-            survivor[left] = row;
-            left += wanted;
+        if (raw_of(s, survivor[i]) != s->best->id[q]) {
+            if (!(value[i] > max))
+                hold(s, q, place, survivor[i], value[i]);
         } else if (!best->computed) {
-            *best = seen(s, q, row, value[i]);
+            *best = seen(s, q, survivor[i], value[i]);
         }
-    }
-    /* is what is held farther than that? Then it goes */
-    if (*held != UINT32_MAX && best->lower > limit)
-        *held = UINT32_MAX;
-    if (left == 0)
-        return;
-    /* no rival: the bounds do, nothing is computed */
-    if (left == 1 && *held == UINT32_MAX) {
-        *held = packed->subset ? packed->subset[survivor[0]] : survivor[0];
-        *best = seen(s, q, survivor[0], value[0]);
-        return;
-    }
-    /* rivals: by the values, as far as bounds leave a doubt */
-    if (*held != UINT32_MAX && !best->computed)
-        *best = compute(s, q, *held);
-    for (size_t i = 0; i < left; i++) {
-        bool known = *held != UINT32_MAX;
-        if (!known || !(mpivf_prepare_lower(s->queries, q, value[i]) > best->upper))
-            offer(s, q, best, packed->subset ? packed->subset[survivor[i]] : survivor[i]);
     }
 }

@@ -133,7 +133,7 @@ zeros_are_not_compared(void **state)
     assert_ok(&ctx, mpivf_coarse_assign(&coarse, zero, ROWS, list));
     for (size_t i = 0; i < ROWS; i++)
         assert_int_equal(list[i], 0);
-    assert_int_equal(coarse.tile[0].computed, 0);
+    assert_int_equal(coarse.tile[0].rivals.computed, 0);
     mpivf_coarse_clear(&coarse);
     free(zero);
 }

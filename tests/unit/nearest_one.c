@@ -141,7 +141,7 @@ check(const struct problem *p, bool some)
                      p->filter->name, names[p->known], q, distance, interval[place].lower,
                      interval[place].upper);
     }
-    uint64_t computed = tile->computed;
+    uint64_t computed = tile->rivals.computed;
     mpivf_pool_clear(&pool);
     return computed;
 }
