@@ -79,6 +79,13 @@ compute(struct pair_of *pair, int s)
     return compare != NULL;
 }
 
+/* What share of the interval between the bounds distances have reached, by each filter. */
+struct reach {
+    double least, most;
+};
+
+static struct reach reached[MPIVF_FILTERS] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}};
+
 static inline void
 assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, int set, double d)
 {
@@ -90,6 +97,12 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
         fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
                  "%.9g, limit %.9g",
                  what, pair->packed.filter->name, set, q, j, d, lower, upper, (double)value, limit);
+    struct reach *reach = &reached[pair->packed.filter - mpivf_filter(0)];
+    double share = (d - lower) / (upper - lower);
+    if (isfinite(share)) {
+        reach->least = share < reach->least ? share : reach->least;
+        reach->most = share > reach->most ? share : reach->most;
+    }
 }
 
 /* Pair by pair, of rows that lie one after the other: in any order, whatever is left out. */
