@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern const struct mpivf_kernel mpivf_kernel_portable;
 
@@ -75,4 +76,16 @@ mpivf_kernel(void)
     if (chosen == NULL)
         chosen = choose();
     return chosen;
+}
+
+size_t
+mpivf_kernel_cache(void)
+{
+    static size_t bytes; /* the same */
+    enum { LEAST = 256 << 10, USUAL = 1 << 20, MOST = 2 << 20 };
+    if (bytes == 0) {
+        long told = sysconf(_SC_LEVEL2_CACHE_SIZE);
+        bytes = told <= 0 ? USUAL : told < LEAST ? LEAST : told > MOST ? MOST : (size_t)told;
+    }
+    return bytes;
 }

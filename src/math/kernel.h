@@ -120,6 +120,13 @@ struct mpivf_kernel {
 const struct mpivf_kernel *
 mpivf_kernel(void);
 
+/*
+ * Bytes of the second-level cache of a core, asked from the system; 1 MiB where it does not tell,
+ * and from 256 KiB to 2 MiB in any case. Made like mpivf_kernel. Local.
+ */
+size_t
+mpivf_kernel_cache(void);
+
 enum { MPIVF_KERNELS = 4 }; /* instruction sets, at most */
 
 /* Set number i, fastest last, NULL past the end or where this processor cannot run it. Local. */

@@ -9,16 +9,18 @@
 #include <stdbool.h>
 #include <string.h>
 
+/*
+ * Half of the second-level cache has the words of a block. Rows in parts: of 1 MiB 192 KiB of panels
+ * there, 64 of queries and 48 of sums, less where it is small; 8 KiB of a group stay in the first.
+ */
 enum {
-    WORD = 4,                /* bytes */
-    BLOCK_ROWS = 1008,       /* whole panels */
-    BLOCK_BYTES = 512 << 10, /* of words: half of a second-level cache */
+    WORD = 4,          /* bytes */
+    BLOCK_ROWS = 1008, /* whole panels */
     LEAST_PANELS = 4,
     TILE_QUERIES = 96, /* sgemm: with BLOCK_ROWS 378 KiB of products */
-
-    /* Rows in parts: 192 KiB of panels, 64 of queries and 48 of sums in the second-level cache. */
-    PART = 256, /* steps; 8 KiB of a group stay in the first */
+    PART = 256,        /* steps */
     PART_PANELS = 4,
+    SMALL_CACHE = 512 << 10,
     TOGETHER = 8, /* groups */
 };
 
@@ -41,8 +43,10 @@ static size_t
 block_rows(const struct mpivf_packed_rows *packed)
 {
     size_t steps = first_of(packed)->steps, all = steps + (packed->first ? packed->steps : 0);
-    size_t panels = in_parts(steps) ? PART_PANELS : BLOCK_BYTES / (all * WORD * MPIVF_PANEL);
+    size_t panels = mpivf_kernel_cache() / 2 / (all * WORD * MPIVF_PANEL);
     panels = panels > LEAST_PANELS ? panels : LEAST_PANELS;
+    if (in_parts(steps))
+        panels = mpivf_kernel_cache() < SMALL_CACHE ? PART_PANELS / 2 : PART_PANELS;
     return panels < BLOCK_ROWS / MPIVF_PANEL ? panels * MPIVF_PANEL : BLOCK_ROWS;
 }
 
@@ -65,6 +69,7 @@ mpivf_tile_take(struct mpivf_pool *pool, int threads, size_t dim)
     struct mpivf_tile *tile = mpivf_pool_take(pool, (size_t)threads, sizeof *tile);
     mpivf_blas_init(); /* whoever uses the library, before threads start */
     (void)mpivf_kernel();
+    (void)mpivf_kernel_cache();
     for (int t = 0; t < threads; t++)
         lay_out(tile ? &tile[t] : &counted, pool, dim);
     return tile;

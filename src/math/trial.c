@@ -11,7 +11,14 @@ static const float NOTHING = -3e38f; /* a limit that no row is below */
 
 enum { TIMES = 4 }; /* the best of so many: others may have the processor for a while */
 
-enum { PRODUCTS = 1024, CACHED = 256 << 10 }; /* rows that sgemm is timed with, others' bytes */
+enum { PRODUCTS = 1024 }; /* rows that sgemm is timed with */
+
+/* Bytes of words that others are timed with. */
+static size_t
+cached(void)
+{
+    return mpivf_kernel_cache() / 4;
+}
 
 static void
 lay_out(struct mpivf_trial *s, struct mpivf_pool *pool)
@@ -186,7 +193,7 @@ mpivf_trial_pair(struct mpivf_trial *s, const struct mpivf_packed_queries *packe
                  const struct mpivf_packed_rows *base)
 {
     mpivf_compare compare = mpivf_filter_compare(base->filter);
-    size_t fit = CACHED / (base->steps * 4) / MPIVF_PANEL * MPIVF_PANEL;
+    size_t fit = cached() / (base->steps * 4) / MPIVF_PANEL * MPIVF_PANEL;
     size_t rows = compare ? (fit > MPIVF_PANEL ? fit : MPIVF_PANEL) : PRODUCTS;
     rows = rows < s->rows ? rows : s->rows;
     size_t queries = compare ? MPIVF_GROUP : s->queries;
@@ -232,7 +239,7 @@ double
 mpivf_trial_refine(struct mpivf_trial *s, const struct mpivf_sides *sides)
 {
     const struct mpivf_packed_rows *packed = &sides->rows;
-    size_t rows = CACHED / (packed->steps * 4);
+    size_t rows = cached() / (packed->steps * 4);
     struct mpivf_panels panels = mpivf_prepare_panels(packed, 0, 1);
     struct mpivf_group group = {.survivor = {s->survivor}, .value = {s->value}};
     double best = INFINITY;
