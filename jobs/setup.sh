@@ -7,7 +7,7 @@ packages="gcc libc6-dev make cmake pkg-config openmpi-bin libopenmpi-dev libhdf5
 libopenblas-dev libjansson-dev libxxhash-dev"
 if [ "${1:-}" = tests ]; then
     packages="$packages clang clang-format libomp-dev libcmocka-dev hdf5-tools python3 python3-numpy
-python3-h5py python3-pytest"
+python3-h5py python3-pytest gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 fi
 
 missing=""

@@ -69,7 +69,7 @@ print_command_help(const struct mpivf_command *command)
     printf("\nExamples:\n%s", command->examples);
     printf("\nEnvironment:\n"
            "  OMP_NUM_THREADS         threads of a rank where --threads is not given\n"
-           "  MPIVF_KERNEL            instruction set: portable, avx2, avx512 or vnni\n"
+           "  MPIVF_KERNEL            instruction set: portable, avx2, avx512, vnni, neon\n"
            "  MPIVF_FILTER            filter: int8, int7, int16, float32 or sgemm\n"
            "  MPIVF_AXES              axes that rows are compared along first; 0 = none.\n"
            "                          Results have the same bytes with any of these\n"

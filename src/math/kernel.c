@@ -31,6 +31,19 @@ has_vnni(void)
 }
 #endif
 
+#ifdef __aarch64__
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+extern const struct mpivf_kernel mpivf_kernel_neon;
+
+static bool
+has_neon(void)
+{
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+}
+#endif
+
 /* The instruction sets, each after those that it is faster than; the first runs everywhere. */
 static const struct {
     const struct mpivf_kernel *kernel;
@@ -38,9 +51,11 @@ static const struct {
 } sets[] = {
     {&mpivf_kernel_portable, NULL},
 #ifdef __x86_64__
-    {&mpivf_kernel_avx2, has_avx2},
-    {&mpivf_kernel_avx512, has_avx512},
+    {&mpivf_kernel_avx2, has_avx2}, {&mpivf_kernel_avx512, has_avx512},
     {&mpivf_kernel_vnni, has_vnni},
+#endif
+#ifdef __aarch64__
+    {&mpivf_kernel_neon, has_neon},
 #endif
 };
 

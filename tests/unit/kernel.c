@@ -8,7 +8,11 @@
 
 enum { MAX = 4096 };
 
+#ifdef __aarch64__
+static const char *const names[MPIVF_KERNELS] = {"portable", "neon"};
+#else
 static const char *const names[MPIVF_KERNELS] = {"portable", "avx2", "avx512", "vnni"};
+#endif
 
 static const size_t wide[] = {100, 127, 128, 768, 4096};
 static float a[MAX + 1], b[MAX + 1];
@@ -569,6 +573,63 @@ comparing_odd_values(void **state)
     free(w);
 }
 
+static mpivf_refine
+refine_of(const struct mpivf_kernel *kernel, enum element element)
+{
+    return element == SEVENS  ? kernel->refine7
+           : element == BYTES ? kernel->refine8
+                              : kernel->refine16;
+}
+
+/* The columns of the panels as rows that lie one after the other. */
+static void
+lay_apart(const struct work *w, uint32_t *row)
+{
+    size_t steps = w->panels.steps;
+    for (size_t j = 0; j < w->panels.panels * MPIVF_PANEL; j++)
+        for (size_t s = 0; s < steps; s++)
+            row[j * steps + s] =
+                w->row[(j / MPIVF_PANEL * steps + s) * MPIVF_PANEL + j % MPIVF_PANEL];
+}
+
+static void
+check_refine(struct work *w, mpivf_refine refine, const uint32_t *row, const char *set)
+{
+    struct mpivf_panels rows = w->panels;
+    rows.word = row;
+    begin(w, 0);
+    for (size_t q = 0; q < w->group.n; q++) {
+        for (uint32_t j = 0; j < rows.panels * MPIVF_PANEL; j++)
+            w->survivor[q][j] = j;
+        w->group.survivors[q] = rows.panels * MPIVF_PANEL;
+        refine(&rows, &w->group, q);
+    }
+    check_kept(w, 0, set);
+}
+
+static void
+pair_by_pair(void **state)
+{
+    (void)state;
+    struct work *w = room(1, sizeof *w);
+    uint32_t *row = room(COLUMNS * STEPS, sizeof *row);
+    for (uint64_t round = 0; round < 90; round++) {
+        enum element element = (enum element)(round % FLOATS);
+        size_t steps = 2 * MPIVF_APART * (1 + round % 3);
+        fill_work(w, element, 1 + round % PANELS, steps, 1 + round % 8, round, round % 4 == 0);
+        lay_apart(w, row);
+        for (size_t q = 0; q < MPIVF_GROUP; q++)
+            w->group.limit[q] = round % 5 ? middle(w, q, round) : INFINITY;
+        for (int s = 0; s < MPIVF_KERNELS; s++) {
+            const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
+            if (kernel && refine_of(kernel, element))
+                check_refine(w, refine_of(kernel, element), row, kernel->name);
+        }
+    }
+    free(row);
+    free(w);
+}
+
 static void
 a_set_is_chosen(void **state)
 {
@@ -579,6 +640,7 @@ a_set_is_chosen(void **state)
         if (kernel == NULL)
             continue;
         assert_string_equal(kernel->name, names[s]);
+        printf("%s runs here\n", names[s]);
         assert_true(kernel->compare7 && kernel->compare16 && kernel->compare32);
         known |= mpivf_kernel() == kernel;
     }
@@ -603,6 +665,7 @@ main(void)
         TEST("kernel: sums of integers are exact", sums_of_integers_are_exact),
         TEST("kernel: comparing is its definition", comparing_is_its_definition),
         TEST("kernel: comparing infinities and not-a-number", comparing_odd_values),
+        TEST("kernel: pair by pair", pair_by_pair),
         TEST("kernel: a set is chosen", a_set_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
