@@ -68,7 +68,7 @@ dot16(words sum, words rows, words one)
     return vaddq_s32(sum, vpaddq_s32(low, vmull_high_s16(a, b)));
 }
 
-/* Rows of 7 bits are from 1 to 127: signed bytes as well. There is no dot product for those of 8. */
+/* Rows of 7 bits are from 1 to 127: signed bytes too. For those of 8 there is no dot product. */
 #define DOT7(sum, rows, one, more_rows, more) (sum = dot8(dot8(sum, rows, one), more_rows, more))
 #define DOT16(sum, rows, one) (sum = dot16(sum, rows, one))
 #define DOT32(sum, rows, one)                                                                      \

@@ -10,8 +10,9 @@
 #include <string.h>
 
 /*
- * Half of the second-level cache has the words of a block. Rows in parts: of 1 MiB 192 KiB of panels
- * there, 64 of queries and 48 of sums, less where it is small; 8 KiB of a group stay in the first.
+ * The words of a block take half of the second-level cache. Of rows in parts 192 KiB of panels stay
+ * there, 64 of queries and 48 of sums, half of that where it is small; 8 KiB of a group stay in the
+ * first.
  */
 enum {
     WORD = 4,          /* bytes */

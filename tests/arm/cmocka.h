@@ -1,4 +1,4 @@
-/* cmocka for programs of another processor: what the tests of kernels use of it, without its library. */
+/* What the tests of kernels use of cmocka, without its library: for another processor. */
 #ifndef MPIVF_TESTS_ARM_CMOCKA_H
 #define MPIVF_TESTS_ARM_CMOCKA_H
 
