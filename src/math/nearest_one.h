@@ -17,6 +17,7 @@ struct mpivf_one {
     struct mpivf_rivals *rivals;
 };
 
+/* Take or count what they need. Local. */
 void
 mpivf_rivals_lay_out(struct mpivf_rivals *rivals, struct mpivf_pool *pool);
 
