@@ -31,7 +31,15 @@ broadcast_word(const char *at)
     return _mm512_set1_epi32(word);
 }
 
-#define add_words(x) _mm512_reduce_add_epi32(x) /* wraps */
+/* The sum of all words, which wraps. The intrinsic for it adds the last two as signed numbers. */
+static inline int32_t
+add_words(words x)
+{
+    __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
 
 #define DOT32(sum, rows, one)                                                                      \
     (sum = _mm512_fmadd_ps(_mm512_castsi512_ps(rows), _mm512_castsi512_ps(one), sum))

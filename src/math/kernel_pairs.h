@@ -33,7 +33,8 @@ PAIRS(const struct mpivf_panels *rows, struct mpivf_group *group, size_t q)
         /* which of them stay, and their values */
         for (size_t r = 0; r < TOGETHER && i + r < n; r++) {
             uint32_t j = survivor[i + r];
-            float product = rows->scale[j] * (float)(group->start[q] + add_words(sum[r]));
+            int32_t all = (int32_t)((uint32_t)group->start[q] + (uint32_t)add_words(sum[r]));
+            float product = rows->scale[j] * (float)all;
             float value = rows->term[j] - group->scale[q] * product -
                           group->per_norm[q] * rows->norm[j] -
                           group->per_residual[q] * rows->residual[j];
