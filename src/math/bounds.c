@@ -14,13 +14,6 @@ tiny(size_t dim)
     return ((double)dim + 16) * 0x1p-126;
 }
 
-static float
-round_up(double x)
-{
-    float f = (float)x;
-    return (double)f < x ? nextafterf(f, INFINITY) : f;
-}
-
 /*
  * For ip and cosine: the part of the inner product that the centre has, and how far off it and what
  * float32 cannot hold can be.
@@ -38,7 +31,7 @@ bound_inner(struct mpivf_packed_queries *queries, size_t i, const float *work,
         double scale = mpivf_centre_scale(queries->metric, raw, dim);
         double small = sqrt((double)dim) * 0x1p-149;
         inner = scale * mpivf_kernel()->dot64(raw.f64, centre.f64, dim);
-        bound->per_norm = round_up((double)bound->per_norm + small);
+        bound->per_norm = mpivf_round_up((double)bound->per_norm + small);
         bound->error += small * norm;
         norm = scale * sqrt(mpivf_raw_square(raw, dim)) * (1 + 0x1p-40);
     } else {
@@ -63,8 +56,8 @@ mpivf_bounds_query(struct mpivf_packed_queries *queries, size_t i, const float *
     bound->start =
         filter->start ? filter->start(queries->word + i * queries->steps * 4, values) : 0;
     bound->scale = (l2 ? 2 : 1) * rounded.unit;
-    bound->per_norm = !(square <= MPIVF_LARGEST) ? NAN : round_up((l2 ? 2 : 1) * per_norm);
-    bound->per_residual = round_up((l2 ? 2 : 1) * (norm + rounded.residual));
+    bound->per_norm = !(square <= MPIVF_LARGEST) ? NAN : mpivf_round_up((l2 ? 2 : 1) * per_norm);
+    bound->per_residual = mpivf_round_up((l2 ? 2 : 1) * (norm + rounded.residual));
     bound->error = tiny(dim + values);
     bound->square = queries->metric == MPIVF_COSINE
                         ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim)
@@ -80,8 +73,8 @@ mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
                  struct mpivf_rounded rounded)
 {
     packed->scale[i] = rounded.unit;
-    packed->residual[i] = round_up(rounded.residual);
-    packed->norm[i] = round_up(rounded.norm);
+    packed->residual[i] = mpivf_round_up(rounded.residual);
+    packed->norm[i] = mpivf_round_up(rounded.norm);
     packed->term[i] = !(square <= MPIVF_LARGEST)   ? NAN
                       : packed->metric != MPIVF_L2 ? 0.0f
                                                    : (float)(square * (1 - packed->kappa));

@@ -6,12 +6,7 @@
 #define MPIVF_MATH_BOUNDS_H
 
 #include "math/prepare.h"
-
-/*
- * Sums of products of longer vectors could leave float32 on the way, and an infinity of the
- * wrong sign would exclude a pair. Not-a-number in the comparison keeps it.
- */
-static const double MPIVF_LARGEST = 1e37; /* |x|^2 */
+#include "math/single.h"
 
 /* What packing made of a row: the unit of its integers, 1 of floats, and what they leave out. */
 struct mpivf_rounded {

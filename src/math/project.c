@@ -4,6 +4,7 @@
 #include "math/blas.h"
 #include "math/centre.h"
 #include "math/kernel.h"
+#include "math/single.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -24,8 +25,7 @@ enum {
 static const double U = 0x1p-24;
 static const double ROUNDED = 1 + 0x1p-40; /* of float64 sums */
 
-/* |x|^2 whose float32 products neither vanish nor overflow. */
-static const double SMALLEST = 0x1p-60, LARGEST = 1e37;
+static const double SMALLEST = 0x1p-60; /* |x|^2 whose float32 products do not vanish */
 
 size_t
 mpivf_projection_most(size_t dim)
@@ -34,6 +34,13 @@ mpivf_projection_most(size_t dim)
     if (dim < LEAST_DIM || dim > MOST_DIM)
         return 0;
     return most < MOST_AXES ? most : MOST_AXES;
+}
+
+/* Can it be told what a row of this square is along the axes? */
+static bool
+is_told(double square)
+{
+    return square >= SMALLEST && square <= MPIVF_LARGEST;
 }
 
 void
@@ -170,7 +177,7 @@ mpivf_projection_find(struct mpivf_context *ctx, struct mpivf_projection *projec
             float *work = f.work + i * dim;
             mpivf_centre_row(metric, mpivf_raw_at(row, i * step * dim), dim, centre, work);
             double square = mpivf_square(work, dim);
-            if (!(square >= SMALLEST && square <= LARGEST))
+            if (!is_told(square))
                 memset(work, 0, dim * sizeof *work);
         }
         find(&f, projection);
@@ -219,24 +226,17 @@ mpivf_project(const struct mpivf_projection *projection, const float *work, size
                                  projection->axes);
 }
 
-static float
-round_up(double x)
-{
-    float f = (float)x;
-    return (double)f < x ? nextafterf(f, INFINITY) : f;
-}
-
 double
 mpivf_project_row(const struct mpivf_projection *projection, const float *along, double square,
                   float *projected)
 {
     size_t axes = projection->axes;
     memcpy(projected, along, axes * sizeof *along);
-    bool told = square == 0 || (square >= SMALLEST && square <= LARGEST);
+    bool told = square == 0 || is_told(square);
     double rest = square * (1 + projection->excess) - mpivf_square(along, axes);
     double length = rest > 0 ? sqrt(rest / MPIVF_PROJECT_REST) * ROUNDED : 0;
     for (size_t i = 0; i < MPIVF_PROJECT_REST; i++)
-        projected[axes + i] = told ? round_up(length) : 0;
+        projected[axes + i] = told ? mpivf_round_up(length) : 0;
     if (!told)
         return NAN;
     double mine = sqrt(mpivf_square(projected, axes + MPIVF_PROJECT_REST)), whole = sqrt(square);
