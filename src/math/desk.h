@@ -17,10 +17,4 @@ struct mpivf_desk {
 size_t
 mpivf_desk_bytes(size_t dim, size_t steps, const struct mpivf_projection *projection);
 
-static inline size_t
-mpivf_whole_panels(size_t rows)
-{
-    return (rows + MPIVF_PANEL - 1) / MPIVF_PANEL;
-}
-
 #endif

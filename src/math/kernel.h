@@ -18,6 +18,13 @@
 
 enum { MPIVF_PANEL = 48, MPIVF_GROUP = 8, MPIVF_APART = 16 };
 
+/* Panels that so many rows take; the last may not be full. */
+static inline size_t
+mpivf_whole_panels(size_t rows)
+{
+    return (rows + MPIVF_PANEL - 1) / MPIVF_PANEL;
+}
+
 /* Panels of prepared rows, one after the other; columns past the last row have an infinite term. */
 struct mpivf_panels {
     const void *word;                            /* [panels, steps, MPIVF_PANEL] words */

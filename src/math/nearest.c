@@ -145,13 +145,6 @@ look_again(const struct scan *s, size_t q, size_t place, size_t at, struct mpivf
            size_t i)
 {
     struct mpivf_panels rows = mpivf_prepare_panels(s->packed, at, 1);
-    size_t survivors = 0;
-    for (size_t j = 0; j < group->survivors[i]; j++) {
-        uint32_t row = group->survivor[i][j];
-        group->survivor[i][survivors] = row;
-        survivors += row + at < s->packed->rows;
-    }
-    group->survivors[i] = survivors;
     mpivf_prepare_group(s->queries, q, limit_of(s, q, place), group, i);
     s->packed->filter->refine(mpivf_kernel())(&rows, group, i);
 }
@@ -283,7 +276,7 @@ static void
 scan_rows(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_t rows)
 {
     if (s->packed->filter->panels) {
-        scan_block(s, of, at, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
+        scan_block(s, of, at, mpivf_whole_panels(rows));
         return;
     }
     for (size_t start = 0; start < of->n; start += TILE_QUERIES)
@@ -319,7 +312,7 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     size_t blocks = (packed->rows + block - 1) / block, distance = distance_of(blocks);
     /* everything survives while there is no limit: begin with few rows */
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY)
-        few = (2 * k + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
+        few = mpivf_whole_panels(2 * k) * MPIVF_PANEL;
     for (size_t i = 0, b = 0; i < blocks; i++, b = (b + distance) % blocks) {
         size_t end = (b + 1) * block < packed->rows ? (b + 1) * block : packed->rows;
         for (size_t at = b * block, rows; at < end; at += rows, few = few < block ? 2 * few : few) {

@@ -23,7 +23,7 @@ cached(void)
 static void
 lay_out(struct mpivf_trial *s, struct mpivf_pool *pool)
 {
-    size_t padded = (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL * MPIVF_PANEL;
+    size_t padded = mpivf_whole_panels(s->rows) * MPIVF_PANEL;
     s->limit = mpivf_pool_take(pool, MPIVF_TRIAL_LEVELS * s->queries, sizeof *s->limit);
     s->all = mpivf_pool_take(pool, s->rows, sizeof *s->all);
     s->survivor = mpivf_pool_take(pool, padded, sizeof *s->survivor);
@@ -160,8 +160,7 @@ double
 mpivf_trial_left(struct mpivf_trial *s, const struct mpivf_packed_queries *queries,
                  const struct mpivf_packed_rows *packed, size_t level)
 {
-    struct mpivf_panels panels =
-        mpivf_prepare_panels(packed, 0, (s->rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
+    struct mpivf_panels panels = mpivf_prepare_panels(packed, 0, mpivf_whole_panels(s->rows));
     size_t left = 0;
     for (size_t q = 0; q < s->queries; q++) {
         struct mpivf_group group = {.n = 1};
@@ -197,8 +196,7 @@ mpivf_trial_pair(struct mpivf_trial *s, const struct mpivf_packed_queries *packe
     size_t rows = compare ? (fit > MPIVF_PANEL ? fit : MPIVF_PANEL) : PRODUCTS;
     rows = rows < s->rows ? rows : s->rows;
     size_t queries = compare ? MPIVF_GROUP : s->queries;
-    struct mpivf_panels panels =
-        mpivf_prepare_panels(base, 0, (rows + MPIVF_PANEL - 1) / MPIVF_PANEL);
+    struct mpivf_panels panels = mpivf_prepare_panels(base, 0, mpivf_whole_panels(rows));
     struct mpivf_group group = {.n = MPIVF_GROUP};
     double best = INFINITY;
     for (size_t i = 0; i < MPIVF_GROUP; i++) {
