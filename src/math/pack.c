@@ -165,19 +165,29 @@ is_apart(const struct mpivf_packed_rows *packed)
     return packed->first != NULL;
 }
 
-/* The first word of a row in its panel. */
+/* The first word of a row, in its panel or where it lies by itself. */
 static char *
 word_at(const struct mpivf_packed_rows *packed, size_t row)
 {
-    return packed->word + 4 * (row / MPIVF_PANEL * MPIVF_PANEL * packed->steps + row % MPIVF_PANEL);
+    size_t steps = packed->steps;
+    return packed->word + 4 * (is_apart(packed)
+                                   ? row * steps
+                                   : row / MPIVF_PANEL * MPIVF_PANEL * steps + row % MPIVF_PANEL);
 }
 
-/* Put a row of words where its panel has them, or where it is by itself. */
+/* From a word of a row to the next. */
+static size_t
+stride_of(const struct mpivf_packed_rows *packed)
+{
+    return is_apart(packed) ? 4 : 4 * MPIVF_PANEL;
+}
+
+/* Put a row of words there. */
 static void
 place(struct mpivf_packed_rows *packed, size_t row, const char *word)
 {
-    char *to = is_apart(packed) ? packed->word + 4 * row * packed->steps : word_at(packed, row);
-    size_t stride = is_apart(packed) ? 4 : 4 * MPIVF_PANEL;
+    char *to = word_at(packed, row);
+    size_t stride = stride_of(packed);
     for (size_t s = 0; s < packed->steps; s++) {
         uint32_t one;
         memcpy(&one, word + 4 * s, sizeof one);
@@ -224,8 +234,8 @@ fill_padding(struct mpivf_packed_rows *packed, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         char *at = word_at(packed, i);
-        for (size_t s = 0; s < packed->steps && packed->filter->panels && !is_apart(packed); s++)
-            memset(at + 4 * MPIVF_PANEL * s, 0, 4);
+        for (size_t s = 0; s < packed->steps && packed->filter->panels; s++)
+            memset(at + stride_of(packed) * s, 0, 4);
         packed->term[i] = INFINITY;
         packed->scale[i] = packed->norm[i] = packed->residual[i] = 0;
     }

@@ -3,24 +3,32 @@
 #include "math/desk.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
-/* Of rows that lie one after the other, whole vectors. */
+/* Of rows that lie one after the other (apart), whole vectors. */
 static size_t
-steps_of(const struct mpivf_filter *filter, size_t values, const struct mpivf_first *first)
+steps_of(const struct mpivf_filter *filter, size_t values, bool apart)
 {
     size_t words = (values + filter->values - 1) / filter->values;
     size_t whole = filter->even ? 2 * MPIVF_APART : MPIVF_APART;
-    if (first)
+    if (apart)
         return (words + whole - 1) / whole * whole;
     return words + (filter->even && words % 2);
 }
 
 /* ---- memory ---- */
 
+/* What one look takes of a side that `shape` tells of; `apart`: its words lie row after row. */
 static void
-lay_out_queries(struct mpivf_packed_queries *queries, struct mpivf_pool *pool)
+lay_out_queries(struct mpivf_packed_queries *queries, struct mpivf_pool *pool,
+                const struct mpivf_packed_queries *shape, const struct mpivf_filter *filter,
+                size_t values, bool apart)
 {
+    *queries = *shape;
+    queries->filter = filter;
+    queries->values = values;
+    queries->steps = steps_of(filter, values, apart);
     queries->word = mpivf_pool_take(pool, queries->capacity * queries->steps, 4);
     queries->bound = mpivf_pool_take(pool, queries->capacity, sizeof *queries->bound);
 }
@@ -31,36 +39,33 @@ mpivf_packed_queries_lay_out(struct mpivf_packed_queries *queries, struct mpivf_
                              size_t dim, size_t capacity, const struct mpivf_first *first,
                              int threads)
 {
-    *queries = (struct mpivf_packed_queries){.metric = metric,
-                                             .filter = filter,
-                                             .dim = dim,
-                                             .capacity = capacity,
-                                             .values = dim,
-                                             .steps = steps_of(filter, dim, first),
-                                             .threads = threads};
-    struct mpivf_packed_queries counted, *other;
-    queries->projection = first ? &first->projection : NULL;
-    lay_out_queries(queries, pool);
-    queries->work = mpivf_pool_take(pool, (size_t)threads,
-                                    mpivf_desk_bytes(dim, queries->steps, queries->projection));
+    const struct mpivf_projection *projection = first ? &first->projection : NULL;
+    struct mpivf_packed_queries counted, shape = {.metric = metric,
+                                                  .dim = dim,
+                                                  .capacity = capacity,
+                                                  .threads = threads,
+                                                  .projection = projection};
+    lay_out_queries(queries, pool, &shape, filter, dim, first != NULL);
+    queries->work =
+        mpivf_pool_take(pool, (size_t)threads, mpivf_desk_bytes(dim, queries->steps, projection));
     if (first == NULL)
         return;
-    /* the same of what is looked at first */
     queries->first = mpivf_pool_take(pool, 1, sizeof *queries->first);
-    other = queries->first ? queries->first : &counted;
-    *other = *queries;
-    other->first = NULL;
-    other->filter = first->filter;
-    other->values = mpivf_projection_values(&first->projection);
-    other->steps = steps_of(first->filter, other->values, NULL);
-    lay_out_queries(other, pool);
+    lay_out_queries(queries->first ? queries->first : &counted, pool, &shape, first->filter,
+                    mpivf_projection_values(projection), false);
 }
 
 static void
-lay_out_rows(struct mpivf_packed_rows *packed, struct mpivf_pool *pool)
+lay_out_rows(struct mpivf_packed_rows *packed, struct mpivf_pool *pool,
+             const struct mpivf_packed_rows *shape, const struct mpivf_filter *filter,
+             size_t values, bool apart)
 {
-    size_t padded = mpivf_whole_panels(packed->capacity) * MPIVF_PANEL;
-    packed->kappa = packed->filter->kappa(packed->metric, packed->values);
+    size_t padded = mpivf_whole_panels(shape->capacity) * MPIVF_PANEL;
+    *packed = *shape;
+    packed->filter = filter;
+    packed->values = values;
+    packed->steps = steps_of(filter, values, apart);
+    packed->kappa = filter->kappa(packed->metric, values);
     packed->per_square = packed->metric == MPIVF_L2 ? packed->kappa : 0;
     packed->word = mpivf_pool_take(pool, padded * packed->steps, 4);
     packed->term = mpivf_pool_take(pool, padded, sizeof *packed->term);
@@ -74,29 +79,20 @@ mpivf_packed_rows_lay_out(struct mpivf_packed_rows *packed, struct mpivf_pool *p
                           enum mpivf_metric metric, const struct mpivf_filter *filter, size_t dim,
                           size_t capacity, const struct mpivf_first *first, int threads)
 {
-    *packed = (struct mpivf_packed_rows){.metric = metric,
-                                         .filter = filter,
-                                         .dim = dim,
-                                         .capacity = capacity,
-                                         .values = dim,
-                                         .steps = steps_of(filter, dim, first),
-                                         .threads = threads};
-    struct mpivf_packed_rows counted, *other;
-    packed->projection = first ? &first->projection : NULL;
-    lay_out_rows(packed, pool);
-    packed->work = mpivf_pool_take(pool, (size_t)threads,
-                                   mpivf_desk_bytes(dim, packed->steps, packed->projection));
+    const struct mpivf_projection *projection = first ? &first->projection : NULL;
+    struct mpivf_packed_rows counted, shape = {.metric = metric,
+                                               .dim = dim,
+                                               .capacity = capacity,
+                                               .threads = threads,
+                                               .projection = projection};
+    lay_out_rows(packed, pool, &shape, filter, dim, first != NULL);
+    packed->work =
+        mpivf_pool_take(pool, (size_t)threads, mpivf_desk_bytes(dim, packed->steps, projection));
     if (first == NULL)
         return;
-    /* the same of what is looked at first */
     packed->first = mpivf_pool_take(pool, 1, sizeof *packed->first);
-    other = packed->first ? packed->first : &counted;
-    *other = *packed;
-    other->first = NULL;
-    other->filter = first->filter;
-    other->values = mpivf_projection_values(&first->projection);
-    other->steps = steps_of(first->filter, other->values, NULL);
-    lay_out_rows(other, pool);
+    lay_out_rows(packed->first ? packed->first : &counted, pool, &shape, first->filter,
+                 mpivf_projection_values(projection), false);
 }
 
 static size_t
