@@ -49,6 +49,8 @@ cost_of(const struct mpivf_trial *s, const struct cost *cost)
 
 /* ---- a first look at projected rows ---- */
 
+enum { LEAST = 16 }; /* axes that are tried */
+
 /* What is found of the filters, and the best so far. */
 struct found {
     struct cost cost[MPIVF_FILTERS];
@@ -105,17 +107,19 @@ try_axes(struct mpivf_trial *s, struct found *found, const struct mpivf_first *f
 
 /* What pairs cost by themselves, and which filter of integers is the fastest for many together. */
 static mpivf_status
-time_pairs(struct mpivf_trial *s, struct found *found, struct mpivf_first *first)
+time_pairs(struct mpivf_trial *s, struct found *found, const struct mpivf_projection *axes,
+           struct mpivf_first *first)
 {
     static const double FASTER = 0.95; /* else one of more bits is better */
     mpivf_status status = MPIVF_OK;
     double best = INFINITY;
-    first->projection.axes = 8; /* few: it is about the rows themselves */
+    struct mpivf_projection few = *axes;
+    few.axes = LEAST; /* it is about the rows themselves */
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
         if (!filter->round || !mpivf_filter_runs(filter, s->of->dim))
             continue;
-        struct mpivf_first with = {filter, first->projection};
+        struct mpivf_first with = {filter, few};
         struct mpivf_pool pool = mpivf_pool_taking(s->ctx, "a sample of rows");
         struct mpivf_sides sides;
         (void)mpivf_trial_pack(s, &sides, &pool, filter, &with);
@@ -136,9 +140,8 @@ static mpivf_status
 find_axes(struct mpivf_context *ctx, const struct mpivf_choose *of, size_t first, size_t n,
           struct mpivf_projection *axes)
 {
-    size_t step = n > 0 ? (of->present - first) / n : 0;
     return mpivf_projection_find(ctx, axes, of->metric, mpivf_raw_at(of->row, first * of->dim),
-                                 step, n, of->centre);
+                                 (of->present - first) / n, n, of->centre);
 }
 
 /* Try all of the axes, half of them, a fourth. */
@@ -146,7 +149,7 @@ static mpivf_status
 try_first(struct mpivf_trial *s, struct found *found, struct mpivf_first *first,
           const struct mpivf_projection *axes, struct mpivf_choice *choice)
 {
-    enum { TRIES = 3, LEAST = 16 };
+    enum { TRIES = 3 };
     mpivf_status status = MPIVF_OK;
     size_t n = axes->axes;
     for (int t = 0; t < TRIES && n >= LEAST && status == MPIVF_OK; t++, n = n / 2 / 8 * 8) {
@@ -172,9 +175,10 @@ choose_first(struct mpivf_trial *s, struct found *found, struct mpivf_choice *ch
     mpivf_projection_lay_out(&first.projection, &pool, of->dim);
     mpivf_status status = mpivf_pool_status(&pool);
     THEN(status, find_axes(s->ctx, of, s->rows, n, &axes));
-    THEN(status, mpivf_projection_turn(s->ctx, &axes, axes.axes, &first.projection));
-    THEN(status, time_pairs(s, found, &first));
-    THEN(status, try_first(s, found, &first, &axes, choice));
+    if (status == MPIVF_OK && axes.axes >= LEAST) {
+        status = time_pairs(s, found, &axes, &first);
+        THEN(status, try_first(s, found, &first, &axes, choice));
+    }
     mpivf_pool_clear(&pool);
     return status;
 }
