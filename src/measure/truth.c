@@ -270,7 +270,8 @@ set_peak_all(struct truth *t, struct mpivf_progress *progress)
     const struct mpivf_filter *filter =
         t->accumulator.chosen ? choice->filter : mpivf_filter_best(t->shape.dim);
     bool looks = t->accumulator.chosen && mpivf_choice_first(choice);
-    mpivf_status status = mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
+    mpivf_status status =
+        looks ? MPIVF_OK : mpivf_filter_peak(t->par->ctx, filter, t->shape.dim, &rate);
     double all = rate * t->par->ctx->threads;
     progress->peak = (double)mpivf_sum_u64_all(t->par, (uint64_t)all);
     if (mpivf_sum_u64_all(t->par, looks) > 0)
