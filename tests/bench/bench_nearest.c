@@ -7,7 +7,6 @@
 #include "bench/core.h"
 #include "index/coarse.h"
 #include "math/distance.h"
-#include "math/choose.h"
 #include "math/peak.h"
 #include "math/kernel.h"
 

@@ -25,8 +25,10 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 def environment(*more):
     """Of two runs that share Open MPI's folder one may remove what the other has just made: none share it."""
-    own = {"OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=FOLDER)}
-    return functools.reduce(dict.__or__, [each for each in more if each], {**os.environ, **OPEN_MPI, **own})
+    full = {**os.environ, **OPEN_MPI, "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=FOLDER)}
+    for each in more:
+        full.update(each or {})
+    return full
 
 
 class Run:

@@ -311,8 +311,7 @@ def test_force_starts_over_where_other_work_is(given, tmp_path, name, right):
 
 def start(words, env=None, prefix=()):
     return subprocess.Popen([*prefix, PROGRAM, *(str(word) for word in words), "-q"], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True,
-                            env=environment(ALONE, env))
+                            stderr=subprocess.PIPE, text=True, env=environment(ALONE, env))
 
 
 def end(process):
