@@ -6,7 +6,7 @@
 
 typedef __m256 floats;
 typedef __m256i words;
-enum { LANES = 8, WIDE = 2, ROWS = 4, WIDE7 = 2, ROWS7 = 2 };
+enum { LANES = 8, WIDE = 2, ROWS = 4, WIDE7 = 2, ROWS7 = 4 };
 #define UNROLL _Pragma("GCC unroll 4")
 
 #define load_words(at) _mm256_loadu_si256((const __m256i *)(const void *)(at))
