@@ -89,3 +89,32 @@ mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double
     return value < 3e38 ? (float)value
                         : FLT_MAX; /* padding stays above it; infinite, unknown: all */
 }
+
+float
+mpivf_prepare_value(const struct mpivf_packed_queries *queries, size_t q, double lower)
+{
+    double shift = queries->bound[q].shift, value = lower - shift + queries->bound[q].error;
+    value -= fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(lower) + fabs(shift)) * 0x1p-50 + 0x1p-149;
+    return value < 3e38 ? (float)value : value > 0 ? FLT_MAX : NAN; /* unknown stays so */
+}
+
+/*
+ * What exceeds reach + across in float32 exceeds limit - shift + error: both have four times the
+ * rounding that either and the sum can have.
+ */
+static const double ROUNDING = 0x1p-22;
+
+float
+mpivf_prepare_reach(double limit)
+{
+    double reach = limit + fabs(limit) * ROUNDING;
+    return reach < 3e38 ? (float)reach : FLT_MAX;
+}
+
+float
+mpivf_prepare_across(const struct mpivf_packed_queries *queries, size_t q)
+{
+    double shift = queries->bound[q].shift, error = queries->bound[q].error, x = error - shift;
+    double across = x + fabs(x) * ROUNDING + (fabs(shift) + error) * 0x1p-50 + 0x1p-149;
+    return fabs(across) < 3e38 ? (float)across : NAN; /* all */
+}

@@ -31,6 +31,8 @@ struct mpivf_panels {
     const float *term, *scale, *norm, *residual; /* [panels * MPIVF_PANEL] each */
     size_t panels, steps;
     size_t stride; /* steps from one panel to the next: more than `steps` where rows go in parts */
+    const float
+        *reach; /* [panels * MPIVF_PANEL], of rows that are queries too; NULL: they are not */
 };
 
 /* Up to MPIVF_GROUP queries and what the comparison finds. */
@@ -39,9 +41,11 @@ struct mpivf_group {
     size_t n;
     int32_t start[MPIVF_GROUP]; /* integer sums begin here */
     float scale[MPIVF_GROUP], per_norm[MPIVF_GROUP], per_residual[MPIVF_GROUP], limit[MPIVF_GROUP];
+    float across[MPIVF_GROUP]; /* of each query, where rows have a reach */
     size_t survivors[MPIVF_GROUP];
     uint32_t *survivor[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
     float *value[MPIVF_GROUP];       /* their values */
+    uint64_t *mask[MPIVF_GROUP];     /* [panels], bit j of column j, instead of both; NULL: both */
 
     /* Rows in parts: sums go on from those of the part before, and are left for the next. */
     bool goes_on, left;
@@ -53,14 +57,15 @@ struct mpivf_group {
  *     term_j - scale_i (scale_j P) - per_norm_i norm_j - per_residual_i residual_j
  *
  * with P = start_i + <query, row>;
- * appends the columns where value > limit_i is not true (so not-a-number stays).
+ * appends the columns where value > limit_i is not true (so not-a-number stays), or, where rows
+ * have a reach, value > reach_j + across_i is not.
  */
 typedef void (*mpivf_compare)(const struct mpivf_panels *panels, struct mpivf_group *group);
 
 /*
  * The same pair by pair, of rows that lie one after the other, MPIVF_APART words or a multiple
- * (of 7 bits, an even one): of the survivors of query i those stay whose own value is not above its
- * limit.
+ * (of 7 bits, an even one): of the survivors of query i those stay that this leaves by their own
+ * value.
  */
 typedef void (*mpivf_refine)(const struct mpivf_panels *rows, struct mpivf_group *group, size_t i);
 
@@ -102,6 +107,11 @@ struct mpivf_kernel {
      */
     size_t (*filter)(const float *product, const float *term, const float *norm, size_t n,
                      float scale, float per_norm, float limit, uint32_t *survivor);
+
+    /*
+     * The columns whose bits are set, ascending. How many; there is room for two more.
+     */
+    size_t (*columns)(const uint64_t *mask, size_t panels, uint32_t *column);
 
     /*
      * Bytes of 7 bits: rows of 0..127 (value + 64), queries of -63..63; start = -64 sum of the

@@ -70,6 +70,27 @@ filter(const float *product, const float *term, const float *norm, size_t n, flo
     return survivors;
 }
 
+/* Most panels have one or two: no branch depends on that. */
+static size_t
+columns(const uint64_t *mask, size_t panels, uint32_t *column)
+{
+    static const uint64_t TOP = (uint64_t)1 << 63;
+    size_t found = 0;
+    for (size_t p = 0; p < panels; p++) {
+        uint64_t left = mask[p];
+        uint32_t *to = column + found, first = (uint32_t)(p * MPIVF_PANEL);
+        int n = __builtin_popcountll(left);
+        to[0] = first + (uint32_t)__builtin_ctzll(left | TOP);
+        left &= left - 1;
+        to[1] = first + (uint32_t)__builtin_ctzll(left | TOP);
+        left &= left - 1;
+        for (int i = 2; i < n; i++, left &= left - 1)
+            to[i] = first + (uint32_t)__builtin_ctzll(left | TOP);
+        found += (size_t)n;
+    }
+    return found;
+}
+
 static float
 largest(const float *x, size_t dim)
 {
@@ -189,6 +210,28 @@ add(const float *x, size_t dim, double scale, int64_t *sum)
     }
 }
 
+/* Some bits of a panel, from bit `at` on. */
+static inline void
+note_bits(uint64_t *mask, size_t at, uint64_t some)
+{
+    *mask = (at > 0 ? *mask : 0) | some << at;
+}
+
+/* The columns from `at` on whose bits are set survive for query q, behind n others. How many. */
+static inline size_t
+note_rows(const struct mpivf_group *group, size_t q, size_t n, size_t at, uint64_t some,
+          const float *value)
+{
+    uint32_t *survivor = group->survivor[q];
+    float *kept = group->value[q];
+    for (; some; some &= some - 1, n++) {
+        int j = __builtin_ctzll(some);
+        survivor[n] = (uint32_t)(at + (size_t)j);
+        kept[n] = value[j];
+    }
+    return n;
+}
+
 #define TILE compare16
 #define SUM words
 #define START(x) broadcast_int(x)
@@ -269,6 +312,7 @@ const struct mpivf_kernel KERNEL_SYMBOL(KERNEL) = {KERNEL_NAME(KERNEL),
                                                    round16,
                                                    add,
                                                    filter,
+                                                   columns,
                                                    compare7,
                                                    compare8,
                                                    compare16,

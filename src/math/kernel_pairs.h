@@ -40,7 +40,8 @@ PAIRS(const struct mpivf_panels *rows, struct mpivf_group *group, size_t q)
                           group->per_residual[q] * rows->residual[j];
             survivor[left] = j;
             group->value[q][left] = value;
-            left += !(value > group->limit[q]);
+            left += !(value > group->limit[q]) ||
+                    (rows->reach && !(value > rows->reach[j] + group->across[q]));
         }
     }
     group->survivors[q] = left;

@@ -13,6 +13,8 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
     typedef SUM kept __attribute__((aligned(4), may_alias));
 #define sum_at(r, c) (4 * ((first + (size_t)(r)) * columns + at + LANES * (size_t)(c)))
     size_t steps = panels->steps, columns = panels->panels * MPIVF_PANEL;
+    const float *reach = panels->reach;
+    const bool masks = group->mask[0] != NULL;
     size_t survivors[MPIVF_GROUP];
     memcpy(survivors, group->survivors, sizeof survivors);
     for (size_t at = 0; at < columns; at += COLUMNS) {
@@ -83,19 +85,21 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                     v = less_product(v, broadcast_float(group->per_residual[q]), residual[c]);
                     value[c] = v;
                     some |= (uint64_t)survive(v, broadcast_float(group->limit[q])) << (LANES * c);
+                    if (reach)
+                        some |= (uint64_t)survive(v, load_floats(reach + at + LANES * c) +
+                                                         broadcast_float(group->across[q]))
+                                << (LANES * c);
+                }
+                /* many are left: that is told later */
+                if (masks) {
+                    note_bits(&group->mask[q][at / MPIVF_PANEL], at % MPIVF_PANEL, some);
+                    continue;
                 }
                 /* rare: note which rows of the panel survive, and their values */
                 if (__builtin_expect(some != 0, 0) && q < group->n) {
                     float all[COLUMNS];
                     memcpy(all, value, sizeof all);
-                    uint32_t *survivor = group->survivor[q];
-                    float *kept_value = group->value[q];
-                    for (size_t n = survivors[q]; some; some &= some - 1) {
-                        int j = __builtin_ctzll(some);
-                        survivor[n] = (uint32_t)(at + (size_t)j);
-                        kept_value[n++] = all[j];
-                        survivors[q] = n;
-                    }
+                    survivors[q] = note_rows(group, q, survivors[q], at, some, all);
                 }
             }
         }

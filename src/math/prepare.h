@@ -238,6 +238,19 @@ mpivf_prepare_group(const struct mpivf_packed_queries *queries, size_t q, double
 float
 mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double limit);
 
+/* A value of the comparison that stands for this lower bound, or for one hardly below. Local. */
+float
+mpivf_prepare_value(const struct mpivf_packed_queries *queries, size_t q, double lower);
+
+/*
+ * For rows that are queries too (kernel.h): a row of this limit is left by the comparison with any
+ * query q that may be among its own nearest. Local.
+ */
+float
+mpivf_prepare_reach(double limit);
+float
+mpivf_prepare_across(const struct mpivf_packed_queries *queries, size_t q);
+
 /* The id of a packed row. */
 static inline int64_t
 mpivf_prepare_id(const struct mpivf_packed_rows *packed, size_t row)

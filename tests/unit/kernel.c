@@ -297,7 +297,7 @@ struct work {
     struct mpivf_panels panels;
     struct mpivf_group group;
     uint32_t row[PANELS * STEPS * MPIVF_PANEL], query[MPIVF_GROUP][STEPS];
-    float term[COLUMNS], scale[COLUMNS], norm[COLUMNS], residual[COLUMNS];
+    float term[COLUMNS], scale[COLUMNS], norm[COLUMNS], residual[COLUMNS], reach[COLUMNS];
     uint32_t survivor[MPIVF_GROUP][COLUMNS + BEFORE];
     float value[MPIVF_GROUP][COLUMNS + BEFORE];
 };
@@ -358,8 +358,14 @@ fill_work(struct work *w, enum element element, size_t panels, size_t steps, siz
           uint64_t round, bool plain)
 {
     w->element = element;
-    w->panels = (struct mpivf_panels){w->row,      w->term, w->scale, w->norm,
-                                      w->residual, panels,  steps,    steps};
+    w->panels = (struct mpivf_panels){.word = w->row,
+                                      .term = w->term,
+                                      .scale = w->scale,
+                                      .norm = w->norm,
+                                      .residual = w->residual,
+                                      .panels = panels,
+                                      .steps = steps,
+                                      .stride = steps};
     for (size_t i = 0; i < panels * steps * MPIVF_PANEL; i++)
         w->row[i] =
             word_at(element, 10 * round, i) & (element == SEVENS ? 0x7f7f7f7fu : UINT32_MAX);
@@ -436,6 +442,19 @@ expect(const struct work *w, size_t q, size_t j)
     return (struct expected){part[0] - part[1] - part[2] - part[3], 8 * 0x1p-24 * all};
 }
 
+/* What a value must not be above, for the query or for the row. */
+static double
+limit_of(const struct work *w, size_t q, size_t j)
+{
+    const struct mpivf_group *g = &w->group;
+    if (w->panels.reach == NULL)
+        return (double)g->limit[q];
+    float reach = w->panels.reach[j] + g->across[q];
+    if (isnan(reach) || isnan(g->limit[q]))
+        return NAN;
+    return (double)(reach > g->limit[q] ? reach : g->limit[q]);
+}
+
 /* Is every column kept or not as it should be, in order, and nothing else touched? */
 static void
 check_kept(const struct work *w, size_t before, const char *set)
@@ -446,21 +465,45 @@ check_kept(const struct work *w, size_t before, const char *set)
         for (size_t j = 0; j < columns; j++) {
             struct expected want = expect(w, q, j);
             bool survivors = at < g->survivors[q] && w->survivor[q][at] == j;
-            bool sure = !(fabs(want.value - g->limit[q]) <= want.tolerance);
-            if (sure && survivors != !(want.value > g->limit[q]))
+            double limit = limit_of(w, q, j);
+            bool sure = !(fabs(want.value - limit) <= want.tolerance);
+            if (sure && survivors != !(want.value > limit))
                 fail_msg("%s, element %d: column %zu with %g is %s, limit %g", set, w->element, j,
-                         want.value, survivors ? "kept" : "dropped", (double)g->limit[q]);
+                         want.value, survivors ? "kept" : "dropped", limit);
             double got = survivors ? w->value[q][at] : 0;
             if (survivors && isfinite(want.value) && !(fabs(got - want.value) <= want.tolerance))
                 fail_msg("%s, element %d: %.9g instead of %.9g", set, w->element, got, want.value);
             if (survivors && !isfinite(want.value))
                 assert_true(isnan(want.value) ? isnan(got) : got == want.value);
-            assert_false(survivors && got > g->limit[q]);
+            assert_false(survivors && got > limit);
             at += survivors;
         }
         assert_int_equal(g->survivors[q], at);
         for (size_t i = 0; i < before; i++)
             assert_int_equal(w->survivor[q][i], 0x55555555);
+    }
+}
+
+/* Told by bits: the same columns, ascending, and nothing beyond. */
+static void
+check_masks(struct work *w, const struct mpivf_kernel *kernel)
+{
+    static uint64_t mask[MPIVF_GROUP][PANELS];
+    uint32_t column[COLUMNS + 2];
+    struct mpivf_group told = w->group;
+    memset(mask, 0x55, sizeof mask);
+    for (size_t q = 0; q < MPIVF_GROUP; q++)
+        told.mask[q] = mask[q];
+    compare_of(kernel, w->element)(&w->panels, &told);
+    for (size_t q = 0; q < w->group.n; q++) {
+        size_t n = kernel->columns(mask[q], w->panels.panels, column);
+        size_t before = w->group.survivors[q] - n;
+        assert_true(n <= w->group.survivors[q]);
+        assert_memory_equal(column, w->survivor[q] + before, n * sizeof *column);
+        assert_true(before == 0 || w->survivor[q][before - 1] == 0x55555555);
+        assert_int_equal(told.survivors[q], w->group.survivors[q]);
+        for (size_t p = w->panels.panels; p < PANELS; p++)
+            assert_true(mask[q][p] == 0x5555555555555555);
     }
 }
 
@@ -474,6 +517,7 @@ check_compare(struct work *w, uint64_t round)
         begin(w, round % 2 * BEFORE);
         compare_of(kernel, w->element)(&w->panels, &w->group);
         check_kept(w, round % 2 * BEFORE, kernel->name);
+        check_masks(w, kernel);
     }
 }
 
@@ -515,6 +559,20 @@ sums_of_integers_are_exact(void **state)
     free(w);
 }
 
+/* Rows reach as far as some of their values, where they do at all. */
+static void
+fill_reach(struct work *w, uint64_t round)
+{
+    static const float odd[] = {INFINITY, -FLT_MAX, FLT_MAX, NAN};
+    w->panels.reach = round % 2 ? w->reach : NULL;
+    for (size_t j = 0; j < w->panels.panels * MPIVF_PANEL; j++) {
+        size_t q = draw(round + 3, j) % w->group.n;
+        w->reach[j] = j % 16 < 4 ? odd[j % 16] : (float)expect(w, q, j).value;
+    }
+    for (size_t q = 0; q < MPIVF_GROUP; q++)
+        w->group.across[q] = q == 5 ? NAN : q == 6 ? INFINITY : (float)q * 0.1f;
+}
+
 /* A limit in the middle of the values, so that some stay and some go. */
 static float
 middle(const struct work *w, size_t q, uint64_t round)
@@ -536,6 +594,7 @@ comparing_is_its_definition(void **state)
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = (q + round) % 3 ? middle(w, q < w->group.n ? q : 0, round)
                                                 : limits[(round / 3 + q) % 6];
+        fill_reach(w, round / 2);
         check_compare(w, round);
     }
     free(w);
@@ -568,6 +627,7 @@ comparing_odd_values(void **state)
             w->group.per_residual[round % 5] = INFINITY;
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = (q + round) % 5 < 4 ? limits[(q + round) % 5] : 2.5f;
+        fill_reach(w, round / 2);
         check_compare(w, round);
     }
     free(w);
@@ -620,6 +680,7 @@ pair_by_pair(void **state)
         lay_apart(w, row);
         for (size_t q = 0; q < MPIVF_GROUP; q++)
             w->group.limit[q] = round % 5 ? middle(w, q, round) : INFINITY;
+        fill_reach(w, round / 2);
         for (int s = 0; s < MPIVF_KERNELS; s++) {
             const struct mpivf_kernel *kernel = mpivf_kernel_at(s);
             if (kernel && refine_of(kernel, element))

@@ -86,6 +86,23 @@ struct reach {
 
 static struct reach reached[MPIVF_FILTERS] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}};
 
+/*
+ * The row's side of the same comparison: a row that may have a neighbour as far as the lower bound
+ * reaches the pair, and in the terms of another query the bound is not higher.
+ */
+static inline void
+assert_reached(const char *what, const struct mpivf_packed_queries *queries, size_t q, float value)
+{
+    size_t other = (q + 1) % QUERIES;
+    double lower = mpivf_prepare_lower(queries, q, value);
+    float reach = mpivf_prepare_reach(lower) + mpivf_prepare_across(queries, q);
+    float again = mpivf_prepare_value(queries, other, lower);
+    if (value > reach || mpivf_prepare_lower(queries, other, again) > lower)
+        fail_msg("%s, %s, query %zu: value %.9g, reach %.9g of %.17g, value %.9g of %.17g", what,
+                 queries->filter->name, q, (double)value, (double)reach, lower, (double)again,
+                 mpivf_prepare_lower(queries, other, again));
+}
+
 static inline void
 assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, int set, double d)
 {
@@ -97,6 +114,7 @@ assert_bounds(const char *what, const struct pair_of *pair, size_t q, size_t j, 
         fail_msg("%s, %s, set %d, query %zu, row %zu: %.17g is not within [%.17g, %.17g]; value "
                  "%.9g, limit %.9g",
                  what, pair->packed.filter->name, set, q, j, d, lower, upper, (double)value, limit);
+    assert_reached(what, &pair->queries, q, value);
     struct reach *reach = &reached[pair->packed.filter - mpivf_filter(0)];
     double share = (d - lower) / (upper - lower);
     if (isfinite(share)) {
@@ -160,6 +178,7 @@ check_first(struct mpivf_context *ctx, const char *what, enum mpivf_metric metri
                              "value %.9g, limit %.9g",
                              what, first->projection.axes, first->filter->name, s, q, j, d, one,
                              (double)limit);
+                assert_reached(what, pair.queries.first, q, value[q][j]);
                 assert_bounds(what, &pair, q, j, s, d);
             }
         for (size_t q = 0; q < QUERIES; q++)
