@@ -57,9 +57,12 @@ lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
     *tile = (struct mpivf_tile){.rivals = {.computed = 0}};
     tile->product = mpivf_pool_take(pool, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
     tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
-    tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->survivor);
+    tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS + 2, sizeof *tile->survivor);
+    tile->mask =
+        mpivf_pool_take(pool, MPIVF_GROUP * (BLOCK_ROWS / MPIVF_PANEL), sizeof *tile->mask);
     tile->value = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
     tile->sums = mpivf_pool_take(pool, TOGETHER * MPIVF_GROUP, PART_PANELS * MPIVF_PANEL * WORD);
+    tile->reach = mpivf_pool_take(pool, BLOCK_ROWS, sizeof *tile->reach);
     mpivf_rivals_lay_out(&tile->rivals, pool);
 }
 
@@ -84,12 +87,22 @@ struct scan {
     struct mpivf_pending *pending;
     const struct mpivf_one *one;
     struct mpivf_tile *tile;
+    struct mpivf_mirror *mirror; /* NULL: rows are not queries */
 };
+
+/* Is it the mirror that holds what is found for a query? */
+static bool
+is_row(const struct scan *s, size_t q)
+{
+    return s->mirror && mpivf_mirror_is_row(s->mirror, q);
+}
 
 /* No row that is farther can be among those wanted; `place` counts the queries that are scanned. */
 static double
 limit_of(const struct scan *s, size_t q, size_t place)
 {
+    if (is_row(s, q))
+        return mpivf_mirror_limit(s->mirror, q);
     return s->many ? mpivf_pending_limit(s->pending, s->many, q, place)
                    : s->one->rivals->limit[place];
 }
@@ -99,9 +112,51 @@ take(const struct scan *s, size_t q, size_t place, uint32_t *survivor, float *va
      size_t survivors)
 {
     if (s->many)
-        mpivf_pending_put(s->pending, s->many, q, place, survivor, value, survivors);
+        mpivf_pending_put(s->pending, s->many, q, place, survivor, value, NULL, survivors);
     else
         mpivf_one_take(s->one, q, place, survivor, value, survivors);
+}
+
+/*
+ * The same with a mirror: what the comparison left is for the query, for the row, or for both; of
+ * pairs that are compared this way round.
+ */
+static void
+take_both(const struct scan *s, size_t q, size_t place, const struct mpivf_group *group, size_t i,
+          size_t survivors)
+{
+    struct mpivf_mirror *mirror = s->mirror;
+    uint32_t *survivor = group->survivor[i];
+    float *value = group->value[i];
+    size_t left = 0;
+    for (size_t j = 0; j < survivors; j++) {
+        size_t row = survivor[j];
+        if (!mpivf_mirror_has(mirror, q, mirror->query[row]))
+            continue;
+        if (!(value[j] > mpivf_mirror_reach(mirror, row) + group->across[i]))
+            mpivf_mirror_put_back(mirror, s->packed, q, row, value[j]);
+        if (value[j] > group->limit[i])
+            continue;
+        if (is_row(s, q)) {
+            mpivf_mirror_put(mirror, s->packed, q, row, value[j]);
+        } else {
+            survivor[left] = survivor[j];
+            value[left++] = value[j];
+        }
+    }
+    if (left > 0)
+        take(s, q, place, survivor, value, left);
+}
+
+/* What is left of some rows for query i of a group, by number. */
+static void
+take_left(const struct scan *s, size_t q, size_t place, const struct mpivf_group *group, size_t i,
+          size_t survivors)
+{
+    if (s->mirror)
+        take_both(s, q, place, group, i, survivors);
+    else if (survivors > 0)
+        take(s, q, place, group->survivor[i], group->value[i], survivors);
 }
 
 /* Queries that lie apart come late from memory: ask before they are needed. */
@@ -124,6 +179,24 @@ query_at(const struct mpivf_scan_of *of, size_t i)
     return of->subset ? of->subset[i] : of->first + i;
 }
 
+/* Put a query into its group. */
+static void
+join_group(const struct scan *s, const struct mpivf_packed_queries *queries, size_t q, size_t place,
+           struct mpivf_group *group, size_t i)
+{
+    mpivf_prepare_group(queries, q, limit_of(s, q, place), group, i);
+    group->across[i] = s->mirror ? mpivf_prepare_across(queries, q) : 0;
+}
+
+/* Panels of either look, and what is known of their rows as queries. */
+static struct mpivf_panels
+panels_at(const struct scan *s, const struct mpivf_packed_rows *packed, size_t at, size_t panels)
+{
+    struct mpivf_panels rows = mpivf_prepare_panels(packed, at, panels);
+    rows.reach = s->mirror ? s->tile->reach : NULL;
+    return rows;
+}
+
 /* The group of queries from `place` on; where it is short its last query stands in for others. */
 static struct mpivf_group
 group_at(const struct scan *s, const struct mpivf_scan_of *of, size_t place)
@@ -131,42 +204,43 @@ group_at(const struct scan *s, const struct mpivf_scan_of *of, size_t place)
     struct mpivf_group group = {.n = of->n - place < MPIVF_GROUP ? of->n - place : MPIVF_GROUP};
     for (size_t i = 0; i < MPIVF_GROUP; i++) {
         size_t one = place + (i < group.n ? i : group.n - 1), q = query_at(of, one);
-        mpivf_prepare_group(s->queries->first ? s->queries->first : s->queries, q,
-                            limit_of(s, q, one), &group, i);
+        join_group(s, s->queries->first ? s->queries->first : s->queries, q, one, &group, i);
         group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
         group.value[i] = s->tile->value + i * BLOCK_ROWS;
+        group.mask[i] = s->packed->first ? s->tile->mask + i * (BLOCK_ROWS / MPIVF_PANEL) : NULL;
     }
     return group;
 }
 
 /* Of the rows from `at` on that the first look leaves for a query those that the second does. */
 static void
-look_again(const struct scan *s, size_t q, size_t place, size_t at, struct mpivf_group *group,
-           size_t i)
+look_again(const struct scan *s, size_t q, size_t place, size_t at, size_t panels,
+           struct mpivf_group *group, size_t i)
 {
-    struct mpivf_panels rows = mpivf_prepare_panels(s->packed, at, 1);
-    mpivf_prepare_group(s->queries, q, limit_of(s, q, place), group, i);
+    struct mpivf_panels rows = panels_at(s, s->packed, at, 1);
+    group->survivors[i] = mpivf_kernel()->columns(group->mask[i], panels, group->survivor[i]);
+    if (group->survivors[i] == 0)
+        return;
+    join_group(s, s->queries, q, place, group, i);
     s->packed->filter->refine(mpivf_kernel())(&rows, group, i);
 }
 
 /* What is left of rows from `at` on, query by query. */
 static void
 take_group(const struct scan *s, const struct mpivf_scan_of *of, size_t place, size_t at,
-           struct mpivf_group *group)
+           size_t panels, struct mpivf_group *group)
 {
     for (size_t i = 0; i < group->n; i++) {
         size_t survivors = 0; /* a query without bounds keeps padding too */
-        if (s->packed->first && group->survivors[i] > 0)
-            look_again(s, query_at(of, place + i), place + i, at, group, i);
+        if (s->packed->first)
+            look_again(s, query_at(of, place + i), place + i, at, panels, group, i);
         for (size_t j = 0; j < group->survivors[i]; j++) {
             size_t row = group->survivor[i][j] + at;
             group->survivor[i][survivors] = (uint32_t)row;
             group->value[i][survivors] = group->value[i][j];
             survivors += row < s->packed->rows;
         }
-        if (survivors > 0)
-            take(s, query_at(of, place + i), place + i, group->survivor[i], group->value[i],
-                 survivors);
+        take_left(s, query_at(of, place + i), place + i, group, i, survivors);
     }
 }
 
@@ -183,8 +257,18 @@ scan_part(const struct scan *s, const struct mpivf_scan_of *of, const struct mpi
                         of->n - next < MPIVF_GROUP ? of->n - next : MPIVF_GROUP);
         compare(rows, &group[g]);
         if (!group[g].left)
-            take_group(s, of, place, at, &group[g]);
+            take_group(s, of, place, at, rows->panels, &group[g]);
     }
+}
+
+/* Is any of n queries from `place` on compared with any of these rows? */
+static bool
+is_compared(const struct scan *s, const struct mpivf_scan_of *of, size_t place, size_t n, size_t at,
+            size_t rows)
+{
+    size_t end = of->n - place < n ? of->n : place + n;
+    return s->mirror == NULL ||
+           mpivf_mirror_any(s->mirror, of->first + place, of->first + end, at, rows);
 }
 
 /*
@@ -198,8 +282,12 @@ scan_block(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size
     const struct mpivf_packed_rows *first = first_of(s->packed);
     const size_t steps = first->steps, part = in_parts(steps) ? PART : steps;
     for (size_t place = 0; place < of->n; place += EACH) {
-        struct mpivf_panels rows = mpivf_prepare_panels(first, at, panels);
+        struct mpivf_panels rows = panels_at(s, first, at, panels);
         struct mpivf_group group[TOGETHER];
+        if (!is_compared(s, of, place, EACH, at, panels * MPIVF_PANEL))
+            continue;
+        if (s->mirror)
+            mpivf_mirror_reaches(s->mirror, at, panels * MPIVF_PANEL, s->tile->reach);
         size_t groups = 0;
         for (; groups < TOGETHER && place + groups * MPIVF_GROUP < of->n; groups++) {
             group[groups] = group_at(s, of, place + groups * MPIVF_GROUP);
@@ -234,6 +322,8 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     const uint32_t *subset = of->subset ? of->subset + start : NULL;
     size_t dim = queries->dim, first = of->first + start;
     const float *rows = work + first * dim;
+    if (s->mirror)
+        mpivf_mirror_reaches(s->mirror, at, columns, s->tile->reach);
     /* sgemm wants its queries one after the other */
     for (size_t i = 0; subset && i < n; i++)
         memcpy(s->tile->gather + i * dim, work + subset[i] * dim, dim * sizeof(float));
@@ -245,18 +335,23 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
         size_t q = subset ? subset[i] : first + i;
         const float *product = s->tile->product + i * BLOCK_ROWS;
         uint32_t *survivor = s->tile->survivor;
-        size_t survivors = mpivf_kernel()->filter(
-            product, packed->term + at, packed->norm + at, columns, queries->bound[q].scale,
-            queries->bound[q].per_norm, mpivf_prepare_limit(queries, q, limit_of(s, q, start + i)),
-            survivor);
+        struct mpivf_group group = {.survivor = {survivor}, .value = {s->tile->value}};
+        join_group(s, queries, q, start + i, &group, 0);
+        float limit = group.limit[0];
+        for (size_t j = 0; s->mirror && j < columns; j++) {
+            float back = s->tile->reach[j] + group.across[0];
+            limit = back <= limit ? limit : back; /* take_both tells whose it is */
+        }
+        size_t survivors = mpivf_kernel()->filter(product, packed->term + at, packed->norm + at,
+                                                  columns, queries->bound[q].scale,
+                                                  queries->bound[q].per_norm, limit, survivor);
         for (size_t j = 0; j < survivors; j++) {
             size_t row = at + survivor[j];
             s->tile->value[j] = packed->term[row] - queries->bound[q].scale * product[survivor[j]] -
                                 queries->bound[q].per_norm * packed->norm[row];
             survivor[j] = (uint32_t)row;
         }
-        if (survivors > 0)
-            take(s, q, start + i, survivor, s->tile->value, survivors);
+        take_left(s, q, start + i, &group, 0, survivors);
     }
 }
 
@@ -280,8 +375,9 @@ scan_rows(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_
         return;
     }
     for (size_t start = 0; start < of->n; start += TILE_QUERIES)
-        scan_products(s, of, start, of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES, at,
-                      rows);
+        if (is_compared(s, of, start, TILE_QUERIES, at, rows))
+            scan_products(s, of, start, of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES,
+                          at, rows);
 }
 
 /*
@@ -315,6 +411,8 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
         few = mpivf_whole_panels(2 * k) * MPIVF_PANEL;
     for (size_t i = 0, b = 0; i < blocks; i++, b = (b + distance) % blocks) {
         size_t end = (b + 1) * block < packed->rows ? (b + 1) * block : packed->rows;
+        if (!is_compared(s, of, 0, of->n, b * block, block))
+            continue;
         for (size_t at = b * block, rows; at < end; at += rows, few = few < block ? 2 * few : few) {
             rows = end - at < few ? end - at : few;
             scan_rows(s, of, at, rows);
@@ -330,15 +428,17 @@ mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpiv
 {
     assert(topk->queries >= of->first + (of->subset ? 0 : of->n));
     struct mpivf_pending_scan many = {queries, packed, topk, of->own};
-    struct scan s = {queries, packed, &many, pending, NULL, tile};
+    struct scan s = {queries, packed, &many, pending, NULL, tile, of->mirror};
     size_t each = mpivf_pending_queries(topk->k);
     for (size_t start = 0; start < of->n; start += each) {
         struct mpivf_scan_of part = part_of(of, start, each);
         for (size_t i = 0; i < part.n; i++)
-            mpivf_pending_begin(pending, &many, query_at(&part, i), i);
+            if (!is_row(&s, query_at(&part, i)))
+                mpivf_pending_begin(pending, &many, query_at(&part, i), i);
         scan_all(&s, &part, topk->k);
         for (size_t i = 0; i < part.n; i++)
-            mpivf_pending_settle(pending, &many, query_at(&part, i), i);
+            if (!is_row(&s, query_at(&part, i)))
+                mpivf_pending_settle(pending, &many, query_at(&part, i), i);
     }
 }
 
@@ -352,7 +452,7 @@ mpivf_nearest_one(const struct mpivf_packed_queries *queries, const struct mpivf
         struct mpivf_scan_of part = part_of(of, start, MPIVF_ONE_QUERIES);
         struct mpivf_best some = {best->interval + start, best->id};
         struct mpivf_one one = {queries, packed, &some, &tile->rivals};
-        struct scan s = {queries, packed, NULL, NULL, &one, tile};
+        struct scan s = {queries, packed, NULL, NULL, &one, tile, NULL};
         for (size_t i = 0; i < part.n; i++)
             mpivf_one_begin(&one, i);
         scan_all(&s, &part, 1);

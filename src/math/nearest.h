@@ -13,6 +13,7 @@
 #ifndef MPIVF_MATH_NEAREST_H
 #define MPIVF_MATH_NEAREST_H
 
+#include "math/mirror.h"
 #include "math/pending.h"
 
 enum { MPIVF_ONE_QUERIES = 512 }; /* together, at most, where only the nearest is asked for */
@@ -29,9 +30,11 @@ struct mpivf_rivals {
 /* Room for one thread's work. */
 struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
-    uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
+    uint32_t *survivor;      /* owned, [MPIVF_GROUP, block], and two */
+    uint64_t *mask;          /* owned, [MPIVF_GROUP, panels of a block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
     char *sums;              /* owned: of rows that go in parts */
+    float *reach;            /* owned, [block]: of rows that are queries too */
     struct mpivf_rivals rivals;
 };
 
@@ -44,11 +47,15 @@ struct mpivf_scan_of {
     const uint32_t *subset; /* the queries by number; NULL: first..first + n - 1 */
     size_t first, n;
     const int64_t *own; /* own[q] is the id that query q must not find; NULL: none */
+    struct mpivf_mirror
+        *mirror; /* not owned: the packed rows are queries too; NULL: they are not */
 };
 
 /*
  * Compare the queries of `of` with all packed rows and update topk. One thread; different queries
- * may be scanned at the same time by others, with a tile and a pending of their own. Local.
+ * may be scanned at the same time by others, with a tile and a pending of their own. With a mirror,
+ * whose rows the packed ones are, each pair once for both, and queries are those of a range of the
+ * circle; what is found for the rows is in the mirror. Local.
  */
 void
 mpivf_nearest_scan(const struct mpivf_packed_queries *queries, const struct mpivf_scan_of *of,

@@ -15,16 +15,17 @@ enum {
 };
 
 static void
-lay_out(struct mpivf_pending *pending, struct mpivf_pool *pool)
+lay_out(struct mpivf_pending *pending, struct mpivf_pool *pool, size_t places, size_t entries,
+        size_t bounds)
 {
     *pending = (struct mpivf_pending){.computed = 0};
-    pending->value = mpivf_pool_take(pool, ENTRIES, sizeof *pending->value);
-    pending->row = mpivf_pool_take(pool, ENTRIES, sizeof *pending->row);
-    pending->held = mpivf_pool_take(pool, MPIVF_PENDING_QUERIES, sizeof *pending->held);
-    pending->upper = mpivf_pool_take(pool, ENTRIES / 4, sizeof *pending->upper);
-    pending->uppers = mpivf_pool_take(pool, MPIVF_PENDING_QUERIES, sizeof *pending->uppers);
-    pending->due = mpivf_pool_take(pool, MPIVF_PENDING_QUERIES, sizeof *pending->due);
-    pending->limit = mpivf_pool_take(pool, MPIVF_PENDING_QUERIES, sizeof *pending->limit);
+    pending->value = mpivf_pool_take(pool, entries, sizeof *pending->value);
+    pending->row = mpivf_pool_take(pool, entries, sizeof *pending->row);
+    pending->held = mpivf_pool_take(pool, places, sizeof *pending->held);
+    pending->upper = mpivf_pool_take(pool, bounds, sizeof *pending->upper);
+    pending->uppers = mpivf_pool_take(pool, places, sizeof *pending->uppers);
+    pending->due = mpivf_pool_take(pool, places, sizeof *pending->due);
+    pending->limit = mpivf_pool_take(pool, places, sizeof *pending->limit);
 }
 
 struct mpivf_pending *
@@ -33,15 +34,32 @@ mpivf_pending_take(struct mpivf_pool *pool, int threads)
     struct mpivf_pending counted;
     struct mpivf_pending *pending = mpivf_pool_take(pool, (size_t)threads, sizeof *pending);
     for (int t = 0; t < threads; t++)
-        lay_out(pending ? &pending[t] : &counted, pool);
+        lay_out(pending ? &pending[t] : &counted, pool, MPIVF_PENDING_QUERIES, ENTRIES,
+                ENTRIES / 4);
     return pending;
 }
 
-/* The rows that a query should have room for; of the upper bounds it has a fourth of that. */
+/* The rows that a query should have room for, and the upper bounds, of which it needs 1.5 k. */
 static size_t
 room_for(size_t k)
 {
     return SURVIVORS * k + FEW;
+}
+
+static size_t
+bounds_for(size_t k)
+{
+    return room_for(k) / 4;
+}
+
+void
+mpivf_pending_lay_out(struct mpivf_pending *pending, struct mpivf_pool *pool, size_t places,
+                      size_t k)
+{
+    size_t room = 4 * (k + FEW), bounds = bounds_for(k);
+    lay_out(pending, pool, places, places * room, places * bounds);
+    pending->room = room;
+    pending->bounds = bounds;
 }
 
 size_t
@@ -55,12 +73,13 @@ mpivf_pending_queries(size_t k)
  * Nothing is held for query q. Its k nearest so far are known to be that near too: a fourth of them
  * in nearer rows is worth a lower limit then. For too large a k no bounds are kept.
  */
-static void
-empty(struct mpivf_pending *pending, const struct mpivf_topk *topk, size_t q, size_t place)
+void
+mpivf_pending_empty(struct mpivf_pending *pending, const struct mpivf_topk *topk, size_t q,
+                    size_t place)
 {
     size_t k = topk->k, due = topk->limit[q] < INFINITY ? k / 4 + 1 : k;
     pending->held[place] = pending->uppers[place] = 0;
-    pending->due[place] = pending->room < room_for(k) ? 0 : (uint32_t)due;
+    pending->due[place] = pending->bounds < bounds_for(k) ? 0 : (uint32_t)due;
     pending->limit[place] = INFINITY;
 }
 
@@ -69,8 +88,9 @@ mpivf_pending_begin(struct mpivf_pending *pending, const struct mpivf_pending_sc
                     size_t place)
 {
     pending->room = ENTRIES / mpivf_pending_queries(scan->topk->k);
+    pending->bounds = pending->room / 4;
     assert(place < MPIVF_PENDING_QUERIES && (place + 1) * pending->room <= ENTRIES);
-    empty(pending, scan->topk, q, place);
+    mpivf_pending_empty(pending, scan->topk, q, place);
 }
 
 /* ---- the limit ---- */
@@ -159,7 +179,7 @@ add_known(const struct mpivf_topk *topk, size_t q, float *upper, size_t n)
 static void
 lower_limit(struct mpivf_pending *pending, const struct mpivf_topk *topk, size_t q, size_t place)
 {
-    float *upper = pending->upper + place * (pending->room / 4);
+    float *upper = pending->upper + place * pending->bounds;
     size_t k = topk->k, n = pending->uppers[place], kept = 0;
     if (pending->limit[place] == INFINITY && topk->limit[q] < INFINITY)
         n = add_known(topk, q, upper, n);
@@ -229,18 +249,19 @@ mpivf_pending_settle(struct mpivf_pending *pending, const struct mpivf_pending_s
         if (!many || !(pending->value[i] <= seems))
             compute(pending, scan, q, i);
     mpivf_topk_tighten(scan->topk, q);
-    empty(pending, scan->topk, q, place);
+    mpivf_pending_empty(pending, scan->topk, q, place);
 }
 
 /* ---- rows that come ---- */
 
 void
 mpivf_pending_put(struct mpivf_pending *pending, const struct mpivf_pending_scan *scan, size_t q,
-                  size_t place, const uint32_t *row, const float *value, size_t n)
+                  size_t place, const uint32_t *row, const float *value, const double *upper,
+                  size_t n)
 {
     const struct mpivf_packed_rows *packed = scan->packed;
     size_t room = pending->room, first = place * room;
-    float *upper = pending->upper + place * (room / 4);
+    float *bounds = pending->upper + place * pending->bounds;
     double limit = mpivf_pending_limit(pending, scan, q, place);
     float max = INFINITY; /* what comes is below the limit, until that falls */
     for (size_t i = 0; i < n; i++) {
@@ -258,9 +279,10 @@ mpivf_pending_put(struct mpivf_pending *pending, const struct mpivf_pending_scan
         pending->row[at] = row[i];
         bool due = false;
         if (pending->due[place] > 0) {
-            float bound =
-                not_below(mpivf_prepare_upper(scan->queries, q, packed, row[i], value[i]));
-            upper[pending->uppers[place]] = bound;
+            double known =
+                upper ? upper[i] : mpivf_prepare_upper(scan->queries, q, packed, row[i], value[i]);
+            float bound = not_below(known);
+            bounds[pending->uppers[place]] = bound;
             pending->uppers[place] += (double)bound < limit;
             due = pending->uppers[place] == pending->due[place];
         }

@@ -10,7 +10,8 @@
  * A query has room for so many rows. When it is full and nothing can be dropped, what is there is
  * computed early; so it is for a k that is too large for limits by upper bounds.
  *
- * Memory: 3 MiB for one thread, whatever k is. For large k fewer queries are worked on together.
+ * Memory: 3 MiB for one thread, whatever k is. For large k fewer queries are worked on together. Or
+ * 38 k + 2,200 bytes for each place, of a known k.
  */
 #ifndef MPIVF_MATH_PENDING_H
 #define MPIVF_MATH_PENDING_H
@@ -29,20 +30,25 @@ struct mpivf_pending_scan {
 };
 
 struct mpivf_pending {
-    float *value;      /* owned, [queries, room]: of the comparison; the rows that are held */
-    uint32_t *row;     /* owned, the same */
-    uint32_t *held;    /* owned, [queries]: how many */
-    float *upper;      /* owned, [queries, room / 4]: the smallest upper bounds, rounded up */
-    uint32_t *uppers;  /* owned, [queries]: how many */
-    uint32_t *due;     /* owned, [queries]: so many are worth a lower limit; 0: none are kept */
-    double *limit;     /* owned, [queries]: k rows are known to be that near */
-    size_t room;       /* of each query */
-    uint64_t computed; /* canonical distances, added to */
+    float *value;        /* owned, [queries, room]: of the comparison; the rows that are held */
+    uint32_t *row;       /* owned, the same */
+    uint32_t *held;      /* owned, [queries]: how many */
+    float *upper;        /* owned, [queries, bounds]: the smallest upper bounds, rounded up */
+    uint32_t *uppers;    /* owned, [queries]: how many */
+    uint32_t *due;       /* owned, [queries]: so many are worth a lower limit; 0: none are kept */
+    double *limit;       /* owned, [queries]: k rows are known to be that near */
+    size_t room, bounds; /* of each query */
+    uint64_t computed;   /* canonical distances, added to */
 };
 
 /* Take or count one for each thread, among the buffers of a module; NULL as of the pool. Local. */
 struct mpivf_pending *
 mpivf_pending_take(struct mpivf_pool *pool, int threads);
+
+/* The same with so many places, and room for k neighbours in each. Local. */
+void
+mpivf_pending_lay_out(struct mpivf_pending *pending, struct mpivf_pool *pool, size_t places,
+                      size_t k);
 
 /* How many queries are worked on together: some groups. Local. */
 size_t
@@ -51,6 +57,11 @@ mpivf_pending_queries(size_t k);
 /* Nothing is held for query q. `place` counts the queries that are worked on together. Local. */
 void
 mpivf_pending_begin(struct mpivf_pending *pending, const struct mpivf_pending_scan *scan, size_t q,
+                    size_t place);
+
+/* The same where places have room for a known k. Local. */
+void
+mpivf_pending_empty(struct mpivf_pending *pending, const struct mpivf_topk *topk, size_t q,
                     size_t place);
 
 /* No row that is farther can be among the k nearest. */
@@ -62,10 +73,14 @@ mpivf_pending_limit(const struct mpivf_pending *pending, const struct mpivf_pend
     return limit < known ? limit : known;
 }
 
-/* Hold n rows of the packed ones for query q, with the values of the comparison. Local. */
+/*
+ * Hold n rows of the packed ones for query q, with the values of the comparison. `upper` tells
+ * upper bounds of the distances where the values are not of a comparison of q; else NULL. Local.
+ */
 void
 mpivf_pending_put(struct mpivf_pending *pending, const struct mpivf_pending_scan *scan, size_t q,
-                  size_t place, const uint32_t *row, const float *value, size_t n);
+                  size_t place, const uint32_t *row, const float *value, const double *upper,
+                  size_t n);
 
 /* Compute what is left of query q and offer it to its topk; nothing is held then. Local. */
 void

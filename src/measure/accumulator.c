@@ -16,10 +16,23 @@ sampled(size_t dim)
     return SAMPLE_BYTES / (dim * sizeof(float));
 }
 
+/* What mirrors take of queries and rows. */
+static size_t
+mirror_bytes(const struct mpivf_accumulator_shape *shape, size_t queries, size_t rows)
+{
+    struct mpivf_mirror counted;
+    struct mpivf_pool pool = mpivf_pool_counting();
+    if (shape->self)
+        mpivf_mirror_lay_out(&counted, &pool, queries, rows, shape->k, 1);
+    return pool.bytes;
+}
+
 size_t
 mpivf_accumulator_query_bytes(const struct mpivf_accumulator_shape *shape)
 {
-    return shape->segments * mpivf_topk_query_bytes(shape->k) +
+    return mpivf_pool_slope(mirror_bytes(shape, MPIVF_POOL_MANY, 0), mirror_bytes(shape, 0, 0),
+                            MPIVF_POOL_MANY) +
+           shape->segments * mpivf_topk_query_bytes(shape->k) +
            mpivf_prepare_row_bytes(shape->dim) + mpivf_duplicates_query_bytes(shape->segments) +
            2 * sizeof(uint32_t);
 }
@@ -27,7 +40,9 @@ mpivf_accumulator_query_bytes(const struct mpivf_accumulator_shape *shape)
 size_t
 mpivf_accumulator_row_bytes(const struct mpivf_accumulator_shape *shape)
 {
-    return mpivf_prepare_row_bytes(shape->dim);
+    return mpivf_pool_slope(mirror_bytes(shape, 0, MPIVF_POOL_MANY), mirror_bytes(shape, 0, 0),
+                            MPIVF_POOL_MANY) +
+           mpivf_prepare_row_bytes(shape->dim);
 }
 
 /* What does not depend on rows or queries. */
@@ -57,7 +72,7 @@ mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int t
 size_t
 mpivf_accumulator_later_bytes(const struct mpivf_accumulator_shape *shape, int threads)
 {
-    return shape->batch * mpivf_accumulator_row_bytes(shape) +
+    return shape->batch * mpivf_prepare_row_bytes(shape->dim) +
            shape->capacity * mpivf_prepare_row_bytes(shape->dim) +
            mpivf_prepare_fixed_bytes(shape->dim, threads) +
            mpivf_prepare_first_bytes(shape->dim, threads) +
@@ -71,6 +86,9 @@ mpivf_accumulator_init(struct mpivf_context *ctx, struct mpivf_accumulator *accu
     *accumulator = (struct mpivf_accumulator){.ctx = ctx, .shape = *shape};
     accumulator->pool = mpivf_pool_taking(ctx, "comparing");
     lay_out(accumulator, &accumulator->pool, shape, ctx->threads);
+    if (shape->self)
+        mpivf_mirror_lay_out(&accumulator->mirror, &accumulator->pool, shape->capacity,
+                             shape->batch, shape->k, ctx->threads);
     mpivf_status status = mpivf_pool_status(&accumulator->pool);
     for (size_t s = 0; s < shape->segments && status == MPIVF_OK; s++)
         status = mpivf_topk_init(ctx, &accumulator->topk[s], shape->capacity, shape->k);
@@ -163,6 +181,55 @@ mpivf_accumulator_segment(const struct mpivf_accumulator_shape *shape, uint64_t 
     return s;
 }
 
+size_t
+mpivf_accumulator_circle(const struct mpivf_accumulator *accumulator)
+{
+    const struct mpivf_accumulator_shape *shape = &accumulator->shape;
+    uint64_t rows = shape->prefix[shape->segments - 1], first = accumulator->first;
+    if (!shape->self || rows <= first)
+        return 0;
+    return rows - first < accumulator->n ? rows - first : accumulator->n;
+}
+
+/* Is this row one of those queries? */
+static bool
+on_circle(const struct mpivf_accumulator *accumulator, uint64_t number)
+{
+    return number >= accumulator->first &&
+           number - accumulator->first < mpivf_accumulator_circle(accumulator);
+}
+
+static void
+scan(struct mpivf_accumulator *accumulator, const struct mpivf_scan_of *of, size_t segment)
+{
+    mpivf_nearest_scan_threads(&accumulator->queries, of, &accumulator->packed,
+                               &accumulator->topk[segment], accumulator->tile, accumulator->pending,
+                               accumulator->ctx->threads);
+}
+
+/*
+ * Compare packed rows, which are of one segment and queries too, with those of each segment: these
+ * are rows of its own for them.
+ */
+static void
+scan_circle(struct mpivf_accumulator *accumulator, size_t segment, const uint64_t *number,
+            size_t rows)
+{
+    const struct mpivf_accumulator_shape *shape = &accumulator->shape;
+    size_t n = mpivf_accumulator_circle(accumulator), end;
+    for (size_t s = 0, at = 0; at < n; s++, at = end) {
+        uint64_t prefix = shape->prefix[s], first = accumulator->first;
+        end = prefix <= first + at ? at : prefix - first < n ? prefix - first : n;
+        struct mpivf_scan_of of = {.first = at, .n = end - at, .mirror = &accumulator->mirror};
+        if (end == at)
+            continue;
+        mpivf_mirror_begin(&accumulator->mirror, &accumulator->queries, &accumulator->topk[s],
+                           number, rows, first, n);
+        scan(accumulator, &of, segment);
+        mpivf_mirror_settle(&accumulator->mirror, accumulator->ctx->threads);
+    }
+}
+
 mpivf_status
 mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
                        const uint64_t *number, const int64_t *id, size_t rows)
@@ -180,17 +247,21 @@ mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
                                       mpivf_accumulator_raw(shape, accumulator->query, 0),
                                       accumulator->n, centre);
     accumulator->ready = true;
-    /* rows between two prefixes have a top-k of their own */
+    /* rows between two prefixes have a top-k of their own; on the circle they are queries too */
     for (size_t from = 0, to; from < rows; from = to) {
         size_t s = mpivf_accumulator_segment(shape, number[from]);
-        for (to = from + 1; to < rows && number[to] < shape->prefix[s];)
+        bool both = on_circle(accumulator, number[from]);
+        for (to = from + 1; to < rows && number[to] < shape->prefix[s] &&
+                            on_circle(accumulator, number[to]) == both;)
             to++;
-        struct mpivf_scan_of all = {.n = accumulator->n, .own = accumulator->own};
+        size_t circle = both ? mpivf_accumulator_circle(accumulator) : 0;
+        struct mpivf_scan_of others = {
+            .first = circle, .n = accumulator->n - circle, .own = accumulator->own};
         mpivf_packed_rows_fill_raw(&accumulator->packed, mpivf_accumulator_raw(shape, row, from),
                                    to - from, centre, id + from, 0);
-        mpivf_nearest_scan_threads(&accumulator->queries, &all, &accumulator->packed,
-                                   &accumulator->topk[s], accumulator->tile, accumulator->pending,
-                                   accumulator->ctx->threads);
+        if (both)
+            scan_circle(accumulator, s, number + from, to - from);
+        scan(accumulator, &others, s);
         mpivf_duplicates_rows(&accumulator->duplicates, s,
                               (const char *)row + from * mpivf_accumulator_raw_bytes(shape),
                               to - from, accumulator->ctx->threads);
@@ -221,6 +292,7 @@ mpivf_accumulator_computed(const struct mpivf_accumulator *accumulator)
 {
     uint64_t computed = 0;
     for (int t = 0; accumulator->pending && t < accumulator->ctx->threads; t++)
-        computed += accumulator->pending[t].computed;
+        computed += accumulator->pending[t].computed +
+                    (accumulator->mirror.pending ? accumulator->mirror.pending[t].computed : 0);
     return computed;
 }

@@ -16,7 +16,8 @@
 
 struct mpivf_accumulator_shape {
     enum mpivf_metric metric;
-    bool f64; /* rows and queries are float64, else float32 */
+    bool f64;  /* rows and queries are float64, else float32 */
+    bool self; /* query i is row i of the base: pairs of them are compared once */
     size_t dim, k;
     size_t segments;
     const uint64_t *prefix; /* not owned, [segments], ascending */
@@ -34,6 +35,7 @@ struct mpivf_accumulator {
     struct mpivf_packed_rows packed;
     struct mpivf_tile *tile;       /* owned, one for each thread */
     struct mpivf_pending *pending; /* owned, the same */
+    struct mpivf_mirror mirror;    /* with self */
     void *centre;                  /* owned, [dim] */
     struct mpivf_pool pool;        /* of these three, and of the projection */
     struct mpivf_pool packed_pool; /* of what the first rows make */
@@ -93,6 +95,13 @@ mpivf_accumulator_raw(const struct mpivf_accumulator_shape *shape, const void *r
 mpivf_status
 mpivf_accumulator_rows(struct mpivf_accumulator *accumulator, const void *row,
                        const uint64_t *number, const int64_t *id, size_t rows);
+
+/*
+ * How many of the queries, from 0 on, are compared with each other once (mirror.h). What is known
+ * of different rows can only be joined where this is the same. Local.
+ */
+size_t
+mpivf_accumulator_circle(const struct mpivf_accumulator *accumulator);
 
 /* Remember that these rows, which have this checksum, were compared. Local. */
 mpivf_status

@@ -25,7 +25,7 @@ enum {
     WORDS
 };
 static const uint64_t MARK = 0x31747261706d7669; /* "ivmpart1" where the byte order is ours */
-enum { FORMAT = 2, PIECE = 1 << 18 };
+enum { FORMAT = 2, ONCE = 3, PIECE = 1 << 18 };
 
 static uint64_t
 head_bytes(const struct mpivf_checkpoint *checkpoint)
@@ -164,7 +164,7 @@ mpivf_checkpoint_write(struct mpivf_context *ctx, const char *folder,
                        struct mpivf_checkpoint *checkpoint, const struct mpivf_answers *answers)
 {
     uint64_t head[WORDS] = {MARK,
-                            FORMAT,
+                            checkpoint->once ? ONCE : FORMAT,
                             checkpoint->first,
                             checkpoint->queries,
                             checkpoint->k,
@@ -221,7 +221,9 @@ mpivf_checkpoint_head(struct mpivf_context *ctx, const char *path,
     mpivf_status status = mpivf_file_open(ctx, path, &file);
     THEN(status, mpivf_file_size(ctx, path, &bytes));
     THEN(status, mpivf_file_read(ctx, &file, head, sizeof head, 0));
-    if (status == MPIVF_OK && head[MAGIC] == MARK && head[VERSION] == FORMAT && fits(head, bytes)) {
+    checkpoint->once = head[VERSION] == ONCE;
+    if (status == MPIVF_OK && head[MAGIC] == MARK &&
+        (head[VERSION] == FORMAT || checkpoint->once) && fits(head, bytes)) {
         checkpoint->first = head[FIRST];
         checkpoint->queries = head[QUERIES];
         checkpoint->k = head[K];

@@ -5,6 +5,8 @@
  * can be joined; when one covers every row its queries are answered. A run adds to the checkpoints
  * it took over and writes a new, larger one before the old ones go, so a kill at any moment leaves
  * checkpoints that overlap at worst: of overlapping ones the larger counts (measure/checkpoints.h).
+ * Where rows are queries too and pairs of them are compared once, what is known of a row depends on
+ * the range of queries: then it counts for that range alone.
  *
  * FOLDER/checkpoint-FIRST-END-HASH, in the machine's byte order (checked): a head of words (see
  * checkpoint.c) and ranges with a checksum, then for each segment and query a row of k + 2
@@ -26,6 +28,7 @@ enum { MPIVF_CHECKPOINT_NAME = 80 };
 struct mpivf_checkpoint {
     char name[MPIVF_CHECKPOINT_NAME];
     uint64_t first, queries, k, segments;
+    bool once;                         /* pairs of its queries are compared once (math/mirror.h) */
     uint64_t rejected[MPIVF_PREFIXES]; /* of each segment's rows, bad ones that were left out */
     struct mpivf_stamp base, query;    /* of the rows (with their ids) and queries compared */
     uint64_t ranges, rows;

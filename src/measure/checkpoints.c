@@ -49,7 +49,8 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         return MPIVF_OK;
     }
     if (status == MPIVF_OK &&
-        (!good || checkpoint.k != listing->k || checkpoint.segments != listing->segments)) {
+        (!good || checkpoint.k != listing->k || checkpoint.segments != listing->segments ||
+         checkpoint.once != listing->checkpoints->once)) {
         mpivf_note(ctx, "'%s' is damaged; its rows are compared again", path);
         mpivf_free(ctx, checkpoint.range);
         return mpivf_file_remove(ctx, path);
@@ -72,10 +73,10 @@ by_rows(const void *a, const void *b)
 
 mpivf_status
 mpivf_checkpoints_list(struct mpivf_context *ctx, const char *folder, uint64_t k, uint64_t segments,
-                       struct mpivf_checkpoints *checkpoints)
+                       bool once, struct mpivf_checkpoints *checkpoints)
 {
     struct listing listing = {folder, k, segments, checkpoints};
-    *checkpoints = (struct mpivf_checkpoints){.checkpoint = NULL};
+    *checkpoints = (struct mpivf_checkpoints){.once = once};
     mpivf_status status = mpivf_folder_list(ctx, folder, visit, &listing);
     if (checkpoints->checkpoints > 1)
         qsort(checkpoints->checkpoint, checkpoints->checkpoints, sizeof *checkpoints->checkpoint,
@@ -100,6 +101,22 @@ has(const struct mpivf_checkpoint *checkpoint, uint64_t query)
     return checkpoint->first <= query && query - checkpoint->first < checkpoint->queries;
 }
 
+static uint64_t
+end_of(const struct mpivf_checkpoint *checkpoint)
+{
+    return checkpoint->first + checkpoint->queries;
+}
+
+/* Can one be joined with others of a range? */
+static bool
+joins(const struct mpivf_checkpoints *checkpoints, const struct mpivf_checkpoint *checkpoint,
+      uint64_t first, uint64_t end)
+{
+    if (checkpoints->once)
+        return checkpoint->first == first && end_of(checkpoint) == end;
+    return has(checkpoint, first);
+}
+
 /* Where the range that starts at chosen->first has to end. */
 static void
 find_end(const struct mpivf_checkpoints *checkpoints, uint64_t queries, uint64_t max, uint64_t rows,
@@ -110,14 +127,22 @@ find_end(const struct mpivf_checkpoints *checkpoints, uint64_t queries, uint64_t
     for (size_t i = 0; i < checkpoints->checkpoints; i++) {
         const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
         if (has(checkpoint, first) && checkpoint->rows == rows) {
-            chosen->end = checkpoint->first + checkpoint->queries;
+            chosen->end = end_of(checkpoint);
             chosen->complete = true;
             return;
         }
-        uint64_t edge =
-            has(checkpoint, first) ? checkpoint->first + checkpoint->queries : checkpoint->first;
-        if (edge > first && edge < chosen->end)
+        uint64_t edge = has(checkpoint, first) ? end_of(checkpoint) : checkpoint->first;
+        bool counts = !checkpoints->once || checkpoint->rows == rows;
+        if (counts && edge > first && edge < chosen->end)
             chosen->end = edge;
+    }
+    /* a range that was begun, the one with most rows */
+    for (size_t i = 0; i < checkpoints->checkpoints && checkpoints->once; i++) {
+        const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
+        if (checkpoint->first == first && end_of(checkpoint) <= chosen->end) {
+            chosen->end = end_of(checkpoint);
+            return;
+        }
     }
 }
 
@@ -133,7 +158,8 @@ mpivf_checkpoints_plan(struct mpivf_context *ctx, const struct mpivf_checkpoints
     mpivf_status status = chosen->chosen ? MPIVF_OK : MPIVF_MEMORY;
     for (size_t i = 0; i < checkpoints->checkpoints && status == MPIVF_OK; i++) {
         const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
-        if (!has(checkpoint, first) ||
+        if (!(chosen->complete ? has(checkpoint, first)
+                               : joins(checkpoints, checkpoint, first, chosen->end)) ||
             mpivf_range_common(chosen->covered.range, chosen->covered.ranges, checkpoint->range,
                                checkpoint->ranges) > 0)
             continue;

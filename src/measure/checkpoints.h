@@ -9,15 +9,16 @@
 struct mpivf_checkpoints {
     struct mpivf_checkpoint *checkpoint; /* owned, grows */
     size_t checkpoints, room;
+    bool once; /* pairs of queries are compared once */
 };
 
 /*
- * Read the heads of all checkpoints for this k and so many segments. Files left half-written and
- * heads that are damaged are removed, the latter with a note. Local.
+ * Read the heads of all checkpoints for this k and so many segments, of pairs compared once or not.
+ * Files left half-written and heads that are damaged are removed, the latter with a note. Local.
  */
 mpivf_status
 mpivf_checkpoints_list(struct mpivf_context *ctx, const char *folder, uint64_t k, uint64_t segments,
-                       struct mpivf_checkpoints *checkpoints);
+                       bool once, struct mpivf_checkpoints *checkpoints);
 void
 mpivf_checkpoints_clear(struct mpivf_context *ctx, struct mpivf_checkpoints *checkpoints);
 
@@ -32,8 +33,8 @@ struct mpivf_checkpoints_chosen {
 
 /*
  * The next range from query `first` on, `max` queries long at most unless it is complete, that
- * every checkpoint has either wholly or not at all. Release with mpivf_checkpoints_chosen_clear.
- * Local.
+ * every checkpoint has either wholly or not at all; of pairs compared once, those that are chosen
+ * have that very range. Release with mpivf_checkpoints_chosen_clear. Local.
  */
 mpivf_status
 mpivf_checkpoints_plan(struct mpivf_context *ctx, const struct mpivf_checkpoints *checkpoints,

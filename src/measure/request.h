@@ -77,6 +77,13 @@ mpivf_request_row_bytes(const struct mpivf_request *request, const struct mpivf_
 uint64_t
 mpivf_request_mark(const struct mpivf_request *request);
 
+/* Are the queries the rows of the base, all of them? Local. */
+static inline bool
+mpivf_request_is_whole(const struct mpivf_request *request)
+{
+    return request->options->self && request->queries == request->base.rows;
+}
+
 /* The row of its source that query i is; with options->self a row of the base. */
 static inline uint64_t
 mpivf_request_place(const struct mpivf_request *request, uint64_t i)

@@ -15,6 +15,7 @@ mpivf_resume_shape(const struct mpivf_request *request)
 {
     return (struct mpivf_accumulator_shape){.metric = request->options->metric,
                                             .f64 = request->f64,
+                                            .self = mpivf_request_is_whole(request),
                                             .dim = request->base.dim,
                                             .k = request->options->k,
                                             .segments = request->segments,
@@ -129,7 +130,8 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
     uint64_t rows = 0;
     mpivf_status status =
         ROOT_ALL(par, mpivf_checkpoints_list(par->ctx, request->folder, request->options->k,
-                                             request->segments, &checkpoints));
+                                             request->segments, mpivf_request_is_whole(request),
+                                             &checkpoints));
     THEN(status, share_list_all(par, &checkpoints));
     /* a file that looks the same needs no reading */
     for (size_t i = 0; i < checkpoints.checkpoints && status == MPIVF_OK; i++)
@@ -162,6 +164,14 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
 /* ---- going on ---- */
 
 static mpivf_status
+list(const struct mpivf_resume *r, struct mpivf_checkpoints *checkpoints)
+{
+    const struct mpivf_accumulator_shape *shape = &r->accumulator->shape;
+    return mpivf_checkpoints_list(r->accumulator->ctx, r->request->folder, shape->k,
+                                  shape->segments, shape->self, checkpoints);
+}
+
+static mpivf_status
 drop_damaged(struct mpivf_resume *r, const struct mpivf_checkpoint *checkpoint)
 {
     struct mpivf_context *ctx = r->accumulator->ctx;
@@ -179,8 +189,7 @@ plan(struct mpivf_resume *r, uint64_t first, bool *again)
     mpivf_checkpoints_chosen_clear(ctx, &r->chosen);
     mpivf_checkpoints_clear(ctx, &r->checkpoints);
     *again = false;
-    mpivf_status status = mpivf_checkpoints_list(ctx, request->folder, r->accumulator->shape.k,
-                                                 r->accumulator->shape.segments, &r->checkpoints);
+    mpivf_status status = list(r, &r->checkpoints);
     THEN(status, mpivf_checkpoints_plan(ctx, &r->checkpoints, first, request->queries,
                                         r->accumulator->shape.capacity,
                                         request->prefix[request->segments - 1], &r->chosen));
@@ -258,8 +267,7 @@ look(const struct mpivf_resume *r, struct mpivf_ahead *ahead)
     struct mpivf_context *ctx = r->accumulator->ctx;
     uint64_t rows = request->prefix[request->segments - 1];
     struct mpivf_checkpoints checkpoints;
-    mpivf_status status =
-        mpivf_checkpoints_list(ctx, request->folder, shape->k, shape->segments, &checkpoints);
+    mpivf_status status = list(r, &checkpoints);
     for (uint64_t first = 0; first < request->queries && status == MPIVF_OK;) {
         struct mpivf_checkpoints_chosen chosen;
         status = mpivf_checkpoints_plan(ctx, &checkpoints, first, request->queries, shape->capacity,
@@ -309,6 +317,7 @@ mpivf_resume_save(struct mpivf_resume *r)
         .queries = accumulator->n,
         .k = r->accumulator->shape.k,
         .segments = r->accumulator->shape.segments,
+        .once = r->accumulator->shape.self,
         .base = mpivf_source_stamp(&r->request->base, ids_of(r->request)),
         .query = mpivf_source_stamp(&r->request->query, NULL),
         .ranges = accumulator->covered.ranges,
@@ -362,8 +371,7 @@ mpivf_resume_complete(struct mpivf_resume *r)
     THEN(status, mpivf_resume_save(r));
     if (status)
         return status;
-    status = mpivf_checkpoints_list(ctx, r->request->folder, r->accumulator->shape.k,
-                                    r->accumulator->shape.segments, &others);
+    status = list(r, &others);
     for (size_t i = 0; i < others.checkpoints && status == MPIVF_OK; i++)
         if (inside(r, &others.checkpoint[i]) && strcmp(others.checkpoint[i].name, r->mine) != 0)
             status = mpivf_checkpoint_remove(ctx, r->request->folder, others.checkpoint[i].name);

@@ -279,11 +279,20 @@ set_peak_all(struct truth *t, struct mpivf_progress *progress)
     return mpivf_agree_all(t->par, status);
 }
 
+/* Queries that a row is compared with: of those that are rows too half. */
+static double
+compared_each(const struct truth *t)
+{
+    double rows = (double)t->request.prefix[t->request.segments - 1];
+    double circle = (double)mpivf_accumulator_circle(&t->accumulator);
+    return (double)t->accumulator.n - circle / 2 * (rows > 0 ? circle / rows : 0);
+}
+
 static mpivf_status
 scan_all(struct truth *t, struct mpivf_progress *progress)
 {
     mpivf_status status = mpivf_agree_all(t->par, deal(t));
-    progress->work = 2.0 * (double)t->shape.dim * (double)t->accumulator.n;
+    progress->work = 2.0 * (double)t->shape.dim * compared_each(t);
     for (bool more = status == MPIVF_OK; more;) {
         uint64_t read;
         status = batch_each(t, &read);

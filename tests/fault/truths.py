@@ -170,12 +170,16 @@ def all_jobs(given, scratch):
     kept = ["-k", K, "--checkpoint", 0, "-q"]
     ways = ["--self", "--queries", 900]
     tight = little("truth", rows, f"{scratch}/out.h5", *ways, *kept)
+    alone = little("truth", f"{rows}:test", f"{scratch}/out.h5", "--self", *kept)
 
     def ask(folder):
         return ["truth", rows, f"{folder}/out.h5", *ways, *tight, *kept]
 
     def ask_all(folder):
         return [*ask(folder), "--prefix", "5K,12K", "--also", "xbin,vecs"]
+
+    def ask_each_other(folder):
+        return ["truth", f"{rows}:test", f"{folder}/out.h5", "--self", *alone, *kept]
 
     def build(folder):
         return ["build", rows, f"{folder}/out.idx", "--model", f"{given}/model", "--ids", f"{rows}:id",
@@ -187,6 +191,7 @@ def all_jobs(given, scratch):
 
     every = [f"out-{n}.{ending}" for n in ("5K", "12K") for ending in ("h5", "bin", "ivecs", "fvecs")]
     found = [Job("truth", ask, ["out.h5"]), Job("truth-all", ask_all, every),
+             Job("truth-self", ask_each_other, ["out.h5"]),
              Job("build", build, ["out.idx", "out.h5"]), Job("build-train", train, ["out.idx", "out.h5"])]
     return {job.name: job for job in found}
 
