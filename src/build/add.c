@@ -30,6 +30,7 @@ struct adding {
     struct mpivf_pool pool;    /* of list and stored */
     struct mpivf_skew skew;
     struct mpivf_loss loss;
+    bool may_choose; /* how rows are looked at, by the first of them: there is room to */
 };
 
 /* Are rows read as float64, for the observer? */
@@ -79,7 +80,7 @@ mpivf_add_bytes(const struct mpivf_source *source, const struct mpivf_source *id
 
 /* Share what is left of the budget between the batches and the shard buffer. */
 static mpivf_status
-plan_memory(const struct adding *a, size_t *batch_rows, size_t *buffer_rows)
+plan_memory(struct adding *a, size_t *batch_rows, size_t *buffer_rows)
 {
     const struct mpivf_add *add = a->add;
     struct mpivf_context *ctx = add->par->ctx;
@@ -91,6 +92,10 @@ plan_memory(const struct adding *a, size_t *batch_rows, size_t *buffer_rows)
     mpivf_status status = mpivf_memory_plan(ctx, "adding rows", need, NO_LIMIT, NULL, &left);
     if (status)
         return status;
+    /* a first look needs little, and is not worth small shards */
+    size_t choose = mpivf_coarse_choose_bytes(add->coarse);
+    a->may_choose = choose < (left - need) / 2 && mpivf_coarse_is_large(add->coarse, a->slab.rows);
+    left -= a->may_choose ? choose : 0;
     size_t batch_bytes = (left - fixed) / 4;
     batch_bytes = batch_bytes > MAX_BATCH ? MAX_BATCH : batch_bytes;
     *batch_rows = batch_bytes / row;
@@ -167,7 +172,12 @@ assign_batch(struct adding *a)
 {
     const struct mpivf_add *add = a->add;
     const struct mpivf_batch *batch = a->batch;
-    mpivf_status status = mpivf_coarse_assign(add->coarse, batch->row, batch->rows, a->list);
+    mpivf_status status =
+        a->may_choose && batch->rows > 0
+            ? mpivf_coarse_choose(add->coarse, batch->row, batch->rows, a->slab.rows)
+            : MPIVF_OK;
+    a->may_choose &= batch->rows == 0; /* once */
+    THEN(status, mpivf_coarse_assign(add->coarse, batch->row, batch->rows, a->list));
     if (status)
         return status;
     mark_bad_rows(a);

@@ -41,20 +41,29 @@ lay_out(struct mpivf_coarse *coarse, struct mpivf_pool *pool)
     coarse->centre = mpivf_pool_take(pool, dim, sizeof *coarse->centre);
     coarse->interval = mpivf_pool_take(pool, threads * BATCH, sizeof *coarse->interval);
     coarse->tile = mpivf_tile_take(pool, coarse->threads, dim);
-    mpivf_packed_rows_lay_out(&coarse->packed, pool, MPIVF_L2, mpivf_filter_best(dim), dim, lists,
-                              NULL, coarse->threads);
+}
+
+void
+mpivf_coarse_lay_out_packed(struct mpivf_coarse *coarse, struct mpivf_pool *pool)
+{
+    mpivf_packed_rows_lay_out(&coarse->packed, pool, MPIVF_L2, mpivf_filter_best(coarse->dim),
+                              coarse->dim, coarse->lists, mpivf_choice_first(&coarse->choice),
+                              coarse->threads);
 }
 
 mpivf_status
 mpivf_coarse_init(struct mpivf_context *ctx, struct mpivf_coarse *coarse, enum mpivf_metric metric,
                   size_t lists, size_t dim)
 {
-    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the centroids");
+    struct mpivf_pool pool = mpivf_pool_taking(ctx, "the centroids"), packed_pool = pool;
     *coarse = (struct mpivf_coarse){
         .ctx = ctx, .metric = metric, .lists = lists, .dim = dim, .threads = ctx->threads};
     lay_out(coarse, &pool);
+    mpivf_coarse_lay_out_packed(coarse, &packed_pool);
     coarse->pool = pool;
-    return mpivf_pool_status(&pool);
+    coarse->packed_pool = packed_pool;
+    mpivf_status status = mpivf_pool_status(&pool);
+    return status ? status : mpivf_pool_status(&packed_pool);
 }
 
 size_t
@@ -63,6 +72,7 @@ mpivf_coarse_bytes(size_t lists, size_t dim, int threads)
     struct mpivf_coarse coarse = {.lists = lists, .dim = dim, .threads = threads};
     struct mpivf_pool pool = mpivf_pool_counting();
     lay_out(&coarse, &pool);
+    mpivf_coarse_lay_out_packed(&coarse, &pool);
     return pool.bytes;
 }
 
@@ -70,6 +80,8 @@ void
 mpivf_coarse_clear(struct mpivf_coarse *coarse)
 {
     mpivf_pool_clear(&coarse->pool);
+    mpivf_pool_clear(&coarse->packed_pool);
+    mpivf_pool_clear(&coarse->choice_pool);
     mpivf_coarse_subsets_clear(coarse);
     memset(coarse, 0, sizeof *coarse);
 }
@@ -107,7 +119,7 @@ lay_out_lookups(const struct mpivf_coarse *coarse, struct mpivf_pool *pool, size
     for (size_t t = 0; t < threads; t++) {
         struct lookup *one = lookup ? &lookup[t] : &counted;
         mpivf_packed_queries_lay_out(&one->queries, pool, MPIVF_L2, mpivf_filter_best(dim), dim,
-                                     batch, NULL, coarse->threads);
+                                     batch, mpivf_choice_first(&coarse->choice), 1);
         mpivf_topk_lay_out(&one->topk, pool, probes > 0 ? batch : 0, probes);
         one->pending = mpivf_pending_take(pool, probes > 0);
         one->unit = mpivf_pool_take(pool, units * dim, sizeof *one->unit);
@@ -126,12 +138,19 @@ batch_rows(enum mpivf_metric metric, size_t dim, size_t probes)
 }
 
 size_t
+mpivf_coarse_scratch_of(const struct mpivf_coarse *coarse, size_t probes)
+{
+    struct mpivf_pool pool = mpivf_pool_counting();
+    size_t batch = batch_rows(coarse->metric, coarse->dim, probes);
+    (void)lay_out_lookups(coarse, &pool, batch, probes);
+    return pool.bytes;
+}
+
+size_t
 mpivf_coarse_scratch(enum mpivf_metric metric, size_t dim, int threads, size_t probes)
 {
     struct mpivf_coarse coarse = {.metric = metric, .dim = dim, .threads = threads};
-    struct mpivf_pool pool = mpivf_pool_counting();
-    (void)lay_out_lookups(&coarse, &pool, batch_rows(metric, dim, probes), probes);
-    return pool.bytes;
+    return mpivf_coarse_scratch_of(&coarse, probes);
 }
 
 /* Prepare n rows. */

@@ -11,6 +11,7 @@
 #ifndef MPIVF_INDEX_COARSE_H
 #define MPIVF_INDEX_COARSE_H
 
+#include "math/choose.h"
 #include "math/nearest.h"
 
 struct mpivf_coarse {
@@ -20,11 +21,12 @@ struct mpivf_coarse {
     float *centroid; /* owned, [lists, dim] */
     float *centre;   /* owned, [dim] */
     struct mpivf_packed_rows packed;
+    struct mpivf_choice choice;       /* of how rows are looked at; at first, once */
     struct mpivf_packed_rows *subset; /* owned, one a thread: candidates; NULL = none */
     struct mpivf_tile *tile;          /* owned, one a thread */
     struct mpivf_interval *interval;  /* owned, a batch for each thread */
     int threads;
-    struct mpivf_pool pool, subset_pool; /* of what is owned */
+    struct mpivf_pool pool, packed_pool, choice_pool, subset_pool; /* of what is owned */
 };
 
 /*
@@ -61,6 +63,26 @@ mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size
 /* The nearest list of each row: one probe. Local. */
 mpivf_status
 mpivf_coarse_assign(struct mpivf_coarse *coarse, const float *row, size_t n, uint32_t *list);
+
+/*
+ * `total` rows like these n are going to be assigned: look first at projected centroids (project.h)
+ * if that is faster. The first call, when the quantizer is ready, decides; it is not for training
+ * then. MPIVF_MEMORY: it takes mpivf_coarse_choose_bytes, most of them for a while. Local.
+ */
+mpivf_status
+mpivf_coarse_choose(struct mpivf_coarse *coarse, const float *row, size_t n, uint64_t total);
+size_t
+mpivf_coarse_choose_bytes(const struct mpivf_coarse *coarse);
+
+/* What that lays out: the centroids as they are compared, and scratch that looks so. Local. */
+void
+mpivf_coarse_lay_out_packed(struct mpivf_coarse *coarse, struct mpivf_pool *pool);
+size_t
+mpivf_coarse_scratch_of(const struct mpivf_coarse *coarse, size_t probes);
+
+/* Is it so much work that choosing pays? Local. */
+bool
+mpivf_coarse_is_large(const struct mpivf_coarse *coarse, uint64_t total);
 
 /* ---- training: rows that are prepared once and come with the list they are in ---- */
 

@@ -43,8 +43,14 @@ cost_of(const struct mpivf_trial *s, const struct cost *cost)
     double slabs = of->slab < of->total_rows ? rows / (double)of->slab : 1;
     double held = left < rows ? left * (1 + log(rows / left)) : rows;
     double computed = left * (1 + log(slabs)) < held ? left * (1 + log(slabs)) : held;
-    return rows * (cost->pair + cost->pack / (double)of->total_queries) + held * HELD +
+    return cost->pack + rows * (cost->pair + cost->pack / (double)of->total_queries) + held * HELD +
            computed * s->canonical;
+}
+
+static bool
+is_asked(const struct mpivf_choose *of, const struct mpivf_filter *filter)
+{
+    return mpivf_filter_runs(filter, of->dim) && (of->only == NULL || of->only == filter);
 }
 
 /* ---- a first look at projected rows ---- */
@@ -117,7 +123,7 @@ time_pairs(struct mpivf_trial *s, struct found *found, const struct mpivf_projec
     few.axes = LEAST; /* it is about the rows themselves */
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
-        if (!filter->round || !mpivf_filter_runs(filter, s->of->dim))
+        if (!filter->round || !is_asked(s->of, filter))
             continue;
         struct mpivf_first with = {filter, few};
         struct mpivf_pool pool = mpivf_pool_taking(s->ctx, "a sample of rows");
@@ -191,7 +197,7 @@ choose_from(struct mpivf_trial *s, bool first, struct mpivf_choice *choice)
     for (int f = 0; f < MPIVF_FILTERS && status == MPIVF_OK; f++) {
         const struct mpivf_filter *filter = mpivf_filter(f);
         struct cost *cost = &found.cost[f];
-        if (!mpivf_filter_runs(filter, s->of->dim))
+        if (!is_asked(s->of, filter))
             continue;
         status = try_filter(s, filter, cost);
         cost->survivors = found.cost[filter->alike - mpivf_filter(0)].survivors; /* before */
@@ -245,6 +251,13 @@ force_first(struct mpivf_context *ctx, const struct mpivf_choose *of, size_t mos
 }
 
 size_t
+mpivf_choose_rows(size_t dim)
+{
+    enum { BYTES = 4 << 20 };
+    return BYTES / (dim * sizeof(float));
+}
+
+size_t
 mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads)
 {
     struct mpivf_projection axes[2]; /* as they are found, and turned */
@@ -265,8 +278,10 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
 {
     struct mpivf_trial trial;
     size_t axes = forced_axes();
-    choice->filter = mpivf_filter_best(choose->dim);
+    choice->filter = choose->only ? choose->only : mpivf_filter_best(choose->dim);
     if (choose->queries == 0 || choose->rows == 0 || !has_choice(choose->dim))
+        return MPIVF_OK;
+    if (choose->only && choose->only->round == NULL)
         return MPIVF_OK;
     if (axes > 0 && axes < SIZE_MAX)
         return force_first(ctx, choose, axes, choice);

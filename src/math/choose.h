@@ -22,7 +22,12 @@ struct mpivf_choose {
     struct mpivf_raw query, row, centre; /* not owned */
     size_t queries, rows;                /* of the sample; MPIVF_CHOOSE_* are taken at most */
     size_t present;                      /* rows from `row` on, those of the sample first */
+    const struct mpivf_filter *only;     /* it is to be this one; NULL: any */
 };
+
+/* Rows of a sample, at most. Local. */
+size_t
+mpivf_choose_rows(size_t dim);
 
 /* Bytes that choosing by so many rows takes for a while. Local. */
 size_t

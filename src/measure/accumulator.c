@@ -7,14 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CENTRE_ROWS = 1024, SAMPLE_BYTES = 4 << 20, SMALL_BYTES = 1 << 20 };
-
-/* Rows of the sample that a filter is chosen by, at most. */
-static size_t
-sampled(size_t dim)
-{
-    return SAMPLE_BYTES / (dim * sizeof(float));
-}
+enum { CENTRE_ROWS = 1024, SMALL_BYTES = 1 << 20 };
 
 /* What mirrors take of queries and rows. */
 static size_t
@@ -59,7 +52,7 @@ lay_out(struct mpivf_accumulator *accumulator, struct mpivf_pool *pool,
 size_t
 mpivf_accumulator_fixed_bytes(const struct mpivf_accumulator_shape *shape, int threads)
 {
-    size_t choose = mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads);
+    size_t choose = mpivf_filter_choose_bytes(shape->dim, mpivf_choose_rows(shape->dim), threads);
     size_t peak = mpivf_filter_peak_bytes(shape->dim, threads); /* later */
     struct mpivf_accumulator counted;
     struct mpivf_pool pool = mpivf_pool_counting();
@@ -76,7 +69,8 @@ mpivf_accumulator_later_bytes(const struct mpivf_accumulator_shape *shape, int t
            shape->capacity * mpivf_prepare_row_bytes(shape->dim) +
            mpivf_prepare_fixed_bytes(shape->dim, threads) +
            mpivf_prepare_first_bytes(shape->dim, threads) +
-           mpivf_filter_choose_bytes(shape->dim, sampled(shape->dim), threads) + SMALL_BYTES;
+           mpivf_filter_choose_bytes(shape->dim, mpivf_choose_rows(shape->dim), threads) +
+           SMALL_BYTES;
 }
 
 mpivf_status
@@ -139,7 +133,7 @@ static mpivf_status
 choose(struct mpivf_accumulator *accumulator, const void *row, size_t rows)
 {
     const struct mpivf_accumulator_shape *shape = &accumulator->shape;
-    size_t some = sampled(shape->dim);
+    size_t some = mpivf_choose_rows(shape->dim);
     size_t few = rows < CENTRE_ROWS ? rows : CENTRE_ROWS;
     if (shape->f64)
         mpivf_centre_mean64(shape->metric, row, few, shape->dim, accumulator->centre);

@@ -183,6 +183,73 @@ fingerprint_sees_one_bit(void **state)
     mpivf_coarse_clear(&coarse);
 }
 
+/* Rows and centroids that lie near few axes. */
+static void
+fill_falling(float *x, size_t rows, uint64_t stream)
+{
+    fill_normal(x, rows * DIM, stream, 1, 0);
+    for (size_t i = 0; i < rows * DIM; i++)
+        x[i] /= (float)(1 + i % DIM);
+}
+
+/* By axes that are forced, or chosen; some rows are bad, and some have no direction. */
+static void
+check_first_look(enum mpivf_metric metric, const char *axes)
+{
+    enum { MANY = 1500, LOTS = 900 };
+    struct mpivf_coarse coarse;
+    float *row = room((size_t)MANY * DIM, sizeof *row);
+    uint32_t *list = room(MANY, sizeof *list), *want = room(MANY, sizeof *want);
+    mpivf_context_init(&ctx);
+    ctx.threads = 2;
+    assert_ok(&ctx, mpivf_coarse_init(&ctx, &coarse, metric, LOTS, DIM));
+    fill_falling(coarse.centroid, LOTS, 1);
+    fill_falling(row, MANY, 2);
+    memset(row + 5 * DIM, 0, DIM * sizeof *row);
+    memcpy(row + 6 * DIM, coarse.centroid + 3 * DIM, DIM * sizeof *row);
+    memcpy(coarse.centroid + 800 * DIM, coarse.centroid + 3 * DIM, DIM * sizeof *row);
+    row[0] = NAN;
+    for (size_t l = 0; l < LOTS && metric != MPIVF_L2; l++)
+        mpivf_normalise(coarse.centroid + l * DIM, DIM, coarse.centroid + l * DIM);
+    mpivf_coarse_ready(&coarse);
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row + DIM, MANY - 1, want));
+    if (axes)
+        assert_int_equal(setenv("MPIVF_AXES", axes, 1), 0);
+    size_t before = ctx.memory.used;
+    ctx.memory.peak = before;
+    /* so many that it is worth it */
+    assert_ok(&ctx, mpivf_coarse_choose(&coarse, row, MANY, 1000000));
+    assert_ok(&ctx, mpivf_coarse_choose(&coarse, row, MANY, 1000000)); /* once */
+    unsetenv("MPIVF_AXES");
+    assert_true(ctx.memory.peak - before <= mpivf_coarse_choose_bytes(&coarse));
+    if (axes && mpivf_filter_best(DIM)->round)
+        assert_int_equal(coarse.packed.first != NULL, strcmp(axes, "0") != 0);
+    size_t grown = ctx.memory.used - before, used = ctx.memory.used;
+    ctx.memory.peak = used;
+    assert_ok(&ctx, mpivf_coarse_assign(&coarse, row + DIM, MANY - 1, list));
+    assert_true(grown + (ctx.memory.peak - used) <=
+                mpivf_coarse_choose_bytes(&coarse) +
+                    mpivf_coarse_scratch(metric, DIM, ctx.threads, 0));
+    assert_memory_equal(list, want, (MANY - 1) * sizeof *list);
+    mpivf_coarse_clear(&coarse);
+    assert_int_equal(ctx.memory.used, 0);
+    free(row);
+    free(list);
+    free(want);
+}
+
+static void
+a_first_look_changes_nothing(void **state)
+{
+    (void)state;
+    for (int metric = 0; metric < MPIVF_METRICS; metric++) {
+        check_first_look((enum mpivf_metric)metric, "16");
+        check_first_look((enum mpivf_metric)metric, "64");
+        check_first_look((enum mpivf_metric)metric, "0");
+    }
+    check_first_look(MPIVF_L2, NULL);
+}
+
 static void
 no_memory(void **state)
 {
@@ -212,6 +279,7 @@ main(void)
         TEST("coarse: rows without a direction are not compared", zeros_are_not_compared),
         TEST("coarse: lists that are near to each other are told apart", near_lists_are_told_apart),
         TEST("coarse: the fingerprint sees one bit", fingerprint_sees_one_bit),
+        TEST("coarse: a first look changes nothing", a_first_look_changes_nothing),
         TEST("coarse: no memory is an error", no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
