@@ -2,82 +2,13 @@
 
 #include "math/blas.h"
 #include "math/nearest_one.h"
+#include "math/tile.h"
 
 #include <assert.h>
 #include <math.h>
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
-
-/*
- * The words of a block take half of the second-level cache. Of rows in parts 192 KiB of panels stay
- * there, 64 of queries and 48 of sums, half of that where it is small; 8 KiB of a group stay in the
- * first.
- */
-enum {
-    WORD = 4,          /* bytes */
-    BLOCK_ROWS = 1008, /* whole panels */
-    LEAST_PANELS = 4,
-    TILE_QUERIES = 96, /* sgemm: with BLOCK_ROWS 378 KiB of products */
-    PART = 256,        /* steps */
-    PART_PANELS = 4,
-    SMALL_CACHE = 512 << 10,
-    TOGETHER = 8, /* groups */
-};
-
-/* Have rows so many steps that they go in parts? */
-static bool
-in_parts(size_t steps)
-{
-    return steps > PART + PART / 2;
-}
-
-/* What is compared first: of the projected rows, where there are any. */
-static const struct mpivf_packed_rows *
-first_of(const struct mpivf_packed_rows *packed)
-{
-    return packed->first ? packed->first : packed;
-}
-
-/* Rows of a block: whole panels. */
-static size_t
-block_rows(const struct mpivf_packed_rows *packed)
-{
-    size_t steps = first_of(packed)->steps, all = steps + (packed->first ? packed->steps : 0);
-    size_t panels = mpivf_kernel_cache() / 2 / (all * WORD * MPIVF_PANEL);
-    panels = panels > LEAST_PANELS ? panels : LEAST_PANELS;
-    if (in_parts(steps))
-        panels = mpivf_kernel_cache() < SMALL_CACHE ? PART_PANELS / 2 : PART_PANELS;
-    return panels < BLOCK_ROWS / MPIVF_PANEL ? panels * MPIVF_PANEL : BLOCK_ROWS;
-}
-
-static void
-lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
-{
-    *tile = (struct mpivf_tile){.rivals = {.computed = 0}};
-    tile->product = mpivf_pool_take(pool, TILE_QUERIES * BLOCK_ROWS, sizeof *tile->product);
-    tile->gather = mpivf_pool_take(pool, TILE_QUERIES * dim, sizeof *tile->gather);
-    tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS + 2, sizeof *tile->survivor);
-    tile->mask =
-        mpivf_pool_take(pool, MPIVF_GROUP * (BLOCK_ROWS / MPIVF_PANEL), sizeof *tile->mask);
-    tile->value = mpivf_pool_take(pool, MPIVF_GROUP * BLOCK_ROWS, sizeof *tile->value);
-    tile->sums = mpivf_pool_take(pool, TOGETHER * MPIVF_GROUP, PART_PANELS * MPIVF_PANEL * WORD);
-    tile->reach = mpivf_pool_take(pool, BLOCK_ROWS, sizeof *tile->reach);
-    mpivf_rivals_lay_out(&tile->rivals, pool);
-}
-
-struct mpivf_tile *
-mpivf_tile_take(struct mpivf_pool *pool, int threads, size_t dim)
-{
-    struct mpivf_tile counted;
-    struct mpivf_tile *tile = mpivf_pool_take(pool, (size_t)threads, sizeof *tile);
-    mpivf_blas_init(); /* whoever uses the library, before threads start */
-    (void)mpivf_kernel();
-    (void)mpivf_kernel_cache();
-    for (int t = 0; t < threads; t++)
-        lay_out(tile ? &tile[t] : &counted, pool, dim);
-    return tile;
-}
 
 /* What one call works on: the k nearest rows or the nearest. */
 struct scan {
@@ -205,9 +136,10 @@ group_at(const struct scan *s, const struct mpivf_scan_of *of, size_t place)
     for (size_t i = 0; i < MPIVF_GROUP; i++) {
         size_t one = place + (i < group.n ? i : group.n - 1), q = query_at(of, one);
         join_group(s, s->queries->first ? s->queries->first : s->queries, q, one, &group, i);
-        group.survivor[i] = s->tile->survivor + i * BLOCK_ROWS;
-        group.value[i] = s->tile->value + i * BLOCK_ROWS;
-        group.mask[i] = s->packed->first ? s->tile->mask + i * (BLOCK_ROWS / MPIVF_PANEL) : NULL;
+        group.survivor[i] = s->tile->survivor + i * MPIVF_BLOCK_ROWS;
+        group.value[i] = s->tile->value + i * MPIVF_BLOCK_ROWS;
+        group.mask[i] =
+            s->packed->first ? s->tile->mask + i * (MPIVF_BLOCK_ROWS / MPIVF_PANEL) : NULL;
     }
     return group;
 }
@@ -249,7 +181,7 @@ static void
 scan_part(const struct scan *s, const struct mpivf_scan_of *of, const struct mpivf_panels *rows,
           struct mpivf_group *group, size_t groups, size_t place, size_t at)
 {
-    mpivf_compare compare = mpivf_filter_compare(first_of(s->packed)->filter);
+    mpivf_compare compare = mpivf_filter_compare(mpivf_looked_at(s->packed)->filter);
     for (size_t g = 0; g < groups; g++, place += MPIVF_GROUP) {
         size_t next = place + MPIVF_GROUP;
         if (of->subset && next < of->n && rows->steps == rows->stride)
@@ -273,27 +205,27 @@ is_compared(const struct scan *s, const struct mpivf_scan_of *of, size_t place, 
 
 /*
  * A block of panels against all queries. Rows of many steps go in parts, so that what is compared
- * stays near: a part of the panels and of TOGETHER groups, and their sums.
+ * stays near: a part of the panels and of MPIVF_TILE_GROUPS groups, and their sums.
  */
 static void
 scan_block(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_t panels)
 {
-    enum { EACH = TOGETHER * MPIVF_GROUP };
-    const struct mpivf_packed_rows *first = first_of(s->packed);
-    const size_t steps = first->steps, part = in_parts(steps) ? PART : steps;
+    enum { EACH = MPIVF_TILE_GROUPS * MPIVF_GROUP };
+    const struct mpivf_packed_rows *first = mpivf_looked_at(s->packed);
+    const size_t steps = first->steps, part = mpivf_goes_in_parts(steps) ? MPIVF_TILE_STEPS : steps;
     for (size_t place = 0; place < of->n; place += EACH) {
         struct mpivf_panels rows = panels_at(s, first, at, panels);
-        struct mpivf_group group[TOGETHER];
+        struct mpivf_group group[MPIVF_TILE_GROUPS];
         if (!is_compared(s, of, place, EACH, at, panels * MPIVF_PANEL))
             continue;
         if (s->mirror)
             mpivf_mirror_reaches(s->mirror, at, panels * MPIVF_PANEL, s->tile->reach);
         size_t groups = 0;
-        for (; groups < TOGETHER && place + groups * MPIVF_GROUP < of->n; groups++) {
+        for (; groups < MPIVF_TILE_GROUPS && place + groups * MPIVF_GROUP < of->n; groups++) {
             group[groups] = group_at(s, of, place + groups * MPIVF_GROUP);
-            if (in_parts(steps))
+            if (mpivf_goes_in_parts(steps))
                 group[groups].sums =
-                    s->tile->sums + groups * MPIVF_GROUP * panels * MPIVF_PANEL * WORD;
+                    s->tile->sums + groups * MPIVF_GROUP * panels * MPIVF_PANEL * MPIVF_WORD;
         }
         for (size_t done = 0; done < steps; done += part) {
             rows.steps = steps - done < part ? steps - done : part;
@@ -303,15 +235,15 @@ scan_block(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size
             }
             scan_part(s, of, &rows, group, groups, place, at);
             /* on to the next part */
-            rows.word = (const char *)rows.word + part * MPIVF_PANEL * WORD;
+            rows.word = (const char *)rows.word + part * MPIVF_PANEL * MPIVF_WORD;
             for (size_t g = 0; g < groups; g++)
                 for (size_t i = 0; i < MPIVF_GROUP; i++)
-                    group[g].word[i] = (const char *)group[g].word[i] + part * WORD;
+                    group[g].word[i] = (const char *)group[g].word[i] + part * MPIVF_WORD;
         }
     }
 }
 
-/* The same through sgemm, `n` at most TILE_QUERIES. */
+/* The same through sgemm, `n` at most MPIVF_TILE_QUERIES. */
 static void
 scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start, size_t n,
               size_t at, size_t columns)
@@ -329,11 +261,11 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
         memcpy(s->tile->gather + i * dim, work + subset[i] * dim, dim * sizeof(float));
     mpivf_blas_products(subset ? s->tile->gather : rows, n,
                         (const float *)(const void *)packed->word + at * dim, columns, dim,
-                        s->tile->product, BLOCK_ROWS);
+                        s->tile->product, MPIVF_BLOCK_ROWS);
     /* bounds of each product; the value of a survivor is what a kernel would tell */
     for (size_t i = 0; i < n; i++) {
         size_t q = subset ? subset[i] : first + i;
-        const float *product = s->tile->product + i * BLOCK_ROWS;
+        const float *product = s->tile->product + i * MPIVF_BLOCK_ROWS;
         uint32_t *survivor = s->tile->survivor;
         struct mpivf_group group = {.survivor = {survivor}, .value = {s->tile->value}};
         join_group(s, queries, q, start + i, &group, 0);
@@ -374,9 +306,10 @@ scan_rows(const struct scan *s, const struct mpivf_scan_of *of, size_t at, size_
         scan_block(s, of, at, mpivf_whole_panels(rows));
         return;
     }
-    for (size_t start = 0; start < of->n; start += TILE_QUERIES)
-        if (is_compared(s, of, start, TILE_QUERIES, at, rows))
-            scan_products(s, of, start, of->n - start < TILE_QUERIES ? of->n - start : TILE_QUERIES,
+    for (size_t start = 0; start < of->n; start += MPIVF_TILE_QUERIES)
+        if (is_compared(s, of, start, MPIVF_TILE_QUERIES, at, rows))
+            scan_products(s, of, start,
+                          of->n - start < MPIVF_TILE_QUERIES ? of->n - start : MPIVF_TILE_QUERIES,
                           at, rows);
 }
 
@@ -404,7 +337,8 @@ scan_all(const struct scan *s, const struct mpivf_scan_of *of, size_t k)
     const struct mpivf_packed_rows *packed = s->packed;
     assert(s->queries->filter == packed->filter && s->queries->dim == packed->dim &&
            s->queries->metric == packed->metric);
-    size_t block = packed->filter->panels ? block_rows(packed) : BLOCK_ROWS, few = block;
+    size_t block = packed->filter->panels ? mpivf_block_rows(packed) : MPIVF_BLOCK_ROWS,
+           few = block;
     size_t blocks = (packed->rows + block - 1) / block, distance = distance_of(blocks);
     /* everything survives while there is no limit: begin with few rows */
     if (of->n > 0 && limit_of(s, of->subset ? of->subset[0] : of->first, 0) == INFINITY)

@@ -53,15 +53,16 @@ def test_every_command_gives_the_same_bytes(tmp_path, place, ranks, threads):
 
 @pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
 def test_a_first_look_gives_the_same_bytes(tmp_path, metric):
-    """Rows that lie near few axes, some without a direction and some equal, given lists by their axes first."""
-    rows = numpy.random.default_rng(3).normal(size=(4000, 200)).astype("f4") / (1 + numpy.arange(200, dtype="f4"))
+    """Rows that lie near few axes get their lists by these first; some have no direction."""
+    rows = numpy.random.default_rng(3).normal(size=(4000, 200)).astype("f4")
+    rows /= 1 + numpy.arange(200, dtype="f4")
     rows[7] = 0
     rows[100:140] = rows[3]
     source = save(tmp_path / "in.h5", train=rows)
     run("train", source, tmp_path / "model", "-l", 900, "--metric", metric)
     for axes, ranks, threads in (("0", 1, 1), ("16", 1, 2), ("64", 3, 1)):
-        run("build", source, tmp_path / axes, "--model", tmp_path / "model", "--threads", threads, ranks=ranks,
-            env={"MPIVF_AXES": axes})
+        run("build", source, tmp_path / axes, "--model", tmp_path / "model", "--threads", threads,
+            ranks=ranks, env={"MPIVF_AXES": axes})
         assert same(tmp_path / axes, tmp_path / "0")
 
 

@@ -4,7 +4,8 @@ import pytest
 from truths import again_and_again, matrix, one_fault, one_kill
 
 
-@pytest.mark.parametrize("name, ranks, where", [("truth-all", 3, (0.4,)), ("truth", 1, (0.9,)), ("truth-self", 2, (0.6,))])
+@pytest.mark.parametrize("name, ranks, where", [("truth-all", 3, (0.4,)), ("truth", 1, (0.9,)),
+                                                ("truth-self", 2, (0.6,))])
 def test_a_rank_is_killed(jobs, root, clean_truth, name, ranks, where):
     matrix(one_kill, jobs[name], root, ranks, *clean_truth(name, ranks), where)
 
