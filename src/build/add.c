@@ -30,7 +30,7 @@ struct adding {
     struct mpivf_pool pool;    /* of list and stored */
     struct mpivf_skew skew;
     struct mpivf_loss loss;
-    bool may_choose; /* how rows are looked at, by the first of them: there is room to */
+    bool may_choose; /* the first batch may choose a first look: memory was set aside */
 };
 
 /* Are rows read as float64, for the observer? */
@@ -176,7 +176,6 @@ assign_batch(struct adding *a)
         a->may_choose && batch->rows > 0
             ? mpivf_coarse_choose(add->coarse, batch->row, batch->rows, a->slab.rows)
             : MPIVF_OK;
-    a->may_choose &= batch->rows == 0; /* once */
     THEN(status, mpivf_coarse_assign(add->coarse, batch->row, batch->rows, a->list));
     if (status)
         return status;

@@ -1,4 +1,4 @@
-#include "index/coarse.h"
+#include "index/coarse_parts.h"
 
 #include "io/checksum.h"
 #include "math/centre.h"
@@ -282,6 +282,7 @@ mpivf_coarse_reassign(struct mpivf_coarse *coarse, const struct mpivf_packed_que
                       uint32_t *list)
 {
     size_t dim = coarse->dim;
+    assert(coarse->packed.first == NULL);
 #pragma omp parallel for num_threads(coarse->threads) schedule(dynamic)
     for (size_t first = 0; first < rows->rows; first += BATCH) {
         size_t left = rows->rows - first;

@@ -21,7 +21,7 @@ struct mpivf_coarse {
     float *centroid; /* owned, [lists, dim] */
     float *centre;   /* owned, [dim] */
     struct mpivf_packed_rows packed;
-    struct mpivf_choice choice;       /* of how rows are looked at; at first, once */
+    struct mpivf_choice choice;       /* a first look, if one was chosen */
     struct mpivf_packed_rows *subset; /* owned, one a thread: candidates; NULL = none */
     struct mpivf_tile *tile;          /* owned, one a thread */
     struct mpivf_interval *interval;  /* owned, a batch for each thread */
@@ -54,7 +54,8 @@ mpivf_coarse_refill(struct mpivf_coarse *coarse);
 /*
  * The `probes` nearest lists of each of n rows, nearest first, into list [n, probes];
  * distances too when `distance` is not NULL. probes <= lists. Scratch comes out of the budget:
- * mpivf_coarse_scratch bytes. All threads work. MPIVF_MEMORY. Local.
+ * mpivf_coarse_scratch bytes, more after mpivf_coarse_choose. All threads work. MPIVF_MEMORY.
+ * Local.
  */
 mpivf_status
 mpivf_coarse_probe(struct mpivf_coarse *coarse, const float *row, size_t n, size_t probes,
@@ -73,12 +74,6 @@ mpivf_status
 mpivf_coarse_choose(struct mpivf_coarse *coarse, const float *row, size_t n, uint64_t total);
 size_t
 mpivf_coarse_choose_bytes(const struct mpivf_coarse *coarse);
-
-/* What that lays out: the centroids as they are compared, and scratch that looks so. Local. */
-void
-mpivf_coarse_lay_out_packed(struct mpivf_coarse *coarse, struct mpivf_pool *pool);
-size_t
-mpivf_coarse_scratch_of(const struct mpivf_coarse *coarse, size_t probes);
 
 /* Is it so much work that choosing pays? Local. */
 bool

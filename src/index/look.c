@@ -1,9 +1,8 @@
-#include "index/coarse.h"
+#include "index/coarse_parts.h"
 
 #include "base/then.h"
 #include "math/distance.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Good rows of n as they are compared; how many. */
@@ -64,14 +63,16 @@ mpivf_coarse_is_large(const struct mpivf_coarse *coarse, uint64_t total)
 {
     static const double LARGE = 1e11; /* multiply-adds: a second of one thread, about */
     double work = (double)total * (double)coarse->lists * (double)coarse->dim;
-    return has_choice(coarse) && (work > LARGE || getenv("MPIVF_AXES"));
+    size_t axes = mpivf_choose_axes();
+    return has_choice(coarse) && axes > 0 && (axes < SIZE_MAX || work > LARGE);
 }
 
 mpivf_status
 mpivf_coarse_choose(struct mpivf_coarse *coarse, const float *row, size_t n, uint64_t total)
 {
     size_t dim = coarse->dim;
-    struct mpivf_pool pool = mpivf_pool_taking(coarse->ctx, "a sample of rows"), packed_pool = pool;
+    struct mpivf_pool pool = mpivf_pool_taking(coarse->ctx, "a sample of rows");
+    struct mpivf_pool packed_pool = mpivf_pool_taking(coarse->ctx, "the centroids");
     if (coarse->choice.filter || !has_choice(coarse)) /* it is chosen */
         return MPIVF_OK;
     float *sample = mpivf_pool_take(&pool, MPIVF_CHOOSE_QUERIES * dim, sizeof *sample);
@@ -96,6 +97,8 @@ mpivf_coarse_choose(struct mpivf_coarse *coarse, const float *row, size_t n, uin
         status = mpivf_filter_choose(coarse->ctx, &choose, &coarse->choice);
     }
     mpivf_pool_clear(&pool);
+    if (status) /* half a choice is none */
+        coarse->choice.first.projection.axes = 0;
     if (status || mpivf_choice_first(&coarse->choice) == NULL)
         return status;
     /* the centroids once more, in both kinds of words */
@@ -105,5 +108,5 @@ mpivf_coarse_choose(struct mpivf_coarse *coarse, const float *row, size_t n, uin
     status = mpivf_pool_status(&packed_pool);
     if (status == MPIVF_OK)
         mpivf_coarse_refill(coarse);
-    return status;
+    return status; /* without centroids, else */
 }

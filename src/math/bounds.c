@@ -31,7 +31,7 @@ bound_inner(struct mpivf_packed_queries *queries, size_t i, const float *work,
         double scale = mpivf_centre_scale(queries->metric, raw, dim);
         double small = sqrt((double)dim) * 0x1p-149;
         inner = scale * mpivf_kernel()->dot64(raw.f64, centre.f64, dim);
-        bound->per_norm = mpivf_round_up((double)bound->per_norm + small);
+        bound->per_norm = mpivf_single_up((double)bound->per_norm + small);
         bound->error += small * norm;
         norm = scale * sqrt(mpivf_raw_square(raw, dim)) * (1 + 0x1p-40);
     } else {
@@ -56,8 +56,9 @@ mpivf_bounds_query(struct mpivf_packed_queries *queries, size_t i, const float *
     bound->start =
         filter->start ? filter->start(queries->word + i * queries->steps * 4, values) : 0;
     bound->scale = (l2 ? 2 : 1) * rounded.unit;
-    bound->per_norm = !(square <= MPIVF_LARGEST) ? NAN : mpivf_round_up((l2 ? 2 : 1) * per_norm);
-    bound->per_residual = mpivf_round_up((l2 ? 2 : 1) * (norm + rounded.residual));
+    bound->per_norm =
+        !(square <= MPIVF_SINGLE_LARGEST) ? NAN : mpivf_single_up((l2 ? 2 : 1) * per_norm);
+    bound->per_residual = mpivf_single_up((l2 ? 2 : 1) * (norm + rounded.residual));
     bound->error = tiny(dim + values);
     bound->square = queries->metric == MPIVF_COSINE
                         ? mpivf_raw_square(mpivf_raw_at(queries->raw, i * dim), dim)
@@ -73,11 +74,11 @@ mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
                  struct mpivf_rounded rounded)
 {
     packed->scale[i] = rounded.unit;
-    packed->residual[i] = mpivf_round_up(rounded.residual);
-    packed->norm[i] = mpivf_round_up(rounded.norm);
-    packed->term[i] = !(square <= MPIVF_LARGEST)   ? NAN
-                      : packed->metric != MPIVF_L2 ? 0.0f
-                                                   : (float)(square * (1 - packed->kappa));
+    packed->residual[i] = mpivf_single_up(rounded.residual);
+    packed->norm[i] = mpivf_single_up(rounded.norm);
+    packed->term[i] = !(square <= MPIVF_SINGLE_LARGEST) ? NAN
+                      : packed->metric != MPIVF_L2      ? 0.0f
+                                                        : (float)(square * (1 - packed->kappa));
 }
 
 float
@@ -95,13 +96,10 @@ mpivf_prepare_value(const struct mpivf_packed_queries *queries, size_t q, double
 {
     double shift = queries->bound[q].shift, value = lower - shift + queries->bound[q].error;
     value -= fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(lower) + fabs(shift)) * 0x1p-50 + 0x1p-149;
-    return value < 3e38 ? (float)value : value > 0 ? FLT_MAX : NAN; /* unknown stays so */
+    return value < 3e38 ? (float)value : value > 0 ? 2.9e38f : NAN; /* unknown stays so */
 }
 
-/*
- * What exceeds reach + across in float32 exceeds limit - shift + error: both have four times the
- * rounding that either and the sum can have.
- */
+/* For `reach` and `across` (prepare.h). */
 static const double ROUNDING = 0x1p-22;
 
 float

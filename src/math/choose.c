@@ -221,9 +221,8 @@ has_choice(size_t dim)
     return false;
 }
 
-/* The axes that MPIVF_AXES asks for: so many, 0 = no first look; SIZE_MAX when it is not there. */
-static size_t
-forced_axes(void)
+size_t
+mpivf_choose_axes(void)
 {
     const char *axes = getenv("MPIVF_AXES");
     return axes ? strtoul(axes, NULL, 10) / 8 * 8 : SIZE_MAX;
@@ -277,7 +276,7 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
                     struct mpivf_choice *choice)
 {
     struct mpivf_trial trial;
-    size_t axes = forced_axes();
+    size_t axes = mpivf_choose_axes();
     choice->filter = choose->only ? choose->only : mpivf_filter_best(choose->dim);
     if (choose->queries == 0 || choose->rows == 0 || !has_choice(choose->dim))
         return MPIVF_OK;

@@ -25,6 +25,10 @@ struct mpivf_choose {
     const struct mpivf_filter *only;     /* it is to be this one; NULL: any */
 };
 
+/* The axes that MPIVF_AXES asks for: so many, 0: no first look; SIZE_MAX: it is not set. Local. */
+size_t
+mpivf_choose_axes(void);
+
 /* Rows of a sample, at most. Local. */
 size_t
 mpivf_choose_rows(size_t dim);

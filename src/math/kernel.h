@@ -45,7 +45,8 @@ struct mpivf_group {
     size_t survivors[MPIVF_GROUP];
     uint32_t *survivor[MPIVF_GROUP]; /* [panels * MPIVF_PANEL] columns, ascending in each panel */
     float *value[MPIVF_GROUP];       /* their values */
-    uint64_t *mask[MPIVF_GROUP];     /* [panels], bit j of column j, instead of both; NULL: both */
+    /* [panels] each, bit j of column j, of all MPIVF_GROUP instead of the three; NULL: all three */
+    uint64_t *mask[MPIVF_GROUP];
 
     /* Rows in parts: sums go on from those of the part before, and are left for the next. */
     bool goes_on, left;
@@ -109,7 +110,7 @@ struct mpivf_kernel {
                      float scale, float per_norm, float limit, uint32_t *survivor);
 
     /*
-     * The columns whose bits are set, ascending. How many; there is room for two more.
+     * The columns whose bits are set, ascending; room for all. How many.
      */
     size_t (*columns)(const uint64_t *mask, size_t panels, uint32_t *column);
 

@@ -70,7 +70,7 @@ filter(const float *product, const float *term, const float *norm, size_t n, flo
     return survivors;
 }
 
-/* Most panels have one or two: no branch depends on that. */
+/* Most panels have one or two, and no branch depends on that; what is too much is overwritten. */
 static size_t
 columns(const uint64_t *mask, size_t panels, uint32_t *column)
 {

@@ -90,7 +90,7 @@ TILE(const struct mpivf_panels *panels, struct mpivf_group *group)
                                                          broadcast_float(group->across[q]))
                                 << (LANES * c);
                 }
-                /* many are left: that is told later */
+                /* where many are left, bits alone: rows and values come with the second look */
                 if (masks) {
                     note_bits(&group->mask[q][at / MPIVF_PANEL], at % MPIVF_PANEL, some);
                     continue;

@@ -76,8 +76,8 @@ mpivf_mirror_settle(struct mpivf_mirror *mirror, int threads)
 }
 
 /*
- * Their distances on the circle are a range: it has one from 1 to n / 2 where it begins there, or
- * goes on to n + 1.
+ * Of these pairs i - j mod n is in begin .. begin + length: is any of that in 1 .. n / 2, or, once
+ * around, in n + 1 ..?
  */
 bool
 mpivf_mirror_any(const struct mpivf_mirror *mirror, size_t i, size_t end, size_t at, size_t rows)

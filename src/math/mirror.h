@@ -41,8 +41,9 @@ mpivf_mirror_lay_out(struct mpivf_mirror *mirror, struct mpivf_pool *pool, size_
                      size_t rows, size_t k, int threads);
 
 /*
- * The next rows: row i, of `rows`, is query number[i] - first, below n. What is found for them goes
- * to `topk`, whose ids are those numbers. Local.
+ * The next rows: row i, of `rows`, is query number[i] - first, below n; numbers ascend. What is
+ * found for them goes to `topk`, whose ids are those numbers. `queries` and `topk` are used until
+ * mpivf_mirror_settle. Local.
  */
 void
 mpivf_mirror_begin(struct mpivf_mirror *mirror, const struct mpivf_packed_queries *queries,

@@ -30,7 +30,7 @@ struct mpivf_rivals {
 /* Room for one thread's work. */
 struct mpivf_tile {
     float *product, *gather; /* owned, for sgemm */
-    uint32_t *survivor;      /* owned, [MPIVF_GROUP, block], and two */
+    uint32_t *survivor;      /* owned, [MPIVF_GROUP, block] */
     uint64_t *mask;          /* owned, [MPIVF_GROUP, panels of a block] */
     float *value;            /* owned, [MPIVF_GROUP, block] */
     char *sums;              /* owned: of rows that go in parts */
@@ -46,7 +46,7 @@ mpivf_tile_take(struct mpivf_pool *pool, int threads, size_t dim);
 struct mpivf_scan_of {
     const uint32_t *subset; /* the queries by number; NULL: first..first + n - 1 */
     size_t first, n;
-    const int64_t *own; /* own[q] is the id that query q must not find; NULL: none */
+    const int64_t *own; /* own[q] is the id that query q must not find; NULL: none, or a mirror */
     struct mpivf_mirror
         *mirror; /* not owned: the packed rows are queries too; NULL: they are not */
 };

@@ -62,7 +62,7 @@ round_row(const struct mpivf_filter *filter, const float *row, size_t values, do
           void *word)
 {
     struct mpivf_rounded rounded = {.residual = norm, .norm = norm};
-    float largest = norm * norm <= MPIVF_LARGEST ? mpivf_kernel()->largest(row, values) : 0;
+    float largest = norm * norm <= MPIVF_SINGLE_LARGEST ? mpivf_kernel()->largest(row, values) : 0;
     if (!(largest > SMALLEST))
         return rounded;
     double unit = filter->unit(largest, norm, values);
@@ -182,7 +182,7 @@ stride_of(const struct mpivf_packed_rows *packed)
     return is_apart(packed) ? 4 : 4 * MPIVF_PANEL;
 }
 
-/* Put a row of words there. */
+/* Put the words of a row where they lie. */
 static void
 place(struct mpivf_packed_rows *packed, size_t row, const char *word)
 {

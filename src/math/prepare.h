@@ -49,6 +49,13 @@
  *     it up with a loss, is made infinite.
  * What is infinite as float32 has an infinite |y'|^2: the pair is computed.
  *
+ * From the other side. Where row y is a query too, the same comparison tells of the distance from y
+ * to q: a canonical distance has the same bits from either side, as (q_i - y_i)^2, q_i y_i and
+ * <q, q> <y, y> have, so a pair's lower and upper bound hold for both. For a limit L of y the pair
+ * has to stay where value + shift_q - error_q <= L. In float32 that is value <= R + A with R of L
+ * and A of error_q - shift_q, each raised by 2^-22 of its size: rounding R, A and their sum takes
+ * 2^-24 of |R|, of |A| and of |R + A| <= |R| + |A|, and may be paid twice from what was added.
+ *
  * A first look. Rows may have words of two kinds: those of the row, and before them those of the
  * projected row (project.h), fewer and compared first. The bound of the first is that above with
  * the projected vectors in place of q' and y' in the products, their lengths where these are

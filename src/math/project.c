@@ -40,7 +40,7 @@ mpivf_projection_most(size_t dim)
 static bool
 is_told(double square)
 {
-    return square >= SMALLEST && square <= MPIVF_LARGEST;
+    return square >= SMALLEST && square <= MPIVF_SINGLE_LARGEST;
 }
 
 void
@@ -236,7 +236,7 @@ mpivf_project_row(const struct mpivf_projection *projection, const float *along,
     double rest = square * (1 + projection->excess) - mpivf_square(along, axes);
     double length = rest > 0 ? sqrt(rest / MPIVF_PROJECT_REST) * ROUNDED : 0;
     for (size_t i = 0; i < MPIVF_PROJECT_REST; i++)
-        projected[axes + i] = told ? mpivf_round_up(length) : 0;
+        projected[axes + i] = told ? mpivf_single_up(length) : 0;
     if (!told)
         return NAN;
     double mine = sqrt(mpivf_square(projected, axes + MPIVF_PROJECT_REST)), whole = sqrt(square);

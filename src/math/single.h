@@ -8,11 +8,11 @@
  * Sums of products of longer vectors could leave float32 on the way, and an infinity of the
  * wrong sign would exclude a pair. Not-a-number in the comparison keeps it.
  */
-static const double MPIVF_LARGEST = 1e37; /* |x|^2 */
+static const double MPIVF_SINGLE_LARGEST = 1e37; /* |x|^2 */
 
 /* The least float that is not below x. */
 static inline float
-mpivf_round_up(double x)
+mpivf_single_up(double x)
 {
     float f = (float)x;
     return (double)f < x ? nextafterf(f, INFINITY) : f;

@@ -29,8 +29,7 @@ lay_out(struct mpivf_tile *tile, struct mpivf_pool *pool, size_t dim)
     tile->product =
         mpivf_pool_take(pool, MPIVF_TILE_QUERIES * MPIVF_BLOCK_ROWS, sizeof *tile->product);
     tile->gather = mpivf_pool_take(pool, MPIVF_TILE_QUERIES * dim, sizeof *tile->gather);
-    tile->survivor =
-        mpivf_pool_take(pool, MPIVF_GROUP * MPIVF_BLOCK_ROWS + 2, sizeof *tile->survivor);
+    tile->survivor = mpivf_pool_take(pool, MPIVF_GROUP * MPIVF_BLOCK_ROWS, sizeof *tile->survivor);
     tile->mask =
         mpivf_pool_take(pool, MPIVF_GROUP * (MPIVF_BLOCK_ROWS / MPIVF_PANEL), sizeof *tile->mask);
     tile->value = mpivf_pool_take(pool, MPIVF_GROUP * MPIVF_BLOCK_ROWS, sizeof *tile->value);

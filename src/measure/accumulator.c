@@ -202,8 +202,8 @@ scan(struct mpivf_accumulator *accumulator, const struct mpivf_scan_of *of, size
 }
 
 /*
- * Compare packed rows, which are of one segment and queries too, with those of each segment: these
- * are rows of its own for them.
+ * Compare packed rows, which are of one segment and queries too, with the queries of each segment:
+ * a query's answers go to the topk of the rows' segment, a row's to that of the queries'.
  */
 static void
 scan_circle(struct mpivf_accumulator *accumulator, size_t segment, const uint64_t *number,

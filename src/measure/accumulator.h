@@ -35,9 +35,9 @@ struct mpivf_accumulator {
     struct mpivf_packed_rows packed;
     struct mpivf_tile *tile;       /* owned, one for each thread */
     struct mpivf_pending *pending; /* owned, the same */
-    struct mpivf_mirror mirror;    /* with self */
+    struct mpivf_mirror mirror;    /* owned, with self */
     void *centre;                  /* owned, [dim] */
-    struct mpivf_pool pool;        /* of these three, and of the projection */
+    struct mpivf_pool pool;        /* of what is owned so far, and of the projection */
     struct mpivf_pool packed_pool; /* of what the first rows make */
     uint64_t first, n;             /* the range of queries */
     const void *query;             /* not owned, [n, dim] */

@@ -48,9 +48,14 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         mpivf_clear_error(ctx);
         return MPIVF_OK;
     }
+    if (status == MPIVF_OK && good && checkpoint.once != listing->checkpoints->once) {
+        mpivf_note(ctx, "'%s' is of another version or MPIVF_PAIRS; its rows are compared again",
+                   path);
+        mpivf_free(ctx, checkpoint.range);
+        return mpivf_file_remove(ctx, path);
+    }
     if (status == MPIVF_OK &&
-        (!good || checkpoint.k != listing->k || checkpoint.segments != listing->segments ||
-         checkpoint.once != listing->checkpoints->once)) {
+        (!good || checkpoint.k != listing->k || checkpoint.segments != listing->segments)) {
         mpivf_note(ctx, "'%s' is damaged; its rows are compared again", path);
         mpivf_free(ctx, checkpoint.range);
         return mpivf_file_remove(ctx, path);

@@ -221,7 +221,7 @@ mpivf_publish(const struct mpivf_request *request, struct mpivf_published *publi
     struct publishing p = {.request = request, .ctx = ctx, .k = request->options->k};
     struct mpivf_checkpoints checkpoints;
     mpivf_status status = mpivf_checkpoints_list(ctx, request->folder, p.k, request->segments,
-                                                 mpivf_request_is_whole(request), &checkpoints);
+                                                 request->once, &checkpoints);
     /* checkpoints hold the answers: they are copied piece by piece into the results */
     THEN(status, publishing_init(&p));
     THEN(status, publish_checkpoints(&p, &checkpoints));

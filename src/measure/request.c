@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -194,6 +195,25 @@ check_also(const struct mpivf_request *request)
     return MPIVF_OK;
 }
 
+/*
+ * Is each pair of rows to be compared once (math/mirror.h)? Where all rows ask, and products cost
+ * more than holding what is found for either side: LEAST of them for a neighbour, and 38 k bytes
+ * for a row. It shapes checkpoints, so nothing but the request may decide.
+ */
+static bool
+is_once(const struct mpivf_request *request)
+{
+    enum { LEAST = 100000, MOST_K = 256 };
+    const struct mpivf_truth_options *options = request->options;
+    const char *forced = getenv("MPIVF_PAIRS");
+    uint64_t k = options->k, products = request->base.rows * request->base.dim;
+    if (!options->self || options->ids || request->queries != request->base.rows)
+        return false;
+    if (forced)
+        return strcmp(forced, "once") == 0;
+    return k <= MOST_K && products >= LEAST * k;
+}
+
 mpivf_status
 mpivf_request_open_all(struct mpivf_request *request, const struct mpivf_par *par, const char *base,
                        const char *queries, const struct mpivf_truth_options *options)
@@ -209,6 +229,9 @@ mpivf_request_open_all(struct mpivf_request *request, const struct mpivf_par *pa
     THEN(status, open_ids_all(request));
     THEN(status, set_prefixes(request));
     THEN(status, check_also(request));
+    if (status == MPIVF_OK)
+        request->once = is_once(request);
+    mpivf_bcast_all(par, &request->once, sizeof request->once); /* as rank 0 has it */
     return status;
 }
 

@@ -16,6 +16,7 @@ struct mpivf_request {
     const char *asking;                        /* not owned, the name of the queries */
     struct mpivf_source base, query, ids;
     bool f64;                        /* base or queries are float64: then both are read as that */
+    bool once;                       /* each pair of rows is compared once, on every rank */
     uint64_t queries;                /* of them, evenly spread over the source */
     uint64_t prefix[MPIVF_PREFIXES]; /* where segments of the base end; the last = rows compared */
     size_t segments;
@@ -76,13 +77,6 @@ mpivf_request_row_bytes(const struct mpivf_request *request, const struct mpivf_
 /* A 64-bit mark of everything that is asked; in the outputs. Never 0. Local. */
 uint64_t
 mpivf_request_mark(const struct mpivf_request *request);
-
-/* Are the queries the rows of the base, all of them? Local. */
-static inline bool
-mpivf_request_is_whole(const struct mpivf_request *request)
-{
-    return request->options->self && request->queries == request->base.rows;
-}
 
 /* The row of its source that query i is; with options->self a row of the base. */
 static inline uint64_t

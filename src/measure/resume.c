@@ -15,7 +15,7 @@ mpivf_resume_shape(const struct mpivf_request *request)
 {
     return (struct mpivf_accumulator_shape){.metric = request->options->metric,
                                             .f64 = request->f64,
-                                            .self = mpivf_request_is_whole(request),
+                                            .self = request->once,
                                             .dim = request->base.dim,
                                             .k = request->options->k,
                                             .segments = request->segments,
@@ -130,8 +130,7 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
     uint64_t rows = 0;
     mpivf_status status =
         ROOT_ALL(par, mpivf_checkpoints_list(par->ctx, request->folder, request->options->k,
-                                             request->segments, mpivf_request_is_whole(request),
-                                             &checkpoints));
+                                             request->segments, request->once, &checkpoints));
     THEN(status, share_list_all(par, &checkpoints));
     /* a file that looks the same needs no reading */
     for (size_t i = 0; i < checkpoints.checkpoints && status == MPIVF_OK; i++)
@@ -303,6 +302,16 @@ inside(const struct mpivf_resume *r, const struct mpivf_checkpoint *checkpoint)
            checkpoint->first + checkpoint->queries <= r->accumulator->first + r->accumulator->n;
 }
 
+/* Is one of no use now that this range is answered? */
+static bool
+is_outdone(const struct mpivf_resume *r, const struct mpivf_checkpoint *checkpoint, uint64_t rows)
+{
+    const struct mpivf_accumulator *a = r->accumulator;
+    bool apart =
+        checkpoint->first >= a->first + a->n || checkpoint->first + checkpoint->queries <= a->first;
+    return inside(r, checkpoint) || (checkpoint->once && checkpoint->rows < rows && !apart);
+}
+
 mpivf_status
 mpivf_resume_save(struct mpivf_resume *r)
 {
@@ -373,7 +382,8 @@ mpivf_resume_complete(struct mpivf_resume *r)
         return status;
     status = list(r, &others);
     for (size_t i = 0; i < others.checkpoints && status == MPIVF_OK; i++)
-        if (inside(r, &others.checkpoint[i]) && strcmp(others.checkpoint[i].name, r->mine) != 0)
+        if (is_outdone(r, &others.checkpoint[i], all.rows) &&
+            strcmp(others.checkpoint[i].name, r->mine) != 0)
             status = mpivf_checkpoint_remove(ctx, r->request->folder, others.checkpoint[i].name);
     mpivf_checkpoints_clear(ctx, &others);
     return status;

@@ -18,6 +18,7 @@ SLOW = 4 if "ASAN_OPTIONS" in os.environ and b"__asan_init" in open(PROGRAM, "rb
 OPEN_MPI = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,vader",
             "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
             "OMPI_MCA_odls_base_sigkill_timeout": "0"}
+PAIRS = {"MPIVF_PAIRS": "once"}  # also where rows are too few for it
 ALONE = {"OMPI_MCA_ess_singleton_isolated": "1"}  # without mpirun: start no daemon
 FOLDER = tempfile.mkdtemp()
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -25,7 +26,7 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 def environment(*more):
     """Of two runs that share Open MPI's folder one may remove what the other has just made: none share it."""
-    full = {**os.environ, **OPEN_MPI, "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=FOLDER)}
+    full = {**PAIRS, **os.environ, **OPEN_MPI, "OMPI_MCA_orte_tmpdir_base": tempfile.mkdtemp(dir=FOLDER)}
     for each in more:
         full.update(each or {})
     return full

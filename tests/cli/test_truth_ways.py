@@ -48,7 +48,8 @@ def test_self(tmp_path, place, ranks, metric):
     truth = read(tmp_path / "t")
     assert (truth["neighbors"] != numpy.arange(3000)[:, None]).all()
     assert told["queries_in_base"] == (truth["duplicates"] > 0).sum() > 100
-    run("truth", place / "in.h5", tmp_path / "u", "--self", "-k", 40, "--metric", metric, ranks=1)
+    run("truth", place / "in.h5", tmp_path / "u", "--self", "-k", 40, "--metric", metric, ranks=1,
+        env={"MPIVF_PAIRS": "twice"})
     assert same(tmp_path / "t", tmp_path / "u")
 
 
@@ -76,9 +77,11 @@ def test_self_of_one_row_finds_nothing(tmp_path):
 
 
 def test_self_with_prefixes(tmp_path, place):
-    """Queries beyond the prefix are no rows of it: nothing is left out for them."""
+    """Queries beyond the prefix are no rows of it: nothing is left out for them; in several passes."""
     rows, _ = rows_and_queries(place)
-    run("truth", place / "in.h5", tmp_path / "t.h5", "--self", "--prefix", "5,1K,3K", "-k", 9, ranks=3)
+    words = ("truth", place / "in.h5", tmp_path / "t.h5", "--self", "--prefix", "5,1K,3K", "-k", 9, "--threads", 1)
+    told = run(*words, "--memory", tight_memory(*words, ranks=3, more=0.8), "--json", ranks=3).json()
+    assert told["passes"] > 1
     for name, n in (("5", 5), ("1K", 1000), ("3K", 3000)):
         assert_exact(tmp_path / f"t-{name}.h5", rows[:n], rows, "l2", 9, exact=True, own=range(3000))
     run("truth", place / "in.h5", tmp_path / "plain", "--self", "-k", 9)

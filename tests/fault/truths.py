@@ -20,10 +20,11 @@ HARMLESS = {"file-close", "json-read"}
 
 
 class Job:
-    """A command: words(folder) -> arguments; outputs: the files that it makes in `folder`."""
+    """A command: words(folder) -> arguments; outputs: the files that it makes in `folder`; more: words that
+    change nothing of these."""
 
-    def __init__(self, name, words, outputs):
-        self.name, self.words, self.outputs = name, words, outputs
+    def __init__(self, name, words, outputs, more=((),)):
+        self.name, self.words, self.outputs, self.more = name, words, outputs, more
 
     def clean(self, root, ranks):
         """Run undisturbed: (bytes by output, passes)."""
@@ -171,6 +172,7 @@ def all_jobs(given, scratch):
     ways = ["--self", "--queries", 900]
     tight = little("truth", rows, f"{scratch}/out.h5", *ways, *kept)
     alone = little("truth", f"{rows}:test", f"{scratch}/out.h5", "--self", *kept)
+    more = f"{int(alone[-1][:-1]) + 200}k"
 
     def ask(folder):
         return ["truth", rows, f"{folder}/out.h5", *ways, *tight, *kept]
@@ -191,7 +193,7 @@ def all_jobs(given, scratch):
 
     every = [f"out-{n}.{ending}" for n in ("5K", "12K") for ending in ("h5", "bin", "ivecs", "fvecs")]
     found = [Job("truth", ask, ["out.h5"]), Job("truth-all", ask_all, every),
-             Job("truth-self", ask_each_other, ["out.h5"]),
+             Job("truth-self", ask_each_other, ["out.h5"], [(), ("--memory", more), ("--memory", "1G")]),
              Job("build", build, ["out.idx", "out.h5"]), Job("build-train", train, ["out.idx", "out.h5"])]
     return {job.name: job for job in found}
 
@@ -211,7 +213,8 @@ def again_and_again(job, root, right, seed):
     usual = time.monotonic() - start
     kills = 0
     while kills < (40 if SOAK else 5):
-        process = subprocess.Popen(["mpirun", "-n", str(chance.choice((1, 2, 3))), PROGRAM, *words], env=env,
+        ranks, more = chance.choice((1, 2, 3)), chance.choice(job.more)
+        process = subprocess.Popen(["mpirun", "-n", str(ranks), PROGRAM, *words, *more], env=env,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             _, err = process.communicate(timeout=chance.uniform(0.2, 1.0) * usual)

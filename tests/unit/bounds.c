@@ -148,11 +148,32 @@ any_pairs(void **state)
     assert_int_equal(ctx.memory.used, 0);
 }
 
+/* Values that float32 hardly holds, or does not, stand for no higher bound either. */
+static void
+values_at_the_end_of_float32(void **state)
+{
+    (void)state;
+    static const double sizes[] = {0, 1e-300, 1e-45, 1e30, 2.99e38, 3.01e38, 3.4e38, 3.5e38, 1e300};
+    enum { SIZES = sizeof sizes / sizeof sizes[0], SIGNED = 2 * SIZES };
+    for (size_t s = 0; s < SIGNED; s++)
+        for (size_t i = 0; i < SIGNED; i++) {
+            struct mpivf_bounds bound = {.shift = s % 2 ? -sizes[s / 2] : sizes[s / 2],
+                                         .error = sizes[s / 4] / 16};
+            struct mpivf_packed_queries queries = {.bound = &bound};
+            double lower = i % 2 ? -sizes[i / 2] : sizes[i / 2];
+            double again =
+                mpivf_prepare_lower(&queries, 0, mpivf_prepare_value(&queries, 0, lower));
+            if (again > lower)
+                fail_msg("%g for %g, shift %g", again, lower, bound.shift);
+        }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("bounds: hold for any pairs", any_pairs),
+        TEST("bounds: values at the end of float32", values_at_the_end_of_float32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

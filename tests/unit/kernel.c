@@ -489,7 +489,7 @@ static void
 check_masks(struct work *w, const struct mpivf_kernel *kernel)
 {
     static uint64_t mask[MPIVF_GROUP][PANELS];
-    uint32_t column[COLUMNS + 2];
+    uint32_t column[COLUMNS];
     struct mpivf_group told = w->group;
     memset(mask, 0x55, sizeof mask);
     for (size_t q = 0; q < MPIVF_GROUP; q++)
