@@ -15,7 +15,7 @@ mirror_bytes(const struct mpivf_accumulator_shape *shape, size_t queries, size_t
 {
     struct mpivf_mirror counted;
     struct mpivf_pool pool = mpivf_pool_counting();
-    if (shape->self)
+    if (shape->once)
         mpivf_mirror_lay_out(&counted, &pool, queries, rows, shape->k, 1);
     return pool.bytes;
 }
@@ -80,7 +80,7 @@ mpivf_accumulator_init(struct mpivf_context *ctx, struct mpivf_accumulator *accu
     *accumulator = (struct mpivf_accumulator){.ctx = ctx, .shape = *shape};
     accumulator->pool = mpivf_pool_taking(ctx, "comparing");
     lay_out(accumulator, &accumulator->pool, shape, ctx->threads);
-    if (shape->self)
+    if (shape->once)
         mpivf_mirror_lay_out(&accumulator->mirror, &accumulator->pool, shape->capacity,
                              shape->batch, shape->k, ctx->threads);
     mpivf_status status = mpivf_pool_status(&accumulator->pool);
@@ -180,7 +180,7 @@ mpivf_accumulator_circle(const struct mpivf_accumulator *accumulator)
 {
     const struct mpivf_accumulator_shape *shape = &accumulator->shape;
     uint64_t rows = shape->prefix[shape->segments - 1], first = accumulator->first;
-    if (!shape->self || rows <= first)
+    if (!shape->once || rows <= first)
         return 0;
     return rows - first < accumulator->n ? rows - first : accumulator->n;
 }

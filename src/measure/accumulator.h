@@ -17,7 +17,7 @@
 struct mpivf_accumulator_shape {
     enum mpivf_metric metric;
     bool f64;  /* rows and queries are float64, else float32 */
-    bool self; /* query i is row i of the base: pairs of them are compared once */
+    bool once; /* query i is row i of the base: pairs of them are compared once */
     size_t dim, k;
     size_t segments;
     const uint64_t *prefix; /* not owned, [segments], ascending */
@@ -35,7 +35,7 @@ struct mpivf_accumulator {
     struct mpivf_packed_rows packed;
     struct mpivf_tile *tile;       /* owned, one for each thread */
     struct mpivf_pending *pending; /* owned, the same */
-    struct mpivf_mirror mirror;    /* owned, with self */
+    struct mpivf_mirror mirror;    /* owned, with once */
     void *centre;                  /* owned, [dim] */
     struct mpivf_pool pool;        /* of what is owned so far, and of the projection */
     struct mpivf_pool packed_pool; /* of what the first rows make */

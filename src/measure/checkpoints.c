@@ -12,6 +12,7 @@
 struct listing {
     const char *folder;
     uint64_t k, segments;
+    bool once;
     struct mpivf_checkpoints *checkpoints;
 };
 
@@ -48,7 +49,7 @@ visit(struct mpivf_context *ctx, void *arg, const char *name)
         mpivf_clear_error(ctx);
         return MPIVF_OK;
     }
-    if (status == MPIVF_OK && good && checkpoint.once != listing->checkpoints->once) {
+    if (status == MPIVF_OK && good && checkpoint.once != listing->once) {
         mpivf_note(ctx, "'%s' is of another version or MPIVF_PAIRS; its rows are compared again",
                    path);
         mpivf_free(ctx, checkpoint.range);
@@ -80,8 +81,8 @@ mpivf_status
 mpivf_checkpoints_list(struct mpivf_context *ctx, const char *folder, uint64_t k, uint64_t segments,
                        bool once, struct mpivf_checkpoints *checkpoints)
 {
-    struct listing listing = {folder, k, segments, checkpoints};
-    *checkpoints = (struct mpivf_checkpoints){.once = once};
+    struct listing listing = {folder, k, segments, once, checkpoints};
+    *checkpoints = (struct mpivf_checkpoints){.checkpoint = NULL};
     mpivf_status status = mpivf_folder_list(ctx, folder, visit, &listing);
     if (checkpoints->checkpoints > 1)
         qsort(checkpoints->checkpoint, checkpoints->checkpoints, sizeof *checkpoints->checkpoint,
@@ -112,14 +113,13 @@ end_of(const struct mpivf_checkpoint *checkpoint)
     return checkpoint->first + checkpoint->queries;
 }
 
-/* Can one be joined with others of a range? */
+/* Is one of the queries that were chosen? */
 static bool
-joins(const struct mpivf_checkpoints *checkpoints, const struct mpivf_checkpoint *checkpoint,
-      uint64_t first, uint64_t end)
+fits(const struct mpivf_checkpoints_chosen *chosen, const struct mpivf_checkpoint *checkpoint)
 {
-    if (checkpoints->once)
-        return checkpoint->first == first && end_of(checkpoint) == end;
-    return has(checkpoint, first);
+    if (checkpoint->once && !chosen->complete)
+        return checkpoint->first == chosen->first && end_of(checkpoint) == chosen->end;
+    return has(checkpoint, chosen->first);
 }
 
 /* Where the range that starts at chosen->first has to end. */
@@ -137,14 +137,14 @@ find_end(const struct mpivf_checkpoints *checkpoints, uint64_t queries, uint64_t
             return;
         }
         uint64_t edge = has(checkpoint, first) ? end_of(checkpoint) : checkpoint->first;
-        bool counts = !checkpoints->once || checkpoint->rows == rows;
+        bool counts = !checkpoint->once || checkpoint->rows == rows;
         if (counts && edge > first && edge < chosen->end)
             chosen->end = edge;
     }
-    /* a range that was begun, the one with most rows */
-    for (size_t i = 0; i < checkpoints->checkpoints && checkpoints->once; i++) {
+    /* of pairs compared once a range that was begun, the one with most rows */
+    for (size_t i = 0; i < checkpoints->checkpoints; i++) {
         const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
-        if (checkpoint->first == first && end_of(checkpoint) <= chosen->end) {
+        if (checkpoint->once && checkpoint->first == first && end_of(checkpoint) <= chosen->end) {
             chosen->end = end_of(checkpoint);
             return;
         }
@@ -163,8 +163,7 @@ mpivf_checkpoints_plan(struct mpivf_context *ctx, const struct mpivf_checkpoints
     mpivf_status status = chosen->chosen ? MPIVF_OK : MPIVF_MEMORY;
     for (size_t i = 0; i < checkpoints->checkpoints && status == MPIVF_OK; i++) {
         const struct mpivf_checkpoint *checkpoint = &checkpoints->checkpoint[i];
-        if (!(chosen->complete ? has(checkpoint, first)
-                               : joins(checkpoints, checkpoint, first, chosen->end)) ||
+        if (!fits(chosen, checkpoint) ||
             mpivf_range_common(chosen->covered.range, chosen->covered.ranges, checkpoint->range,
                                checkpoint->ranges) > 0)
             continue;

@@ -9,7 +9,6 @@
 struct mpivf_checkpoints {
     struct mpivf_checkpoint *checkpoint; /* owned, grows */
     size_t checkpoints, room;
-    bool once; /* pairs of queries are compared once */
 };
 
 /*

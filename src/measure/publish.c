@@ -3,7 +3,7 @@
 #include "base/then.h"
 #include "io/result.h"
 #include "math/distance.h"
-#include "measure/checkpoints.h"
+#include "measure/resume.h"
 
 #include <string.h>
 
@@ -220,8 +220,7 @@ mpivf_publish(const struct mpivf_request *request, struct mpivf_published *publi
     struct mpivf_context *ctx = request->par->ctx;
     struct publishing p = {.request = request, .ctx = ctx, .k = request->options->k};
     struct mpivf_checkpoints checkpoints;
-    mpivf_status status = mpivf_checkpoints_list(ctx, request->folder, p.k, request->segments,
-                                                 request->once, &checkpoints);
+    mpivf_status status = mpivf_resume_list(request, &checkpoints);
     /* checkpoints hold the answers: they are copied piece by piece into the results */
     THEN(status, publishing_init(&p));
     THEN(status, publish_checkpoints(&p, &checkpoints));

@@ -15,7 +15,7 @@ mpivf_resume_shape(const struct mpivf_request *request)
 {
     return (struct mpivf_accumulator_shape){.metric = request->options->metric,
                                             .f64 = request->f64,
-                                            .self = request->once,
+                                            .once = request->once,
                                             .dim = request->base.dim,
                                             .k = request->options->k,
                                             .segments = request->segments,
@@ -29,6 +29,13 @@ mpivf_resume_clear(struct mpivf_resume *r)
         return;
     mpivf_checkpoints_chosen_clear(r->request->par->ctx, &r->chosen);
     mpivf_checkpoints_clear(r->request->par->ctx, &r->checkpoints);
+}
+
+mpivf_status
+mpivf_resume_list(const struct mpivf_request *request, struct mpivf_checkpoints *checkpoints)
+{
+    return mpivf_checkpoints_list(request->par->ctx, request->folder, request->options->k,
+                                  request->segments, request->once, checkpoints);
 }
 
 /* ---- on every rank ---- */
@@ -128,9 +135,7 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
     struct mpivf_checkpoints checkpoints = {.checkpoint = NULL};
     struct mpivf_progress progress;
     uint64_t rows = 0;
-    mpivf_status status =
-        ROOT_ALL(par, mpivf_checkpoints_list(par->ctx, request->folder, request->options->k,
-                                             request->segments, request->once, &checkpoints));
+    mpivf_status status = ROOT_ALL(par, mpivf_resume_list(request, &checkpoints));
     THEN(status, share_list_all(par, &checkpoints));
     /* a file that looks the same needs no reading */
     for (size_t i = 0; i < checkpoints.checkpoints && status == MPIVF_OK; i++)
@@ -163,14 +168,6 @@ mpivf_resume_recheck_all(struct mpivf_request *request, const struct mpivf_claim
 /* ---- going on ---- */
 
 static mpivf_status
-list(const struct mpivf_resume *r, struct mpivf_checkpoints *checkpoints)
-{
-    const struct mpivf_accumulator_shape *shape = &r->accumulator->shape;
-    return mpivf_checkpoints_list(r->accumulator->ctx, r->request->folder, shape->k,
-                                  shape->segments, shape->self, checkpoints);
-}
-
-static mpivf_status
 drop_damaged(struct mpivf_resume *r, const struct mpivf_checkpoint *checkpoint)
 {
     struct mpivf_context *ctx = r->accumulator->ctx;
@@ -188,7 +185,7 @@ plan(struct mpivf_resume *r, uint64_t first, bool *again)
     mpivf_checkpoints_chosen_clear(ctx, &r->chosen);
     mpivf_checkpoints_clear(ctx, &r->checkpoints);
     *again = false;
-    mpivf_status status = list(r, &r->checkpoints);
+    mpivf_status status = mpivf_resume_list(request, &r->checkpoints);
     THEN(status, mpivf_checkpoints_plan(ctx, &r->checkpoints, first, request->queries,
                                         r->accumulator->shape.capacity,
                                         request->prefix[request->segments - 1], &r->chosen));
@@ -266,7 +263,7 @@ look(const struct mpivf_resume *r, struct mpivf_ahead *ahead)
     struct mpivf_context *ctx = r->accumulator->ctx;
     uint64_t rows = request->prefix[request->segments - 1];
     struct mpivf_checkpoints checkpoints;
-    mpivf_status status = list(r, &checkpoints);
+    mpivf_status status = mpivf_resume_list(request, &checkpoints);
     for (uint64_t first = 0; first < request->queries && status == MPIVF_OK;) {
         struct mpivf_checkpoints_chosen chosen;
         status = mpivf_checkpoints_plan(ctx, &checkpoints, first, request->queries, shape->capacity,
@@ -326,7 +323,7 @@ mpivf_resume_save(struct mpivf_resume *r)
         .queries = accumulator->n,
         .k = r->accumulator->shape.k,
         .segments = r->accumulator->shape.segments,
-        .once = r->accumulator->shape.self,
+        .once = r->accumulator->shape.once,
         .base = mpivf_source_stamp(&r->request->base, ids_of(r->request)),
         .query = mpivf_source_stamp(&r->request->query, NULL),
         .ranges = accumulator->covered.ranges,
@@ -380,7 +377,7 @@ mpivf_resume_complete(struct mpivf_resume *r)
     THEN(status, mpivf_resume_save(r));
     if (status)
         return status;
-    status = list(r, &others);
+    status = mpivf_resume_list(r->request, &others);
     for (size_t i = 0; i < others.checkpoints && status == MPIVF_OK; i++)
         if (is_outdone(r, &others.checkpoint[i], all.rows) &&
             strcmp(others.checkpoint[i].name, r->mine) != 0)

@@ -33,6 +33,10 @@ mpivf_resume_shape(const struct mpivf_request *request);
 void
 mpivf_resume_clear(struct mpivf_resume *resume);
 
+/* The checkpoints that are there for a request. Local. */
+mpivf_status
+mpivf_resume_list(const struct mpivf_request *request, struct mpivf_checkpoints *checkpoints);
+
 /*
  * Are the checkpoints that earlier runs saved of the rows and queries that there are now? Where
  * sizes and times of the files differ, those of a checkpoint are read again; MPIVF_MISMATCH when
