@@ -5,6 +5,7 @@
 #include "math/tile.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <omp.h>
 #include <stdbool.h>
@@ -254,8 +255,11 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
     const uint32_t *subset = of->subset ? of->subset + start : NULL;
     size_t dim = queries->dim, first = of->first + start;
     const float *rows = work + first * dim;
+    float farthest = -FLT_MAX;
     if (s->mirror)
         mpivf_mirror_reaches(s->mirror, at, columns, s->tile->reach);
+    for (size_t j = 0; s->mirror && j < columns; j++)
+        farthest = s->tile->reach[j] > farthest ? s->tile->reach[j] : farthest;
     /* sgemm wants its queries one after the other */
     for (size_t i = 0; subset && i < n; i++)
         memcpy(s->tile->gather + i * dim, work + subset[i] * dim, dim * sizeof(float));
@@ -269,11 +273,9 @@ scan_products(const struct scan *s, const struct mpivf_scan_of *of, size_t start
         uint32_t *survivor = s->tile->survivor;
         struct mpivf_group group = {.survivor = {survivor}, .value = {s->tile->value}};
         join_group(s, queries, q, start + i, &group, 0);
-        float limit = group.limit[0];
-        for (size_t j = 0; s->mirror && j < columns; j++) {
-            float back = s->tile->reach[j] + group.across[0];
-            limit = back <= limit ? limit : back; /* take_both tells whose it is */
-        }
+        float limit = group.limit[0], back = farthest + group.across[0];
+        if (s->mirror && !(back <= limit)) /* take_both tells whose it is */
+            limit = back;
         size_t survivors = mpivf_kernel()->filter(product, packed->term + at, packed->norm + at,
                                                   columns, queries->bound[q].scale,
                                                   queries->bound[q].per_norm, limit, survivor);
