@@ -81,12 +81,18 @@ mpivf_bounds_row(struct mpivf_packed_rows *packed, size_t i, double square,
                                                         : (float)(square * (1 - packed->kappa));
 }
 
+/* What taking a shift from a distance can round a value by, and making it a float. */
+static double
+rounding(double value, double distance, double shift)
+{
+    return fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(distance) + fabs(shift)) * 0x1p-50 + 0x1p-149;
+}
+
 float
 mpivf_prepare_limit(const struct mpivf_packed_queries *queries, size_t q, double limit)
 {
     double shift = queries->bound[q].shift, value = limit - shift + queries->bound[q].error;
-    /* the subtraction's own rounding, and that to float */
-    value += fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(limit) + fabs(shift)) * 0x1p-50 + 0x1p-149;
+    value += rounding(value, limit, shift);
     return value < 3e38 ? (float)value
                         : FLT_MAX; /* padding stays above it; infinite, unknown: all */
 }
@@ -95,17 +101,17 @@ float
 mpivf_prepare_value(const struct mpivf_packed_queries *queries, size_t q, double lower)
 {
     double shift = queries->bound[q].shift, value = lower - shift + queries->bound[q].error;
-    value -= fabs(value) * (0x1p-40 + 0x1p-23) + (fabs(lower) + fabs(shift)) * 0x1p-50 + 0x1p-149;
+    value -= rounding(value, lower, shift);
     return value < 3e38 ? (float)value : value > 0 ? 2.9e38f : NAN; /* unknown stays so */
 }
 
 /* For `reach` and `across` (prepare.h). */
-static const double ROUNDING = 0x1p-22;
+static const double MARGIN = 0x1p-22;
 
 float
 mpivf_prepare_reach(double limit)
 {
-    double reach = limit + fabs(limit) * ROUNDING;
+    double reach = limit + fabs(limit) * MARGIN;
     return reach < 3e38 ? (float)reach : FLT_MAX;
 }
 
@@ -113,6 +119,6 @@ float
 mpivf_prepare_across(const struct mpivf_packed_queries *queries, size_t q)
 {
     double shift = queries->bound[q].shift, error = queries->bound[q].error, x = error - shift;
-    double across = x + fabs(x) * ROUNDING + (fabs(shift) + error) * 0x1p-50 + 0x1p-149;
+    double across = x + fabs(x) * MARGIN + (fabs(shift) + error) * 0x1p-50 + 0x1p-149;
     return fabs(across) < 3e38 ? (float)across : NAN; /* all */
 }
