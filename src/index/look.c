@@ -22,7 +22,7 @@ take_sample(const struct mpivf_coarse *coarse, const float *row, size_t n, float
 
 /* Integers, and rows wide enough for axes? */
 static bool
-has_choice(const struct mpivf_coarse *coarse)
+has_axes(const struct mpivf_coarse *coarse)
 {
     return mpivf_filter_best(coarse->dim)->round && mpivf_projection_most(coarse->dim) > 0;
 }
@@ -44,7 +44,7 @@ mpivf_coarse_choose_bytes(const struct mpivf_coarse *coarse)
                                 .dim = coarse->dim,
                                 .threads = coarse->threads};
     struct mpivf_pool pool = mpivf_pool_counting(), packed = pool, packed_with = pool;
-    if (!has_choice(coarse))
+    if (!has_axes(coarse))
         return 0;
     size_t scratch = mpivf_coarse_scratch_of(&with, 0);
     mpivf_coarse_lay_out_packed(&with, &packed);
@@ -64,7 +64,7 @@ mpivf_coarse_is_large(const struct mpivf_coarse *coarse, uint64_t total)
     static const double LARGE = 1e11; /* multiply-adds: a second of one thread, about */
     double work = (double)total * (double)coarse->lists * (double)coarse->dim;
     size_t axes = mpivf_choose_axes();
-    return has_choice(coarse) && axes > 0 && (axes < SIZE_MAX || work > LARGE);
+    return has_axes(coarse) && axes > 0 && (axes < SIZE_MAX || work > LARGE);
 }
 
 mpivf_status
@@ -73,7 +73,7 @@ mpivf_coarse_choose(struct mpivf_coarse *coarse, const float *row, size_t n, uin
     size_t dim = coarse->dim;
     struct mpivf_pool pool = mpivf_pool_taking(coarse->ctx, "a sample of rows");
     struct mpivf_pool packed_pool = mpivf_pool_taking(coarse->ctx, "the centroids");
-    if (coarse->choice.filter || !has_choice(coarse)) /* it is chosen */
+    if (coarse->choice.filter || !has_axes(coarse)) /* it is chosen */
         return MPIVF_OK;
     float *sample = mpivf_pool_take(&pool, MPIVF_CHOOSE_QUERIES * dim, sizeof *sample);
     coarse->choice_pool = mpivf_pool_taking(coarse->ctx, "the axes of centroids");

@@ -213,10 +213,10 @@ choose_from(struct mpivf_trial *s, bool first, struct mpivf_choice *choice)
 
 /* Without integers there is one bound, and nothing to be counted. */
 static bool
-has_choice(size_t dim)
+has_choice(const struct mpivf_choose *of)
 {
     for (int f = 0; f < MPIVF_FILTERS; f++)
-        if (mpivf_filter(f)->round && mpivf_filter_runs(mpivf_filter(f), dim))
+        if (mpivf_filter(f)->round && is_asked(of, mpivf_filter(f)))
             return true;
     return false;
 }
@@ -261,7 +261,7 @@ mpivf_filter_choose_bytes(size_t dim, size_t rows, int threads)
 {
     struct mpivf_projection axes[2]; /* as they are found, and turned */
     struct mpivf_pool pool = mpivf_pool_counting();
-    if (!has_choice(dim) || rows == 0)
+    if (!has_choice(&(struct mpivf_choose){.dim = dim}) || rows == 0)
         return 0;
     rows = rows < MPIVF_CHOOSE_ROWS ? rows : MPIVF_CHOOSE_ROWS;
     mpivf_projection_lay_out(&axes[0], &pool, dim);
@@ -278,9 +278,7 @@ mpivf_filter_choose(struct mpivf_context *ctx, const struct mpivf_choose *choose
     struct mpivf_trial trial;
     size_t axes = mpivf_choose_axes();
     choice->filter = choose->only ? choose->only : mpivf_filter_best(choose->dim);
-    if (choose->queries == 0 || choose->rows == 0 || !has_choice(choose->dim))
-        return MPIVF_OK;
-    if (choose->only && choose->only->round == NULL)
+    if (choose->queries == 0 || choose->rows == 0 || !has_choice(choose))
         return MPIVF_OK;
     if (axes > 0 && axes < SIZE_MAX)
         return force_first(ctx, choose, axes, choice);
