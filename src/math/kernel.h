@@ -31,8 +31,7 @@ struct mpivf_panels {
     const float *term, *scale, *norm, *residual; /* [panels * MPIVF_PANEL] each */
     size_t panels, steps;
     size_t stride; /* steps from one panel to the next: more than `steps` where rows go in parts */
-    const float
-        *reach; /* [panels * MPIVF_PANEL], of rows that are queries too; NULL: they are not */
+    const float *reach; /* [panels * MPIVF_PANEL], where rows are queries too; else NULL */
 };
 
 /* Up to MPIVF_GROUP queries and what the comparison finds. */

@@ -47,8 +47,7 @@ struct mpivf_scan_of {
     const uint32_t *subset; /* the queries by number; NULL: first..first + n - 1 */
     size_t first, n;
     const int64_t *own; /* own[q] is the id that query q must not find; NULL: none, or a mirror */
-    struct mpivf_mirror
-        *mirror; /* not owned: the packed rows are queries too; NULL: they are not */
+    struct mpivf_mirror *mirror; /* not owned, where the packed rows are queries too; else NULL */
 };
 
 /*

@@ -1,5 +1,5 @@
 /* Lists for rows: by canonical distance, ties to the smaller, for add as for search. */
-#include "testing.h"
+#include "rows.h"
 
 #include "index/coarse.h"
 #include "math/distance.h"
@@ -183,15 +183,6 @@ fingerprint_sees_one_bit(void **state)
     mpivf_coarse_clear(&coarse);
 }
 
-/* Rows and centroids that lie near few axes. */
-static void
-fill_falling(float *x, size_t rows, uint64_t stream)
-{
-    fill_normal(x, rows * DIM, stream, 1, 0);
-    for (size_t i = 0; i < rows * DIM; i++)
-        x[i] /= (float)(1 + i % DIM);
-}
-
 /* By axes that are forced, or chosen; some rows are bad, and some have no direction. */
 static void
 check_first_look(enum mpivf_metric metric, const char *axes)
@@ -203,8 +194,8 @@ check_first_look(enum mpivf_metric metric, const char *axes)
     mpivf_context_init(&ctx);
     ctx.threads = 2;
     assert_ok(&ctx, mpivf_coarse_init(&ctx, &coarse, metric, LOTS, DIM));
-    fill_falling(coarse.centroid, LOTS, 1);
-    fill_falling(row, MANY, 2);
+    falling(coarse.centroid, LOTS, DIM, 1);
+    falling(row, MANY, DIM, 2);
     memset(row + 5 * DIM, 0, DIM * sizeof *row);
     memcpy(row + 6 * DIM, coarse.centroid + 3 * DIM, DIM * sizeof *row);
     memcpy(coarse.centroid + 800 * DIM, coarse.centroid + 3 * DIM, DIM * sizeof *row);

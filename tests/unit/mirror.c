@@ -85,7 +85,7 @@ fill_first(const struct scan *scan, const float *centre, struct mpivf_first *fir
                         mpivf_projection_rows(scan->dim, scan->n), mpivf_raw_of(false, centre)));
 }
 
-/* Rows that are here, from one to the next that is not on the circle as they are. */
+/* The rows of a slab that are on the circle, or those that are not. */
 static size_t
 take_rows(const struct scan *scan, size_t slab, size_t slabs, bool on, float *row, uint64_t *number)
 {
@@ -243,9 +243,7 @@ wide_rows_too(void **state)
         if (!mpivf_filter_runs(scan.filter, scan.dim))
             continue;
         float *row = room(scan.n * scan.dim, sizeof *row);
-        gaussian(row, scan.n, scan.dim, round);
-        for (size_t i = 0; i < scan.n * scan.dim; i++) /* few columns have most of it */
-            row[i] /= (float)(1 + i % scan.dim);
+        falling(row, scan.n, scan.dim, round);
         scan.row = row;
         check(&scan, "falling");
         free(row);

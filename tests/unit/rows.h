@@ -27,6 +27,15 @@ NORMAL_ROWS(huge_values, 1e18, 0)
 NORMAL_ROWS(larger_than_products, 1e30, 0)
 NORMAL_ROWS(largest_floats, 9e37, 0)
 
+/* Few columns have most of a row. */
+static inline void
+falling(float *x, size_t rows, size_t dim, uint64_t stream)
+{
+    gaussian(x, rows, dim, stream);
+    for (size_t i = 0; i < rows * dim; i++)
+        x[i] /= (float)(1 + i % dim);
+}
+
 /* Squares on both sides of what prepare holds for safe. */
 static inline void
 nearly_too_large(float *x, size_t rows, size_t dim, uint64_t stream)
